@@ -1,0 +1,19 @@
+//! The only driver of the MLS library: the hub's view and the member's view of a room's group.
+//!
+//! Octets go in, verified [`StagedChange`](mimi_policy::StagedChange)s come out, and nothing is
+//! merged until the caller says so. Knows no policy, no storage and no HTTP.
+
+#![warn(missing_docs)]
+
+pub mod device;
+pub mod error;
+pub mod hub;
+pub mod hub_keys;
+pub mod identity;
+pub mod key_package;
+pub mod label;
+pub mod member;
+pub mod roster;
+
+/// The mandatory cipher suite, MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519 (AMB-ST-7).
+pub const CIPHERSUITE: mimi_wire::protocol::CipherSuite = 0x0001;

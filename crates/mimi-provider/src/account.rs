@@ -1,0 +1,1 @@
+//! Accounts and devices: what the provider decides about its own users.

@@ -1,0 +1,1 @@
+//! A follower's decisions, one file per endpoint.

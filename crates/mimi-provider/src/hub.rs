@@ -1,0 +1,1 @@
+//! A hub's decisions, one file per endpoint.

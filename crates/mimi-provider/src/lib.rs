@@ -1,0 +1,21 @@
+//! A provider's brain: what to do with a request, as pure functions over what is known.
+//!
+//! Every decision has the form `decide(&what_is_known, input, now_ms) -> Result<Transition, Reject>`.
+//! A [`Transition`] says what to store, who to wake and what to answer; nothing here stores, wakes
+//! or answers. No sockets, no SQL, no futures, and nothing of MLS but a verified
+//! [`StagedChange`](mimi_policy::StagedChange).
+
+#![warn(missing_docs)]
+
+pub mod account;
+pub mod consent;
+pub mod delivery;
+pub mod follower;
+pub mod hub;
+pub mod key_material;
+pub mod record;
+pub mod reject;
+pub mod transition;
+
+pub use reject::Reject;
+pub use transition::{Change, Effect, Expect, Transition};

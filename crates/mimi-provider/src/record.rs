@@ -1,0 +1,178 @@
+//! The facts a provider keeps: what the store reads and writes.
+
+use mimi_wire::protocol::CipherSuite;
+use mimi_wire::{Domain, MimiUri};
+use serde::{Deserialize, Serialize};
+
+/// Position in a stream's log, counted from 1 without gaps.
+pub type Seq = u64;
+
+/// A local user.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Account {
+    /// The user.
+    pub user: MimiUri,
+    /// PHC string of the password; `None` where another system signs users in.
+    pub password_hash: Option<String>,
+    /// Milliseconds since the epoch.
+    pub created_ms: u64,
+}
+
+/// A local client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceRecord {
+    /// The client.
+    pub client: MimiUri,
+    /// Its user.
+    pub user: MimiUri,
+    /// For a person.
+    pub name: String,
+    /// SHA-256 of its access token.
+    pub token_sha256: [u8; 32],
+    /// MLS signature key.
+    pub signature_key: Vec<u8>,
+    /// Milliseconds since the epoch.
+    pub created_ms: u64,
+}
+
+/// A KeyPackage in stock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredKeyPackage {
+    /// `KeyPackageRef`.
+    pub reference: Vec<u8>,
+    /// Whose.
+    pub client: MimiUri,
+    /// The KeyPackage.
+    pub octets: Vec<u8>,
+    /// Its suite.
+    pub ciphersuite: CipherSuite,
+    /// Its leaf's capabilities.
+    pub capabilities: Vec<u8>,
+    /// Milliseconds since the epoch.
+    pub not_after_ms: u64,
+}
+
+/// What a user decided about being contacted (AMB-CON-5).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ConsentRecord {
+    /// Who decided; for decisions told to us by other providers, a remote user.
+    pub target: MimiUri,
+    /// About whom.
+    pub requester: MimiUri,
+    /// For one room or for any.
+    pub room: Option<MimiUri>,
+    /// The decision.
+    pub granted: ConsentDecision,
+    /// Milliseconds since the epoch.
+    pub decided_ms: u64,
+}
+
+/// Yes or no.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ConsentDecision {
+    /// The requester may fetch KeyPackages.
+    Granted,
+    /// It may not.
+    Revoked,
+}
+
+/// An open request for contact.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ConsentRequest {
+    /// Who is asked.
+    pub target: MimiUri,
+    /// Who asks.
+    pub requester: MimiUri,
+    /// For one room or for any.
+    pub room: Option<MimiUri>,
+    /// Milliseconds since the epoch.
+    pub requested_ms: u64,
+}
+
+/// Whether a room is hosted here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RoomKind {
+    /// We are the hub.
+    Hub,
+    /// We follow its hub.
+    Follower,
+}
+
+/// A room as the store has it: a snapshot, and where its log ends.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredRoom {
+    /// The room.
+    pub room: MimiUri,
+    /// Ours, or followed.
+    pub kind: RoomKind,
+    /// Opaque to the store.
+    pub snapshot: Vec<u8>,
+    /// Entries up to here are in the snapshot.
+    pub snapshot_seq: Seq,
+    /// The last entry of the log.
+    pub last_seq: Seq,
+}
+
+/// What an entry is.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[repr(u8)]
+pub enum EventKind {
+    /// A room's application message; the payload is a `FanoutMessage`.
+    Application = 1,
+    /// A room's commit, likewise.
+    Commit = 2,
+    /// A room's proposals, likewise.
+    Proposal = 3,
+    /// A Welcome for some clients, likewise.
+    Welcome = 4,
+    /// The hub remembers something about the room; nobody is sent it.
+    HubNote = 5,
+    /// `requestConsent`; the payload is a `ConsentEntry`.
+    RequestConsent = 6,
+    /// `updateConsent`, likewise.
+    UpdateConsent = 7,
+    /// The client's stock of KeyPackages is low; no payload.
+    KeyPackagesLow = 8,
+}
+
+/// An entry to append. A stream is a room, a local user, or (`mimi://<own domain>`) the provider
+/// itself for what it owes other providers outside rooms.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewEvent {
+    /// The stream.
+    pub stream: MimiUri,
+    /// The stream's last sequence number plus one.
+    pub seq: Seq,
+    /// What it is.
+    pub kind: EventKind,
+    /// When the hub accepted it (rooms) or it happened, in milliseconds since the epoch.
+    pub timestamp_ms: u64,
+    /// What is delivered.
+    pub payload: Vec<u8>,
+    /// Peers to deliver it to, sorted.
+    pub audience: Vec<Domain>,
+    /// Local clients it is for; `None`: all that see the stream. An empty list: none.
+    pub targets: Option<Vec<MimiUri>>,
+    /// What a hub needs to apply it again after a restart (an `UpdateRequest`, a note); else empty.
+    pub detail: Vec<u8>,
+}
+
+/// An entry of the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoggedEvent {
+    /// Position in the provider's whole log, ascending; the cursor of clients.
+    pub id: u64,
+    /// The entry.
+    pub event: NewEvent,
+}
+
+/// Where a peer is in a stream that has more for it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FollowerCursor {
+    /// The stream.
+    pub stream: MimiUri,
+    /// The peer.
+    pub follower: Domain,
+    /// Last entry it has accepted.
+    pub cursor: Seq,
+}

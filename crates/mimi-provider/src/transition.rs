@@ -1,0 +1,136 @@
+//! What a decision leads to. The store writes all [`Change`]s of a transition in one atomic commit.
+
+use mimi_wire::{Domain, MimiUri};
+
+use crate::record::{
+    Account, ConsentRecord, ConsentRequest, DeviceRecord, NewEvent, RoomKind, Seq, StoredKeyPackage,
+};
+
+/// What to store, who to wake, what to answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition<R> {
+    /// Written together or not at all.
+    pub changes: Vec<Change>,
+    /// Must hold when they are written; else the decision is taken anew.
+    pub expect: Vec<Expect>,
+    /// Hints once they are durable.
+    pub effects: Vec<Effect>,
+    /// The answer, given once they are durable.
+    pub reply: R,
+}
+
+/// A condition on the store at commit time.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Expect {
+    /// The stream's last entry has this sequence number (0: the stream is empty or new).
+    StreamSeq {
+        /// The stream.
+        stream: MimiUri,
+        /// Its last sequence number.
+        seq: Seq,
+    },
+    /// The room does not exist.
+    NoRoom(MimiUri),
+    /// The account does not exist.
+    NoAccount(MimiUri),
+    /// The KeyPackage has not been released.
+    KeyPackageUnused(Vec<u8>),
+}
+
+/// One write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// A new account; its user stream begins.
+    CreateAccount(Account),
+    /// A new or replaced device; it joins its user's stream.
+    PutDevice(DeviceRecord),
+    /// A device is signed out; its KeyPackages and memberships go with it.
+    RemoveDevice(MimiUri),
+    /// More KeyPackages of a client.
+    AddKeyPackages(Vec<StoredKeyPackage>),
+    /// A KeyPackage is released, for good (PROTO-KM-10).
+    ReleaseKeyPackage(Vec<u8>),
+    /// A decision of a user about being contacted; replaces one of the same scope.
+    PutConsent(ConsentRecord),
+    /// An open request for contact; replaces one of the same scope.
+    PutConsentRequest(ConsentRequest),
+    /// The request of this scope is gone.
+    RemoveConsentRequest(ConsentRequest),
+    /// A new room.
+    CreateRoom {
+        /// The room.
+        room: MimiUri,
+        /// Ours, or followed.
+        kind: RoomKind,
+        /// First snapshot.
+        snapshot: Vec<u8>,
+    },
+    /// A newer snapshot of a room, as of `seq`.
+    PutSnapshot {
+        /// The room.
+        room: MimiUri,
+        /// Entries up to here are in it.
+        seq: Seq,
+        /// Opaque to the store.
+        snapshot: Vec<u8>,
+    },
+    /// An entry at the end of a stream's log.
+    Append(NewEvent),
+    /// A local client sees a stream from an entry on.
+    Join {
+        /// The client.
+        client: MimiUri,
+        /// The stream.
+        stream: MimiUri,
+        /// First entry it sees.
+        from_seq: Seq,
+    },
+    /// A local client sees a stream no further than an entry.
+    Leave {
+        /// The client.
+        client: MimiUri,
+        /// The stream.
+        stream: MimiUri,
+        /// Last entry it sees.
+        until_seq: Seq,
+    },
+    /// A peer gets a stream's entries that name it, from its cursor on; no effect if it has one.
+    Follow {
+        /// The stream.
+        stream: MimiUri,
+        /// The peer.
+        follower: Domain,
+        /// Cursor to start at: the entry before its first.
+        after_seq: Seq,
+    },
+    /// A peer has accepted a stream's entries up to here.
+    Delivered {
+        /// The stream.
+        stream: MimiUri,
+        /// The peer.
+        follower: Domain,
+        /// Its new cursor.
+        seq: Seq,
+    },
+    /// A client has stored everything up to this entry of the provider's whole log.
+    Acknowledge {
+        /// The client.
+        client: MimiUri,
+        /// `LoggedEvent::id`.
+        event_id: u64,
+    },
+}
+
+/// A hint once the changes are durable; losing one costs time, never data.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Effect {
+    /// Entries wait for this peer.
+    WakeFollower {
+        /// The stream.
+        stream: MimiUri,
+        /// The peer.
+        follower: Domain,
+    },
+    /// Entries wait for local clients of this stream.
+    WakeStream(MimiUri),
+}

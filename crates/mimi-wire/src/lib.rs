@@ -1,0 +1,20 @@
+//! Every byte of MIMI: identifiers, the bodies of the endpoints, message content, room components.
+//!
+//! This crate decides what is well formed and nothing else. It knows no HTTP, no cryptography and
+//! no rules: what a structure means is for `mimi-policy` and `mimi-provider` to say. Objects of MLS
+//! inside the bodies are parsed by the MLS library and kept together with their received octets.
+
+#![warn(missing_docs)]
+
+pub mod codec;
+pub mod component;
+pub mod content;
+pub mod limits;
+pub mod media;
+pub mod mls;
+pub mod protocol;
+pub mod room;
+pub mod uri;
+
+pub use codec::{Malformed, Wire};
+pub use uri::{Domain, MimiUri, UriKind};

@@ -1,0 +1,23 @@
+//! The largest sizes this crate accepts or writes. Each is a wire-format bound against strangers;
+//! operators set tighter ones where the server reads a body (AMB-TR-5).
+
+/// Octets of one URI.
+pub const URI_OCTETS_MAX: usize = 1_024;
+/// Octets of one handshake body (`update`, `notify`, `groupInfo`).
+pub const HANDSHAKE_BODY_OCTETS_MAX: usize = 16 * 1024 * 1024;
+/// Octets of one application body (`submitMessage`, `keyMaterial`, consent).
+pub const APPLICATION_BODY_OCTETS_MAX: usize = 1024 * 1024;
+/// Standalone proposals in one bundle beside the first (AMB-UPD-12).
+pub const MORE_PROPOSALS_MAX: usize = 255;
+/// Clients in one key material answer.
+pub const KEY_MATERIAL_CLIENTS_MAX: usize = 256;
+/// KeyPackages in one consent grant.
+pub const GRANT_KEY_PACKAGES_MAX: usize = 256;
+/// Participants in one list.
+pub const PARTICIPANTS_MAX: usize = 100_000;
+/// Elements in any list without a limit of its own.
+pub const LIST_ELEMENTS_MAX: usize = 4_096;
+/// Octets of a short human-readable text (error descriptions, names).
+pub const TEXT_OCTETS_MAX: usize = 4_096;
+/// Octets of any other opaque value inside a structure.
+pub const OPAQUE_OCTETS_MAX: usize = 1024 * 1024;
