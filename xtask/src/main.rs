@@ -1,1 +1,46 @@
-fn main(){}
+//! Tasks of the repository. `cargo xtask ci` is what CI runs and what a contributor runs.
+
+mod ci;
+mod requirements;
+mod style;
+mod walls;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask TASK
+
+  ci            everything below and every check CI makes; the test command
+  walls         which crate may depend on which, and what pure crates must not know
+  requirements  every fulfilled requirement is named by code and by a test
+  style         file sizes and names
+
+  cargo xtask ci --from STEP   starts at a step: fmt, walls, requirements, style, clippy, doc,
+                               deny, test, doctest
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["ci"] => ci::run(None),
+        ["ci", "--from", step] => ci::run(Some(step)),
+        ["walls"] => walls::check(),
+        ["requirements"] => requirements::check(),
+        ["style"] => style::check(),
+        _ => Err(USAGE.to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            say(&format!("\n{message}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One line for the person at the terminal.
+#[expect(clippy::print_stderr, reason = "a task runner talks to a terminal")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}
