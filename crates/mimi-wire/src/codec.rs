@@ -210,6 +210,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A one-octet boolean (AMB-W-7).
+    pub fn boolean(&mut self, field: &'static str) -> Result<bool, Malformed> {
+        let start = self.clone();
+        match self.u8(field)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(start.malformed(field, format!("boolean {other}, must be 0 or 1"))),
+        }
+    }
+
+    /// `optional<uint32>`.
+    pub fn optional_u32(&mut self, field: &'static str) -> Result<Option<u32>, Malformed> {
+        self.optional(field, |reader| reader.u32(field))
+    }
+
     /// `optional<T>` (WIRE-2).
     pub fn optional<T>(
         &mut self,
@@ -278,6 +293,16 @@ impl Writer {
             element(&mut body, value);
         }
         self.opaque(&body.octets);
+    }
+
+    /// Appends a one-octet boolean (AMB-W-7).
+    pub fn boolean(&mut self, value: bool) {
+        self.u8(u8::from(value));
+    }
+
+    /// Appends `optional<uint32>`.
+    pub fn optional_u32(&mut self, value: Option<u32>) {
+        self.optional(value.as_ref(), |writer, value| writer.u32(*value));
     }
 
     /// Appends `optional<T>` (WIRE-2).

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec::{Malformed, Reader, Wire, Writer};
+use crate::limits::{LIST_ELEMENTS_MAX, OPAQUE_OCTETS_MAX};
 use crate::room::roles::Role;
 
 /// `Claim`.
@@ -29,4 +31,45 @@ pub struct PreAuthRoleEntry {
 pub struct PreAuthData {
     /// First match wins (POLICY-PRE-2).
     pub entries: Vec<PreAuthRoleEntry>,
+}
+
+impl Wire for Claim {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            credential_type: reader.u16("ClaimId.credential_type")?,
+            id: reader.opaque(OPAQUE_OCTETS_MAX, "ClaimId.id")?.to_vec(),
+            claim_value: reader.opaque(OPAQUE_OCTETS_MAX, "Claim.claim_value")?.to_vec(),
+        })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.u16(self.credential_type);
+        writer.opaque(&self.id);
+        writer.opaque(&self.claim_value);
+    }
+}
+
+impl Wire for PreAuthRoleEntry {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            claimset: reader.vector(LIST_ELEMENTS_MAX, "PreAuthRoleEntry.claimset", Claim::read)?,
+            target_role: Role::read(reader)?,
+        })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.vector(&self.claimset, |writer, claim| claim.write(writer));
+        self.target_role.write(writer);
+    }
+}
+
+impl Wire for PreAuthData {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let field = "PreAuthData.entries";
+        Ok(Self { entries: reader.vector(LIST_ELEMENTS_MAX, field, PreAuthRoleEntry::read)? })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.vector(&self.entries, |writer, entry| entry.write(writer));
+    }
 }
