@@ -23,7 +23,7 @@ pub struct ClientIdentity {
 }
 
 /// Who makes a proposal or a commit.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Actor {
     /// A member of the group.
     Member {
@@ -44,7 +44,7 @@ pub enum Actor {
 }
 
 /// One change, in the terms of the room.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum ProposedChange {
     /// A client is added.
     AddClient(ClientIdentity),
@@ -81,7 +81,7 @@ pub enum ProposedChange {
 }
 
 /// One proposal and who answers for it (AMB-POL-21).
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct StagedProposal {
     /// By reference: whoever sent it; inline: the committer.
     pub sender: Actor,

@@ -28,7 +28,7 @@ pub struct ParticipantListData {
 }
 
 /// `UserindexRolePair`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct UserIndexRolePair {
     /// Position in the epoch's list (AMB-PL-1).
     pub user_index: u32,
@@ -37,7 +37,7 @@ pub struct UserIndexRolePair {
 }
 
 /// `ParticipantListUpdate`: role changes, then removals, then additions (PROTO-PL-2).
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ParticipantListUpdate {
     /// Role changes of listed users.
     pub changed_role_participants: Vec<UserIndexRolePair>,
