@@ -1,1 +1,15 @@
 //! A hub's decisions, one file per endpoint.
+//!
+//! The server holds a hot room: the MLS group's public state and a [`state::HubState`]. Each
+//! decision reads both and leaves them untouched; what it appends to the room's log is then shown
+//! to [`state::HubState::observe`], live and after a restart alike, so that log and state never
+//! tell two stories.
+
+mod audience;
+pub mod found_room;
+pub mod group_info;
+pub mod key_material;
+mod log;
+pub mod state;
+pub mod submit_message;
+pub mod update;

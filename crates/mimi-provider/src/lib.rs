@@ -15,6 +15,8 @@ pub mod hub;
 pub mod key_material;
 pub mod record;
 pub mod reject;
+pub mod reply;
+pub mod requester;
 pub mod transition;
 
 pub use reject::Reject;

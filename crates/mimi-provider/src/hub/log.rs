@@ -1,0 +1,1 @@
+//! Entries at the end of a room's log.
