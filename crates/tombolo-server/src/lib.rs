@@ -1,1 +1,31 @@
-//! placeholder
+//! A provider that runs: listeners, handlers, delivery, and what MIMI leaves to the provider itself.
+//!
+//! A handler authenticates, decodes, loads, asks `mimi-provider` to decide, commits and answers; it
+//! decides nothing. Two halves share the state in [`provider`]: the federation half ([`federation`],
+//! [`peers`], [`tls`], [`rooms`], [`delivery`]) talks to other providers, the local half
+//! ([`client_api`], [`admin_api`], [`account`], [`issuer`]) to the provider's own people.
+//! [`running::Running`] starts and stops both; [`init`] writes what a new provider needs.
+
+#![warn(missing_docs)]
+
+pub mod account;
+pub mod admin_api;
+pub mod capture;
+mod certificate_authority;
+pub mod client_api;
+pub mod clock;
+pub mod config;
+pub mod delivery;
+pub mod dev_ca;
+pub mod federation;
+pub mod http_error;
+pub mod init;
+pub mod issuer;
+pub mod keys;
+pub mod peers;
+mod private_file;
+pub mod provider;
+pub mod rooms;
+pub mod running;
+pub mod tls;
+pub mod wake;

@@ -1,0 +1,218 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::path::Path;
+
+use super::{Config, ConfigErrors, LogFormat, LogLevel, PeerPolicy, load_peers_file};
+
+const MINIMAL: &str = r#"
+domain = "a.example"
+data_dir = "data"
+[listen]
+federation = "127.0.0.1:8443"
+client = "127.0.0.1:8444"
+[tls]
+certificate = "a.pem"
+key = "a.key"
+"#;
+
+const FULL: &str = r#"
+domain = "a.example"
+data_dir = "/var/lib/tombolo"
+[listen]
+federation = "[::]:8443"
+client = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+[tls]
+certificate = "a.pem"
+key = "../keys/a.key"
+roots = ["ca.pem", "other.pem"]
+[federation]
+unknown_peers = "block"
+peers_file = "../peers.toml"
+[peers."b.example"]
+address = "127.0.0.1:9443"
+roots = ["b-ca.pem"]
+[peers."c.example"]
+policy = "block"
+[log]
+format = "json"
+level = "debug"
+[debug]
+capture_dir = "capture"
+"#;
+
+fn parse(text: &str) -> Result<Config, ConfigErrors> {
+    Config::parse(text, Path::new("/etc/tombolo"))
+}
+
+fn keys(errors: &ConfigErrors) -> Vec<&str> {
+    errors.errors.iter().map(|error| &*error.key).collect()
+}
+
+#[test]
+fn what_is_left_out_has_defaults() {
+    let config = parse(MINIMAL).unwrap();
+    assert_eq!(config.domain.as_str(), "a.example");
+    assert_eq!(config.data_dir, Path::new("/etc/tombolo/data"));
+    assert_eq!(config.listen.admin.to_string(), "127.0.0.1:8445");
+    assert_eq!(config.tls.roots, None);
+    assert_eq!(config.federation.unknown_peers, PeerPolicy::Allow);
+    assert_eq!(config.federation.peers_file, None);
+    assert_eq!((config.log.format, config.log.level), (LogFormat::Text, LogLevel::Info));
+    assert!(config.peers.is_empty());
+    assert_eq!(config.debug.capture_dir, None);
+}
+
+#[test]
+fn everything_can_be_said() {
+    let config = parse(FULL).unwrap();
+    assert_eq!(config.data_dir, Path::new("/var/lib/tombolo"));
+    assert_eq!(config.listen.client.port(), 0);
+    assert_eq!(config.tls.key, Path::new("/etc/tombolo/../keys/a.key"));
+    assert_eq!(config.tls.roots.unwrap().len(), 2);
+    assert_eq!(config.federation.unknown_peers, PeerPolicy::Block);
+    let b = &config.peers[&"b.example".parse().unwrap()];
+    assert_eq!(b.address.as_deref(), Some("127.0.0.1:9443"));
+    assert_eq!(b.policy, PeerPolicy::Allow);
+    assert_eq!(b.roots.as_deref().unwrap(), [Path::new("/etc/tombolo/b-ca.pem")]);
+    let c = &config.peers[&"c.example".parse().unwrap()];
+    assert_eq!((c.address.as_deref(), c.policy), (None, PeerPolicy::Block));
+    assert_eq!((config.log.format, config.log.level), (LogFormat::Json, LogLevel::Debug));
+    assert_eq!(config.debug.capture_dir.as_deref(), Some(Path::new("/etc/tombolo/capture")));
+}
+
+#[test]
+fn all_errors_are_reported_at_once_with_key_value_and_what_is_valid() {
+    let text = r#"
+domain = "A.example"
+data_dir = 7
+[listen]
+federation = "8443"
+client = "127.0.0.1:8444"
+admin = "0.0.0.0:8445"
+[tls]
+certificate = "a.pem"
+roots = []
+[federation]
+unknown_peers = "maybe"
+[peers."b.example"]
+adress = "127.0.0.1:9443"
+[peers."B.example"]
+address = "b.example"
+policy = false
+[log]
+level = "loud"
+colour = "red"
+[tsl]
+key = "a.key"
+"#;
+    let errors = parse(text).unwrap_err();
+    let expected = [
+        ("domain", "\"A.example\"", "a domain name in lower case"),
+        ("data_dir", "7", "a text in quotes"),
+        ("listen.federation", "\"8443\"", "an IP address with a port"),
+        ("listen.admin", "\"0.0.0.0:8445\"", "a loopback address"),
+        ("tls.roots", "[]", "a list of PEM files"),
+        ("federation.unknown_peers", "\"maybe\"", "\"allow\" or \"block\""),
+        ("peers.\"b.example\".adress", "", "did you mean \"address\"?"),
+        ("peers.\"B.example\"", "", "a domain name in lower case"),
+        ("peers.\"B.example\".address", "\"b.example\"", "a host with a port"),
+        ("peers.\"B.example\".policy", "false", "\"allow\" or \"block\""),
+        ("log.level", "\"loud\"", "\"debug\""),
+        ("log.colour", "", "unknown key; valid here: format, level"),
+        ("tsl", "", "did you mean \"tls\"?"),
+        ("tls.key", "", "is missing; it must be a PEM file"),
+    ];
+    assert_eq!(keys(&errors), expected.map(|(key, ..)| key));
+    for (error, (key, value, valid)) in errors.errors.iter().zip(expected) {
+        assert_eq!(error.value.as_deref().unwrap_or_default(), value, "{key}");
+        assert!(error.valid.contains(valid), "{key}: {}", error.valid);
+    }
+    assert_eq!(errors.errors[0].line, Some(2));
+    let shown = errors.to_string();
+    assert!(shown.starts_with("/etc/tombolo/tombolo.toml has 14 errors:\n  line 2: domain = "));
+    assert!(shown.contains("line 5: listen.federation = \"8443\": must be an IP address"));
+}
+
+#[test]
+fn an_empty_file_names_what_must_be_there() {
+    let errors = parse("").unwrap_err();
+    let wanted =
+        ["domain", "data_dir", "listen.federation", "listen.client", "tls.certificate", "tls.key"];
+    assert_eq!(keys(&errors), wanted);
+    assert!(errors.errors.iter().all(|error| error.valid.starts_with("is missing; it must be")));
+}
+
+#[test]
+fn every_fault_of_syntax_is_reported() {
+    let errors = parse("domain = \ndata_dir = 'x\n[listen\n").unwrap_err();
+    assert!(errors.errors.len() >= 2, "{errors}");
+    assert!(errors.errors.iter().all(|error| error.valid.starts_with("not valid TOML")));
+}
+
+#[test]
+fn two_listeners_cannot_share_an_address() {
+    let text = MINIMAL.replace("127.0.0.1:8444", "127.0.0.1:8443");
+    let errors = parse(&text).unwrap_err();
+    assert_eq!(keys(&errors), ["listen.client"]);
+    assert!(errors.errors[0].valid.contains("listen.federation"));
+}
+
+#[test]
+fn a_value_where_a_table_belongs_is_an_error() {
+    let text = MINIMAL.replace("[listen]", "log = 1\n[listen]");
+    assert_eq!(keys(&parse(&text).unwrap_err()), ["log"]);
+    let text = format!("{MINIMAL}[peers]\n\"b.example\" = 3\n");
+    assert_eq!(keys(&parse(&text).unwrap_err()), ["peers.\"b.example\""]);
+}
+
+#[test]
+fn garbage_never_panics() {
+    for text in ["\u{0}", "[[peers]]", "peers = [1]", "a.b.c = 1", "'' = 1", "[listen.federation]"]
+    {
+        parse(text).unwrap_err();
+    }
+}
+
+#[test]
+fn a_missing_file_says_how_to_get_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let errors = Config::load(&directory.path().join("none.toml")).unwrap_err();
+    assert!(errors.to_string().contains("`tombolo init` writes one"), "{errors}");
+}
+
+#[test]
+fn named_files_are_looked_at() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tombolo.toml");
+    std::fs::write(directory.path().join("a.key"), "nothing").unwrap();
+    std::fs::write(directory.path().join("data"), "a file").unwrap();
+    std::fs::write(directory.path().join("peers.toml"), "[peer]").unwrap();
+    let text = format!(
+        "{MINIMAL}roots = [\"ca.pem\"]\n[federation]\npeers_file = \"peers.toml\"\n\
+         [peers.\"b.example\"]\nroots = [\"b.pem\"]\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    let errors = Config::load(&path).unwrap_err();
+    let expected = [
+        "data_dir",
+        "tls.certificate",
+        "tls.key",
+        "tls.roots",
+        "federation.peers_file",
+        "peers.\"b.example\".roots",
+    ];
+    assert_eq!(keys(&errors), expected, "{errors}");
+    assert!(errors.errors.iter().all(|error| error.line.is_some() && error.value.is_some()));
+}
+
+#[test]
+fn a_peers_file_holds_peers_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("peers.toml");
+    std::fs::write(&path, "[peers.\"b.example\"]\naddress = \"127.0.0.1:9443\"\n").unwrap();
+    let peers = load_peers_file(&path).unwrap();
+    assert_eq!(peers.len(), 1);
+    std::fs::write(&path, "domain = \"a.example\"\n").unwrap();
+    assert_eq!(keys(&load_peers_file(&path).unwrap_err()), ["domain"]);
+}

@@ -1,0 +1,106 @@
+//! The text of a new configuration file: every key, what it means, and what else it could say.
+
+use std::path::Path;
+
+use toml_edit::Value;
+
+use super::{DATA_DIRECTORY, InitError, InitOptions, InitOutcome, relative};
+use crate::config::{LogFormat, PeerPolicy};
+
+pub(super) fn text(options: &InitOptions, outcome: &InitOutcome) -> Result<String, InitError> {
+    let directory = outcome.config.parent().expect("a file in a directory");
+    let name = |path: &Path| relative(path, directory).map(|name| quoted(&name));
+    let domain = quoted(options.domain.as_str());
+    let listen = &options.listen;
+    let tls = tls(outcome, &name)?;
+    let unknown_peers = match options.unknown_peers {
+        PeerPolicy::Allow => "allow",
+        PeerPolicy::Block => "block",
+    };
+    let peers_file = match &outcome.peers_file {
+        Some(file) => format!("peers_file = {}", name(&super::absolute(file)?)?),
+        None => "# peers_file = \"../peers.toml\"".to_owned(),
+    };
+    let format = match options.log.format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    };
+    let level = options.log.level.as_str();
+    let capture = match &options.debug.capture_dir {
+        Some(path) => {
+            let path = name(&super::absolute(path)?)?;
+            format!(
+                "\n[debug]\n# Every federation body is kept here, in and out.\n\
+                 capture_dir = {path}\n"
+            )
+        }
+        None => String::new(),
+    };
+    Ok(format!(
+        r#"# Configuration of a Tombolo provider. Paths are relative to this file.
+# Start it with: tombolo serve --config {file}
+
+# The provider's domain name. Users, devices and rooms are named under it: it stays for good.
+domain = {domain}
+# Database, keys and the operator's token. Whoever can read this directory is the provider.
+data_dir = "{DATA_DIRECTORY}"
+
+[listen]
+# For other providers, over mutually authenticated HTTPS. "[::]:8443" is reached from everywhere.
+federation = "{federation}"
+# For the provider's own clients, over HTTPS.
+client = "{client}"
+# For the operator (`tombolo admin`), on this machine only.
+admin = "{admin}"
+
+{tls}
+[federation]
+# Providers without a [peers] table: "allow" or "block".
+unknown_peers = "{unknown_peers}"
+# More [peers] tables, in a file shared with other providers; read again when it changes.
+{peers_file}
+
+# What is special about one peer.
+# [peers."b.example"]
+# address = "127.0.0.1:9443"    # connect here instead of asking DNS
+# policy = "allow"              # or "block"
+# roots = ["b-ca.pem"]          # trust only these roots for this peer
+
+[log]
+# "text" or "json".
+format = "{format}"
+# "error", "warn", "info", "debug" or "trace".
+level = "{level}"
+{capture}"#,
+        file = super::CONFIG_FILE,
+        federation = listen.federation,
+        client = listen.client,
+        admin = listen.admin,
+    ))
+}
+
+fn tls(
+    outcome: &InitOutcome,
+    name: &impl Fn(&Path) -> Result<String, InitError>,
+) -> Result<String, InitError> {
+    let certificate = name(&outcome.certificate)?;
+    let key = name(&outcome.key)?;
+    let (comment, roots) = match &outcome.root {
+        Some(root) => (
+            "# From a development CA. For the public federation, put a certificate of a public\n\
+             # authority here and remove `roots`.\n",
+            format!("roots = [{}]", name(root)?),
+        ),
+        None => ("", "# roots = [\"ca.pem\"]".to_owned()),
+    };
+    Ok(format!(
+        "[tls]\n# The certificate chain of the domain and its private key, both PEM.\n{comment}\
+         certificate = {certificate}\nkey = {key}\n\
+         # Roots trusted for peers; without this key, the public ones.\n{roots}\n"
+    ))
+}
+
+/// A text as TOML writes it.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}

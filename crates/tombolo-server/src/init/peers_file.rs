@@ -1,0 +1,88 @@
+//! A new provider's entry in a peers file that several providers share.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+
+use mimi_wire::Domain;
+use toml_edit::{Array, DocumentMut, Item, Table, value};
+
+use super::{InitError, relative, written};
+use crate::config::{ConfigError, ConfigErrors, load_peers_file};
+
+const HEADER: &str = "\
+# Where providers find each other instead of in DNS, shared by several of them.
+# Each reads it again when it changes.
+";
+
+/// Refuses what [`add`] would refuse, and writes nothing.
+pub(super) fn check(file: &Path, domain: &Domain, address: SocketAddr) -> Result<(), InitError> {
+    if address.port() == 0 {
+        return Err(InitError::FreePort);
+    }
+    if file.exists() && load_peers_file(file)?.contains_key(domain) {
+        return Err(InitError::PeerExists { file: file.to_owned(), domain: domain.clone() });
+    }
+    Ok(())
+}
+
+/// Adds a table for the provider; the file is replaced in one step, so that those who read it never
+/// see half of it.
+pub(super) fn add(
+    file: &Path,
+    domain: &Domain,
+    address: SocketAddr,
+    root: Option<&Path>,
+) -> Result<(), InitError> {
+    check(file, domain, address)?;
+    let failed = |source| InitError::Write { path: file.to_owned(), source };
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => HEADER.to_owned(),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut document: DocumentMut = text.parse().map_err(|error| not_toml(file, &error))?;
+    let directory = file.parent().expect("a file in a directory");
+    let mut table = Table::new();
+    table.insert("address", value(reachable(address).to_string()));
+    if let Some(root) = root {
+        let roots: Array = [relative(root, directory)?].into_iter().collect();
+        table.insert("roots", value(roots));
+    }
+    let peers = document.entry("peers").or_insert_with(|| {
+        let mut peers = Table::new();
+        peers.set_implicit(true);
+        Item::Table(peers)
+    });
+    peers[domain.as_str()] = Item::Table(table);
+    std::fs::create_dir_all(directory).map_err(written(directory))?;
+    let mut replacement = readable_by_all().tempfile_in(directory).map_err(failed)?;
+    replacement.write_all(document.to_string().as_bytes()).map_err(failed)?;
+    replacement.as_file().sync_all().map_err(failed)?;
+    replacement.persist(file).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+/// Providers that share the file may run under different accounts.
+fn readable_by_all() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    builder
+}
+
+/// Where others connect to when we listen on all addresses: on this machine.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn not_toml(file: &Path, error: &toml_edit::TomlError) -> InitError {
+    let valid = format!("not valid TOML: {}", error.message());
+    let error = ConfigError { line: None, key: String::new(), value: None, valid };
+    InitError::PeersFile(ConfigErrors { file: file.to_owned(), errors: vec![error] })
+}
