@@ -3,6 +3,8 @@
 
 use thiserror::Error;
 
+use crate::limits::HANDSHAKE_BODY_OCTETS_MAX;
+
 /// Why octets are not what they claim to be, and where.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{field} at offset {offset}: {reason}")]
@@ -17,6 +19,9 @@ pub struct Malformed {
 
 /// A structure with one encoding. `decode` consumes the octets exactly (WIRE-6).
 pub trait Wire: Sized {
+    /// Octets of the largest whole value that [`decode`](Self::decode) looks at.
+    const OCTETS_MAX: usize = HANDSHAKE_BODY_OCTETS_MAX;
+
     /// Reads one value at the reader's position.
     fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed>;
     /// Appends the value's octets.
@@ -25,6 +30,10 @@ pub trait Wire: Sized {
     /// Decodes a whole body; trailing octets are malformed (WIRE-6).
     fn decode(octets: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(octets);
+        if octets.len() > Self::OCTETS_MAX {
+            let reason = format!("{} octets, at most {} allowed", octets.len(), Self::OCTETS_MAX);
+            return Err(reader.malformed("body", reason));
+        }
         let value = Self::read(&mut reader)?;
         reader.finish()?;
         Ok(value)

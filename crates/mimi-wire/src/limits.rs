@@ -21,3 +21,13 @@ pub const LIST_ELEMENTS_MAX: usize = 4_096;
 pub const TEXT_OCTETS_MAX: usize = 4_096;
 /// Octets of any other opaque value inside a structure.
 pub const OPAQUE_OCTETS_MAX: usize = 1024 * 1024;
+/// Octets of a public key.
+pub const KEY_OCTETS_MAX: usize = 65_535;
+/// Octets of a signature.
+pub const SIGNATURE_OCTETS_MAX: usize = 65_535;
+/// Octets of a hash, e.g. a `ProposalRef`.
+pub const HASH_OCTETS_MAX: usize = 255;
+/// Octets of a joining code.
+pub const JOINING_CODE_OCTETS_MAX: usize = 16_384;
+/// Octets of a directory document.
+pub const DIRECTORY_OCTETS_MAX: usize = 1024 * 1024;

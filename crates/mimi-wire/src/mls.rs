@@ -4,6 +4,7 @@
 //! re-encoding, so the octets are the value: two objects are equal when their octets are.
 
 use crate::codec::{Malformed, Reader, Wire, Writer};
+use crate::limits::HANDSHAKE_BODY_OCTETS_MAX;
 
 /// Reads one MLS object whose extent only its own structure tells.
 macro_rules! mls_object {
@@ -98,3 +99,91 @@ mls_object!(
     HpkeCiphertext,
     openmls::prelude::HpkeCiphertext
 );
+
+/// What an [`MlsMessage`] is to MIMI (AMB-NTF-2).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MessageKind {
+    /// A PrivateMessage with content type application.
+    Application,
+    /// A PublicMessage that holds a proposal.
+    Proposal,
+    /// A PublicMessage that holds a commit.
+    Commit,
+    /// A Welcome.
+    Welcome,
+    /// Anything else; MIMI has no place for it: handshakes in a PrivateMessage (PROTO-UPD-5),
+    /// application data in a PublicMessage, a GroupInfo or KeyPackage in a frame.
+    Other,
+}
+
+impl MlsMessage {
+    /// What the message is, by its wire format, then by its content type.
+    pub fn kind(&self) -> MessageKind {
+        // The library has parsed these octets, so reading their start again cannot fail.
+        self.peek_kind().unwrap_or(MessageKind::Other)
+    }
+
+    /// Reads the framing alone: the library shows a PublicMessage's only to who owns the message.
+    fn peek_kind(&self) -> Result<MessageKind, Malformed> {
+        const MEMBER: u8 = 1;
+        const EXTERNAL: u8 = 2;
+
+        let mut reader = Reader::new(&self.octets);
+        reader.u16("MLSMessage.version")?;
+        let wire_format = reader.u16("MLSMessage.wire_format")?;
+        if wire_format == 3 {
+            return Ok(MessageKind::Welcome);
+        }
+        if !matches!(wire_format, 1 | 2) {
+            return Ok(MessageKind::Other);
+        }
+        reader.opaque(HANDSHAKE_BODY_OCTETS_MAX, "group_id")?;
+        reader.u64("epoch")?;
+        if wire_format == 1 {
+            if matches!(reader.u8("sender_type")?, MEMBER | EXTERNAL) {
+                reader.u32("sender")?;
+            }
+            reader.opaque(HANDSHAKE_BODY_OCTETS_MAX, "authenticated_data")?;
+        }
+        Ok(match (wire_format, reader.u8("content_type")?) {
+            (2, 1) => MessageKind::Application,
+            (1, 2) => MessageKind::Proposal,
+            (1, 3) => MessageKind::Commit,
+            _ => MessageKind::Other,
+        })
+    }
+
+    /// Reads a message that must be a proposal, naming the field in a fault.
+    pub(crate) fn read_proposal(
+        reader: &mut Reader<'_>,
+        field: &'static str,
+    ) -> Result<Self, Malformed> {
+        let start = reader.clone();
+        let message = Self::read(reader)?;
+        match message.kind() {
+            MessageKind::Proposal => Ok(message),
+            kind => Err(start.malformed(field, format!("must be a proposal, is {kind:?}"))),
+        }
+    }
+}
+
+impl GroupInfo {
+    /// Whether the tree is embedded; in MIMI it travels beside the GroupInfo (PROTO-UPD-6).
+    pub fn embeds_ratchet_tree(&self) -> bool {
+        self.parsed.extensions().ratchet_tree().is_some()
+    }
+
+    /// Reads a GroupInfo and refuses an embedded tree (AMB-UPD-5): taking it out would break the
+    /// signature.
+    pub(crate) fn read_without_tree(
+        reader: &mut Reader<'_>,
+        field: &'static str,
+    ) -> Result<Self, Malformed> {
+        let start = reader.clone();
+        let group_info = Self::read(reader)?;
+        if group_info.embeds_ratchet_tree() {
+            return Err(start.malformed(field, "embeds a ratchet_tree extension (AMB-UPD-5)"));
+        }
+        Ok(group_info)
+    }
+}

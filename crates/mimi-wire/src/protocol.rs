@@ -2,6 +2,7 @@
 
 pub mod consent;
 pub mod directory;
+pub mod found_room;
 pub mod group_info;
 pub mod key_material;
 pub mod notify;
@@ -19,7 +20,7 @@ use crate::limits::{LIST_ELEMENTS_MAX, OPAQUE_OCTETS_MAX};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Protocol {
     /// `mls10(1)`.
-    Mls10,
+    Mls10 = 1,
 }
 
 /// A `CipherSuite` number of RFC 9420.
@@ -40,9 +41,7 @@ impl Wire for Protocol {
     }
 
     fn write(&self, writer: &mut Writer) {
-        match self {
-            Self::Mls10 => writer.u8(1),
-        }
+        writer.u8(*self as u8);
     }
 }
 

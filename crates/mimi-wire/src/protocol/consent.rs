@@ -1,5 +1,7 @@
 //! `requestConsent` and `updateConsent` (protocol section 5.7).
 
+use crate::codec::{Malformed, Reader, Wire, Writer};
+use crate::limits::{APPLICATION_BODY_OCTETS_MAX, GRANT_KEY_PACKAGES_MAX};
 use crate::mls::KeyPackage;
 use crate::protocol::Extensions;
 use crate::uri::MimiUri;
@@ -33,4 +35,51 @@ pub struct ConsentEntry {
     pub room_id: Option<MimiUri>,
     /// Unknown ones are ignored.
     pub consent_extensions: Extensions,
+}
+
+impl Wire for ConsentEntry {
+    const OCTETS_MAX: usize = APPLICATION_BODY_OCTETS_MAX;
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let field = "ConsentEntry.consentOperation";
+        let start = reader.clone();
+        let code = reader.u8(field)?;
+        let requester_uri = MimiUri::read_field(reader, "ConsentEntry.requesterUri")?;
+        let target_uri = MimiUri::read_field(reader, "ConsentEntry.targetUri")?;
+        let room_id = reader.optional("ConsentEntry.roomId", |reader| {
+            MimiUri::read_field(reader, "ConsentEntry.roomId")
+        })?;
+        // The KeyPackages come before the extensions (AMB-CON-1).
+        let operation = match code {
+            0 => ConsentOperation::Cancel,
+            1 => ConsentOperation::Request,
+            2 => ConsentOperation::Grant {
+                client_key_packages: reader.vector(
+                    GRANT_KEY_PACKAGES_MAX,
+                    "ConsentEntry.clientKeyPackages",
+                    KeyPackage::read,
+                )?,
+            },
+            3 => ConsentOperation::Revoke,
+            other => return Err(start.malformed(field, format!("unknown operation {other}"))),
+        };
+        let consent_extensions = Extensions::read(reader)?;
+        Ok(Self { operation, requester_uri, target_uri, room_id, consent_extensions })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.u8(match self.operation {
+            ConsentOperation::Cancel => 0,
+            ConsentOperation::Request => 1,
+            ConsentOperation::Grant { .. } => 2,
+            ConsentOperation::Revoke => 3,
+        });
+        self.requester_uri.write(writer);
+        self.target_uri.write(writer);
+        writer.optional(self.room_id.as_ref(), |writer, room| room.write(writer));
+        if let ConsentOperation::Grant { client_key_packages } = &self.operation {
+            writer.vector(client_key_packages, |writer, key_package| key_package.write(writer));
+        }
+        self.consent_extensions.write(writer);
+    }
 }

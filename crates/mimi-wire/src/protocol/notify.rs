@@ -1,8 +1,11 @@
 //! `notify` (protocol section 5.5): a concatenation of fanout messages of one room (AMB-NTF-4).
 
-use crate::mls::MlsMessage;
+use crate::codec::{Malformed, Reader, Wire, Writer};
+use crate::limits::HANDSHAKE_BODY_OCTETS_MAX;
+use crate::mls::{MessageKind, MlsMessage};
 use crate::protocol::ratchet_tree::RatchetTreeOption;
 use crate::protocol::submit_message::Frank;
+use crate::protocol::update::read_more_proposals;
 
 /// What beside the message a fanout message carries, by what the message is (AMB-NTF-2).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,4 +41,64 @@ pub struct FanoutMessage {
     pub message: MlsMessage,
     /// What comes with it.
     pub kind: FanoutKind,
+}
+
+impl FanoutMessage {
+    /// Decodes a whole body: one message after the other up to its end, all or nothing
+    /// (AMB-NTF-4).
+    pub fn decode_all(body: &[u8]) -> Result<Vec<Self>, Malformed> {
+        let mut reader = Reader::new(body);
+        if body.len() > HANDSHAKE_BODY_OCTETS_MAX {
+            let reason = format!("{} octets, at most {HANDSHAKE_BODY_OCTETS_MAX}", body.len());
+            return Err(reader.malformed("body", reason));
+        }
+        let mut messages = vec![Self::read(&mut reader)?];
+        while !reader.is_empty() {
+            messages.push(Self::read(&mut reader)?);
+        }
+        Ok(messages)
+    }
+}
+
+/// There is no protocol octet (AMB-NTF-1).
+impl Wire for FanoutMessage {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let timestamp = reader.u64("FanoutMessage.timestamp")?;
+        let start = reader.clone();
+        let message = MlsMessage::read(reader)?;
+        let kind = match message.kind() {
+            MessageKind::Application => FanoutKind::Application {
+                frank: reader.optional("FanoutMessage.frank", Frank::read)?,
+            },
+            MessageKind::Welcome => {
+                FanoutKind::Welcome { ratchet_tree: RatchetTreeOption::read(reader)? }
+            }
+            MessageKind::Proposal => FanoutKind::Proposal {
+                more_proposals: read_more_proposals(reader, "FanoutMessage.moreProposals")?,
+            },
+            MessageKind::Commit => FanoutKind::Commit {
+                external_proposals: read_more_proposals(reader, "FanoutMessage.externalProposals")?,
+            },
+            MessageKind::Other => {
+                let reason = "neither a message, a Welcome, a proposal nor a commit (AMB-NTF-2)";
+                return Err(start.malformed("FanoutMessage.message", reason));
+            }
+        };
+        Ok(Self { timestamp, message, kind })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.u64(self.timestamp);
+        self.message.write(writer);
+        match &self.kind {
+            FanoutKind::Application { frank } => {
+                writer.optional(frank.as_ref(), |writer, frank| frank.write(writer));
+            }
+            FanoutKind::Welcome { ratchet_tree } => ratchet_tree.write(writer),
+            FanoutKind::Proposal { more_proposals: proposals }
+            | FanoutKind::Commit { external_proposals: proposals } => {
+                writer.vector(proposals, |writer, proposal| proposal.write(writer));
+            }
+        }
+    }
 }
