@@ -1,1 +1,46 @@
-fn main(){}
+//! Tombolo: a MIMI provider, a client and a whole federation to try, in one binary.
+
+mod chat;
+mod command;
+mod demo;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Messengers that talk to each other: MIMI (More Instant Messaging Interoperability)
+#[derive(Debug, Parser)]
+#[command(name = "tombolo", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(command::demo::Demo),
+    Chat(command::chat::Chat),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Demo(demo) => return demo.run().await,
+        Command::Chat(chat) => chat.run().await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            complain(&message);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a command line program says what went wrong")]
+fn complain(message: &str) {
+    eprintln!("tombolo: {message}");
+}

@@ -1,0 +1,8 @@
+//! `tombolo chat`: a plain terminal client for one person.
+
+mod conversation;
+mod input;
+pub(crate) mod profile;
+mod terminal;
+
+pub(crate) use conversation::Conversation;

@@ -1,0 +1,118 @@
+//! What a person types: a message, or a command that begins with a slash.
+
+use mimi_wire::MimiUri;
+
+/// The commands, for `/help`.
+pub(crate) const HELP: &str = "\
+Just type to write. Messages have numbers; commands take them.
+  /reply N TEXT      answer message N            /who               who is in the room
+  /react N EMOJI     react to message N          /history           show the room's messages again
+  /edit N TEXT       change your message N       /rooms             rooms on this device
+  /delete N          take your message N back    /room N            open room N of /rooms
+  /new NAME          create a room               /add USER          add a user to the room
+  /ask USER          ask to be allowed contact   /accept USER       let a user contact you
+  /join ROOM         come in with this device    /rename NAME       rename the room
+  /remove USER       remove a user               /ban USER          ban a user
+  /leave             leave the room for good     /quit              close the chat (Ctrl-D)
+USER and ROOM are MIMI addresses such as mimi://b.example/u/bob; bob@b.example works too.";
+
+/// One line, understood.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Input {
+    Write(String),
+    Reply(usize, String),
+    React(usize, String),
+    Edit(usize, String),
+    Delete(usize),
+    NewRoom(String),
+    OpenRoom(usize),
+    Rooms,
+    Who,
+    History,
+    Ask(MimiUri),
+    Accept(MimiUri),
+    Add(MimiUri),
+    Remove(MimiUri),
+    Ban(MimiUri),
+    Join(MimiUri),
+    Rename(String),
+    Leave,
+    Help,
+    Quit,
+    Nothing,
+}
+
+/// Understands a line, or says what was expected.
+pub(crate) fn parse(line: &str) -> Result<Input, String> {
+    let line = line.trim();
+    let Some(command) = line.strip_prefix('/') else {
+        return Ok(if line.is_empty() { Input::Nothing } else { Input::Write(line.to_owned()) });
+    };
+    let (name, rest) = command.split_once(' ').unwrap_or((command, ""));
+    let rest = rest.trim();
+    match name {
+        "reply" => numbered(rest, "/reply N TEXT").map(|(n, text)| Input::Reply(n, text)),
+        "react" => numbered(rest, "/react N EMOJI").map(|(n, text)| Input::React(n, text)),
+        "edit" => numbered(rest, "/edit N TEXT").map(|(n, text)| Input::Edit(n, text)),
+        "delete" => number(rest, "/delete N").map(Input::Delete),
+        "new" => words(rest, "/new NAME").map(Input::NewRoom),
+        "rename" => words(rest, "/rename NAME").map(Input::Rename),
+        "room" => number(rest, "/room N").map(Input::OpenRoom),
+        "rooms" => Ok(Input::Rooms),
+        "who" => Ok(Input::Who),
+        "history" => Ok(Input::History),
+        "ask" => user(rest, "/ask USER").map(Input::Ask),
+        "accept" => user(rest, "/accept USER").map(Input::Accept),
+        "add" => user(rest, "/add USER").map(Input::Add),
+        "remove" => user(rest, "/remove USER").map(Input::Remove),
+        "ban" => user(rest, "/ban USER").map(Input::Ban),
+        "join" => MimiUri::new(rest).map(Input::Join).map_err(|error| error.to_string()),
+        "leave" => Ok(Input::Leave),
+        "help" | "?" => Ok(Input::Help),
+        "quit" | "exit" | "q" => Ok(Input::Quit),
+        _ => Err(format!("/{name} is no command; /help lists them")),
+    }
+}
+
+fn number(rest: &str, usage: &str) -> Result<usize, String> {
+    rest.parse().map_err(|_| format!("write it as {usage}; N is a number shown in [brackets]"))
+}
+
+fn words(rest: &str, usage: &str) -> Result<String, String> {
+    if rest.is_empty() { Err(format!("write it as {usage}")) } else { Ok(rest.to_owned()) }
+}
+
+fn numbered(rest: &str, usage: &str) -> Result<(usize, String), String> {
+    let (first, text) = rest.split_once(' ').unwrap_or((rest, ""));
+    Ok((number(first, usage)?, words(text.trim(), usage)?))
+}
+
+/// `mimi://b.example/u/bob`, or `bob@b.example` for short.
+fn user(rest: &str, usage: &str) -> Result<MimiUri, String> {
+    let uri = match rest.split_once('@') {
+        Some((name, domain)) => format!("mimi://{domain}/u/{name}"),
+        None => words(rest, usage)?,
+    };
+    let uri = MimiUri::new(&uri).map_err(|error| format!("write it as {usage}: {error}"))?;
+    if uri.is_user() { Ok(uri) } else { Err(format!("{uri} does not name a user")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use mimi_wire::MimiUri;
+
+    use super::{Input, parse};
+
+    #[test]
+    fn lines_are_messages_and_slashes_are_commands() {
+        let bob = MimiUri::new("mimi://b.example/u/bob").unwrap();
+        assert_eq!(parse(" hello / there "), Ok(Input::Write("hello / there".to_owned())));
+        assert_eq!(parse("   "), Ok(Input::Nothing));
+        assert_eq!(parse("/reply 3 so do I"), Ok(Input::Reply(3, "so do I".to_owned())));
+        assert_eq!(parse("/add bob@b.example"), Ok(Input::Add(bob.clone())));
+        assert_eq!(parse("/ban mimi://b.example/u/bob"), Ok(Input::Ban(bob)));
+        assert!(parse("/reply x y").unwrap_err().contains("/reply N TEXT"));
+        assert!(parse("/ad bob").unwrap_err().contains("/help"));
+        assert!(parse("/add mimi://b.example/r/room").unwrap_err().contains("user"));
+    }
+}
