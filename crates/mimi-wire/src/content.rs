@@ -1,10 +1,69 @@
 //! `application/mimi-content` (content draft section 3 to 5): deterministic CBOR and message IDs.
 
 use std::collections::BTreeMap;
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::uri::MimiUri;
+
+mod cbor;
+mod compose;
+mod decode;
+mod encode;
+#[cfg(test)]
+mod tests;
+
+pub use compose::{REACTION_TYPE, TEXT_TYPE};
 
 /// `MessageId` (CONTENT-ID-1).
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct MessageId(pub [u8; 32]);
+
+impl MessageId {
+    /// First octet of an ID that is made with SHA-256, the only function there is.
+    const SHA_256: u8 = 0x01;
+
+    /// The ID of a message: over the true sender and room, not those it claims (AMB-CNT-4), and
+    /// over the content's octets as received, without framing (AMB-CNT-3).
+    pub fn compute(
+        sender: &MimiUri,
+        room: &MimiUri,
+        content_octets: &[u8],
+        salt: &[u8; 16],
+    ) -> Self {
+        let mut hash = Sha256::new();
+        for uri in [sender, room] {
+            // Octets, not characters (AMB-CNT-2).
+            let length =
+                u16::try_from(uri.as_bytes().len()).expect("a URI has at most 1024 octets");
+            hash.update(length.to_be_bytes());
+            hash.update(uri.as_bytes());
+        }
+        hash.update(content_octets);
+        hash.update(salt);
+        let mut id = [Self::SHA_256; 32];
+        id[1..].copy_from_slice(&hash.finalize()[..31]);
+        Self(id)
+    }
+
+    /// Whether the first octet names a hash function that is known (CONTENT-SEC-1).
+    pub fn is_of_known_hash(&self) -> bool {
+        self.0[0] == Self::SHA_256
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|octet| write!(formatter, "{octet:02x}"))
+    }
+}
+
+impl fmt::Debug for MessageId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
 
 /// `expires`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,6 +81,13 @@ pub enum ExtensionKey {
     Int(i64),
     /// Private, 1 to 255 octets.
     Text(String),
+}
+
+impl ExtensionKey {
+    /// 1: the URI of the sender.
+    pub const SENDER_URI: Self = Self::Int(1);
+    /// 2: the URI of the room.
+    pub const ROOM_URI: Self = Self::Int(2);
 }
 
 /// `disposition`; unknown values are kept and treated as render.

@@ -31,3 +31,11 @@ pub const HASH_OCTETS_MAX: usize = 255;
 pub const JOINING_CODE_OCTETS_MAX: usize = 16_384;
 /// Octets of a directory document.
 pub const DIRECTORY_OCTETS_MAX: usize = 1024 * 1024;
+/// Parts of one message, nested ones included (CONTENT-SEC-1).
+pub const CONTENT_PARTS_MAX: usize = 1_024;
+/// Levels of nested parts, and of maps, arrays and tags of extensions (CONTENT-DEP-1).
+pub const CONTENT_LEVELS_MAX: u32 = 4;
+/// Octets of a `topicId` (CONTENT-SEC-1).
+pub const TOPIC_ID_OCTETS_MAX: usize = 4_096;
+/// Octets of a text key of a content extension (CONTENT-DM-1).
+pub const EXTENSION_KEY_OCTETS_MAX: usize = 255;

@@ -1,0 +1,258 @@
+//! Strict decoding of `application/mimi-content`.
+
+use std::collections::BTreeMap;
+
+use minicbor::data::Type;
+
+use crate::codec::Malformed;
+use crate::content::cbor::{KeyOrder, StrictDecoder, malformed};
+use crate::content::{
+    Disposition, Expiration, ExtensionKey, ExtensionValue, ExternalPart, MessageId, MimiContent,
+    NestedPart, Part, PartSemantics,
+};
+use crate::limits::{
+    APPLICATION_BODY_OCTETS_MAX, CONTENT_LEVELS_MAX, CONTENT_PARTS_MAX, EXTENSION_KEY_OCTETS_MAX,
+    TOPIC_ID_OCTETS_MAX,
+};
+
+impl MimiContent {
+    /// Decodes deterministic CBOR within the content draft's data model; anything else is
+    /// malformed (CONTENT-ENC-1, AMB-CNT-5). The message's ID is over these very octets
+    /// (AMB-CNT-3).
+    pub fn decode(octets: &[u8]) -> Result<Self, Malformed> {
+        decode(octets, KeyOrder::Sorted)
+    }
+
+    /// As [`decode`](Self::decode), but lets maps have their keys in any order, for senders whose
+    /// library cannot sort them (AMB-CNT-5).
+    pub fn decode_any_key_order(octets: &[u8]) -> Result<Self, Malformed> {
+        decode(octets, KeyOrder::Any)
+    }
+}
+
+fn decode(octets: &[u8], order: KeyOrder) -> Result<MimiContent, Malformed> {
+    if octets.len() > APPLICATION_BODY_OCTETS_MAX {
+        let reason = format!("{} octets, at most {APPLICATION_BODY_OCTETS_MAX}", octets.len());
+        return Err(malformed(0, "mimiContent", reason));
+    }
+    let mut decoder = StrictDecoder::new(octets, order);
+    expect_array(&mut decoder, 7, "mimiContent")?;
+    let content = MimiContent {
+        salt: read_fixed(&mut decoder, "mimiContent.salt")?,
+        replaces: read_message_id(&mut decoder, "mimiContent.replaces")?,
+        topic_id: read_topic_id(&mut decoder)?,
+        expires: read_expiration(&mut decoder)?,
+        in_reply_to: read_message_id(&mut decoder, "mimiContent.inReplyTo")?,
+        extensions: read_extensions(&mut decoder)?,
+        body: Parts { decoder: &mut decoder, count: 0 }.read(CONTENT_LEVELS_MAX)?,
+    };
+    decoder.finish()?;
+    Ok(content)
+}
+
+/// The head of an array of exactly `count` items.
+fn expect_array(
+    decoder: &mut StrictDecoder<'_>,
+    count: u64,
+    field: &'static str,
+) -> Result<(), Malformed> {
+    let start = decoder.position();
+    match decoder.array(field)? {
+        found if found == count => Ok(()),
+        found => Err(malformed(start, field, format!("{found} items, must be {count}"))),
+    }
+}
+
+fn read_fixed<const N: usize>(
+    decoder: &mut StrictDecoder<'_>,
+    field: &'static str,
+) -> Result<[u8; N], Malformed> {
+    let start = decoder.position();
+    let octets = decoder.bytes(field)?;
+    octets
+        .try_into()
+        .map_err(|_| malformed(start, field, format!("{} octets, must be {N}", octets.len())))
+}
+
+/// Null, or an ID of the one hash function there is (CONTENT-SEC-1).
+fn read_message_id(
+    decoder: &mut StrictDecoder<'_>,
+    field: &'static str,
+) -> Result<Option<MessageId>, Malformed> {
+    if decoder.null(field)? {
+        return Ok(None);
+    }
+    let start = decoder.position();
+    let id = MessageId(read_fixed(decoder, field)?);
+    if !id.is_of_known_hash() {
+        return Err(malformed(start, field, format!("unknown hash function {}", id.0[0])));
+    }
+    Ok(Some(id))
+}
+
+fn read_topic_id(decoder: &mut StrictDecoder<'_>) -> Result<Vec<u8>, Malformed> {
+    let field = "mimiContent.topicId";
+    let start = decoder.position();
+    let topic_id = decoder.bytes(field)?;
+    if topic_id.len() > TOPIC_ID_OCTETS_MAX {
+        let reason = format!("{} octets, at most {TOPIC_ID_OCTETS_MAX}", topic_id.len());
+        return Err(malformed(start, field, reason));
+    }
+    Ok(topic_id.to_vec())
+}
+
+fn read_expiration(decoder: &mut StrictDecoder<'_>) -> Result<Option<Expiration>, Malformed> {
+    if decoder.null("mimiContent.expires")? {
+        return Ok(None);
+    }
+    expect_array(decoder, 2, "mimiContent.expires")?;
+    Ok(Some(Expiration {
+        relative: decoder.boolean("Expiration.relative")?,
+        time: decoder.unsigned("Expiration.time")?,
+    }))
+}
+
+fn read_extensions(
+    decoder: &mut StrictDecoder<'_>,
+) -> Result<BTreeMap<ExtensionKey, ExtensionValue>, Malformed> {
+    let field = "mimiContent.mimiExtensions";
+    let (count, mut keys) = decoder.map(field)?;
+    let mut extensions = BTreeMap::new();
+    for _ in 0..count {
+        let start = decoder.position();
+        let key = read_extension_key(decoder, field)?;
+        // No key twice (CONTENT-EXT-1).
+        decoder.check_key(&mut keys, start, field)?;
+        let value = read_extension_value(decoder, &key, field)?;
+        extensions.insert(key, value);
+    }
+    Ok(extensions)
+}
+
+/// An integer or a text of 1 to 255 octets (CONTENT-DM-1). Key 0 is reserved and kept like any
+/// unknown one (AMB-CNT-11).
+fn read_extension_key(
+    decoder: &mut StrictDecoder<'_>,
+    field: &'static str,
+) -> Result<ExtensionKey, Malformed> {
+    let start = decoder.position();
+    if decoder.datatype(field)? != Type::String {
+        return decoder.integer_key(field).map(ExtensionKey::Int);
+    }
+    let text = decoder.text(field)?;
+    if text.is_empty() || text.len() > EXTENSION_KEY_OCTETS_MAX {
+        let reason = format!("a text key of {} octets, must be 1 to 255", text.len());
+        return Err(malformed(start, field, reason));
+    }
+    Ok(ExtensionKey::Text(text.to_owned()))
+}
+
+fn read_extension_value(
+    decoder: &mut StrictDecoder<'_>,
+    key: &ExtensionKey,
+    field: &'static str,
+) -> Result<ExtensionValue, Malformed> {
+    let start = decoder.position();
+    if decoder.datatype(field)? == Type::String {
+        return Ok(ExtensionValue::Text(decoder.text(field)?.to_owned()));
+    }
+    if [ExtensionKey::SENDER_URI, ExtensionKey::ROOM_URI].contains(key) {
+        return Err(malformed(start, field, "senderUri and roomUri must be text"));
+    }
+    // The extensions map itself is the first level (AMB-CNT-8).
+    decoder.item(CONTENT_LEVELS_MAX - 1, field)?;
+    Ok(ExtensionValue::Encoded(decoder.since(start).to_vec()))
+}
+
+/// Reads nested parts and counts them (CONTENT-SEC-1).
+struct Parts<'d, 'a> {
+    decoder: &'d mut StrictDecoder<'a>,
+    count: usize,
+}
+
+impl Parts<'_, '_> {
+    /// A part with at most `levels` of parts, itself included; the root is the first
+    /// (CONTENT-DEP-1, AMB-CNT-10).
+    fn read(&mut self, levels: u32) -> Result<NestedPart, Malformed> {
+        let start = self.decoder.position();
+        let Some(levels) = levels.checked_sub(1) else {
+            return Err(malformed(start, "NestedPart", "more than 4 levels deep (CONTENT-DEP-1)"));
+        };
+        self.count += 1;
+        if self.count > CONTENT_PARTS_MAX {
+            return Err(malformed(start, "NestedPart", "more than 1024 parts (CONTENT-SEC-1)"));
+        }
+        let items = self.decoder.array("NestedPart")?;
+        let disposition = Disposition(self.decoder.unsigned("NestedPart.disposition")?);
+        let language = self.decoder.text("NestedPart.language")?.to_owned();
+        let (expected, part) = match self.decoder.unsigned::<u64>("NestedPart.cardinality")? {
+            0 => (3, Part::Null),
+            1 => (5, self.read_single()?),
+            2 => (15, Part::External(Box::new(self.read_external()?))),
+            3 => (5, self.read_multi(levels)?),
+            other => {
+                let reason = format!("unknown cardinality {other}");
+                return Err(malformed(start, "NestedPart.cardinality", reason));
+            }
+        };
+        if items != expected {
+            let reason = format!("{items} items, must be {expected}");
+            return Err(malformed(start, "NestedPart", reason));
+        }
+        Ok(NestedPart { disposition, language, part })
+    }
+
+    fn read_single(&mut self) -> Result<Part, Malformed> {
+        Ok(Part::Single {
+            content_type: self.decoder.text("SinglePart.contentType")?.to_owned(),
+            content: self.decoder.bytes("SinglePart.content")?.to_vec(),
+        })
+    }
+
+    fn read_external(&mut self) -> Result<ExternalPart, Malformed> {
+        let start = self.decoder.position();
+        let decoder = &mut *self.decoder;
+        let part = ExternalPart {
+            content_type: decoder.text("ExternalPart.contentType")?.to_owned(),
+            url: decoder.text("ExternalPart.url")?.to_owned(),
+            expires: decoder.unsigned("ExternalPart.expires")?,
+            size: decoder.unsigned("ExternalPart.size")?,
+            enc_alg: decoder.unsigned("ExternalPart.encAlg")?,
+            key: decoder.bytes("ExternalPart.key")?.to_vec(),
+            nonce: decoder.bytes("ExternalPart.nonce")?.to_vec(),
+            aad: decoder.bytes("ExternalPart.aad")?.to_vec(),
+            hash_alg: decoder.unsigned("ExternalPart.hashAlg")?,
+            content_hash: decoder.bytes("ExternalPart.contentHash")?.to_vec(),
+            description: decoder.text("ExternalPart.description")?.to_owned(),
+            filename: decoder.text("ExternalPart.filename")?.to_owned(),
+        };
+        // CONTENT-XP-1.
+        let unused = [&part.key, &part.nonce, &part.aad];
+        if part.enc_alg == 0 && unused.iter().any(|octets| !octets.is_empty()) {
+            let reason = "key, nonce and aad must be empty without encryption";
+            return Err(malformed(start, "ExternalPart.encAlg", reason));
+        }
+        Ok(part)
+    }
+
+    fn read_multi(&mut self, levels: u32) -> Result<Part, Malformed> {
+        let field = "MultiPart.partSemantics";
+        let start = self.decoder.position();
+        let semantics = match self.decoder.unsigned::<u64>(field)? {
+            0 => PartSemantics::ChooseOne,
+            1 => PartSemantics::SingleUnit,
+            2 => PartSemantics::ProcessAll,
+            other => return Err(malformed(start, field, format!("unknown semantics {other}"))),
+        };
+        let start = self.decoder.position();
+        let count = self.decoder.array("MultiPart.parts")?;
+        if count < 2 {
+            return Err(malformed(start, "MultiPart.parts", "must be two or more"));
+        }
+        let mut parts = Vec::new();
+        for _ in 0..count {
+            parts.push(self.read(levels)?);
+        }
+        Ok(Part::Multi { semantics, parts })
+    }
+}
