@@ -13,7 +13,7 @@ macro_rules! mls_object {
         #[derive(Clone, Debug)]
         pub struct $name {
             octets: Vec<u8>,
-            parsed: $parsed,
+            parsed: Box<$parsed>,
         }
 
         impl $name {
@@ -39,7 +39,7 @@ macro_rules! mls_object {
         impl Wire for $name {
             fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
                 let (octets, parsed) = reader.mls::<$parsed>(stringify!($name))?;
-                Ok(Self { octets: octets.to_vec(), parsed })
+                Ok(Self { octets: octets.to_vec(), parsed: Box::new(parsed) })
             }
 
             fn write(&self, writer: &mut Writer) {

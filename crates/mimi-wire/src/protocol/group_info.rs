@@ -135,11 +135,12 @@ impl GroupInfoRequestTbs {
     }
 }
 
-/// The octets to be signed. A request carries the same, then the signature.
+/// The octets to be signed. A request carries the same, then the signature; on their own, only
+/// those with an optional code can be told apart and read.
 impl Wire for GroupInfoRequestTbs {
     fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let tbs = Self::read_up_to_code(reader)?;
-        let (joining_code, ()) = read_code_and_rest(reader, |_| Ok(()))?;
+        let joining_code = read_code(reader, JoiningCodeForm::Optional)?;
         Ok(Self { joining_code, ..tbs })
     }
 
@@ -173,9 +174,7 @@ impl GroupInfoRequest {
 impl Wire for GroupInfoRequest {
     fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let tbs = GroupInfoRequestTbs::read_up_to_code(reader)?;
-        let (joining_code, signature) = read_code_and_rest(reader, |reader| {
-            Ok(reader.opaque(SIGNATURE_OCTETS_MAX, "GroupInfoRequest.signature")?.to_vec())
-        })?;
+        let (joining_code, signature) = read_code_and_signature(reader)?;
         Ok(Self { tbs: GroupInfoRequestTbs { joining_code, ..tbs }, signature })
     }
 
@@ -185,29 +184,33 @@ impl Wire for GroupInfoRequest {
     }
 }
 
-/// Reads a joining code and what follows it up to the end, with the optional form or, if that
-/// does not come out even, with the plain one (AMB-GI-1).
-fn read_code_and_rest<T>(
+fn read_code(
     reader: &mut Reader<'_>,
-    rest: impl Fn(&mut Reader<'_>) -> Result<T, Malformed>,
-) -> Result<(Option<JoiningCode>, T), Malformed> {
+    form: JoiningCodeForm,
+) -> Result<Option<JoiningCode>, Malformed> {
     let field = "GroupInfoRequest.joiningCode";
+    let opaque = |reader: &mut Reader<'_>| reader.opaque(JOINING_CODE_OCTETS_MAX, field);
+    let code = match form {
+        JoiningCodeForm::Optional => reader.optional(field, opaque)?.map(<[u8]>::to_vec),
+        JoiningCodeForm::Plain => Some(opaque(reader)?.to_vec()),
+    };
+    Ok(code.map(|code| JoiningCode { code, form }))
+}
+
+/// Reads a joining code and the signature up to the end, with the optional form or, if that does
+/// not come out even, with the plain one (AMB-GI-1).
+fn read_code_and_signature(
+    reader: &mut Reader<'_>,
+) -> Result<(Option<JoiningCode>, Vec<u8>), Malformed> {
     let attempt = |form| {
         let mut reader = reader.clone();
-        let opaque =
-            |reader: &mut Reader<'_>| Ok(reader.opaque(JOINING_CODE_OCTETS_MAX, field)?.to_vec());
-        let code = match form {
-            JoiningCodeForm::Optional => reader.optional(field, opaque)?,
-            JoiningCodeForm::Plain => Some(opaque(&mut reader)?),
-        };
-        let value = rest(&mut reader)?;
+        let code = read_code(&mut reader, form)?;
+        let signature = reader.opaque(SIGNATURE_OCTETS_MAX, "GroupInfoRequest.signature")?.to_vec();
         reader.finish()?;
-        Ok((reader, (code.map(|code| JoiningCode { code, form }), value)))
+        Ok((reader, (code, signature)))
     };
-    let read = match attempt(JoiningCodeForm::Optional) {
-        Ok(read) => Ok(read),
-        Err(fault) => attempt(JoiningCodeForm::Plain).map_err(|_: Malformed| fault),
-    };
+    let read = attempt(JoiningCodeForm::Optional)
+        .or_else(|fault| attempt(JoiningCodeForm::Plain).map_err(|_: Malformed| fault));
     let (end, value) = read?;
     *reader = end;
     Ok(value)

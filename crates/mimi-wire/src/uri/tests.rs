@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use super::{Domain, MimiUri, UriKind};
 use crate::Wire;
 use crate::limits::URI_OCTETS_MAX;
