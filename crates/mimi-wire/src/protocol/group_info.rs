@@ -189,10 +189,11 @@ fn read_code(
     form: JoiningCodeForm,
 ) -> Result<Option<JoiningCode>, Malformed> {
     let field = "GroupInfoRequest.joiningCode";
-    let opaque = |reader: &mut Reader<'_>| reader.opaque(JOINING_CODE_OCTETS_MAX, field);
+    let opaque =
+        |reader: &mut Reader<'_>| Ok(reader.opaque(JOINING_CODE_OCTETS_MAX, field)?.to_vec());
     let code = match form {
-        JoiningCodeForm::Optional => reader.optional(field, opaque)?.map(<[u8]>::to_vec),
-        JoiningCodeForm::Plain => Some(opaque(reader)?.to_vec()),
+        JoiningCodeForm::Optional => reader.optional(field, opaque)?,
+        JoiningCodeForm::Plain => Some(opaque(reader)?),
     };
     Ok(code.map(|code| JoiningCode { code, form }))
 }
