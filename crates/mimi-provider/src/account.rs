@@ -1,11 +1,14 @@
 //! Accounts and devices: what the provider decides about its own users.
 
-use mimi_wire::protocol::CipherSuite;
-use mimi_wire::{Domain, MimiUri};
+use std::collections::BTreeSet;
 
-use crate::record::{Account, DeviceRecord, Seq};
+use mimi_wire::protocol::CipherSuite;
+use mimi_wire::uri::UriError;
+use mimi_wire::{Domain, MimiUri, UriKind};
+
+use crate::record::{Account, DeviceRecord, Seq, StoredKeyPackage};
 use crate::requester::DeviceIdentity;
-use crate::{Reject, Transition};
+use crate::{Change, Expect, Reject, Transition};
 
 /// Octets of a user's or device's name.
 pub const NAME_OCTETS_MAX: usize = 64;
@@ -65,8 +68,8 @@ pub enum KeyPackageUsage {
 
 /// The URI of a local user.
 pub fn user_uri(own: &Domain, name: &str) -> Result<MimiUri, Reject> {
-    let _ = (own, name);
-    todo!()
+    proper_name(name)?;
+    built(MimiUri::build(own, UriKind::User, &[name]))
 }
 
 /// A new account; the reply is its user.
@@ -76,23 +79,119 @@ pub fn new_account(
     password_hash: Option<String>,
     now_ms: u64,
 ) -> Result<Transition<MimiUri>, Reject> {
-    let _ = (own, name, password_hash, now_ms);
-    todo!()
+    let user = user_uri(own, name)?;
+    let account = Account { user: user.clone(), password_hash, created_ms: now_ms };
+    Ok(Transition {
+        changes: vec![Change::CreateAccount(account)],
+        expect: vec![Expect::NoAccount(user.clone())],
+        effects: Vec::new(),
+        reply: user,
+    })
 }
 
-/// A new device of an account.
+/// A new device of an account. It sees its user's stream from now on.
 pub fn new_device(input: &NewDeviceInput<'_>) -> Result<Transition<DeviceIdentity>, Reject> {
-    let _ = input;
-    todo!()
+    proper_name(input.name)?;
+    if input.signature_key.len() != SIGNATURE_KEY_OCTETS {
+        let message = format!("the signature key must have {SIGNATURE_KEY_OCTETS} octets");
+        return Err(Reject::Malformed(message));
+    }
+    let user = &input.account.user;
+    let user_name = user.segments().concat();
+    let client = built(MimiUri::build(&user.domain(), UriKind::Client, &[&user_name, input.name]))?;
+    if input.devices.iter().any(|device| device.client == client) {
+        return Err(Reject::Conflict("the user has a device of this name".into()));
+    }
+    if input.devices.iter().any(|device| device.signature_key == input.signature_key) {
+        return Err(Reject::Conflict("the signature key is another device's".into()));
+    }
+    if input.devices.len() >= DEVICES_PER_USER_MAX {
+        let message = format!("the user has {DEVICES_PER_USER_MAX} devices already");
+        return Err(Reject::NotAllowed(message));
+    }
+    let device = DeviceRecord {
+        client: client.clone(),
+        user: user.clone(),
+        name: input.name.to_owned(),
+        token_sha256: input.token_sha256,
+        signature_key: input.signature_key.to_vec(),
+        created_ms: input.now_ms,
+    };
+    let from_seq = input.last_seq + 1;
+    Ok(Transition {
+        changes: vec![
+            Change::PutDevice(device),
+            Change::Join { client: client.clone(), stream: user.clone(), from_seq },
+        ],
+        expect: vec![Expect::StreamSeq { stream: user.clone(), seq: input.last_seq }],
+        effects: Vec::new(),
+        reply: DeviceIdentity { user: user.clone(), client },
+    })
 }
 
-/// A device uploads KeyPackages; the reply is its stock.
+/// A device uploads KeyPackages; the reply is its stock. All are taken or none.
 pub fn upload_key_packages(
     device: &DeviceRecord,
     offered: Vec<OfferedKeyPackage>,
     stock: u64,
     now_ms: u64,
 ) -> Result<Transition<u64>, Reject> {
-    let _ = (device, offered, stock, now_ms);
-    todo!()
+    let mut references = BTreeSet::new();
+    for package in &offered {
+        let DeviceIdentity { user, client } = &package.identity;
+        if (user, client) != (&device.user, &device.client) {
+            return Err(Reject::NotAllowed("a KeyPackage is of another client".into()));
+        }
+        // AMB-KM-7.
+        if package.usage == KeyPackageUsage::LastResort {
+            return Err(Reject::NotAllowed("last-resort KeyPackages are not served".into()));
+        }
+        if package.not_after_ms <= now_ms {
+            return Err(Reject::Malformed("a KeyPackage has expired".into()));
+        }
+        if !references.insert(&package.reference) {
+            return Err(Reject::Malformed("a KeyPackage is there twice".into()));
+        }
+    }
+    let stock = stock + references.len() as u64;
+    if stock > KEY_PACKAGES_PER_CLIENT_MAX {
+        let message = format!("more than {KEY_PACKAGES_PER_CLIENT_MAX} KeyPackages in stock");
+        return Err(Reject::NotAllowed(message));
+    }
+    let mut transition = Transition::unchanged(stock);
+    if !offered.is_empty() {
+        let packages = offered.into_iter().map(OfferedKeyPackage::into_stored).collect();
+        transition.changes.push(Change::AddKeyPackages(packages));
+    }
+    Ok(transition)
+}
+
+impl OfferedKeyPackage {
+    fn into_stored(self) -> StoredKeyPackage {
+        StoredKeyPackage {
+            reference: self.reference,
+            client: self.identity.client,
+            octets: self.octets,
+            ciphersuite: self.ciphersuite,
+            capabilities: self.capabilities,
+            not_after_ms: self.not_after_ms,
+        }
+    }
+}
+
+/// Names stand in URIs that people read and type, so they are plain.
+fn proper_name(name: &str) -> Result<(), Reject> {
+    let plain = |octet: u8| octet.is_ascii_lowercase() || octet.is_ascii_digit();
+    let starts_plain = name.bytes().next().is_some_and(plain);
+    let proper = name.bytes().all(|octet| plain(octet) || matches!(octet, b'.' | b'_' | b'-'));
+    if starts_plain && proper && name.len() <= NAME_OCTETS_MAX {
+        Ok(())
+    } else {
+        let rule = "a to z, 0 to 9, dot, underscore and hyphen, beginning with a letter or digit";
+        Err(Reject::Malformed(format!("a name has 1 to {NAME_OCTETS_MAX} of: {rule}")))
+    }
+}
+
+fn built(uri: Result<MimiUri, UriError>) -> Result<MimiUri, Reject> {
+    uri.map_err(|error| Reject::Malformed(error.to_string()))
 }

@@ -10,6 +10,7 @@ pub mod found_room;
 pub mod group_info;
 pub mod key_material;
 mod log;
+mod restriction;
 pub mod state;
 pub mod submit_message;
 pub mod update;

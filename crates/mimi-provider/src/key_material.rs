@@ -1,13 +1,21 @@
 //! `keyMaterial` as the target's provider (protocol section 5.2, PROTO-KM-5..12).
+//!
+//! No request is refused for having been seen before: an honest repeat has the same octets
+//! (AMB-KM-9). Last-resort KeyPackages never get into the stock (AMB-KM-7).
 
 use mimi_policy::ClientIdentity;
-use mimi_wire::protocol::key_material::{KeyMaterialRequest, KeyMaterialResponse};
-use mimi_wire::{Domain, MimiUri};
+use mimi_wire::limits::KEY_MATERIAL_CLIENTS_MAX;
+use mimi_wire::mls::KeyPackage;
+use mimi_wire::protocol::key_material::{
+    ClientKeyMaterial, ClientMaterial, KeyMaterialRequest, KeyMaterialResponse, KeyMaterialUserCode,
+};
+use mimi_wire::{Domain, MimiUri, Wire};
 
+use crate::consent::{Consent, consent_for};
 use crate::hub::key_material::HubChecked;
-use crate::record::{ConsentRecord, Seq, StoredKeyPackage};
+use crate::record::{ConsentRecord, EventKind, NewEvent, Seq, StoredKeyPackage};
 use crate::requester::DeviceIdentity;
-use crate::{Reject, Transition};
+use crate::{Change, Effect, Expect, Reject, Transition};
 
 /// At fewer KeyPackages a client is told to upload more.
 pub const KEY_PACKAGE_STOCK_LOW: u64 = 20;
@@ -62,6 +70,164 @@ pub struct KeyMaterialInput<'a> {
 pub fn key_material(
     input: &KeyMaterialInput<'_>,
 ) -> Result<Transition<KeyMaterialResponse>, Reject> {
-    let _ = input.satisfies;
-    todo!()
+    well_addressed(input)?;
+    let tbs = &input.request.tbs;
+    // PROTO-KM-6; a user's own devices need nobody's consent.
+    if tbs.requesting_user != tbs.target_user {
+        match consent_for(input.consents, &tbs.requesting_user, tbs.room_id.as_ref()) {
+            Consent::Granted => {}
+            Consent::NotForThisRoom => {
+                let code = KeyMaterialUserCode::NoConsentForThisRoom;
+                return Ok(Transition::unchanged(nothing(input, code)));
+            }
+            Consent::Missing => {
+                return Ok(Transition::unchanged(nothing(input, KeyMaterialUserCode::NoConsent)));
+            }
+        }
+    }
+    match input.clients {
+        Some(clients) => release(input, clients),
+        // Unknown users look like users who did not consent.
+        None => Ok(Transition::unchanged(nothing(input, KeyMaterialUserCode::NoConsent))),
+    }
+}
+
+/// Who may ask for whom on which way.
+fn well_addressed(input: &KeyMaterialInput<'_>) -> Result<(), Reject> {
+    let tbs = &input.request.tbs;
+    if tbs.target_user.domain() != *input.own {
+        return Err(Reject::Unknown("targetUser is not a user of this provider".into()));
+    }
+    // PROTO-KM-4.
+    if tbs.acceptable_ciphersuites.is_empty() {
+        return Err(Reject::Malformed("acceptableCiphersuites is empty".into()));
+    }
+    // PROTO-KM-5.
+    if input.identity.user != tbs.requesting_user {
+        return Err(Reject::PeerMisbehaved("the credential is not requestingUser's".into()));
+    }
+    let room_hub = tbs.room_id.as_ref().map(MimiUri::domain);
+    let from_the_right_place = match (input.asker, room_hub) {
+        // PROTO-KM-2: in a room, through its hub and not otherwise (AMB-TR-6, AMB-KM-9).
+        (Asker::Peer(from), Some(hub)) => *from == hub,
+        (Asker::Peer(from), None) => *from == tbs.requesting_user.domain(),
+        (Asker::Local(device), None) => {
+            device.user == tbs.requesting_user && device.client == input.identity.client
+        }
+        (Asker::Local(_), Some(_)) => false,
+        (Asker::OurRoom(_), hub) => hub.as_ref() == Some(input.own),
+    };
+    if from_the_right_place {
+        Ok(())
+    } else {
+        Err(Reject::PeerMisbehaved("the request did not come through its room's hub".into()))
+    }
+}
+
+/// An answer without material (PROTO-KM-8).
+fn nothing(input: &KeyMaterialInput<'_>, user_status: KeyMaterialUserCode) -> KeyMaterialResponse {
+    let user_uri = input.request.tbs.target_user.clone();
+    KeyMaterialResponse { user_status, user_uri, clients: Vec::new() }
+}
+
+/// One KeyPackage of every client that has a fitting one, gone from the stock for good
+/// (PROTO-KM-7, PROTO-KM-10).
+fn release(
+    input: &KeyMaterialInput<'_>,
+    clients: &[ClientStock],
+) -> Result<Transition<KeyMaterialResponse>, Reject> {
+    let mut transition = Transition::unchanged(nothing(input, KeyMaterialUserCode::Success));
+    let mut low = Vec::new();
+    for client in clients.iter().take(KEY_MATERIAL_CLIENTS_MAX) {
+        // A device fetching for its own user's other devices does not need itself.
+        if client.client == input.identity.client {
+            continue;
+        }
+        let material = match fitting(input, client) {
+            Ok(package) => {
+                let reference = package.reference.clone();
+                transition.expect.push(Expect::KeyPackageUnused(reference.clone()));
+                transition.changes.push(Change::ReleaseKeyPackage(reference));
+                if runs_low(client.stock.saturating_sub(1)) {
+                    low.push(client.client.clone());
+                }
+                ClientMaterial::KeyPackage(stored(package)?)
+            }
+            Err(material) => material,
+        };
+        let client_uri = client.client.clone();
+        transition.reply.clients.push(ClientKeyMaterial { client_uri, material });
+    }
+    transition.reply.user_status = user_status(&transition.reply.clients);
+    tell_low(input, low, &mut transition);
+    Ok(transition)
+}
+
+/// The oldest unexpired KeyPackage of the first acceptable suite that has the capabilities
+/// (PROTO-KM-9, PROTO-KM-11), or what to say instead.
+fn fitting<'a>(
+    input: &KeyMaterialInput<'_>,
+    client: &'a ClientStock,
+) -> Result<&'a StoredKeyPackage, ClientMaterial> {
+    let fresh: Vec<&StoredKeyPackage> =
+        client.packages.iter().filter(|package| package.not_after_ms > input.now_ms).collect();
+    if fresh.is_empty() {
+        return Err(ClientMaterial::Exhausted);
+    }
+    let suites = &input.request.tbs.acceptable_ciphersuites;
+    let first_of_suite = |suite| {
+        let of_suite = fresh.iter().filter(|package| package.ciphersuite == suite);
+        of_suite.copied().find(|package| (input.satisfies)(package))
+    };
+    // Capabilities are withheld (PROTO-KM-15): they would tell strangers what a client is.
+    let nothing = ClientMaterial::NothingCompatible(None);
+    suites.iter().copied().find_map(first_of_suite).ok_or(nothing)
+}
+
+fn stored(package: &StoredKeyPackage) -> Result<KeyPackage, Reject> {
+    let read = KeyPackage::decode(&package.octets);
+    read.map_err(|malformed| Reject::Internal(format!("a KeyPackage in stock: {malformed}")))
+}
+
+/// PROTO-KM-7, AMB-KM-10.
+fn user_status(clients: &[ClientKeyMaterial]) -> KeyMaterialUserCode {
+    let served =
+        |client: &&ClientKeyMaterial| matches!(client.material, ClientMaterial::KeyPackage(_));
+    match clients.iter().filter(served).count() {
+        0 => KeyMaterialUserCode::NoCompatibleMaterial,
+        count if count == clients.len() => KeyMaterialUserCode::Success,
+        _ => KeyMaterialUserCode::PartialSuccess,
+    }
+}
+
+/// A client is told when its stock falls below the mark, at half of it and when it is empty; not
+/// at every release, for it may be away for long.
+fn runs_low(left: u64) -> bool {
+    left + 1 == KEY_PACKAGE_STOCK_LOW || left == KEY_PACKAGE_STOCK_LOW / 2 || left == 0
+}
+
+/// One entry in the target's stream per client whose stock runs low.
+fn tell_low(
+    input: &KeyMaterialInput<'_>,
+    low: Vec<MimiUri>,
+    transition: &mut Transition<KeyMaterialResponse>,
+) {
+    if low.is_empty() {
+        return;
+    }
+    let stream = &input.request.tbs.target_user;
+    transition.expect.push(Expect::StreamSeq { stream: stream.clone(), seq: input.last_seq });
+    for (client, seq) in low.into_iter().zip(input.last_seq + 1..) {
+        transition.changes.push(Change::Append(NewEvent {
+            stream: stream.clone(),
+            seq,
+            kind: EventKind::KeyPackagesLow,
+            timestamp_ms: input.now_ms,
+            payload: Vec::new(),
+            audience: Vec::new(),
+            targets: Some(vec![client]),
+            detail: Vec::new(),
+        }));
+    }
+    transition.effects.push(Effect::WakeStream(stream.clone()));
 }

@@ -17,6 +17,7 @@ pub mod record;
 pub mod reject;
 pub mod reply;
 pub mod requester;
+pub mod saved;
 pub mod transition;
 
 pub use reject::Reject;

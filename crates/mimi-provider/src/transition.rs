@@ -19,6 +19,13 @@ pub struct Transition<R> {
     pub reply: R,
 }
 
+impl<R> Transition<R> {
+    /// An answer that needs nothing stored.
+    pub fn unchanged(reply: R) -> Self {
+        Self { changes: Vec::new(), expect: Vec::new(), effects: Vec::new(), reply }
+    }
+}
+
 /// A condition on the store at commit time.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Expect {

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use mimi_wire::MimiUri;
+use mimi_wire::{Domain, MimiUri};
 use serde::{Deserialize, Serialize};
 
-use crate::hub::state::StateError;
-use crate::record::{NewEvent, Seq};
+use crate::record::{EventKind, NewEvent, Seq};
+use crate::saved::{StateError, read_versioned, sha256, versioned};
 
 /// Payloads remembered to know a repeat (PROTO-NTF-10).
 pub const RECENT_PAYLOADS_MAX: usize = 1_024;
@@ -56,11 +56,35 @@ pub struct FollowerSnapshot {
     pub state: FollowerState,
 }
 
+/// First octet of a saved state.
+const SNAPSHOT_VERSION: u8 = 1;
+
 impl FollowerState {
     /// Follows one entry of our copy of the log, when it is written or read again.
-    pub fn observe(&mut self, event: &NewEvent, roster: &RosterChange) {
-        let _ = (event, roster);
-        todo!()
+    pub fn observe(&mut self, own: &Domain, event: &NewEvent, roster: &RosterChange) {
+        self.last_seq = event.seq;
+        self.last_timestamp_ms = self.last_timestamp_ms.max(event.timestamp_ms);
+        if self.recent.len() == RECENT_PAYLOADS_MAX {
+            self.recent.pop_front();
+        }
+        let (sha256, timestamp_ms) = (sha256(&event.payload), event.timestamp_ms);
+        self.recent.push_back(RecentPayload { sha256, timestamp_ms });
+        for client in &roster.left {
+            self.local_clients.remove(client);
+        }
+        self.local_clients.extend(came_in(own, event, roster).cloned());
+        if event.kind != EventKind::Application {
+            self.handshakes_since_snapshot += 1;
+        }
+    }
+
+    /// Whether a payload has been accepted before. Of what has left the memory only the time is
+    /// known: hubs' timestamps grow, so nothing new is as old as that (AMB-NTF-8).
+    pub(crate) fn is_repeat(&self, sha256: &[u8; 32], timestamp_ms: u64) -> bool {
+        let full = self.recent.len() == RECENT_PAYLOADS_MAX;
+        let forgotten = self.recent.front().filter(|_| full);
+        forgotten.is_some_and(|oldest| timestamp_ms <= oldest.timestamp_ms)
+            || self.recent.iter().any(|recent| recent.sha256 == *sha256)
     }
 
     /// A snapshot as of [`last_seq`](Self::last_seq) is about to be written.
@@ -69,15 +93,30 @@ impl FollowerState {
     }
 }
 
+/// Our clients that see the room from this entry on: those a Welcome is for, and those that came
+/// by their own commit.
+pub(crate) fn came_in<'a>(
+    own: &'a Domain,
+    event: &'a NewEvent,
+    roster: &'a RosterChange,
+) -> impl Iterator<Item = &'a MimiUri> {
+    let joined: &[MimiUri] = match event.kind {
+        EventKind::Welcome => event.targets.as_deref().unwrap_or_default(),
+        EventKind::Commit => &roster.joined,
+        _ => &[],
+    };
+    joined.iter().filter(|client| client.domain() == *own)
+}
+
 impl FollowerSnapshot {
     /// As one versioned blob.
     pub fn encode(&self) -> Vec<u8> {
-        todo!()
+        versioned(SNAPSHOT_VERSION, &(&self.roster, &self.state))
     }
 
     /// Reads [`encode`](Self::encode).
     pub fn decode(octets: &[u8]) -> Result<Self, StateError> {
-        let _ = octets;
-        todo!()
+        let (roster, state) = read_versioned(SNAPSHOT_VERSION, octets)?;
+        Ok(Self { roster, state })
     }
 }

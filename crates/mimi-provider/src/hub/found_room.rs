@@ -1,10 +1,12 @@
 //! Founding a room at its hub, a matter between a provider and its own client (FLOW-1).
 
 use mimi_policy::RoomView;
-use mimi_wire::{Domain, MimiUri};
+use mimi_wire::{Domain, MimiUri, UriKind};
 
+use crate::hub::state::{HubSnapshot, HubState};
+use crate::record::RoomKind;
 use crate::requester::DeviceIdentity;
-use crate::{Reject, Transition};
+use crate::{Change, Expect, Reject, Transition};
 
 /// A client asks its provider to host a room.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +45,38 @@ pub struct Founded {
 
 /// Decides whether this provider hosts the room.
 pub fn found_room(input: &FoundRoomInput<'_>) -> Result<Transition<Founded>, Reject> {
-    let _ = input;
-    todo!()
+    let FoundRoomInput { own, creator, room, view, .. } = *input;
+    // ID-URI-4, AMB-ID-3: the hub is the host of the room's URI.
+    if room.kind() != UriKind::Room || room.domain() != *own {
+        return Err(Reject::NotAllowed("the room's URI is not one of this provider's".into()));
+    }
+    // AMB-ID-5: the group context binds the group to the room.
+    if view.room() != room {
+        return Err(Reject::NotAllowed("room_metadata names another room".into()));
+    }
+    if input.hub_sender == HubSender::Foreign {
+        return Err(Reject::NotAllowed("the first external sender is not this hub".into()));
+    }
+    // The judge has no say in how a room begins but that it is sound and alone its creator's.
+    let alone = view.participants.participants.iter().all(|pair| pair.user == creator.user);
+    let only_client = match view.clients.as_slice() {
+        [client] => client.user == creator.user && client.client == creator.client,
+        _ => false,
+    };
+    if !alone || !only_client || !view.is_active(&creator.user) {
+        let needed = "a new room has its creator as only participant and the asking client as only";
+        return Err(Reject::NotAllowed(format!("{needed} member")));
+    }
+    mimi_policy::check_founding(view)?;
+    let state = HubState { last_timestamp_ms: input.now_ms, ..HubState::default() };
+    let snapshot = HubSnapshot { group: input.group.to_vec(), state }.encode();
+    Ok(Transition {
+        changes: vec![
+            Change::CreateRoom { room: room.clone(), kind: RoomKind::Hub, snapshot },
+            Change::Join { client: creator.client.clone(), stream: room.clone(), from_seq: 1 },
+        ],
+        expect: vec![Expect::NoRoom(room.clone())],
+        effects: Vec::new(),
+        reply: Founded { accepted_timestamp: input.now_ms },
+    })
 }

@@ -3,9 +3,11 @@
 
 use mimi_policy::RoomView;
 use mimi_wire::Domain;
-use mimi_wire::protocol::key_material::KeyMaterialRequest;
+use mimi_wire::protocol::key_material::{KeyMaterialRequest, KeyMaterialRequestTbs};
+use mimi_wire::room::capability::Capability;
 
 use crate::Reject;
+use crate::hub::restriction::Restrictions;
 use crate::hub::state::HubState;
 use crate::requester::Requester;
 
@@ -22,7 +24,8 @@ pub enum Route {
     Forward(Domain),
 }
 
-/// Decides whether a participant may fetch key material through this hub.
+/// Decides whether a participant may fetch key material through this hub. A refusal is answered
+/// as `noConsent` (AMB-KM-8).
 pub fn key_material(
     state: &HubState,
     own: &Domain,
@@ -30,6 +33,23 @@ pub fn key_material(
     view: &RoomView,
     request: &KeyMaterialRequest,
 ) -> Result<Route, Reject> {
-    let _ = (state, own, requester, view, request, HubChecked(()));
-    todo!()
+    let KeyMaterialRequestTbs { requesting_user, target_user, room_id, .. } = &request.tbs;
+    // PROTO-KM-3.
+    if room_id.as_ref() != Some(view.room()) {
+        return Err(Reject::Internal("the request is not for this room".into()));
+    }
+    // AMB-TR-6.
+    if !requester.speaks_for(requesting_user) {
+        return Err(Reject::NotAllowed("requestingUser is not the requester's".into()));
+    }
+    let needed = if requesting_user == target_user {
+        Capability::CAN_ADD_OWN_CLIENT
+    } else {
+        Capability::CAN_ADD_PARTICIPANT
+    };
+    if !Restrictions::of(state, view).holds(requesting_user, needed) {
+        return Err(Reject::NotAllowed("the requesting user may not add this user".into()));
+    }
+    let target = target_user.domain();
+    Ok(if target == *own { Route::Here(HubChecked(())) } else { Route::Forward(target) })
 }

@@ -3,12 +3,16 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use mimi_policy::{RoomView, StagedChange, StagedProposal};
-use mimi_wire::{Domain, MimiUri};
+use mimi_policy::{Actor, ProposedChange, RoomView, StagedChange, StagedProposal};
+use mimi_wire::mls::MlsMessage;
+use mimi_wire::protocol::notify::FanoutMessage;
+use mimi_wire::protocol::update::UpdateRequest;
+use mimi_wire::{Domain, MimiUri, Wire};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use crate::record::{NewEvent, Seq};
+use crate::Change;
+use crate::record::{EventKind, NewEvent, Seq};
+use crate::saved::{StateError, read_versioned, sha256, versioned};
 
 /// Submissions and updates remembered to answer a repeat as the first time.
 pub const RECENT_SUBMISSIONS_MAX: usize = 256;
@@ -86,7 +90,12 @@ pub enum Observed<'a> {
     /// Nothing: messages, Welcomes and notes.
     Plain,
     /// A bundle of proposals.
-    Proposals(&'a StagedChange),
+    Proposals {
+        /// What they ask.
+        change: &'a StagedChange,
+        /// The room they are for, which they leave as it is.
+        view: &'a RoomView,
+    },
     /// A commit.
     Commit {
         /// What it did.
@@ -105,43 +114,180 @@ pub struct HubSnapshot {
     pub state: HubState,
 }
 
-/// Saved state or a log entry cannot be read.
-#[derive(Clone, Debug, Error, Eq, PartialEq)]
-#[error("room state cannot be read: {0}")]
-pub struct StateError(pub String);
+/// What a hub writes into its log for itself.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+enum Note {
+    /// Somebody may join.
+    JoinGrant(JoinGrant),
+}
+
+/// First octet of a saved state.
+const SNAPSHOT_VERSION: u8 = 1;
+/// First octet of a note.
+const NOTE_VERSION: u8 = 1;
 
 impl HubState {
     /// Follows one entry of the log, at the moment it is written or when the log is read again.
+    /// `observed` matters for commits and proposals only.
     pub fn observe(&mut self, event: &NewEvent, observed: Observed<'_>) -> Result<(), StateError> {
-        let _ = (event, observed);
-        todo!()
+        if event.seq != self.last_seq + 1 {
+            let gap = format!("entry {} follows entry {}", event.seq, self.last_seq);
+            return Err(StateError(gap));
+        }
+        match (event.kind, observed) {
+            (EventKind::Application, _) => {
+                let message = application_message(&event.payload)?;
+                self.remember(sha256(message.octets()), event.timestamp_ms);
+            }
+            (EventKind::Welcome, _) => {}
+            (EventKind::HubNote, _) => self.follow_note(&event.detail)?,
+            (EventKind::Proposal, Observed::Proposals { change, view }) => {
+                self.follow_proposals(event, change, view)?;
+            }
+            (EventKind::Commit, Observed::Commit { change, after }) => {
+                self.follow_commit(event, change, after);
+            }
+            (kind, observed) => {
+                return Err(StateError(format!("an entry {kind:?} observed as {observed:?}")));
+            }
+        }
+        self.last_seq = event.seq;
+        self.last_timestamp_ms = self.last_timestamp_ms.max(event.timestamp_ms);
+        self.followers.extend(event.audience.iter().cloned());
+        self.grants.retain(|grant| grant.expires_ms > event.timestamp_ms);
+        Ok(())
     }
 
     /// [`observe`](Self::observe) for every entry a decision appends.
-    pub fn apply(
-        &mut self,
-        changes: &[crate::Change],
-        observed: Observed<'_>,
-    ) -> Result<(), StateError> {
-        let _ = (changes, observed);
-        todo!()
+    pub fn apply(&mut self, changes: &[Change], observed: Observed<'_>) -> Result<(), StateError> {
+        for change in changes {
+            if let Change::Append(event) = change {
+                self.observe(event, observed)?;
+            }
+        }
+        Ok(())
     }
 
     /// A snapshot as of [`last_seq`](Self::last_seq) is about to be written.
     pub fn snapshot_taken(&mut self) {
         self.handshakes_since_snapshot = 0;
     }
+
+    /// The timestamp of what is accepted now: the time, but always later than the last one
+    /// (AMB-NTF-8).
+    pub fn next_timestamp(&self, now_ms: u64) -> u64 {
+        now_ms.max(self.last_timestamp_ms + 1)
+    }
+
+    /// When these octets were accepted, if lately.
+    pub(crate) fn accepted_before(&self, sha256: &[u8; 32]) -> Option<u64> {
+        let mut latest_first = self.recent.iter().rev();
+        latest_first.find(|recent| recent.sha256 == *sha256).map(|recent| recent.timestamp_ms)
+    }
+
+    /// What the log keeps of a join grant.
+    pub(crate) fn note_join_grant(grant: JoinGrant) -> Vec<u8> {
+        versioned(NOTE_VERSION, &Note::JoinGrant(grant))
+    }
+
+    fn remember(&mut self, sha256: [u8; 32], timestamp_ms: u64) {
+        if self.recent.len() == RECENT_SUBMISSIONS_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Recent { sha256, timestamp_ms });
+    }
+
+    fn follow_note(&mut self, detail: &[u8]) -> Result<(), StateError> {
+        let Note::JoinGrant(grant) = read_versioned(NOTE_VERSION, detail)?;
+        self.grants.retain(|old| {
+            (&old.client, &old.signature_key) != (&grant.client, &grant.signature_key)
+        });
+        if self.grants.len() == JOIN_GRANTS_MAX {
+            self.grants.remove(0);
+        }
+        self.grants.push(grant);
+        Ok(())
+    }
+
+    fn follow_proposals(
+        &mut self,
+        event: &NewEvent,
+        change: &StagedChange,
+        view: &RoomView,
+    ) -> Result<(), StateError> {
+        let UpdateRequest::Proposals(bundle) = UpdateRequest::decode(&event.detail)? else {
+            return Err(StateError("a Proposal entry keeps a commit".into()));
+        };
+        let messages = std::iter::once(&bundle.proposal).chain(&bundle.more_proposals);
+        for (proposal, message) in change.proposals.iter().zip(messages) {
+            let Some(reference) = proposal.reference.clone() else {
+                return Err(StateError("a standalone proposal has no reference".into()));
+            };
+            self.pending.push(Pending {
+                reference,
+                proposal: proposal.clone(),
+                bundle: event.seq,
+                message: message.octets().to_vec(),
+                accepted_ms: event.timestamp_ms,
+            });
+            self.leaving.extend(leaver(proposal, view).cloned());
+        }
+        self.remember(sha256(&event.detail), event.timestamp_ms);
+        self.handshakes_since_snapshot += 1;
+        Ok(())
+    }
+
+    fn follow_commit(&mut self, event: &NewEvent, change: &StagedChange, after: &RoomView) {
+        self.pending.clear();
+        // A grant serves one join (AMB-UPD-13).
+        if let Some(Actor::Joiner(joiner)) = &change.committer {
+            self.grants.retain(|grant| grant.client != joiner.client);
+        }
+        // An external commit can leave a leaver listed (AMB-UPD-10); it stays gone until the list
+        // says so too, or somebody entitled takes it in again (AMB-POL-39).
+        let returns = |user: &MimiUri| {
+            change.proposals.iter().any(|proposal| {
+                matches!(&proposal.change, ProposedChange::AddClient(added) if added.user == *user)
+            })
+        };
+        self.leaving.retain(|user| after.role_index_of(user).is_some() && !returns(user));
+        self.remember(sha256(&event.detail), event.timestamp_ms);
+        self.handshakes_since_snapshot += 1;
+    }
+}
+
+/// The user who takes itself off the list by this proposal (AMB-UPD-9).
+fn leaver<'a>(proposal: &'a StagedProposal, view: &RoomView) -> Option<&'a MimiUri> {
+    let (Actor::Member { user, .. }, ProposedChange::ParticipantList(update)) =
+        (&proposal.sender, &proposal.change)
+    else {
+        return None;
+    };
+    let listed = &view.participants.participants;
+    let removed = update.removed_indices.iter().filter_map(|index| {
+        let index = usize::try_from(*index).ok()?;
+        listed.get(index)
+    });
+    removed.map(|pair| &pair.user).any(|removed| removed == user).then_some(user)
+}
+
+fn application_message(payload: &[u8]) -> Result<MlsMessage, StateError> {
+    let fanout = FanoutMessage::decode_all(payload)?;
+    match <[FanoutMessage; 1]>::try_from(fanout) {
+        Ok([fanout]) => Ok(fanout.message),
+        Err(several) => Err(StateError(format!("{} messages in one entry", several.len()))),
+    }
 }
 
 impl HubSnapshot {
     /// As one versioned blob.
     pub fn encode(&self) -> Vec<u8> {
-        todo!()
+        versioned(SNAPSHOT_VERSION, &(&self.group, &self.state))
     }
 
     /// Reads [`encode`](Self::encode).
     pub fn decode(octets: &[u8]) -> Result<Self, StateError> {
-        let _ = octets;
-        todo!()
+        let (group, state) = read_versioned(SNAPSHOT_VERSION, octets)?;
+        Ok(Self { group, state })
     }
 }

@@ -1,12 +1,21 @@
 //! `submitMessage` at the hub: may this application message enter the room's log
 //! (PROTO-SUB-1..4)?
+//!
+//! That the message is a PrivateMessage with application content was read off its framing before
+//! this is asked (PROTO-SUB-1). Franking comes with a later version; until then `frank` is absent.
 
 use mimi_policy::RoomView;
-use mimi_wire::Domain;
+use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
+use mimi_wire::{Domain, Wire};
 
-use crate::hub::state::HubState;
+use crate::hub::audience;
+use crate::hub::log::{Entry, LogWriter};
+use crate::hub::restriction::Restrictions;
+use crate::hub::state::{EPOCH_TOLERANCE, HubState};
+use crate::record::EventKind;
 use crate::requester::Requester;
+use crate::saved::sha256;
 use crate::{Reject, Transition};
 
 /// An application message and the room it is for.
@@ -36,6 +45,65 @@ pub fn submit_message(
     state: &HubState,
     input: &SubmitMessageInput<'_>,
 ) -> Result<Transition<SubmitMessageResponse>, Reject> {
-    let _ = (state, input);
-    todo!()
+    let sender = &input.request.sending_uri;
+    // PROTO-SUB-2, AMB-SUB-2, AMB-TR-6: the provider vouches for its own users only.
+    if !sender.is_user() || !input.requester.speaks_for(sender) {
+        return Err(Reject::NotAllowed("sendingUri is no user of the requester's".into()));
+    }
+    // A lost answer is given again, whatever has happened in the room since.
+    let message = &input.request.app_message;
+    if let Some(accepted_timestamp) = state.accepted_before(&sha256(message.octets())) {
+        return Ok(Transition::unchanged(accepted(accepted_timestamp)));
+    }
+    if input.frame_group_id != input.group_id {
+        return Err(Reject::NotAllowed("the message is for another MLS group".into()));
+    }
+    let restrictions = Restrictions::of(state, input.view);
+    restrictions.may_submit(sender)?;
+    sent_by_a_member(input)?;
+    in_epoch_window(input)?;
+
+    let timestamp = state.next_timestamp(input.now_ms);
+    let fanout = FanoutMessage {
+        timestamp,
+        message: message.clone(),
+        kind: FanoutKind::Application { frank: None },
+    };
+    let readers = audience::of_message(input.view, &restrictions, input.own);
+    let mut log = LogWriter::new(state, input.view.room());
+    log.append(Entry {
+        kind: EventKind::Application,
+        timestamp_ms: timestamp,
+        payload: fanout.encode(),
+        audience: readers.audience,
+        targets: readers.targets,
+        detail: Vec::new(),
+    });
+    Ok(log.finish(accepted(timestamp)))
+}
+
+fn accepted(accepted_timestamp: u64) -> SubmitMessageResponse {
+    SubmitMessageResponse::Accepted { accepted_timestamp, frank: None }
+}
+
+/// A client of our own must itself be in the group; peers answer for theirs (AMB-SUB-2).
+fn sent_by_a_member(input: &SubmitMessageInput<'_>) -> Result<(), Reject> {
+    let Requester::Local(device) = input.requester else { return Ok(()) };
+    if input.view.clients.iter().any(|client| client.client == device.client) {
+        Ok(())
+    } else {
+        Err(Reject::NotAllowed("the client is not in the group".into()))
+    }
+}
+
+/// PROTO-SUB-3, AMB-SUB-3: the current epoch and the one before.
+fn in_epoch_window(input: &SubmitMessageInput<'_>) -> Result<(), Reject> {
+    let current_epoch = input.view.epoch;
+    if input.frame_epoch > current_epoch {
+        return Err(Reject::NotAllowed("the message is from an epoch yet to come".into()));
+    }
+    if current_epoch - input.frame_epoch > EPOCH_TOLERANCE {
+        return Err(Reject::Stale { current_epoch });
+    }
+    Ok(())
 }

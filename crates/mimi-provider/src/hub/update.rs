@@ -1,12 +1,25 @@
 //! `update` at the hub: one commit or one bundle of proposals (PROTO-UPD-1..14).
 
-use mimi_policy::{RoomView, StagedChange};
-use mimi_wire::mls::{MlsMessage, RatchetTree};
-use mimi_wire::protocol::update::{ProposalRef, UpdateRequest, UpdateResponse};
-use mimi_wire::{Domain, MimiUri};
+use std::collections::BTreeSet;
 
-use crate::hub::state::HubState;
+use mimi_policy::{
+    Actor, ClientIdentity, LeafIndex, ProposedChange, RoomView, StagedChange, StagedProposal,
+};
+use mimi_wire::mls::{MlsMessage, RatchetTree};
+use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
+use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
+use mimi_wire::protocol::update::{
+    CommitBundle, ProposalBundle, ProposalRef, UpdateOutcome, UpdateRequest, UpdateResponse,
+};
+use mimi_wire::{Domain, MimiUri, Wire};
+
+use crate::hub::audience;
+use crate::hub::log::{Entry, LogWriter};
+use crate::hub::restriction::Restrictions;
+use crate::hub::state::{HubState, Pending, SNAPSHOT_EVERY};
+use crate::record::{EventKind, Seq};
 use crate::requester::Requester;
+use crate::saved::sha256;
 use crate::{Reject, Transition};
 
 /// A verified update and the room it is for.
@@ -80,15 +93,330 @@ pub enum SnapshotDue {
     Later,
 }
 
+/// Proposals of one epoch that a room keeps; a member could fill the queue for ever otherwise.
+pub const PENDING_PROPOSALS_MAX: usize = 1_024;
+
 /// The first answer to a request whose octets were accepted before. Asked before staging: a
 /// repeated commit can no longer be staged.
 pub fn repeat(state: &HubState, octets: &[u8]) -> Option<UpdateResponse> {
-    let _ = (state, octets);
-    todo!()
+    state.accepted_before(&sha256(octets)).map(success)
 }
 
 /// Decides on a verified update.
 pub fn update(state: &HubState, input: &UpdateInput<'_>) -> Result<Transition<Updated>, Reject> {
-    let _ = (state, input);
-    todo!()
+    // PROTO-UPD-9: one commit per epoch, in the order of arrival here.
+    if input.change.epoch != input.view.epoch {
+        return Err(Reject::Stale { current_epoch: input.view.epoch });
+    }
+    let actor = one_actor(input.change)?;
+    let restrictions = Restrictions::of(state, input.view);
+    spoken_for(input, actor)?;
+    within_restrictions(input, actor, &restrictions)?;
+    // PROTO-UPD-2, -3, -10, PROTO-ST-8 and the room's roles.
+    mimi_policy::check(input.view, input.change)?;
+    match (&input.request, input.kind) {
+        (UpdateRequest::Commit(bundle), UpdateKind::Commit { .. }) => commit(state, input, bundle),
+        (UpdateRequest::Proposals(bundle), UpdateKind::Proposals { references }) => {
+            propose(state, input, bundle, references)
+        }
+        _ => Err(Reject::Internal("the update was staged as something else".into())),
+    }
+}
+
+/// Who stands behind the whole update. A bundle of proposals has one sender (AMB-UPD-12).
+fn one_actor(change: &StagedChange) -> Result<&Actor, Reject> {
+    if let Some(committer) = &change.committer {
+        return Ok(committer);
+    }
+    let mut senders = change.proposals.iter().map(|proposal| &proposal.sender);
+    let first = senders.next().ok_or_else(|| Reject::Malformed("no proposal at all".into()))?;
+    if senders.any(|sender| sender != first) {
+        return Err(Reject::NotAllowed("the proposals have several senders".into()));
+    }
+    Ok(first)
+}
+
+/// AMB-TR-6: the requester is the actor's provider, or the acting client itself.
+fn spoken_for(input: &UpdateInput<'_>, actor: &Actor) -> Result<(), Reject> {
+    let spoken_for = match actor {
+        Actor::Member { leaf, user } => input.view.client_at(*leaf).is_some_and(|client| {
+            client.user == *user && input.requester.speaks_for_client(user, &client.client)
+        }),
+        Actor::Joiner(joiner) => input.requester.speaks_for_client(&joiner.user, &joiner.client),
+        // Followers are no external senders here (AMB-ST-3), and we do not write to ourselves.
+        Actor::ExternalSender { .. } => false,
+    };
+    if spoken_for {
+        Ok(())
+    } else {
+        Err(Reject::NotAllowed("the requester does not answer for who made this".into()))
+    }
+}
+
+/// PROTO-UPD-4: who is being removed commits nothing and proposes only to remove its own clients.
+fn within_restrictions(
+    input: &UpdateInput<'_>,
+    actor: &Actor,
+    restrictions: &Restrictions<'_>,
+) -> Result<(), Reject> {
+    let (Actor::Member { user, .. } | Actor::Joiner(ClientIdentity { user, .. })) = actor else {
+        return Ok(());
+    };
+    if !restrictions.is_gone(user) {
+        return Ok(());
+    }
+    let removes_own = |proposal: &StagedProposal| match &proposal.change {
+        ProposedChange::SelfRemove => true,
+        ProposedChange::RemoveClient(leaf) => {
+            input.view.client_at(*leaf).is_some_and(|client| client.user == *user)
+        }
+        _ => false,
+    };
+    if input.change.committer.is_none() && input.change.proposals.iter().all(removes_own) {
+        Ok(())
+    } else {
+        Err(Reject::NotAllowed("its maker is being removed from the room".into()))
+    }
+}
+
+/// Accepts a bundle of proposals and keeps it for the next commit (PROTO-UPD-11, -12).
+fn propose(
+    state: &HubState,
+    input: &UpdateInput<'_>,
+    bundle: &ProposalBundle,
+    references: &[ProposalRef],
+) -> Result<Transition<Updated>, Reject> {
+    if references.len() != input.change.proposals.len() {
+        return Err(Reject::Internal("not every proposal has a reference".into()));
+    }
+    if state.pending.len() + references.len() > PENDING_PROPOSALS_MAX {
+        return Err(Reject::NotAllowed("too many proposals wait for a commit".into()));
+    }
+    fits_what_is_pending(state, input, references)?;
+    let timestamp = state.next_timestamp(input.now_ms);
+    let fanout = FanoutMessage {
+        timestamp,
+        message: bundle.proposal.clone(),
+        // PROTO-NTF-5.
+        kind: FanoutKind::Proposal { more_proposals: bundle.more_proposals.clone() },
+    };
+    let mut log = LogWriter::new(state, input.view.room());
+    log.append(Entry {
+        kind: EventKind::Proposal,
+        timestamp_ms: timestamp,
+        payload: fanout.encode(),
+        audience: audience::of_handshake(input.view, input.view, input.own),
+        targets: None,
+        detail: input.octets.to_vec(),
+    });
+    Ok(log.finish(updated(state, timestamp)))
+}
+
+/// The next commit must include everything that is pending, so what cannot be committed together
+/// is refused here: a leaf removed twice, a user changed twice (PROTO-PL-4).
+fn fits_what_is_pending(
+    state: &HubState,
+    input: &UpdateInput<'_>,
+    references: &[ProposalRef],
+) -> Result<(), Reject> {
+    let invalid =
+        |reason: String| Err(Reject::InvalidProposals { references: references.to_vec(), reason });
+    let known = |reference: &ProposalRef| {
+        state.pending.iter().any(|pending| pending.reference == *reference)
+    };
+    if references.iter().any(known) {
+        return invalid("some of them are pending already".into());
+    }
+    let pending = state.pending.iter().map(|pending| &pending.proposal);
+    let proposals: Vec<StagedProposal> = pending.chain(&input.change.proposals).cloned().collect();
+    let mut leaves = BTreeSet::new();
+    if !proposals.iter().filter_map(leaf_removed).all(|leaf| leaves.insert(leaf)) {
+        return invalid("a client would be removed twice".into());
+    }
+    let together = StagedChange { epoch: input.view.epoch, committer: None, proposals };
+    match mimi_policy::check(input.view, &together) {
+        Ok(_) => Ok(()),
+        Err(denied) => invalid(format!("not together with what is pending: {denied}")),
+    }
+}
+
+/// The leaf a proposal takes away.
+fn leaf_removed(proposal: &StagedProposal) -> Option<LeafIndex> {
+    match (&proposal.change, &proposal.sender) {
+        (ProposedChange::RemoveClient(leaf), _) => Some(*leaf),
+        (ProposedChange::SelfRemove, Actor::Member { leaf, .. }) => Some(*leaf),
+        _ => None,
+    }
+}
+
+/// Accepts a commit: its own entry, then the Welcomes (AMB-NTF-8).
+fn commit(
+    state: &HubState,
+    input: &UpdateInput<'_>,
+    bundle: &CommitBundle,
+) -> Result<Transition<Updated>, Reject> {
+    let UpdateKind::Commit { after, joiner_signature_key, welcomes, ratchet_tree } = input.kind
+    else {
+        return Err(Reject::Internal("not staged as a commit".into()));
+    };
+    if let Some(Actor::Joiner(joiner)) = &input.change.committer {
+        may_join(state, joiner, joiner_signature_key, input.now_ms)?;
+    }
+    includes_what_is_pending(state, input.change)?;
+
+    let timestamp = state.next_timestamp(input.now_ms);
+    let fanout = FanoutMessage {
+        timestamp,
+        message: bundle.commit.clone(),
+        kind: FanoutKind::Commit { external_proposals: Vec::new() },
+    };
+    let mut log = LogWriter::new(state, input.view.room());
+    let seq = log.append(Entry {
+        kind: EventKind::Commit,
+        timestamp_ms: timestamp,
+        payload: fanout.encode(),
+        audience: audience::of_handshake(input.view, after, input.own),
+        targets: None,
+        detail: input.octets.to_vec(),
+    });
+    follow_local_clients(&mut log, input, after, seq);
+    if !welcomes.is_empty() {
+        let tree = tree_after(bundle, ratchet_tree)?;
+        welcome(&mut log, input, welcomes, tree, timestamp);
+    }
+    Ok(log.finish(updated(state, timestamp)))
+}
+
+/// PROTO-GI-5, AMB-UPD-13: an external commit comes from who asked for the GroupInfo, with the same
+/// signature key and within the time.
+fn may_join(
+    state: &HubState,
+    joiner: &ClientIdentity,
+    signature_key: Option<&[u8]>,
+    now_ms: u64,
+) -> Result<(), Reject> {
+    let granted = state.grants.iter().any(|grant| {
+        grant.expires_ms > now_ms
+            && grant.user == joiner.user
+            && Some(grant.signature_key.as_slice()) == signature_key
+    });
+    if granted {
+        Ok(())
+    } else {
+        Err(Reject::NotAllowed("no groupInfo was given to this joiner, or too long ago".into()))
+    }
+}
+
+/// PROTO-UPD-12, AMB-UPD-8: a commit includes every pending proposal it can. External commits can
+/// include SelfRemove alone (AMB-UPD-9, PROTO-GI-6).
+fn includes_what_is_pending(state: &HubState, change: &StagedChange) -> Result<(), Reject> {
+    let included: BTreeSet<&[u8]> =
+        change.proposals.iter().filter_map(|proposal| proposal.reference.as_deref()).collect();
+    let removed: BTreeSet<LeafIndex> = change.proposals.iter().filter_map(leaf_removed).collect();
+    let is_external = matches!(change.committer, Some(Actor::Joiner(_)));
+    let is_due = |pending: &&Pending| match (&pending.proposal.change, &pending.proposal.sender) {
+        (ProposedChange::SelfRemove, _) => true,
+        _ if is_external => false,
+        // Its own Update cannot be in a commit, nor that of a leaf it removes (RFC 9420, 12.2).
+        (ProposedChange::UpdateOwnLeaf, Actor::Member { leaf, .. }) => {
+            !removed.contains(leaf) && change.committer.as_ref() != Some(&pending.proposal.sender)
+        }
+        _ => true,
+    };
+    let omitted: Vec<ProposalRef> = state
+        .pending
+        .iter()
+        .filter(is_due)
+        .filter(|pending| !included.contains(pending.reference.as_slice()))
+        .map(|pending| pending.reference.clone())
+        .collect();
+    if omitted.is_empty() {
+        return Ok(());
+    }
+    let reason = "the commit omits pending proposals".into();
+    Err(Reject::InvalidProposals { references: omitted, reason })
+}
+
+/// Our clients that go see this commit last (PROTO-NTF-6); one that comes by itself sees it first.
+fn follow_local_clients(
+    log: &mut LogWriter<'_>,
+    input: &UpdateInput<'_>,
+    after: &RoomView,
+    seq: Seq,
+) {
+    let before: BTreeSet<&MimiUri> = input.view.clients.iter().map(|it| &it.client).collect();
+    let remaining: BTreeSet<&MimiUri> = after.clients.iter().map(|it| &it.client).collect();
+    for gone in before.difference(&remaining) {
+        if gone.domain() == *input.own {
+            log.leave(gone, seq);
+        }
+    }
+    if let Some(Actor::Joiner(joiner)) = &input.change.committer {
+        let is_new = !before.contains(&joiner.client);
+        if is_new && joiner.client.domain() == *input.own {
+            log.join(&joiner.client, seq);
+        }
+    }
+}
+
+/// PROTO-NTF-2, PROTO-NTF-11: each provider gets the part for its own clients, with the whole tree.
+fn welcome(
+    log: &mut LogWriter<'_>,
+    input: &UpdateInput<'_>,
+    welcomes: &[WelcomePart],
+    tree: &RatchetTree,
+    timestamp: u64,
+) {
+    for part in welcomes {
+        let is_local = part.domain == *input.own;
+        let targets: Vec<MimiUri> = if is_local {
+            part.clients.iter().map(|(client, _)| client.clone()).collect()
+        } else {
+            Vec::new()
+        };
+        let fanout = FanoutMessage {
+            timestamp,
+            message: part.message.clone(),
+            kind: FanoutKind::Welcome { ratchet_tree: RatchetTreeOption::Full(tree.clone()) },
+        };
+        let seq = log.append(Entry {
+            kind: EventKind::Welcome,
+            timestamp_ms: timestamp,
+            payload: fanout.encode(),
+            audience: if is_local { Vec::new() } else { vec![part.domain.clone()] },
+            targets: Some(targets.clone()),
+            detail: Vec::new(),
+        });
+        for client in &targets {
+            if !input.view.clients.iter().any(|known| known.client == *client) {
+                log.join(client, seq);
+            }
+        }
+    }
+}
+
+/// AMB-UPD-17: the hub puts in the tree that the committer leaves to it.
+fn tree_after<'a>(
+    bundle: &'a CommitBundle,
+    tracked: Option<&'a RatchetTree>,
+) -> Result<&'a RatchetTree, Reject> {
+    match (tracked, &bundle.ratchet_tree) {
+        (Some(tree), _) | (None, RatchetTreeOption::Full(tree)) => Ok(tree),
+        _ => Err(Reject::Internal("a Welcome without a tree".into())),
+    }
+}
+
+fn updated(state: &HubState, timestamp: u64) -> Updated {
+    let snapshot = if state.handshakes_since_snapshot + 1 >= SNAPSHOT_EVERY {
+        SnapshotDue::Now
+    } else {
+        SnapshotDue::Later
+    };
+    Updated { response: success(timestamp), snapshot }
+}
+
+/// PROTO-UPD-13, AMB-UPD-2.
+fn success(accepted_timestamp: u64) -> UpdateResponse {
+    let outcome = UpdateOutcome::Success { accepted_timestamp };
+    UpdateResponse { outcome, error_description: String::new() }
 }
