@@ -43,6 +43,17 @@ pub enum Actor {
     },
 }
 
+impl Actor {
+    /// The user it speaks for; servers speak for none.
+    pub fn user(&self) -> Option<&MimiUri> {
+        match self {
+            Self::Member { user, .. } => Some(user),
+            Self::Joiner(identity) => Some(&identity.user),
+            Self::ExternalSender { .. } => None,
+        }
+    }
+}
+
 /// One change, in the terms of the room.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum ProposedChange {

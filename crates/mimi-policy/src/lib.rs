@@ -3,6 +3,10 @@
 //! Pure and deterministic (AMB-POL-19): no MLS, no storage, no clock, and no idea who the hub is.
 //! A caller describes the room ([`RoomView`]) and what is asked ([`StagedChange`]); [`check`] says
 //! [`Allowed`] or [`Denied`], and only `check` can make an [`Allowed`].
+//!
+//! Where to look: `judge` for what a commit or a bundle may do, by area below it; [`rule`] for the
+//! rules by name and requirement; [`restrictions`] for what accepted proposals forbid before they
+//! are committed; [`message`] for application messages; [`preset`] for ready role tables.
 
 #![warn(missing_docs)]
 
@@ -12,9 +16,15 @@ pub mod judge;
 pub mod message;
 pub mod participant_list;
 pub mod preset;
+pub mod restrictions;
+pub mod rule;
 pub mod view;
 
+mod preauth;
+
 pub use change::{Actor, ClientIdentity, ProposedChange, StagedChange, StagedProposal};
-pub use denied::{Denied, Rule};
-pub use judge::{Allowed, check};
+pub use denied::Denied;
+pub use judge::{Allowed, check, check_founding};
+pub use restrictions::{Restrictions, restrictions};
+pub use rule::Rule;
 pub use view::{ClientView, LeafIndex, RoomView};

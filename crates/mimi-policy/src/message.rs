@@ -2,8 +2,12 @@
 //! before it applies one (POLICY-CAP-MSG-1, -2, AMB-POL-40).
 
 use mimi_wire::MimiUri;
+use mimi_wire::room::capability::Capability;
+use mimi_wire::room::roles::Role;
 
 use crate::denied::Denied;
+use crate::judge::{capability_name, holds, role_name};
+use crate::rule::Rule;
 use crate::view::RoomView;
 
 /// What an application message is, seen by a receiver that has decrypted it.
@@ -13,6 +17,10 @@ pub enum MessageAction<'a> {
     Send,
     /// A reply.
     Reply,
+    /// A message that opens a topic.
+    StartTopic,
+    /// A reply within a topic.
+    ReplyInTopic,
     /// A reaction.
     React,
     /// An edit of a message.
@@ -20,9 +28,19 @@ pub enum MessageAction<'a> {
         /// Who sent the message that is edited.
         original_sender: &'a MimiUri,
     },
+    /// A message's topic is changed, and nothing else of it.
+    EditTopic {
+        /// Who sent the message.
+        original_sender: &'a MimiUri,
+    },
     /// A deletion of a message.
     Delete {
         /// Who sent the message that is deleted.
+        original_sender: &'a MimiUri,
+    },
+    /// Another reaction in the place of an earlier one.
+    EditReaction {
+        /// Who sent the earlier reaction.
         original_sender: &'a MimiUri,
     },
     /// Taking back a reaction.
@@ -33,15 +51,103 @@ pub enum MessageAction<'a> {
 }
 
 /// The hub's question: may this user submit application messages at all (PROTO-SUB-2)?
-pub fn may_submit(_view: &RoomView, _sender: &MimiUri) -> Result<(), Denied> {
-    todo!()
+///
+/// It cannot see what an encrypted message is, so any kind a role may send opens the door
+/// (AMB-POL-40).
+pub fn may_submit(view: &RoomView, sender: &MimiUri) -> Result<(), Denied> {
+    let role = sender_role(view, sender)?;
+    if view.clients_of(sender).next().is_none() {
+        let needed = "none of their clients is in the group";
+        return Err(Denied::new(Rule::SenderActive, Some(sender), needed));
+    }
+    if may_send_something(role) {
+        return Ok(());
+    }
+    let name = role_name(&view.roles, role.role_index);
+    let lacking = capability_name(Capability::CAN_SEND_MESSAGE);
+    let needed = format!("their role {name} lacks {lacking} and whatever else sends a message");
+    Err(Denied::new(Rule::SendMessages, Some(sender), needed))
 }
 
 /// The receiver's question: may this message be applied as what it is (CONTENT-EDIT-1)?
 pub fn may_apply(
-    _view: &RoomView,
-    _sender: &MimiUri,
-    _action: MessageAction<'_>,
+    view: &RoomView,
+    sender: &MimiUri,
+    action: MessageAction<'_>,
 ) -> Result<(), Denied> {
-    todo!()
+    let role = sender_role(view, sender)?;
+    let (what, capability, others) = needed_capability(sender, action);
+    let rule = if others { Rule::OthersMessage } else { Rule::MessageKind };
+    let Some(capability) = capability else {
+        let denied = Denied::new(rule, Some(sender), "only who sent it may do that");
+        return Err(denied.about(what));
+    };
+    if holds(role, capability) {
+        return Ok(());
+    }
+    let name = role_name(&view.roles, role.role_index);
+    let needed = format!("their role {name} lacks {}", capability_name(capability));
+    Err(Denied::new(rule, Some(sender), needed).about(what))
 }
+
+/// Whether a role may send any kind of application message (AMB-POL-40).
+pub(crate) fn may_send_something(role: &Role) -> bool {
+    let kinds = Capability::CAN_REPLY_TO_MESSAGE..=Capability::CAN_EDIT_OTHER_TOPIC;
+    role.role_capabilities
+        .iter()
+        .any(|capability| *capability == Capability::CAN_SEND_MESSAGE || kinds.contains(capability))
+}
+
+/// What it is in words, what it takes, and whether it is about what somebody else wrote. No
+/// capability lets anybody rewrite the words or the reaction of another.
+fn needed_capability(
+    sender: &MimiUri,
+    action: MessageAction<'_>,
+) -> (&'static str, Option<Capability>, bool) {
+    use MessageAction as A;
+    let own = |original: &MimiUri| original == sender;
+    match action {
+        A::Send => ("plain messages", Some(Capability::CAN_SEND_MESSAGE), false),
+        A::Reply => ("replies", Some(Capability::CAN_REPLY_TO_MESSAGE), false),
+        A::StartTopic => ("messages that open a topic", Some(Capability::CAN_START_TOPIC), false),
+        A::ReplyInTopic => ("replies in a topic", Some(Capability::CAN_REPLY_IN_TOPIC), false),
+        A::React => ("reactions", Some(Capability::CAN_REACT_TO_MESSAGE), false),
+        A::Edit { original_sender } if own(original_sender) => {
+            ("edits of own messages", Some(Capability::CAN_EDIT_OWN_MESSAGE), false)
+        }
+        A::Edit { .. } => ("the message of somebody else", None, true),
+        A::EditTopic { original_sender } if own(original_sender) => {
+            ("new topics of own messages", Some(Capability::CAN_EDIT_OWN_TOPIC), false)
+        }
+        A::EditTopic { .. } => {
+            ("the topic of somebody else's message", Some(Capability::CAN_EDIT_OTHER_TOPIC), true)
+        }
+        A::Delete { original_sender } if own(original_sender) => {
+            ("deletions of own messages", Some(Capability::CAN_DELETE_OWN_MESSAGE), false)
+        }
+        A::Delete { .. } => {
+            ("the message of somebody else", Some(Capability::CAN_DELETE_OTHER_MESSAGE), true)
+        }
+        A::EditReaction { original_sender } if own(original_sender) => {
+            ("changed reactions", Some(Capability::CAN_EDIT_REACTION), false)
+        }
+        A::EditReaction { .. } => ("the reaction of somebody else", None, true),
+        A::DeleteReaction { original_sender } if own(original_sender) => {
+            ("deletions of own reactions", Some(Capability::CAN_DELETE_OWN_REACTION), false)
+        }
+        A::DeleteReaction { .. } => {
+            ("the reaction of somebody else", Some(Capability::CAN_DELETE_OTHER_REACTION), true)
+        }
+    }
+}
+
+fn sender_role<'a>(view: &'a RoomView, sender: &MimiUri) -> Result<&'a Role, Denied> {
+    let index = view.role_index_of(sender);
+    index.and_then(|index| view.role(index)).ok_or_else(|| {
+        let needed = "they are not in the participant list";
+        Denied::new(Rule::SenderActive, Some(sender), needed)
+    })
+}
+
+#[cfg(test)]
+mod tests;

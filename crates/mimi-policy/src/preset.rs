@@ -1,7 +1,15 @@
-//! Role tables ready to use (room-policy appendix A, POLICY-PRESET-1).
+//! Role tables ready to use (room-policy appendix A, POLICY-PRESET-1), and what else a normal room
+//! starts with.
 
+mod cooperative;
+
+use mimi_wire::Domain;
+use mimi_wire::component::{BASE_ROOM_POLICY, PREAUTH_LIST, ROLES_LIST};
+use mimi_wire::room::base_policy::BaseRoomPolicy;
+use mimi_wire::room::capability::Capability;
 use mimi_wire::room::participant_list::RoleIndex;
-use mimi_wire::room::roles::RoleData;
+use mimi_wire::room::preauth::{Claim, PreAuthData, PreAuthRoleEntry};
+use mimi_wire::room::roles::{Role, RoleData, SingleSourceRoleChangeTargets};
 
 /// A named role table.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -12,33 +20,129 @@ pub enum Preset {
 }
 
 impl Preset {
+    /// Every preset.
+    pub const ALL: &[Self] = &[Self::Cooperative];
+
     /// By the name used in configuration and commands.
-    pub fn by_name(_name: &str) -> Option<Self> {
-        todo!()
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|preset| preset.name() == name)
     }
 
     /// The name.
     pub fn name(self) -> &'static str {
-        todo!()
+        self.table().name
     }
 
     /// The roles.
     pub fn roles(self) -> RoleData {
-        todo!()
+        let roles = self.table().roles;
+        RoleData { roles: roles.iter().map(|line| role(roles, line)).collect() }
     }
 
     /// The role of a room's creator: the highest administrative role (AMB-RM-1).
     pub fn creator_role(self) -> RoleIndex {
-        todo!()
+        self.table().creator_role
     }
 
     /// The role a participant is added with when nobody says otherwise.
     pub fn ordinary_role(self) -> RoleIndex {
-        todo!()
+        self.table().ordinary_role
     }
 
     /// The role the hub's preauthorization entry names (AMB-ST-4).
     pub fn policy_enforcer_role(self) -> Option<RoleIndex> {
-        todo!()
+        self.table().policy_enforcer_role
+    }
+
+    fn table(self) -> &'static Table {
+        match self {
+            Self::Cooperative => &cooperative::TABLE,
+        }
     }
 }
+
+/// The base policy of a normal room: nothing limited, nothing fixed, and the policy components it
+/// starts with (POLICY-BASE-9).
+pub fn base_policy() -> BaseRoomPolicy {
+    BaseRoomPolicy {
+        fixed_membership: false,
+        parent_dependant: false,
+        parent_room: None,
+        multi_device: true,
+        max_clients: None,
+        max_users: None,
+        pseudonyms_allowed: false,
+        persistent_room: false,
+        discoverable: false,
+        policy_component_ids: vec![ROLES_LIST, PREAUTH_LIST, BASE_ROOM_POLICY],
+    }
+}
+
+/// The preauthorization list of a normal room: the hub, as policy enforcer where the preset has
+/// one (AMB-ST-4). The hub's credential is basic and holds its provider URI (AMB-ST-1, AMB-POL-3).
+pub fn hub_preauth(hub_domain: &Domain, preset: Preset) -> PreAuthData {
+    let index = preset.policy_enforcer_role();
+    let enforcer = preset.roles().roles.into_iter().find(|role| Some(role.role_index) == index);
+    let claim = Claim {
+        credential_type: BASIC_CREDENTIAL,
+        id: Vec::new(),
+        claim_value: hub_domain.provider_uri().as_bytes().to_vec(),
+    };
+    let entry = |role| PreAuthRoleEntry { claimset: vec![claim], target_role: role };
+    PreAuthData { entries: enforcer.map(entry).into_iter().collect() }
+}
+
+/// MLS credential type `basic`.
+const BASIC_CREDENTIAL: u16 = 1;
+
+/// One preset.
+struct Table {
+    name: &'static str,
+    creator_role: RoleIndex,
+    ordinary_role: RoleIndex,
+    policy_enforcer_role: Option<RoleIndex>,
+    roles: &'static [Line],
+}
+
+/// One role, as appendix A prints it.
+struct Line {
+    index: RoleIndex,
+    name: &'static str,
+    /// "include all the capabilities authorized for …": an earlier role of the table.
+    includes: Option<RoleIndex>,
+    capabilities: &'static [Capability],
+    minimum_participants: u32,
+    maximum_participants: Option<u32>,
+    minimum_active: u32,
+    maximum_active: Option<u32>,
+    changes: &'static [(RoleIndex, &'static [RoleIndex])],
+}
+
+fn role(table: &[Line], line: &Line) -> Role {
+    let targets = |(from, to): &(RoleIndex, &'static [RoleIndex])| SingleSourceRoleChangeTargets {
+        from_role_index: *from,
+        target_role_indexes: to.to_vec(),
+    };
+    Role {
+        role_index: line.index,
+        role_name: line.name.to_owned(),
+        role_description: String::new(),
+        role_capabilities: capabilities(table, line),
+        minimum_participants_constraint: line.minimum_participants,
+        maximum_participants_constraint: line.maximum_participants,
+        minimum_active_participants_constraint: line.minimum_active,
+        maximum_active_participants_constraint: line.maximum_active,
+        authorized_role_changes: line.changes.iter().map(targets).collect(),
+    }
+}
+
+/// What a role includes, then its own. Tables include only what stands above, so this ends.
+fn capabilities(table: &[Line], line: &Line) -> Vec<Capability> {
+    let included = line.includes.and_then(|index| table.iter().find(|other| other.index == index));
+    let mut all = included.map(|other| capabilities(table, other)).unwrap_or_default();
+    all.extend_from_slice(line.capabilities);
+    all
+}
+
+#[cfg(test)]
+mod tests;

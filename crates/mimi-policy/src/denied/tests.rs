@@ -1,0 +1,33 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use mimi_wire::MimiUri;
+
+use super::{Denied, Rule};
+
+fn uri(text: &str) -> MimiUri {
+    MimiUri::new(text).unwrap()
+}
+
+#[test]
+fn a_denial_is_a_sentence() {
+    let carol = uri("mimi://c.example/u/carol");
+    let denied =
+        Denied::new(Rule::RemoveParticipant, Some(&carol), "their role guest lacks canKick")
+            .about("mimi://b.example/u/bob");
+    assert_eq!(denied.to_string(), "carol may not remove bob: their role guest lacks canKick");
+    assert_eq!(denied.rule.id(), "POLICY-CAP-REM-1");
+}
+
+#[test]
+fn namesakes_are_told_apart() {
+    let one = uri("mimi://a.example/u/alice");
+    let denied = Denied::new(Rule::Ban, Some(&one), "no").about("mimi://b.example/u/alice");
+    assert_eq!(denied.to_string(), "alice of a.example may not ban alice of b.example: no");
+}
+
+#[test]
+fn a_server_has_no_name_here() {
+    let denied =
+        Denied::new(Rule::ChangeMetadata, None, "no entry matches").about("the room's name");
+    assert_eq!(denied.to_string(), "not allowed to change the room's name: no entry matches");
+}

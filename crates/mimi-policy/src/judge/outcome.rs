@@ -1,0 +1,190 @@
+//! The room as it would be: every client's user is listed and may have clients, and the base
+//! policy's limits hold. What was wrong before blocks only what makes it worse.
+
+use mimi_wire::MimiUri;
+use mimi_wire::room::base_policy::BaseRoomPolicy;
+use mimi_wire::room::participant_list::RoleIndex;
+use mimi_wire::room::roles::RoleData;
+
+use crate::change::{Actor, ProposedChange};
+use crate::denied::Denied;
+use crate::judge::authority::role_name;
+use crate::judge::reading::Reading;
+use crate::judge::roles::is_banned_role;
+use crate::judge::roster::{Roster, Standing};
+use crate::rule::Rule;
+use crate::view::RoomView;
+
+/// Judges what the room becomes.
+pub(super) fn check(reading: &Reading<'_>) -> Result<(), Denied> {
+    for (user, touched) in reading.roster.touched() {
+        let same_place = touched.before.role == touched.after.role;
+        if same_place && touched.after.clients <= touched.before.clients {
+            continue;
+        }
+        if waits_for_entry(reading, user, touched.after) {
+            continue;
+        }
+        clients_belong(user, touched.after, reading.roles)
+            .map_err(|denied| was_listed(denied, touched.before))
+            .map_err(|denied| blame(denied, Some(touched.cause)))?;
+    }
+    if let Some(cause) = sender_of(reading, |change| matches!(change, ProposedChange::Roles(_))) {
+        // New definitions may take the clients away from a role.
+        for (user, standing) in reading.roster.all_after() {
+            let before = clients_belong(user, reading.roster.before(user), &reading.view.roles);
+            if before.is_ok() {
+                clients_belong(user, standing, reading.roles)
+                    .map_err(|denied| blame(denied, cause.into()))?;
+            }
+        }
+    }
+    limits(reading)
+}
+
+/// Judges what a room starts with.
+pub(super) fn check_founding(view: &RoomView) -> Result<(), Denied> {
+    let roster = Roster::of(view);
+    for (user, standing) in roster.all_before() {
+        clients_belong(user, standing, &view.roles)?;
+    }
+    let Some(policy) = &view.base_policy else { return Ok(()) };
+    for (user, standing) in roster.all_before() {
+        single_device(policy, user, standing)?;
+    }
+    maximum_clients(policy, view.clients.len())?;
+    let users = view.participants.participants.iter().map(|pair| pair.role_index);
+    maximum_users(policy, not_banned(users, &view.roles))
+}
+
+/// PROTO-ST-8, PROTO-UPD-2, PROTO-UPD-3, POLICY-ROLE-2: whoever has clients may have them.
+fn clients_belong(user: &MimiUri, standing: Standing, roles: &RoleData) -> Result<(), Denied> {
+    if standing.clients == 0 {
+        return Ok(());
+    }
+    let Some(index) = standing.role else {
+        let needed = "clients belong to users in the participant list";
+        return Err(Denied::new(Rule::UnlistedClient, None, needed).about(user));
+    };
+    if is_banned_role(roles, index) {
+        let needed = "whoever is banned has no clients";
+        return Err(Denied::new(Rule::BannedClient, None, needed).about(user));
+    }
+    let role = roles.roles.iter().find(|role| role.role_index == index);
+    if role.is_some_and(|role| role.maximum_active_participants_constraint == Some(0)) {
+        let needed = "that role has no clients";
+        let denied = Denied::new(Rule::MaximumActive, None, needed);
+        return Err(denied.about(role_name(roles, index)));
+    }
+    Ok(())
+}
+
+/// Somebody who goes and keeps a client is told so; somebody who never came in is told that.
+fn was_listed(denied: Denied, before: Standing) -> Denied {
+    match (denied.rule, before.role) {
+        (Rule::UnlistedClient, Some(_)) => Denied {
+            rule: Rule::ClientsLeftBehind,
+            needed: "all clients must go with the list entry".to_owned(),
+            ..denied
+        },
+        _ => denied,
+    }
+}
+
+/// AMB-UPD-14: the entry of somebody who proposes to join is written by whoever commits it.
+fn waits_for_entry(reading: &Reading<'_>, user: &MimiUri, after: Standing) -> bool {
+    let mut sets = reading.sets.iter();
+    reading.committer.is_none()
+        && after.role.is_none()
+        && reading.roster.before(user) == Standing::default()
+        && sets.any(|set| set.authority.joiner().is_some_and(|joiner| joiner.user == *user))
+}
+
+/// POLICY-BASE-4, POLICY-BASE-5: limits bind what grows, and whoever sets them.
+fn limits(reading: &Reading<'_>) -> Result<(), Denied> {
+    let Some(policy) = reading.base_policy else { return Ok(()) };
+    let setter = sender_of(reading, |change| matches!(change, ProposedChange::BasePolicy(_)));
+    let growing = |before: Standing, after: Standing| after.clients > before.clients;
+    for (user, touched) in reading.roster.touched() {
+        if growing(touched.before, touched.after) {
+            single_device(policy, user, touched.after)
+                .map_err(|denied| blame(denied, Some(touched.cause)))?;
+        }
+    }
+    if setter.is_some() {
+        for (user, standing) in reading.roster.all_after() {
+            single_device(policy, user, standing).map_err(|denied| blame(denied, setter))?;
+        }
+    }
+    let view = reading.view;
+    let clients = reading.roster.all_after().map(|(_, standing)| standing.clients).sum();
+    if setter.is_some() || clients > view.clients.len() {
+        let grower = reading.roster.touched().find(|(_, it)| growing(it.before, it.after));
+        maximum_clients(policy, clients)
+            .map_err(|denied| blame(denied, grower.map(|(_, it)| it.cause).or(setter)))?;
+    }
+    let users = |list: &[mimi_wire::room::participant_list::UserRolePair], roles| {
+        not_banned(list.iter().map(|pair| pair.role_index), roles)
+    };
+    let after = users(&reading.participants.participants, reading.roles);
+    if setter.is_some() || after > users(&view.participants.participants, &view.roles) {
+        let lister = reading.roster.touched().find(|(_, it)| it.before.role != it.after.role);
+        maximum_users(policy, after)
+            .map_err(|denied| blame(denied, lister.map(|(_, it)| it.cause).or(setter)))?;
+    }
+    Ok(())
+}
+
+fn single_device(policy: &BaseRoomPolicy, user: &MimiUri, after: Standing) -> Result<(), Denied> {
+    if policy.multi_device || after.clients <= 1 {
+        return Ok(());
+    }
+    let needed = "the room allows one client per user";
+    Err(Denied::new(Rule::SingleDevice, None, needed).about(user))
+}
+
+fn maximum_clients(policy: &BaseRoomPolicy, clients: usize) -> Result<(), Denied> {
+    match policy.max_clients {
+        Some(most) if exceeds(clients, most) => {
+            let needed = format!("the room allows {most} clients, {clients} would be in it");
+            Err(Denied::new(Rule::MaximumClients, None, needed))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn maximum_users(policy: &BaseRoomPolicy, users: usize) -> Result<(), Denied> {
+    match policy.max_users {
+        Some(most) if exceeds(users, most) => {
+            let needed = format!("the room allows {most} participants, {users} would be in it");
+            Err(Denied::new(Rule::MaximumUsers, None, needed))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How many of the listed are not banned.
+fn not_banned(indices: impl Iterator<Item = RoleIndex>, roles: &RoleData) -> usize {
+    let banned = is_banned_role(roles, 1);
+    indices.filter(|index| !(banned && *index == 1)).count()
+}
+
+/// Whether a count is above a limit.
+pub(super) fn exceeds(count: usize, most: u32) -> bool {
+    u64::try_from(count).is_ok_and(|count| count > u64::from(most))
+}
+
+/// Whoever asks for a certain kind of change.
+fn sender_of<'a>(
+    reading: &Reading<'a>,
+    wanted: impl Fn(&ProposedChange) -> bool,
+) -> Option<&'a Actor> {
+    let mut sets = reading.sets.iter();
+    sets.find(|set| set.others.iter().any(|change| wanted(change))).map(|set| set.authority.actor())
+}
+
+/// Names who brought it about.
+pub(super) fn blame(mut denied: Denied, cause: Option<&Actor>) -> Denied {
+    denied.actor = cause.and_then(Actor::user).cloned();
+    denied
+}
