@@ -195,3 +195,6 @@ fn proper_name(name: &str) -> Result<(), Reject> {
 fn built(uri: Result<MimiUri, UriError>) -> Result<MimiUri, Reject> {
     uri.map_err(|error| Reject::Malformed(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

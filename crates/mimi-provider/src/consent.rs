@@ -358,3 +358,6 @@ fn new_event(
     let (payload, detail) = (entry.encode(), Vec::new());
     NewEvent { stream, seq: last_seq + 1, kind, timestamp_ms, payload, audience, targets, detail }
 }
+
+#[cfg(test)]
+mod tests;

@@ -151,3 +151,6 @@ pub fn delivered(stream: &MimiUri, follower: &Domain, seq: Seq) -> Transition<()
 pub fn give_up(stream: &MimiUri, follower: &Domain, last_seq: Seq) -> Transition<()> {
     delivered(stream, follower, last_seq)
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,3 +14,6 @@ mod restriction;
 pub mod state;
 pub mod submit_message;
 pub mod update;
+
+#[cfg(test)]
+mod fixture;

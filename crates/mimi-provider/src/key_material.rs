@@ -231,3 +231,6 @@ fn tell_low(
     }
     transition.effects.push(Effect::WakeStream(stream.clone()));
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,3 +22,6 @@ pub mod transition;
 
 pub use reject::Reject;
 pub use transition::{Change, Effect, Expect, Transition};
+
+#[cfg(test)]
+mod fixture;

@@ -122,3 +122,6 @@ impl Reject {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

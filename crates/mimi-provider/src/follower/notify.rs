@@ -185,3 +185,6 @@ fn memberships(
     });
     joins.chain(leaves).collect()
 }
+
+#[cfg(test)]
+mod tests;

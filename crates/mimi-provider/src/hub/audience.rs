@@ -6,10 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use mimi_policy::{ClientView, RoomView};
+use mimi_policy::{ClientView, Restrictions, RoomView};
 use mimi_wire::{Domain, MimiUri};
 
-use crate::hub::restriction::Restrictions;
+use crate::hub::restriction;
 
 /// Providers that get a handshake: those with members before it or after it, except our own.
 pub(super) fn of_handshake(before: &RoomView, after: &RoomView, own: &Domain) -> Vec<Domain> {
@@ -27,21 +27,15 @@ pub(super) struct Readers {
 
 /// Who reads an application message: members whose role may receive and who are not on their way
 /// out. Within another provider it is that provider's task to choose.
-pub(super) fn of_message(
-    view: &RoomView,
-    restrictions: &Restrictions<'_>,
-    own: &Domain,
-) -> Readers {
-    if !restrictions.limit_reading() {
+pub(super) fn of_message(view: &RoomView, restrictions: &Restrictions, own: &Domain) -> Readers {
+    let Some(readers) = restriction::readers(restrictions, view) else {
         return Readers { audience: providers(view.clients.iter(), own), targets: None };
+    };
+    let ours = readers.iter().filter(|reader| is_of(&reader.client, own));
+    Readers {
+        targets: Some(ours.map(|reader| reader.client.clone()).collect()),
+        audience: providers(readers.into_iter(), own),
     }
-    let users = restrictions.readers();
-    let readers: Vec<&ClientView> =
-        view.clients.iter().filter(|client| users.contains(&client.user)).collect();
-    let (ours, _): (Vec<&ClientView>, Vec<_>) =
-        readers.iter().copied().partition(|client| is_of(&client.client, own));
-    let targets = ours.into_iter().map(|client| client.client.clone()).collect();
-    Readers { audience: providers(readers.into_iter(), own), targets: Some(targets) }
 }
 
 fn providers<'a>(clients: impl Iterator<Item = &'a ClientView>, own: &Domain) -> Vec<Domain> {

@@ -80,3 +80,6 @@ pub fn found_room(input: &FoundRoomInput<'_>) -> Result<Transition<Founded>, Rej
         reply: Founded { accepted_timestamp: input.now_ms },
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use mimi_wire::room::participant_list::RoleIndex;
 use mimi_wire::{Domain, Wire};
 
 use crate::hub::log::{Entry, LogWriter};
-use crate::hub::restriction::{Restrictions, holds};
+use crate::hub::restriction;
 use crate::hub::state::{HubState, JOIN_GRANT_LIFETIME_MS, JoinGrant, Pending};
 use crate::record::EventKind;
 use crate::requester::Requester;
@@ -80,14 +80,11 @@ pub fn group_info(
 /// AMB-GI-8. Joining codes come with a later version: a code opens nothing that is closed without.
 fn may_join(state: &HubState, input: &GroupInfoInput<'_>) -> Result<(), Reject> {
     let (view, user) = (input.view, &input.identity.user);
-    let restrictions = Restrictions::of(state, view);
+    let restrictions = restriction::of(state, view);
     let allowed = match view.role_index_of(user) {
         // A banned user's role holds no capability; one on the way out is gone (PROTO-UPD-4).
-        Some(_) => restrictions.holds(user, Capability::CAN_ADD_OWN_CLIENT),
-        None => {
-            let open = holds(view, NOT_LISTED, Capability::CAN_OPEN_JOIN);
-            open && !restrictions.is_gone(user)
-        }
+        Some(_) => restriction::holds(&restrictions, view, user, Capability::CAN_ADD_OWN_CLIENT),
+        None => restriction::role_holds(view, NOT_LISTED, Capability::CAN_OPEN_JOIN),
     };
     if allowed { Ok(()) } else { Err(Reject::NotAllowed("not authorized to join".into())) }
 }
@@ -109,3 +106,6 @@ fn pending_proposals(state: &HubState) -> Result<Vec<PendingProposal>, Reject> {
     };
     state.pending.iter().map(read).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use mimi_wire::protocol::key_material::{KeyMaterialRequest, KeyMaterialRequestTb
 use mimi_wire::room::capability::Capability;
 
 use crate::Reject;
-use crate::hub::restriction::Restrictions;
+use crate::hub::restriction;
 use crate::hub::state::HubState;
 use crate::requester::Requester;
 
@@ -47,9 +47,13 @@ pub fn key_material(
     } else {
         Capability::CAN_ADD_PARTICIPANT
     };
-    if !Restrictions::of(state, view).holds(requesting_user, needed) {
+    let restrictions = restriction::of(state, view);
+    if !restriction::holds(&restrictions, view, requesting_user, needed) {
         return Err(Reject::NotAllowed("the requesting user may not add this user".into()));
     }
     let target = target_user.domain();
     Ok(if target == *own { Route::Here(HubChecked(())) } else { Route::Forward(target) })
 }
+
+#[cfg(test)]
+mod tests;

@@ -291,3 +291,6 @@ impl HubSnapshot {
         Ok(Self { group, state })
     }
 }
+
+#[cfg(test)]
+mod tests;

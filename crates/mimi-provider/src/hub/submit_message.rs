@@ -11,7 +11,7 @@ use mimi_wire::{Domain, Wire};
 
 use crate::hub::audience;
 use crate::hub::log::{Entry, LogWriter};
-use crate::hub::restriction::Restrictions;
+use crate::hub::restriction;
 use crate::hub::state::{EPOCH_TOLERANCE, HubState};
 use crate::record::EventKind;
 use crate::requester::Requester;
@@ -58,8 +58,12 @@ pub fn submit_message(
     if input.frame_group_id != input.group_id {
         return Err(Reject::NotAllowed("the message is for another MLS group".into()));
     }
-    let restrictions = Restrictions::of(state, input.view);
-    restrictions.may_submit(sender)?;
+    let restrictions = restriction::of(state, input.view);
+    mimi_policy::message::may_submit(input.view, sender)?;
+    // PROTO-UPD-4: removals and bans count before they are committed.
+    if !restrictions.may_send(sender) {
+        return Err(Reject::NotAllowed("the sender is losing the right to send".into()));
+    }
     sent_by_a_member(input)?;
     in_epoch_window(input)?;
 
@@ -107,3 +111,6 @@ fn in_epoch_window(input: &SubmitMessageInput<'_>) -> Result<(), Reject> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

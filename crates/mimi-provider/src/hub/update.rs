@@ -15,7 +15,7 @@ use mimi_wire::{Domain, MimiUri, Wire};
 
 use crate::hub::audience;
 use crate::hub::log::{Entry, LogWriter};
-use crate::hub::restriction::Restrictions;
+use crate::hub::restriction;
 use crate::hub::state::{HubState, Pending, SNAPSHOT_EVERY};
 use crate::record::{EventKind, Seq};
 use crate::requester::Requester;
@@ -109,9 +109,9 @@ pub fn update(state: &HubState, input: &UpdateInput<'_>) -> Result<Transition<Up
         return Err(Reject::Stale { current_epoch: input.view.epoch });
     }
     let actor = one_actor(input.change)?;
-    let restrictions = Restrictions::of(state, input.view);
     spoken_for(input, actor)?;
-    within_restrictions(input, actor, &restrictions)?;
+    // PROTO-UPD-4: who is being removed commits nothing and proposes only to remove its own clients.
+    restriction::of(state, input.view).check(input.view, input.change)?;
     // PROTO-UPD-2, -3, -10, PROTO-ST-8 and the room's roles.
     mimi_policy::check(input.view, input.change)?;
     match (&input.request, input.kind) {
@@ -150,32 +150,6 @@ fn spoken_for(input: &UpdateInput<'_>, actor: &Actor) -> Result<(), Reject> {
         Ok(())
     } else {
         Err(Reject::NotAllowed("the requester does not answer for who made this".into()))
-    }
-}
-
-/// PROTO-UPD-4: who is being removed commits nothing and proposes only to remove its own clients.
-fn within_restrictions(
-    input: &UpdateInput<'_>,
-    actor: &Actor,
-    restrictions: &Restrictions<'_>,
-) -> Result<(), Reject> {
-    let (Actor::Member { user, .. } | Actor::Joiner(ClientIdentity { user, .. })) = actor else {
-        return Ok(());
-    };
-    if !restrictions.is_gone(user) {
-        return Ok(());
-    }
-    let removes_own = |proposal: &StagedProposal| match &proposal.change {
-        ProposedChange::SelfRemove => true,
-        ProposedChange::RemoveClient(leaf) => {
-            input.view.client_at(*leaf).is_some_and(|client| client.user == *user)
-        }
-        _ => false,
-    };
-    if input.change.committer.is_none() && input.change.proposals.iter().all(removes_own) {
-        Ok(())
-    } else {
-        Err(Reject::NotAllowed("its maker is being removed from the room".into()))
     }
 }
 
@@ -420,3 +394,6 @@ fn success(accepted_timestamp: u64) -> UpdateResponse {
     let outcome = UpdateOutcome::Success { accepted_timestamp };
     UpdateResponse { outcome, error_description: String::new() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! A hub for tests: decides, and follows what it decided, as the server does.
+
+use mimi_policy::{RoomView, StagedChange};
+use mimi_wire::Wire;
+use mimi_wire::mls::MlsMessage;
+use mimi_wire::protocol::notify::FanoutMessage;
+use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
+use mimi_wire::protocol::update::UpdateRequest;
+
+use crate::fixture::{self, GROUP, NOW, domain};
+use crate::hub::group_info::{Authorized, GroupInfoInput, group_info};
+use crate::hub::state::{HubState, Observed};
+use crate::hub::submit_message::{SubmitMessageInput, submit_message};
+use crate::hub::update::{UpdateInput, UpdateKind, Updated, WelcomePart, update};
+use crate::record::NewEvent;
+use crate::requester::{DeviceIdentity, Requester};
+use crate::{Change, Reject, Transition};
+
+pub(crate) struct Hub {
+    pub(crate) state: HubState,
+    pub(crate) view: RoomView,
+    pub(crate) now_ms: u64,
+}
+
+/// What a commit comes with.
+#[derive(Default)]
+pub(crate) struct Extras<'a> {
+    pub(crate) joiner_signature_key: Option<&'a [u8]>,
+    pub(crate) welcomes: Vec<WelcomePart>,
+}
+
+pub(crate) fn peer(name: &str) -> Requester {
+    Requester::Peer(domain(name))
+}
+
+pub(crate) fn local(short: &str) -> Requester {
+    let identity = fixture::identity(short);
+    Requester::Local(DeviceIdentity { user: identity.user, client: identity.client })
+}
+
+pub(crate) fn part(name: &str, clients: &[&str]) -> WelcomePart {
+    let clients: Vec<_> =
+        clients.iter().map(|short| (fixture::client(short), short.as_bytes().to_vec())).collect();
+    let message = fixture::welcome_message(&clients[0].1);
+    WelcomePart { domain: domain(name), clients, message }
+}
+
+impl Hub {
+    pub(crate) fn new(clients: &[&str]) -> Self {
+        Self { state: HubState::default(), view: fixture::room(clients), now_ms: NOW }
+    }
+
+    pub(crate) fn submit(
+        &mut self,
+        requester: &Requester,
+        sender: &str,
+        epoch: u64,
+        text: &[u8],
+    ) -> Result<Transition<SubmitMessageResponse>, Reject> {
+        let request = SubmitMessageRequest {
+            app_message: fixture::application(epoch, text),
+            sending_uri: fixture::user(sender),
+        };
+        let transition = submit_message(
+            &self.state,
+            &SubmitMessageInput {
+                own: &domain("a.example"),
+                requester,
+                view: &self.view,
+                group_id: GROUP,
+                request: &request,
+                frame_group_id: GROUP,
+                frame_epoch: epoch,
+                now_ms: self.now_ms,
+            },
+        )?;
+        self.state.apply(&transition.changes, Observed::Plain).unwrap();
+        Ok(transition)
+    }
+
+    pub(crate) fn propose(
+        &mut self,
+        requester: &Requester,
+        change: &StagedChange,
+    ) -> Result<Transition<Updated>, Reject> {
+        let references = fixture::references(change);
+        let marker = references.concat();
+        let request = fixture::proposal_request(change.epoch, &marker, references.len());
+        let kind = UpdateKind::Proposals { references: &references };
+        let transition = self.decide(requester, change, &request, kind)?;
+        let observed = Observed::Proposals { change, view: &self.view };
+        self.state.apply(&transition.changes, observed).unwrap();
+        Ok(transition)
+    }
+
+    pub(crate) fn commit(
+        &mut self,
+        requester: &Requester,
+        change: &StagedChange,
+        extras: Extras<'_>,
+    ) -> Result<Transition<Updated>, Reject> {
+        let marker = format!("{change:?}");
+        let request = fixture::commit_request(change.epoch, marker.as_bytes());
+        // What the judge denies has no room after it; the decision must not look at it then.
+        let after = match mimi_policy::check(&self.view, change) {
+            Ok(_) => fixture::after(&self.view, change),
+            Err(_) => self.view.clone(),
+        };
+        let tree = fixture::ratchet_tree();
+        let kind = UpdateKind::Commit {
+            after: &after,
+            joiner_signature_key: extras.joiner_signature_key,
+            welcomes: &extras.welcomes,
+            ratchet_tree: Some(&tree),
+        };
+        let transition = self.decide(requester, change, &request, kind)?;
+        let observed = Observed::Commit { change, after: &after };
+        self.state.apply(&transition.changes, observed).unwrap();
+        self.view = after;
+        Ok(transition)
+    }
+
+    fn decide(
+        &self,
+        requester: &Requester,
+        change: &StagedChange,
+        request: &UpdateRequest,
+        kind: UpdateKind<'_>,
+    ) -> Result<Transition<Updated>, Reject> {
+        let input = UpdateInput {
+            own: &domain("a.example"),
+            requester,
+            view: &self.view,
+            request,
+            octets: &request.encode(),
+            change,
+            kind,
+            now_ms: self.now_ms,
+        };
+        update(&self.state, &input)
+    }
+
+    pub(crate) fn group_info(
+        &mut self,
+        requester: &Requester,
+        short: &str,
+        signature_key: &[u8],
+    ) -> Result<Transition<Authorized>, Reject> {
+        let transition = group_info(
+            &self.state,
+            &GroupInfoInput {
+                own: &domain("a.example"),
+                requester,
+                view: &self.view,
+                identity: &fixture::identity(short),
+                signature_key,
+                joining_code: None,
+                now_ms: self.now_ms,
+            },
+        )?;
+        self.state.apply(&transition.changes, Observed::Plain).unwrap();
+        Ok(transition)
+    }
+}
+
+pub(crate) fn appended<R>(transition: &Transition<R>) -> Vec<&NewEvent> {
+    let appended = transition.changes.iter().filter_map(|change| match change {
+        Change::Append(event) => Some(event),
+        _ => None,
+    });
+    appended.collect()
+}
+
+pub(crate) fn fanout(event: &NewEvent) -> FanoutMessage {
+    FanoutMessage::decode(&event.payload).unwrap()
+}
+
+pub(crate) fn message_of(event: &NewEvent) -> MlsMessage {
+    fanout(event).message
+}
