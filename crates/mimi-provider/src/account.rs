@@ -6,7 +6,7 @@ use mimi_wire::protocol::CipherSuite;
 use mimi_wire::uri::UriError;
 use mimi_wire::{Domain, MimiUri, UriKind};
 
-use crate::record::{Account, DeviceRecord, Seq, StoredKeyPackage};
+use crate::record::{Account, DeviceRecord, StoredKeyPackage};
 use crate::requester::DeviceIdentity;
 use crate::{Change, Expect, Reject, Transition};
 
@@ -32,8 +32,6 @@ pub struct NewDeviceInput<'a> {
     pub token_sha256: [u8; 32],
     /// Its MLS signature key.
     pub signature_key: &'a [u8],
-    /// The last entry of the user's stream.
-    pub last_seq: Seq,
     /// The time.
     pub now_ms: u64,
 }
@@ -89,7 +87,7 @@ pub fn new_account(
     })
 }
 
-/// A new device of an account. It sees its user's stream from now on.
+/// A new device of an account.
 pub fn new_device(input: &NewDeviceInput<'_>) -> Result<Transition<DeviceIdentity>, Reject> {
     proper_name(input.name)?;
     if input.signature_key.len() != SIGNATURE_KEY_OCTETS {
@@ -117,13 +115,10 @@ pub fn new_device(input: &NewDeviceInput<'_>) -> Result<Transition<DeviceIdentit
         signature_key: input.signature_key.to_vec(),
         created_ms: input.now_ms,
     };
-    let from_seq = input.last_seq + 1;
     Ok(Transition {
-        changes: vec![
-            Change::PutDevice(device),
-            Change::Join { client: client.clone(), stream: user.clone(), from_seq },
-        ],
-        expect: vec![Expect::StreamSeq { stream: user.clone(), seq: input.last_seq }],
+        // Putting a device in lets it see its user's stream from there on.
+        changes: vec![Change::PutDevice(device)],
+        expect: vec![Expect::NoDevice(client.clone())],
         effects: Vec::new(),
         reply: DeviceIdentity { user: user.clone(), client },
     })

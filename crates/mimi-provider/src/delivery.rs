@@ -75,7 +75,7 @@ pub struct Waiting {
 
 impl Delivery {
     /// Entries wait; the oldest of them since this time.
-    pub fn waiting_since(&mut self, since_ms: u64) {
+    pub fn waiting(&mut self, since_ms: u64) {
         self.since_ms.get_or_insert(since_ms);
     }
 
@@ -108,11 +108,6 @@ impl Delivery {
                 self.last_error = Some(error);
             }
         }
-    }
-
-    /// The peer has been heard of: whatever was wrong may be over.
-    pub fn heard_of(&mut self, now_ms: u64) {
-        self.next_attempt_ms = self.next_attempt_ms.min(now_ms);
     }
 
     /// For operators.

@@ -40,6 +40,8 @@ pub enum Expect {
     NoRoom(MimiUri),
     /// The account does not exist.
     NoAccount(MimiUri),
+    /// The device does not exist.
+    NoDevice(MimiUri),
     /// The KeyPackage has not been released.
     KeyPackageUnused(Vec<u8>),
 }

@@ -101,8 +101,9 @@ pub fn notify(
     let mut appended = Vec::new();
     for (arrival, roster) in input.arrivals {
         let event = event(input, arrival, roster, seen.last_seq + 1);
-        let newcomers: Vec<MimiUri> = came_in(input.own, &event, roster)
-            .filter(|client| !seen.local_clients.contains(*client))
+        let newcomers: Vec<MimiUri> = came_in(&event, roster)
+            .iter()
+            .filter(|client| client.domain() == *input.own && !seen.clients_in.contains(*client))
             .cloned()
             .collect();
         let known = state.is_some() || !appended.is_empty();
@@ -119,8 +120,8 @@ pub fn notify(
             });
         }
         changes.push(Change::Append(event.clone()));
-        changes.extend(memberships(&seen, &event, roster, newcomers));
-        seen.observe(input.own, &event, roster);
+        changes.extend(memberships(input.own, &event, roster, newcomers));
+        seen.observe(&event, roster);
         appended.push((event, roster.clone()));
     }
     if appended.is_empty() {
@@ -164,7 +165,7 @@ fn event(input: &NotifyInput<'_>, arrival: &Arrival, roster: &RosterChange, seq:
 
 /// Newcomers see the room from this entry on; who goes still sees it (PROTO-NTF-6).
 fn memberships(
-    seen: &FollowerState,
+    own: &Domain,
     event: &NewEvent,
     roster: &RosterChange,
     newcomers: Vec<MimiUri>,
@@ -176,7 +177,7 @@ fn memberships(
     });
     let gone = roster.left.iter().filter(|client| {
         // A client replaced by its own external commit stays.
-        seen.local_clients.contains(*client) && !roster.joined.contains(client)
+        client.domain() == *own && !roster.joined.contains(client)
     });
     let leaves = gone.map(|client| Change::Leave {
         client: client.clone(),

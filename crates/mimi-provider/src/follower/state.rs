@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use mimi_wire::{Domain, MimiUri};
+use mimi_wire::MimiUri;
 use serde::{Deserialize, Serialize};
 
 use crate::record::{EventKind, NewEvent, Seq};
@@ -21,8 +21,8 @@ pub struct FollowerState {
     pub last_timestamp_ms: u64,
     /// The last payloads, oldest first.
     pub recent: VecDeque<RecentPayload>,
-    /// Our clients in the room.
-    pub local_clients: BTreeSet<MimiUri>,
+    /// Clients seen coming in and not going: ours by Welcome, anybody's by external commit.
+    pub clients_in: BTreeSet<MimiUri>,
     /// Handshakes since the last snapshot.
     pub handshakes_since_snapshot: u32,
 }
@@ -61,7 +61,7 @@ const SNAPSHOT_VERSION: u8 = 1;
 
 impl FollowerState {
     /// Follows one entry of our copy of the log, when it is written or read again.
-    pub fn observe(&mut self, own: &Domain, event: &NewEvent, roster: &RosterChange) {
+    pub fn observe(&mut self, event: &NewEvent, roster: &RosterChange) {
         self.last_seq = event.seq;
         self.last_timestamp_ms = self.last_timestamp_ms.max(event.timestamp_ms);
         if self.recent.len() == RECENT_PAYLOADS_MAX {
@@ -70,9 +70,9 @@ impl FollowerState {
         let (sha256, timestamp_ms) = (sha256(&event.payload), event.timestamp_ms);
         self.recent.push_back(RecentPayload { sha256, timestamp_ms });
         for client in &roster.left {
-            self.local_clients.remove(client);
+            self.clients_in.remove(client);
         }
-        self.local_clients.extend(came_in(own, event, roster).cloned());
+        self.clients_in.extend(came_in(event, roster).iter().cloned());
         if event.kind != EventKind::Application {
             self.handshakes_since_snapshot += 1;
         }
@@ -93,19 +93,14 @@ impl FollowerState {
     }
 }
 
-/// Our clients that see the room from this entry on: those a Welcome is for, and those that came
-/// by their own commit.
-pub(crate) fn came_in<'a>(
-    own: &'a Domain,
-    event: &'a NewEvent,
-    roster: &'a RosterChange,
-) -> impl Iterator<Item = &'a MimiUri> {
-    let joined: &[MimiUri] = match event.kind {
+/// Who sees the room from this entry on: our clients a Welcome is for, and who came by its own
+/// commit.
+pub(crate) fn came_in<'a>(event: &'a NewEvent, roster: &'a RosterChange) -> &'a [MimiUri] {
+    match event.kind {
         EventKind::Welcome => event.targets.as_deref().unwrap_or_default(),
         EventKind::Commit => &roster.joined,
         _ => &[],
-    };
-    joined.iter().filter(|client| client.domain() == *own)
+    }
 }
 
 impl FollowerSnapshot {
