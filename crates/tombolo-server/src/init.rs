@@ -15,6 +15,7 @@ use std::path::{Component, Path, PathBuf};
 use mimi_wire::Domain;
 use thiserror::Error;
 
+use crate::clock::Clock;
 use crate::config::{
     ConfigErrors, DebugConfig, ListenConfig, LogConfig, LogFormat, LogLevel, PeerPolicy,
 };
@@ -48,7 +49,7 @@ pub struct InitOptions {
     pub listen: ListenConfig,
     /// What to log.
     pub log: LogConfig,
-    /// For tests and demonstrations.
+    /// For tests and demonstrations; a relative path is relative to `directory`.
     pub debug: DebugConfig,
 }
 
@@ -141,8 +142,9 @@ impl InitOptions {
     }
 }
 
-/// Writes a new provider's files; `now_ms` is the time in milliseconds since the UNIX epoch.
-pub fn init(options: &InitOptions, now_ms: u64) -> Result<InitOutcome, InitError> {
+/// Writes a new provider's files.
+pub fn init(options: &InitOptions) -> Result<InitOutcome, InitError> {
+    let now_ms = Clock::system().now_ms();
     if options.own_certificate.is_some() && options.dev_ca.is_some() {
         return Err(InitError::TwoCertificates);
     }

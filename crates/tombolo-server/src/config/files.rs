@@ -1,11 +1,9 @@
 //! The files a configuration names: they must be there and hold what they should.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::client::verify_server_name;
-use rustls::crypto::CryptoProvider;
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
@@ -13,6 +11,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
 use super::errors::Report;
 use super::{Config, peers};
+use crate::tls::crypto;
 
 /// Notes every named file that is missing or of no use.
 pub(super) fn check(config: &Config, report: &mut Report<'_>) {
@@ -49,8 +48,7 @@ fn check_identity(config: &Config, report: &mut Report<'_>) {
         report.note_remembered("tls.certificate", &reason);
     }
     let Ok(key) = key else { return };
-    let provider = crypto();
-    if let Err(error) = CertifiedKey::from_der(chain, key, &provider) {
+    if let Err(error) = CertifiedKey::from_der(chain, key, &crypto()) {
         let reason = format!("must be the private key of tls.certificate ({error})");
         report.note_remembered("tls.key", &reason);
     }
@@ -89,8 +87,4 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
         Ok(found) => Ok(found),
         Err(error) => Err(format!("{wanted}; {}: {error}", path.display())),
     }
-}
-
-fn crypto() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }

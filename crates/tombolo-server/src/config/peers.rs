@@ -17,6 +17,16 @@ pub enum PeerPolicy {
     Block,
 }
 
+impl PeerPolicy {
+    /// As the file says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Block => "block",
+        }
+    }
+}
+
 /// What an operator says about one peer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PeerConfig {

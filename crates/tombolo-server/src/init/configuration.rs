@@ -5,7 +5,7 @@ use std::path::Path;
 use toml_edit::Value;
 
 use super::{DATA_DIRECTORY, InitError, InitOptions, InitOutcome, relative};
-use crate::config::{LogFormat, PeerPolicy};
+use crate::config::LogFormat;
 
 pub(super) fn text(options: &InitOptions, outcome: &InitOutcome) -> Result<String, InitError> {
     let directory = outcome.config.parent().expect("a file in a directory");
@@ -13,10 +13,7 @@ pub(super) fn text(options: &InitOptions, outcome: &InitOutcome) -> Result<Strin
     let domain = quoted(options.domain.as_str());
     let listen = &options.listen;
     let tls = tls(outcome, &name)?;
-    let unknown_peers = match options.unknown_peers {
-        PeerPolicy::Allow => "allow",
-        PeerPolicy::Block => "block",
-    };
+    let unknown_peers = options.unknown_peers.as_str();
     let peers_file = match &outcome.peers_file {
         Some(file) => format!("peers_file = {}", name(&super::absolute(file)?)?),
         None => "# peers_file = \"../peers.toml\"".to_owned(),
@@ -28,7 +25,7 @@ pub(super) fn text(options: &InitOptions, outcome: &InitOutcome) -> Result<Strin
     let level = options.log.level.as_str();
     let capture = match &options.debug.capture_dir {
         Some(path) => {
-            let path = name(&super::absolute(path)?)?;
+            let path = name(&super::absolute(&directory.join(path))?)?;
             format!(
                 "\n[debug]\n# Every federation body is kept here, in and out.\n\
                  capture_dir = {path}\n"

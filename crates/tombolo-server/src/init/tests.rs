@@ -5,8 +5,6 @@ use std::path::Path;
 use super::{InitError, InitOptions, OwnCertificate, init, relative};
 use crate::config::{Config, LogFormat, PeerPolicy, load_peers_file};
 
-const NOW_MS: u64 = 1_790_000_000_000;
-
 fn options(domain: &str, directory: &Path) -> InitOptions {
     InitOptions::new(domain.parse().unwrap(), directory.to_owned())
 }
@@ -17,14 +15,14 @@ fn what_is_written_can_be_loaded() {
     let mut options = options("a.example", &home.path().join("a"));
     options.log.format = LogFormat::Json;
     options.unknown_peers = PeerPolicy::Block;
-    options.debug.capture_dir = Some(home.path().join("a/capture"));
-    let outcome = init(&options, NOW_MS).unwrap();
+    options.debug.capture_dir = Some("capture".into());
+    let outcome = init(&options).unwrap();
     let config = Config::load(&outcome.config).unwrap();
     assert_eq!(config.domain, options.domain);
     assert_eq!(config.listen, options.listen);
     assert_eq!(config.log, options.log);
     assert_eq!(config.federation.unknown_peers, PeerPolicy::Block);
-    assert_eq!(config.debug, options.debug);
+    assert_eq!(config.debug.capture_dir, Some(home.path().join("a/capture")));
     assert_eq!(config.tls.certificate, outcome.certificate);
     assert_eq!(config.tls.roots.unwrap(), [home.path().join("a/dev-ca/ca.pem")]);
     let text = std::fs::read_to_string(&outcome.config).unwrap();
@@ -36,7 +34,7 @@ fn what_is_written_can_be_loaded() {
 fn keys_are_for_their_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let home = tempfile::tempdir().unwrap();
-    let outcome = init(&options("a.example", home.path()), NOW_MS).unwrap();
+    let outcome = init(&options("a.example", home.path())).unwrap();
     for path in [outcome.key, home.path().join("dev-ca/ca.key")] {
         assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
     }
@@ -45,15 +43,15 @@ fn keys_are_for_their_owner_only() {
 #[test]
 fn nothing_is_replaced() {
     let home = tempfile::tempdir().unwrap();
-    let outcome = init(&options("a.example", home.path()), NOW_MS).unwrap();
+    let outcome = init(&options("a.example", home.path())).unwrap();
     let before = std::fs::read(&outcome.config).unwrap();
-    let refused = init(&options("a.example", home.path()), NOW_MS).unwrap_err();
+    let refused = init(&options("a.example", home.path())).unwrap_err();
     assert!(matches!(refused, InitError::Exists(path) if path == outcome.config));
     assert_eq!(std::fs::read(&outcome.config).unwrap(), before);
 
     let other = tempfile::tempdir().unwrap();
     std::fs::write(other.path().join("b.example.key"), "precious").unwrap();
-    let refused = init(&options("b.example", other.path()), NOW_MS).unwrap_err();
+    let refused = init(&options("b.example", other.path())).unwrap_err();
     assert!(matches!(refused, InitError::Exists(_)));
     assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 1, "nothing else is written");
 }
@@ -67,7 +65,7 @@ fn providers_share_an_authority_and_a_peers_file() {
         options.dev_ca = Some(home.path().join("ca"));
         options.peers_file = Some(peers_file.clone());
         options.listen.federation.set_port(9_000 + u16::try_from(number).unwrap());
-        let outcome = init(&options, NOW_MS).unwrap();
+        let outcome = init(&options).unwrap();
         let config = Config::load(&outcome.config).unwrap();
         assert_eq!(
             config.federation.peers_file.as_deref(),
@@ -87,7 +85,7 @@ fn providers_share_an_authority_and_a_peers_file() {
     // A second provider of the same name would take its place.
     let mut again = options("b.example", &home.path().join("again"));
     again.peers_file = Some(peers_file);
-    assert!(matches!(init(&again, NOW_MS), Err(InitError::PeerExists { .. })));
+    assert!(matches!(init(&again), Err(InitError::PeerExists { .. })));
     assert!(!home.path().join("again").exists());
 }
 
@@ -99,7 +97,7 @@ fn what_others_wrote_into_a_peers_file_stays() {
     std::fs::write(&peers_file, before).unwrap();
     let mut options = options("a.example", &home.path().join("a"));
     options.peers_file = Some(peers_file.clone());
-    init(&options, NOW_MS).unwrap();
+    init(&options).unwrap();
     let after = std::fs::read_to_string(&peers_file).unwrap();
     assert!(after.starts_with(before), "{after}");
     assert_eq!(load_peers_file(&peers_file).unwrap().len(), 2);
@@ -112,24 +110,24 @@ fn impossible_wishes_are_refused_before_anything_is_written() {
     let mut any_port = options("a.example", &directory);
     any_port.peers_file = Some(home.path().join("peers.toml"));
     any_port.listen.federation.set_port(0);
-    assert!(matches!(init(&any_port, NOW_MS), Err(InitError::FreePort)));
+    assert!(matches!(init(&any_port), Err(InitError::FreePort)));
 
     let mut twice = options("a.example", &directory);
     twice.dev_ca = Some(home.path().join("ca"));
     let (certificate, key) = (home.path().join("own.pem"), home.path().join("own.key"));
     twice.own_certificate = Some(OwnCertificate { certificate, key });
-    assert!(matches!(init(&twice, NOW_MS), Err(InitError::TwoCertificates)));
+    assert!(matches!(init(&twice), Err(InitError::TwoCertificates)));
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
 }
 
 #[test]
 fn an_own_certificate_is_named_where_it_is() {
     let home = tempfile::tempdir().unwrap();
-    let first = init(&options("a.example", &home.path().join("first")), NOW_MS).unwrap();
+    let first = init(&options("a.example", &home.path().join("first"))).unwrap();
     let mut second = options("a.example", &home.path().join("second"));
     second.own_certificate =
         Some(OwnCertificate { certificate: first.certificate, key: first.key });
-    let outcome = init(&second, NOW_MS).unwrap();
+    let outcome = init(&second).unwrap();
     let config = Config::load(&outcome.config).unwrap();
     assert_eq!((config.tls.roots, outcome.root), (None, None));
 }
@@ -137,7 +135,7 @@ fn an_own_certificate_is_named_where_it_is() {
 #[test]
 fn a_certificate_for_another_domain_is_an_error_of_configuration() {
     let home = tempfile::tempdir().unwrap();
-    let outcome = init(&options("a.example", home.path()), NOW_MS).unwrap();
+    let outcome = init(&options("a.example", home.path())).unwrap();
     let text = std::fs::read_to_string(&outcome.config).unwrap();
     std::fs::write(&outcome.config, text.replace("\"a.example\"", "\"b.example\"")).unwrap();
     let errors = Config::load(&outcome.config).unwrap_err();

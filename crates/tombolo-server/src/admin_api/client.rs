@@ -1,0 +1,147 @@
+//! The operator's side of the admin API.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use tokio::net::TcpStream;
+use zeroize::Zeroizing;
+
+use super::token::{self, TokenError};
+use super::{AddUser, AddedUser, BASE_PATH, Status, UserList};
+
+/// How long a request may take; hashing a password is the longest.
+const TIME_MAX: Duration = Duration::from_secs(30);
+/// Octets of an answer.
+const ANSWER_OCTETS_MAX: usize = 64 * 1024 * 1024;
+
+/// Why the running provider did not do as asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AdminError {
+    /// Nobody listens.
+    #[error("no provider runs: nothing listens at {0}")]
+    NotRunning(SocketAddr),
+    /// The token cannot be read.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// Somebody else listens.
+    #[error(
+        "whoever listens at {0} does not know this provider's token: it is another provider, or \
+         another data directory"
+    )]
+    AnotherProvider(SocketAddr),
+    /// The provider said no.
+    #[error("{0}")]
+    Refused(String),
+    /// No answer, or none that can be understood.
+    #[error("the provider at {address} does not answer as it should: {reason}")]
+    BadAnswer {
+        /// Where.
+        address: SocketAddr,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    error: ErrorDetail,
+}
+
+#[derive(Deserialize)]
+struct ErrorDetail {
+    message: String,
+}
+
+/// Speaks to a running provider.
+#[derive(Debug)]
+pub struct AdminClient {
+    address: SocketAddr,
+    token: Zeroizing<String>,
+}
+
+impl AdminClient {
+    /// For the provider with this data directory.
+    pub fn new(address: SocketAddr, data_dir: &Path) -> Result<Self, AdminError> {
+        Ok(Self { address, token: token::read(data_dir)? })
+    }
+
+    /// Adds an account.
+    pub async fn add_user(&self, wish: &AddUser) -> Result<AddedUser, AdminError> {
+        let body = serde_json::to_vec(wish).expect("strings always serialise");
+        self.call(Method::POST, "/users", body).await
+    }
+
+    /// All accounts.
+    pub async fn users(&self) -> Result<UserList, AdminError> {
+        self.call(Method::GET, "/users", Vec::new()).await
+    }
+
+    /// How the provider fares.
+    pub async fn status(&self) -> Result<Status, AdminError> {
+        self.call(Method::GET, "/status", Vec::new()).await
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<T, AdminError> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{BASE_PATH}{path}"))
+            .header(HOST, self.address.to_string())
+            .header(AUTHORIZATION, format!("Bearer {}", *self.token))
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| self.bad_answer(&error))?;
+        let exchange = tokio::time::timeout(TIME_MAX, self.exchange(request)).await;
+        let (status, answer) = exchange.map_err(|_| self.bad_answer(&"it takes too long"))??;
+        if status.is_success() {
+            return serde_json::from_slice(&answer).map_err(|error| self.bad_answer(&error));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            return Err(AdminError::AnotherProvider(self.address));
+        }
+        match serde_json::from_slice::<ErrorBody>(&answer) {
+            Ok(body) => Err(AdminError::Refused(body.error.message)),
+            Err(_) => Err(self.bad_answer(&format!("HTTP status {status}"))),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(StatusCode, Bytes), AdminError> {
+        let stream =
+            TcpStream::connect(self.address).await.map_err(|error| match error.kind() {
+                io::ErrorKind::ConnectionRefused => AdminError::NotRunning(self.address),
+                _ => self.bad_answer(&error),
+            })?;
+        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = handshake.map_err(|error| self.bad_answer(&error))?;
+        let connection = tokio::spawn(connection);
+        let answer = sender.send_request(request).await;
+        let answer = answer.map_err(|error| self.bad_answer(&error))?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), ANSWER_OCTETS_MAX).collect().await;
+        let body = body.map_err(|error| self.bad_answer(&error))?.to_bytes();
+        connection.abort();
+        Ok((status, body))
+    }
+
+    fn bad_answer(&self, reason: &dyn std::fmt::Display) -> AdminError {
+        AdminError::BadAnswer { address: self.address, reason: reason.to_string() }
+    }
+}

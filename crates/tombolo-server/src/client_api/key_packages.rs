@@ -1,0 +1,80 @@
+//! `/key-packages`: a device's stock of KeyPackages.
+
+use axum::Json;
+use axum::extract::State;
+use mimi_mls::key_package::{KeyPackageFacts, inspect};
+use mimi_provider::Reject;
+use mimi_provider::account::{KeyPackageUsage, OfferedKeyPackage, upload_key_packages};
+use mimi_provider::requester::DeviceIdentity;
+use mimi_wire::Wire;
+use mimi_wire::limits::APPLICATION_BODY_OCTETS_MAX;
+use mimi_wire::mls::KeyPackage;
+use mimi_wire::protocol::key_material::KeyPackageList;
+use serde::Serialize;
+use tombolo_store::StoreError;
+
+use super::ClientApi;
+use super::request::{Octets, SignedIn, decode};
+use crate::http_error::HttpError;
+use crate::provider::storage_failed;
+
+#[derive(Serialize)]
+pub(super) struct Stock {
+    stock: u64,
+}
+
+/// `GET`: how many are left.
+pub(super) async fn stock(
+    State(api): State<ClientApi>,
+    SignedIn(device): SignedIn,
+) -> Result<Json<Stock>, HttpError> {
+    let now_ms = api.provider.now_ms();
+    let stock = api.provider.store.key_package_stock(&device.client, now_ms).await;
+    Ok(Json(Stock { stock: stock.map_err(storage_failed)? }))
+}
+
+/// `POST`: more of them.
+pub(super) async fn upload(
+    State(api): State<ClientApi>,
+    SignedIn(device): SignedIn,
+    Octets(octets): Octets<APPLICATION_BODY_OCTETS_MAX>,
+) -> Result<Json<Stock>, HttpError> {
+    let KeyPackageList(key_packages) = decode(&octets)?;
+    let provider = &api.provider;
+    let now_ms = provider.now_ms();
+    let issuers = provider.peers.issuers();
+    // A hundred signatures take a while.
+    let inspected = tokio::task::spawn_blocking(move || {
+        key_packages
+            .iter()
+            .map(|key_package| match inspect(key_package, &issuers, now_ms) {
+                Ok(facts) => Ok(offered(key_package, facts)),
+                Err(error) => Err(Reject::Malformed(error.to_string())),
+            })
+            .collect::<Result<Vec<_>, _>>()
+    });
+    let offered = inspected.await.map_err(|error| Reject::Internal(error.to_string()))??;
+    let stock = provider.store.key_package_stock(&device.client, now_ms).await;
+    let stock = stock.map_err(storage_failed)?;
+    let transition = upload_key_packages(&device, offered, stock, now_ms)?;
+    match provider.apply(transition).await {
+        Ok(stock) => Ok(Json(Stock { stock })),
+        Err(StoreError::Conflict(what)) => Err(Reject::Conflict(what).into()),
+        Err(error) => Err(storage_failed(error).into()),
+    }
+}
+
+fn offered(key_package: &KeyPackage, facts: KeyPackageFacts) -> OfferedKeyPackage {
+    OfferedKeyPackage {
+        reference: facts.reference,
+        identity: DeviceIdentity { user: facts.identity.user, client: facts.identity.client },
+        octets: key_package.octets().to_vec(),
+        ciphersuite: facts.ciphersuite,
+        capabilities: facts.capabilities.encode(),
+        not_after_ms: facts.not_after_s.saturating_mul(1_000),
+        usage: match facts.last_resort {
+            true => KeyPackageUsage::LastResort,
+            false => KeyPackageUsage::Once,
+        },
+    }
+}

@@ -1,0 +1,50 @@
+//! The client listener: TLS with the provider's certificate, without certificates of clients.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use mimi_provider::Reject;
+use tokio::net::TcpListener;
+use tower_service::Service;
+
+use super::{ClientAddress, ClientApi, router};
+use crate::http_error::HttpError;
+use crate::tls::{self, ConnectionLimits, PeerChain, client_api_server_config};
+
+/// Serves until `shutdown` resolves and requests in flight are answered, at most `drain_max`.
+pub(crate) async fn serve(
+    api: ClientApi,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+    drain_max: Duration,
+) {
+    let config = client_api_server_config(Arc::clone(&api.provider.identity));
+    let limits = ConnectionLimits { drain_max, ..ConnectionLimits::default() };
+    let router = router(api);
+    let service_for = move |address: SocketAddr, _: Option<Arc<PeerChain>>| {
+        let router = router.clone();
+        service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ClientAddress(address));
+            let mut router = router.clone();
+            async move { respond(router.call(request)).await }
+        })
+    };
+    tls::serve(listener, config, limits, shutdown, service_for).await;
+}
+
+/// Answers in a task of its own: a client that hangs up does not stop half-way what it asked for.
+async fn respond<E: Send + 'static>(
+    answering: impl Future<Output = Result<Response, E>> + Send + 'static,
+) -> Result<Response<Body>, E> {
+    match tokio::spawn(answering).await {
+        Ok(response) => response,
+        Err(error) => Ok(HttpError::Reject(Reject::Internal(error.to_string())).into_response()),
+    }
+}

@@ -1,0 +1,245 @@
+//! A provider from start to shutdown: what is opened, in which order, and how it ends.
+
+mod address_file;
+mod certificate;
+mod start_error;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+use tombolo_store::sqlite::{OpenError, Options, SqliteStore};
+use tombolo_store::{Commit, Store};
+
+use crate::account::password::Passwords;
+use crate::admin_api::{self, AdminApi, AdminToken};
+use crate::client_api::{self, ClientApi};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::issuer::ClientIssuer;
+use crate::keys::open_or_create_hub_keys;
+use crate::private_file;
+use crate::provider::{Parts, Provider};
+use crate::tls::Identity;
+use crate::{delivery, federation};
+
+pub(crate) use address_file::admin_address;
+pub use address_file::{ADMIN_ADDRESS_FILE, AddressFileError};
+pub use start_error::StartError;
+
+/// The database in the data directory.
+pub const DATABASE_FILE: &str = "tombolo.db";
+/// How long requests in flight may take to finish at shutdown.
+pub const DRAIN_MAX: Duration = Duration::from_secs(8);
+/// How often expired KeyPackages are forgotten.
+const MAINTENANCE_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// Where a provider listens, with the ports it was given.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Addresses {
+    /// For other providers.
+    pub federation: SocketAddr,
+    /// For the provider's own clients.
+    pub client: SocketAddr,
+    /// For its operator.
+    pub admin: SocketAddr,
+}
+
+/// A running provider. Dropping it stops it without finishing anything: use
+/// [`shutdown`](Self::shutdown).
+#[derive(Debug)]
+pub struct Running {
+    provider: Arc<Provider>,
+    addresses: Addresses,
+    stopping: watch::Sender<bool>,
+    listeners: JoinSet<()>,
+    background: JoinSet<()>,
+}
+
+/// The three listeners, bound.
+struct Listeners {
+    federation: TcpListener,
+    client: TcpListener,
+    admin: TcpListener,
+}
+
+impl Running {
+    /// Starts a provider on the database in its data directory.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        create_data_dir(&config)?;
+        let opened = open_database(&config).await;
+        let path = config.data_dir.join(DATABASE_FILE);
+        let store = opened.map_err(|source| StartError::Database { path, source })?;
+        Self::start_with(config, Arc::new(store), Clock::system()).await
+    }
+
+    /// Starts a provider on a store and a clock of the caller's.
+    pub async fn start_with(
+        config: Config,
+        store: Arc<dyn Store>,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
+        create_data_dir(&config)?;
+        let listeners = Listeners::bind(&config).await?;
+        let addresses = listeners.addresses()?;
+        address_file::write(&config.data_dir, addresses.admin)?;
+        let token = Arc::new(admin_api::open_or_create(&config.data_dir)?);
+        let passwords =
+            Passwords::new().await.map_err(|error| StartError::Other(error.to_string()))?;
+        let provider = open_provider(config, store, clock)?;
+        announce(&provider, &addresses).await?;
+        let (stopping, _) = watch::channel(false);
+        let mut running = Self {
+            provider,
+            addresses,
+            stopping,
+            listeners: JoinSet::new(),
+            background: JoinSet::new(),
+        };
+        running.serve(listeners, passwords, token);
+        Ok(running)
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Stops: no new connections, requests in flight finished (at most [`DRAIN_MAX`]), rooms saved,
+    /// everything on disk.
+    pub async fn shutdown(mut self) {
+        tracing::info!("shutting down: requests in flight are finished");
+        self.stopping.send_replace(true);
+        while let Some(ended) = self.listeners.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a listener has failed");
+            }
+        }
+        self.background.shutdown().await;
+        delivery::stop(&self.provider).await;
+        self.provider.rooms.save_all(&self.provider).await;
+        // Commits become durable in order: once this one is, so is everything.
+        if let Err(error) = self.provider.store.commit(Commit::default()).await {
+            tracing::error!(%error, "the storage has failed at shutdown");
+        }
+        address_file::remove(&self.provider.config.data_dir);
+        tracing::info!(domain = %self.provider.domain, "stopped");
+    }
+
+    /// Starts what runs beside the requests, then takes requests.
+    fn serve(&mut self, listeners: Listeners, passwords: Passwords, token: Arc<AdminToken>) {
+        let provider = &self.provider;
+        delivery::start(provider);
+        self.background.spawn(maintain(Arc::clone(provider)));
+        let stopping = || self.stopping.subscribe();
+        let for_peers = stopped(stopping());
+        let serving = federation::serve(Arc::clone(provider), listeners.federation, for_peers);
+        self.listeners.spawn(serving);
+        let client_api = ClientApi::new(Arc::clone(provider), passwords.clone(), stopping());
+        let for_clients = stopped(stopping());
+        let serving = client_api::serve(client_api, listeners.client, for_clients, DRAIN_MAX);
+        self.listeners.spawn(serving);
+        let admin_api = AdminApi { provider: Arc::clone(provider), passwords, token };
+        let serving = admin_api::serve(admin_api, listeners.admin, stopping(), DRAIN_MAX);
+        self.listeners.spawn(serving);
+    }
+}
+
+impl Listeners {
+    async fn bind(config: &Config) -> Result<Self, StartError> {
+        let listen = &config.listen;
+        Ok(Self {
+            federation: bind("listen.federation", listen.federation).await?,
+            client: bind("listen.client", listen.client).await?,
+            admin: bind("listen.admin", listen.admin).await?,
+        })
+    }
+
+    fn addresses(&self) -> Result<Addresses, StartError> {
+        let address = |listener: &TcpListener| {
+            listener.local_addr().map_err(|error| StartError::Other(error.to_string()))
+        };
+        Ok(Addresses {
+            federation: address(&self.federation)?,
+            client: address(&self.client)?,
+            admin: address(&self.admin)?,
+        })
+    }
+}
+
+/// Opens the database of a provider; refused while another process has it open.
+pub(crate) async fn open_database(config: &Config) -> Result<SqliteStore, OpenError> {
+    let path = config.data_dir.join(DATABASE_FILE);
+    let opening = tokio::task::spawn_blocking(move || SqliteStore::open(path, Options::default()));
+    opening.await.map_err(|error| OpenError::Io(std::io::Error::other(error)))?
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|source| StartError::Bind { key, address, source })
+}
+
+fn create_data_dir(config: &Config) -> Result<(), StartError> {
+    let path = &config.data_dir;
+    let created = private_file::create_directory(path);
+    created.map_err(|source| StartError::DataDir { path: path.clone(), source })
+}
+
+fn open_provider(
+    config: Config,
+    store: Arc<dyn Store>,
+    clock: Clock,
+) -> Result<Arc<Provider>, StartError> {
+    let hub_keys = open_or_create_hub_keys(&config.data_dir, &config.domain)?;
+    let now_ms = clock.now_ms();
+    let client_issuer = ClientIssuer::open_or_create(&config.data_dir, &config.domain, now_ms)?;
+    let (certificate, key) = (&config.tls.certificate, &config.tls.key);
+    let identity = Arc::new(Identity::from_files(config.domain.clone(), certificate, key)?);
+    let parts = Parts { config, clock, store, hub_keys, client_issuer, identity };
+    Ok(Provider::new(parts)?)
+}
+
+/// Says what runs, for whoever reads the log.
+async fn announce(provider: &Provider, addresses: &Addresses) -> Result<(), StartError> {
+    let failed = |error: tombolo_store::StoreError| StartError::Other(error.to_string());
+    let config = &provider.config;
+    let certificate = certificate::facts(&config.tls.certificate)?;
+    let users = provider.store.accounts().await.map_err(failed)?.len();
+    let rooms = provider.store.room_count().await.map_err(failed)?;
+    let peers = config.peers.len();
+    let unknown_peers = config.federation.unknown_peers.as_str();
+    tracing::info!(
+        domain = %provider.domain,
+        version = env!("CARGO_PKG_VERSION"),
+        data = %config.data_dir.display(),
+        users,
+        rooms,
+        "provider started"
+    );
+    tracing::info!(address = %addresses.federation, peers, unknown_peers, "federation listener");
+    tracing::info!(address = %addresses.client, "client listener");
+    tracing::info!(address = %addresses.admin, "admin listener");
+    certificate.announce(provider.now_ms());
+    Ok(())
+}
+
+/// Forgets what has expired, now and then.
+async fn maintain(provider: Arc<Provider>) {
+    let mut interval = tokio::time::interval(MAINTENANCE_EVERY);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        if let Err(error) = provider.store.forget_expired(provider.now_ms()).await {
+            tracing::warn!(%error, "expired KeyPackages are not forgotten");
+        }
+    }
+}
+
+/// Resolves when the provider is to stop, or is gone.
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
