@@ -325,3 +325,6 @@ impl Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

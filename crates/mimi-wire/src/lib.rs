@@ -9,6 +9,8 @@
 pub mod codec;
 pub mod component;
 pub mod content;
+#[cfg(test)]
+mod fixtures;
 pub mod limits;
 pub mod media;
 pub mod mls;

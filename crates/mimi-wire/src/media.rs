@@ -88,3 +88,6 @@ impl Wire for ApplicationFraming {
         writer.opaque(&self.inner_application_content);
     }
 }
+
+#[cfg(test)]
+mod tests;

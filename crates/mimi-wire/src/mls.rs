@@ -187,3 +187,6 @@ impl GroupInfo {
         Ok(group_info)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,3 +73,6 @@ impl Wire for Extensions {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

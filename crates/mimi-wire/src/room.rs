@@ -6,3 +6,6 @@ pub mod metadata;
 pub mod participant_list;
 pub mod preauth;
 pub mod roles;
+
+#[cfg(test)]
+mod tests;

@@ -83,3 +83,6 @@ impl Wire for ConsentEntry {
         self.consent_extensions.write(writer);
     }
 }
+
+#[cfg(test)]
+mod tests;

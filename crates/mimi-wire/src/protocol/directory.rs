@@ -291,3 +291,6 @@ pub fn identifier_from_path(raw: &str) -> Result<MimiUri, UriError> {
     let readings = [raw.to_owned(), format!("{SCHEME}{raw}"), format!("{SCHEME}{decoded}")];
     readings.iter().find_map(|reading| MimiUri::new(reading).ok()).ok_or(fault)
 }
+
+#[cfg(test)]
+mod tests;

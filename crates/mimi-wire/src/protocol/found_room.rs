@@ -25,3 +25,6 @@ impl Wire for RoomFounding {
         self.ratchet_tree.write(writer);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -303,3 +303,6 @@ impl Wire for GroupInfoResponse {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

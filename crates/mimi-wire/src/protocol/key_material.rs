@@ -263,3 +263,6 @@ impl Wire for KeyPackageList {
         writer.vector(&self.0, |writer, key_package| key_package.write(writer));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,3 +102,6 @@ impl Wire for FanoutMessage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -192,3 +192,6 @@ impl Wire for GroupInfoOption {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -120,3 +120,6 @@ impl Wire for SubmitMessageResponse {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -172,3 +172,6 @@ impl Wire for UpdateResponse {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
