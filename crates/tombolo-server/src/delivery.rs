@@ -1,0 +1,124 @@
+//! Delivery of logged events to peers: one lane per (stream, follower), in order, one request in
+//! flight, everything that waits in one body (PROTO-NTF-1, PROTO-NTF-9, AMB-NTF-7).
+//!
+//! The cursor of a lane is in the store; a lane itself is only activity. It is woken by hints and, at
+//! start, for whatever the store says is waiting, so that a crash delays and never loses (PROTO-UPD-14).
+
+mod lane;
+mod status;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mimi_wire::{Domain, MimiUri};
+use tokio::sync::{Semaphore, watch};
+
+use crate::provider::Provider;
+use lane::Lane;
+pub(crate) use status::waiting;
+
+/// Requests in flight to one peer, over all its lanes.
+const REQUESTS_PER_PEER_MAX: usize = 32;
+
+/// All lanes.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    lanes: Mutex<Lanes>,
+    /// Turns true when no lane may begin anything new.
+    stop: watch::Sender<bool>,
+    /// Lanes whose last request failed: whether a sign of life from a peer is of interest.
+    failing: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Lanes {
+    by_key: HashMap<Key, Arc<Lane>>,
+    in_flight: HashMap<Domain, Arc<Semaphore>>,
+}
+
+/// A stream and one of its followers.
+type Key = (MimiUri, Domain);
+
+impl Default for Delivery {
+    fn default() -> Self {
+        let (stop, _) = watch::channel(false);
+        Self { lanes: Mutex::default(), stop, failing: AtomicU64::new(0) }
+    }
+}
+
+impl Delivery {
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn slots_of(&self, follower: &Domain) -> Arc<Semaphore> {
+        let mut lanes = self.lanes();
+        let slots = lanes.in_flight.entry(follower.clone());
+        Arc::clone(slots.or_insert_with(|| Arc::new(Semaphore::new(REQUESTS_PER_PEER_MAX))))
+    }
+
+    /// Ends a lane that has nothing to do, unless it was hinted at meanwhile.
+    fn retire(&self, key: &Key, lane: &Lane) -> bool {
+        let mut lanes = self.lanes();
+        if lane.take_hint() {
+            return false;
+        }
+        lanes.by_key.remove(key);
+        true
+    }
+}
+
+/// Begins to deliver what the store says is waiting. Once, at start.
+pub(crate) fn start(provider: &Arc<Provider>) {
+    let provider = Arc::clone(provider);
+    tokio::spawn(async move {
+        match provider.store.waiting_followers().await {
+            Ok(waiting) => {
+                for cursor in waiting {
+                    wake(&provider, &cursor.stream, &cursor.follower);
+                }
+            }
+            Err(error) => tracing::error!(%error, "what waits for peers cannot be read"),
+        }
+    });
+}
+
+/// Stops all lanes and waits for requests in flight. What is not delivered waits in the store.
+pub(crate) async fn stop(provider: &Provider) {
+    let stop = &provider.delivery.stop;
+    stop.send_replace(true);
+    stop.closed().await;
+}
+
+/// Entries of a stream wait for a follower.
+pub(crate) fn wake(provider: &Arc<Provider>, stream: &MimiUri, follower: &Domain) {
+    let delivery = &provider.delivery;
+    let stop = delivery.stop.subscribe();
+    if *stop.borrow() {
+        return;
+    }
+    let key = (stream.clone(), follower.clone());
+    let mut lanes = delivery.lanes();
+    if let Some(lane) = lanes.by_key.get(&key) {
+        lane.hint();
+        return;
+    }
+    let lane = Arc::new(Lane::default());
+    lanes.by_key.insert(key.clone(), Arc::clone(&lane));
+    drop(lanes);
+    tokio::spawn(lane::run(Arc::clone(provider), key, lane, stop));
+}
+
+/// A peer has just called us: lanes that wait out a failure of its try at once.
+pub(crate) fn peer_is_up(provider: &Provider, peer: &Domain) {
+    let delivery = &provider.delivery;
+    if delivery.failing.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    for ((_, follower), lane) in &delivery.lanes().by_key {
+        if follower == peer {
+            lane.heard_of(provider.now_ms());
+        }
+    }
+}

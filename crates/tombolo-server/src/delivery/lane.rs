@@ -1,0 +1,280 @@
+//! One stream's way to one follower.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mimi_provider::delivery::{
+    Attempt, BATCH_OCTETS_MAX, Delivery as Progress, Next, delivered, give_up,
+};
+use mimi_provider::record::{EventKind, NewEvent, Seq};
+use mimi_provider::{Reject, Transition};
+use mimi_wire::limits::APPLICATION_BODY_OCTETS_MAX;
+use mimi_wire::protocol::consent::ConsentEntry;
+use mimi_wire::protocol::directory::Endpoint;
+use mimi_wire::{Domain, MimiUri, Wire};
+use tokio::sync::{Notify, watch};
+use tombolo_store::FollowerBatch;
+
+use super::Key;
+use crate::federation::outgoing::{Post, post};
+use crate::peers::{Answer, PeerError};
+use crate::provider::{Provider, storage_failed};
+
+/// Pause after a failure of our own storage.
+const STORAGE_PAUSE: Duration = Duration::from_secs(1);
+/// For a request in flight at shutdown.
+const STOP_GRACE: Duration = Duration::from_secs(3);
+
+/// What others may see and do of a lane that runs.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    hinted: AtomicBool,
+    heard_of: Notify,
+    progress: Mutex<Progress>,
+}
+
+impl Lane {
+    /// There may be more than at the last look.
+    pub(super) fn hint(&self) {
+        self.hinted.store(true, Ordering::Release);
+    }
+
+    pub(super) fn take_hint(&self) -> bool {
+        self.hinted.swap(false, Ordering::AcqRel)
+    }
+
+    /// The follower has called us: a wait for the next attempt ends.
+    pub(super) fn heard_of(&self, now_ms: u64) {
+        self.update(|progress| progress.next_attempt_ms = progress.next_attempt_ms.min(now_ms));
+        self.heard_of.notify_one();
+    }
+
+    /// How the lane fares.
+    pub(super) fn progress(&self) -> Progress {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn update<T>(&self, change: impl FnOnce(&mut Progress) -> T) -> T {
+        change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Runs a lane until nothing waits or everything stops.
+pub(super) async fn run(
+    provider: Arc<Provider>,
+    key: Key,
+    lane: Arc<Lane>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut runner = Runner { provider: &provider, key: &key, lane: &lane, cursor: None };
+    loop {
+        lane.take_hint();
+        let step = tokio::select! {
+            step = runner.step() => step,
+            () = stopped(stop.clone()) => return,
+        };
+        if *stop.borrow() {
+            return;
+        }
+        match step {
+            Ok(Step::More) => {}
+            Ok(Step::Nothing) if provider.delivery.retire(&key, &lane) => return,
+            Ok(Step::Nothing) => {}
+            Ok(Step::Wait(pause)) => runner.wait(pause, &mut stop).await,
+            Err(error) => {
+                tracing::error!(stream = %key.0, follower = %key.1, %error, "delivery fails here");
+                runner.wait(STORAGE_PAUSE, &mut stop).await;
+            }
+        }
+    }
+}
+
+/// Resolves some time after everything stops. A request in flight may finish until then: its answer
+/// moves the cursor, without it the follower sees a repeat.
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stopped| *stopped).await;
+    tokio::time::sleep(STOP_GRACE).await;
+}
+
+/// What a lane does next.
+enum Step {
+    /// Look again at once.
+    More,
+    /// Nothing waits.
+    Nothing,
+    /// Not before this has passed.
+    Wait(Duration),
+}
+
+struct Runner<'a> {
+    provider: &'a Arc<Provider>,
+    key: &'a Key,
+    lane: &'a Lane,
+    /// Known once it was read; then ours to move.
+    cursor: Option<Seq>,
+}
+
+impl Runner<'_> {
+    async fn step(&mut self) -> Result<Step, Reject> {
+        let (stream, follower) = self.key;
+        let store = &self.provider.store;
+        let after = match self.cursor {
+            Some(after) => after,
+            None => {
+                let stored = store.follower_cursor(stream, follower).await;
+                let Some(stored) = stored.map_err(storage_failed)? else {
+                    return Ok(Step::Nothing);
+                };
+                stored.cursor
+            }
+        };
+        self.cursor = Some(after);
+        let batch = store.follower_batch(stream, follower, after, BATCH_OCTETS_MAX).await;
+        let batch = batch.map_err(storage_failed)?;
+        if batch.events.is_empty() {
+            if batch.next_cursor > after {
+                return self.advance(batch.next_cursor).await;
+            }
+            return Ok(Step::Nothing);
+        }
+        let oldest_ms = batch.events[0].event.timestamp_ms;
+        self.lane.update(|progress| progress.waiting(oldest_ms));
+        match self.lane.update(|progress| progress.next(self.provider.now_ms())) {
+            Next::Send => self.send(&batch).await,
+            Next::WaitUntil(at_ms) => {
+                let pause_ms = at_ms.saturating_sub(self.provider.now_ms());
+                Ok(Step::Wait(Duration::from_millis(pause_ms)))
+            }
+            Next::GiveUp => self.give_up().await,
+        }
+    }
+
+    async fn send(&mut self, batch: &FollowerBatch) -> Result<Step, Reject> {
+        let (stream, follower) = self.key;
+        let slots = self.provider.delivery.slots_of(follower);
+        let slot = slots.acquire().await.expect("the semaphore is never closed");
+        let outcome = if *stream == self.provider.domain.provider_uri() {
+            send_entry(self.provider, follower, &batch.events[0].event).await
+        } else {
+            notify(self.provider, stream, follower, batch).await
+        };
+        drop(slot);
+        let accepted_to = match outcome {
+            Ok(()) if *stream == self.provider.domain.provider_uri() => batch.events[0].event.seq,
+            Ok(()) => batch.next_cursor,
+            Err(error) => {
+                self.failed(&error);
+                return Ok(Step::More);
+            }
+        };
+        self.attempted(Attempt::Accepted);
+        self.advance(accepted_to).await
+    }
+
+    fn failed(&self, error: &PeerError) {
+        let (stream, follower) = self.key;
+        let retry_after = error.retry_after();
+        let retry_after_ms =
+            retry_after.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+        self.attempted(Attempt::Failed { error: error.to_string(), retry_after_ms });
+        let progress = self.lane.progress();
+        let (attempts, next_attempt_ms) = (progress.attempts, progress.next_attempt_ms);
+        tracing::warn!(%stream, %follower, %error, attempts, next_attempt_ms, "not delivered yet");
+    }
+
+    fn attempted(&self, attempt: Attempt) {
+        let now_ms = self.provider.now_ms();
+        let failing = &self.provider.delivery.failing;
+        let (before, after) = self.lane.update(|progress| {
+            let before = progress.attempts;
+            progress.attempted(attempt, rand::random(), now_ms);
+            (before, progress.attempts)
+        });
+        match (before, after) {
+            (0, 1..) => failing.fetch_add(1, Ordering::Relaxed),
+            (1.., 0) => failing.fetch_sub(1, Ordering::Relaxed),
+            _ => 0,
+        };
+    }
+
+    /// The follower has everything up to `seq`. Not waited for: should the cursor be lost, the
+    /// follower sees a repeat (PROTO-NTF-10).
+    async fn advance(&mut self, seq: Seq) -> Result<Step, Reject> {
+        let (stream, follower) = self.key;
+        self.record(delivered(stream, follower, seq));
+        self.cursor = Some(seq);
+        Ok(Step::More)
+    }
+
+    /// AMB-NTF-10.
+    async fn give_up(&mut self) -> Result<Step, Reject> {
+        let (stream, follower) = self.key;
+        let last_seq = self.provider.store.last_seq(stream).await.map_err(storage_failed)?;
+        tracing::warn!(%stream, %follower, last_seq, "given up: the follower is stale");
+        self.record(give_up(stream, follower, last_seq));
+        self.attempted(Attempt::Accepted);
+        self.cursor = Some(last_seq);
+        Ok(Step::More)
+    }
+
+    fn record(&self, transition: Transition<()>) {
+        let Transition { changes, expect, effects, reply: () } = transition;
+        self.provider.enqueue(changes, expect, effects, None);
+    }
+
+    /// Waits, unless the follower is heard of or everything stops. More entries do not end the wait.
+    async fn wait(&self, pause: Duration, stop: &mut watch::Receiver<bool>) {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.lane.heard_of.notified() => {}
+            _ = stop.wait_for(|stopped| *stopped) => {}
+        }
+    }
+}
+
+/// Everything that waits of a room, concatenated (AMB-NTF-4).
+async fn notify(
+    provider: &Provider,
+    room: &MimiUri,
+    follower: &Domain,
+    batch: &FollowerBatch,
+) -> Result<(), PeerError> {
+    let mut body = Vec::new();
+    for logged in &batch.events {
+        body.extend_from_slice(&logged.event.payload);
+    }
+    deliver(provider, follower, Endpoint::Notify, room, body.into()).await
+}
+
+/// One entry of the provider's own stream: consent, directly to the other provider (PROTO-CON-2).
+async fn send_entry(
+    provider: &Provider,
+    follower: &Domain,
+    event: &NewEvent,
+) -> Result<(), PeerError> {
+    let unusable = |reason: &str| Err(PeerError::Setup(reason.to_owned()));
+    let Ok(entry) = ConsentEntry::decode(&event.payload) else {
+        return unusable("the entry is not consent");
+    };
+    let (endpoint, user) = match event.kind {
+        EventKind::RequestConsent => (Endpoint::RequestConsent, &entry.target_uri),
+        EventKind::UpdateConsent => (Endpoint::UpdateConsent, &entry.requester_uri),
+        _ => return unusable("the entry is not for peers"),
+    };
+    deliver(provider, follower, endpoint, user, event.payload.clone().into()).await
+}
+
+/// Any 2xx is acceptance (AMB-TR-4), anything else is not (PROTO-NTF-8, PROTO-NTF-9).
+async fn deliver(
+    provider: &Provider,
+    follower: &Domain,
+    endpoint: Endpoint,
+    identifier: &MimiUri,
+    body: Bytes,
+) -> Result<(), PeerError> {
+    let answer_octets_max = APPLICATION_BODY_OCTETS_MAX;
+    let request = Post { peer: follower, endpoint, identifier, body, answer_octets_max };
+    post(provider, &request).await.and_then(Answer::success).map(drop)
+}

@@ -1,0 +1,56 @@
+//! Requests to other providers, by the URL templates of their directories (PROTO-DIR-3).
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use mimi_wire::protocol::directory::{Directory, Endpoint};
+use mimi_wire::{Domain, MimiUri};
+
+use crate::peers::{Answer, Outgoing, PeerError};
+use crate::provider::Provider;
+
+/// A request to an endpoint of a peer.
+#[derive(Clone, Debug)]
+pub(crate) struct Post<'a> {
+    /// The peer.
+    pub(crate) peer: &'a Domain,
+    /// The endpoint.
+    pub(crate) endpoint: Endpoint,
+    /// What the template's variable stands for.
+    pub(crate) identifier: &'a MimiUri,
+    /// The body.
+    pub(crate) body: Bytes,
+    /// Octets the answer may have.
+    pub(crate) answer_octets_max: usize,
+}
+
+/// Sends a request. An endpoint that is gone is looked up anew, once (PROTO-DIR-4).
+pub(crate) async fn post(provider: &Provider, post: &Post<'_>) -> Result<Answer, PeerError> {
+    let peers = &provider.peers;
+    let directory = peers.directory(post.peer).await?;
+    let answer = send(provider, post, &directory).await?;
+    if !matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::GONE) {
+        return Ok(answer);
+    }
+    match peers.newer_directory(post.peer, &directory).await {
+        Ok(Some(newer)) => send(provider, post, &newer).await,
+        Ok(None) | Err(_) => Ok(answer),
+    }
+}
+
+async fn send(
+    provider: &Provider,
+    post: &Post<'_>,
+    directory: &Directory,
+) -> Result<Answer, PeerError> {
+    let url = directory
+        .expand_for(post.endpoint, post.identifier)
+        .map_err(|error| PeerError::BadAnswer(error.to_string()))?;
+    let request = Outgoing {
+        endpoint: post.endpoint.key(),
+        method: Method::POST,
+        url,
+        body: post.body.clone(),
+        answer_octets_max: post.answer_octets_max,
+    };
+    provider.peers.send(post.peer, request).await
+}

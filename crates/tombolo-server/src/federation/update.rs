@@ -1,0 +1,178 @@
+//! `update`: changes to a room, decided by its hub (protocol section 5.3).
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::Response;
+use mimi_mls::hub::{StagedCommit, StagedUpdate, WelcomeSlice};
+use mimi_provider::hub::update::{
+    SnapshotDue, UpdateInput, UpdateKind, Updated, WelcomePart, repeat, update,
+};
+use mimi_provider::requester::Requester;
+use mimi_provider::{Reject, Transition, reply};
+use mimi_wire::limits::APPLICATION_BODY_OCTETS_MAX;
+use mimi_wire::protocol::directory::{Endpoint, identifier_from_path};
+use mimi_wire::protocol::update::{UpdateRequest, UpdateResponse};
+use mimi_wire::{MimiUri, Wire};
+
+use super::outgoing::{Post, post};
+use super::staging::{Obstacle, Retries};
+use super::{Call, malformed, octets};
+use crate::http_error::HttpError;
+use crate::provider::Provider;
+use crate::rooms::HubLock;
+
+pub(super) async fn handle(
+    provider: &Arc<Provider>,
+    call: Call,
+) -> Result<Response<Body>, HttpError> {
+    let room = identifier_from_path(&call.variable).map_err(malformed)?;
+    let request = UpdateRequest::decode(&call.body).map_err(malformed)?;
+    let requester = Requester::Peer(call.peer);
+    let response = answer(provider, &requester, &room, &request, &call.body).await?;
+    Ok(octets(response.encode()))
+}
+
+/// A local client's update, decided here or by the hub the room is at.
+pub(crate) async fn from_client(
+    provider: &Arc<Provider>,
+    requester: &Requester,
+    room: &MimiUri,
+    body: Bytes,
+) -> Result<UpdateResponse, Reject> {
+    let request = UpdateRequest::decode(&body).map_err(malformed)?;
+    if room.domain() == provider.domain {
+        answer(provider, requester, room, &request, &body).await
+    } else {
+        forward(provider, room, body).await
+    }
+}
+
+/// Passes an update on to the room's hub.
+async fn forward(
+    provider: &Provider,
+    room: &MimiUri,
+    body: Bytes,
+) -> Result<UpdateResponse, Reject> {
+    let hub = room.domain();
+    let request = Post {
+        peer: &hub,
+        endpoint: Endpoint::Update,
+        identifier: room,
+        body,
+        answer_octets_max: APPLICATION_BODY_OCTETS_MAX,
+    };
+    let answer = post(provider, &request).await.and_then(crate::peers::Answer::success);
+    let answer = answer.map_err(|error| error.into_reject(&hub))?;
+    UpdateResponse::decode(&answer.body)
+        .map_err(|error| Reject::Unavailable(format!("{hub}: an unusable answer: {error}")))
+}
+
+/// Answers as the hub, in the terms of the body where it has any (PROTO-UPD-10).
+async fn answer(
+    provider: &Arc<Provider>,
+    requester: &Requester,
+    room: &MimiUri,
+    request: &UpdateRequest,
+    octets: &[u8],
+) -> Result<UpdateResponse, Reject> {
+    let mut retries = Retries::default();
+    loop {
+        let obstacle = match attempt(provider, requester, room, request, octets).await {
+            Ok(response) => return Ok(response),
+            Err(obstacle) => obstacle,
+        };
+        if let Err(reject) = retries.overcome(provider, obstacle).await {
+            tracing::debug!(%room, %reject, "update refused");
+            return reply::update(&reject).ok_or(reject);
+        }
+    }
+}
+
+async fn attempt(
+    provider: &Arc<Provider>,
+    requester: &Requester,
+    room: &MimiUri,
+    request: &UpdateRequest,
+    octets: &[u8],
+) -> Result<UpdateResponse, Obstacle> {
+    let mut hub = provider.rooms.hub(provider, room).await?;
+    if let Some(first) = repeat(&hub.room().state, octets) {
+        // The first answer may still be on its way to the disk.
+        hub.barrier(provider).await?;
+        return Ok(first);
+    }
+    let now_ms = provider.now_ms();
+    let staged = hub.room().group.stage(request, &provider.peers.issuers(), now_ms)?;
+    let facts = Facts { provider, requester, request, octets, now_ms };
+    let transition = facts.decide(&hub, &staged)?;
+    let (updated, recorded) = hub.record(provider, transition, Some(staged))?;
+    if updated.snapshot == SnapshotDue::Now {
+        hub.save_snapshot(provider);
+    }
+    drop(hub);
+    recorded.durable().await?;
+    Ok(updated.response)
+}
+
+/// One request as the decision sees it.
+struct Facts<'a> {
+    provider: &'a Provider,
+    requester: &'a Requester,
+    request: &'a UpdateRequest,
+    octets: &'a [u8],
+    now_ms: u64,
+}
+
+impl Facts<'_> {
+    fn decide(&self, hub: &HubLock, staged: &StagedUpdate) -> Result<Transition<Updated>, Reject> {
+        match staged {
+            StagedUpdate::Commit(commit) => {
+                let welcomes: Vec<_> = commit.welcomes().iter().map(welcome_part).collect();
+                let kind = commit_kind(commit, &welcomes);
+                self.decide_on(hub, staged, kind)
+            }
+            StagedUpdate::Proposals(proposals) => {
+                let kind = UpdateKind::Proposals { references: proposals.references() };
+                self.decide_on(hub, staged, kind)
+            }
+        }
+    }
+
+    fn decide_on(
+        &self,
+        hub: &HubLock,
+        staged: &StagedUpdate,
+        kind: UpdateKind<'_>,
+    ) -> Result<Transition<Updated>, Reject> {
+        let input = UpdateInput {
+            own: &self.provider.domain,
+            requester: self.requester,
+            view: hub.room().group.view(),
+            request: self.request,
+            octets: self.octets,
+            change: staged.change(),
+            kind,
+            now_ms: self.now_ms,
+        };
+        update(&hub.room().state, &input)
+    }
+}
+
+fn commit_kind<'a>(commit: &'a StagedCommit, welcomes: &'a [WelcomePart]) -> UpdateKind<'a> {
+    UpdateKind::Commit {
+        after: commit.after(),
+        joiner_signature_key: commit.joiner_signature_key(),
+        welcomes,
+        ratchet_tree: commit.ratchet_tree(),
+    }
+}
+
+fn welcome_part(slice: &WelcomeSlice) -> WelcomePart {
+    WelcomePart {
+        domain: slice.domain.clone(),
+        clients: slice.clients.clone(),
+        message: slice.message.clone(),
+    }
+}

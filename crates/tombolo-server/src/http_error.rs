@@ -1,0 +1,120 @@
+//! Refusals as HTTP answers: the one map from [`Reject`] to status and JSON body, for peers and for
+//! local clients alike (AMB-TR-4).
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use mimi_provider::Reject;
+use serde::Serialize;
+
+/// Seconds after which a client may try again what failed for want of somebody else.
+pub(crate) const RETRY_AFTER_S: u64 = 5;
+
+/// Why a request is refused: by a decision, or before there was anything to decide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum HttpError {
+    /// A decision.
+    Reject(Reject),
+    /// No valid credentials of a client or an operator.
+    Unauthorized(String),
+    /// The body exceeds this many octets (AMB-TR-5).
+    TooLarge(usize),
+    /// The body did not arrive in time.
+    TooSlow,
+    /// The resource knows other methods.
+    MethodNotAllowed(&'static str),
+    /// Too many requests; try again after this many seconds.
+    TooMany(u64),
+}
+
+impl From<Reject> for HttpError {
+    fn from(reject: Reject) -> Self {
+        Self::Reject(reject)
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: ErrorDetail<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorDetail<'a> {
+    code: &'static str,
+    message: &'a str,
+}
+
+/// Status, code and public message of a decision. What is our fault is told to the log only.
+fn of_reject(reject: &Reject) -> (StatusCode, &'static str, String) {
+    let message = reject.to_string();
+    match reject {
+        Reject::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", message),
+        Reject::PeerMisbehaved(_) => (StatusCode::FORBIDDEN, "peer_misbehaved", message),
+        Reject::Stale { .. } => (StatusCode::CONFLICT, "stale", message),
+        Reject::InvalidProposals { .. } => (StatusCode::BAD_REQUEST, "malformed", message),
+        Reject::Denied(_) => (StatusCode::FORBIDDEN, "denied", message),
+        Reject::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed", message),
+        Reject::Unknown(_) => (StatusCode::NOT_FOUND, "unknown", message),
+        Reject::Conflict(_) => (StatusCode::CONFLICT, "conflict", message),
+        Reject::Unsupported(_) => (StatusCode::NOT_IMPLEMENTED, "unsupported", message),
+        Reject::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", message),
+        _ => {
+            let message = "something went wrong here; the operator can see what".to_owned();
+            (StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+        }
+    }
+}
+
+impl HttpError {
+    /// Status, code and public message.
+    pub(crate) fn parts(&self) -> (StatusCode, &'static str, String) {
+        match self {
+            Self::Reject(reject) => of_reject(reject),
+            Self::Unauthorized(why) => (StatusCode::UNAUTHORIZED, "unauthorized", why.clone()),
+            Self::TooLarge(most) => {
+                let message = format!("the body exceeds {most} octets");
+                (StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+            }
+            Self::TooSlow => {
+                let message = "the body did not arrive in time".to_owned();
+                (StatusCode::REQUEST_TIMEOUT, "unavailable", message)
+            }
+            Self::MethodNotAllowed(method) => {
+                let message = format!("only {method} is allowed here");
+                (StatusCode::METHOD_NOT_ALLOWED, "malformed", message)
+            }
+            Self::TooMany(_) => {
+                let message = "too many requests".to_owned();
+                (StatusCode::TOO_MANY_REQUESTS, "unavailable", message)
+            }
+        }
+    }
+
+    fn retry_after_s(&self) -> Option<u64> {
+        match self {
+            Self::Reject(Reject::Unavailable(_)) => Some(RETRY_AFTER_S),
+            Self::TooMany(after_s) => Some(*after_s),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        let (status, code, message) = self.parts();
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(error = ?self, "a request failed here");
+        }
+        let body = ErrorBody { error: ErrorDetail { code, message: &message } };
+        let json = serde_json::to_vec(&body).expect("strings always serialise");
+        let mut response = Response::new(Body::from(json));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(after_s) = self.retry_after_s() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(after_s));
+        }
+        response
+    }
+}

@@ -1,0 +1,193 @@
+//! The other providers: who they are, whether we talk, where their endpoints are and whom they let
+//! vouch for their clients.
+
+mod answer;
+mod connector;
+mod directories;
+mod issuer_files;
+mod link;
+mod public_address;
+mod table;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::Method;
+use mimi_mls::identity::{IdentityError, Issuers};
+use mimi_wire::Domain;
+use mimi_wire::protocol::directory::Directory;
+use thiserror::Error;
+
+pub(crate) use answer::{Answer, PeerError};
+pub(crate) use table::PeerTables;
+
+use crate::capture::{Capture, Direction};
+use crate::clock;
+use crate::config::{Config, PeerPolicy};
+use crate::tls::{Identity, RootsError};
+use directories::Directories;
+use issuer_files::IssuerFiles;
+use link::Link;
+
+/// Peers we hold a connection pool for at once; beyond that, unused ones make room.
+const LINKS_MAX: usize = 1_024;
+
+/// Why the peers cannot be set up.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PeersError {
+    /// Root certificates cannot be used.
+    #[error(transparent)]
+    Roots(#[from] RootsError),
+    /// Our own client issuer is none.
+    #[error("the client issuer cannot be used: {0}")]
+    Issuer(#[from] IdentityError),
+}
+
+/// Everything about the other providers.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    domain: Domain,
+    identity: Arc<Identity>,
+    tables: Arc<PeerTables>,
+    links: Mutex<HashMap<Domain, Link>>,
+    directories: Directories,
+    issuers: ArcSwap<Issuers>,
+    issuer_files: IssuerFiles,
+    capture: Option<Arc<Capture>>,
+}
+
+/// A request to a peer.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing {
+    /// The endpoint's name, for the log.
+    pub(crate) endpoint: &'static str,
+    /// GET or POST.
+    pub(crate) method: Method,
+    /// An https URL.
+    pub(crate) url: String,
+    /// The body.
+    pub(crate) body: Bytes,
+    /// Octets the answer may have.
+    pub(crate) answer_octets_max: usize,
+}
+
+impl Peers {
+    pub(crate) fn new(
+        config: &Config,
+        identity: Arc<Identity>,
+        issuer_pem: &str,
+        capture: Option<Arc<Capture>>,
+    ) -> Result<Self, PeersError> {
+        let mut issuers = Issuers::default();
+        let issuer_files = IssuerFiles::new(&config.data_dir);
+        issuer_files.load_into(&mut issuers);
+        issuers.trust(config.domain.clone(), &[issuer_pem.to_owned()])?;
+        Ok(Self {
+            domain: config.domain.clone(),
+            identity,
+            tables: Arc::new(PeerTables::new(config)?),
+            links: Mutex::default(),
+            directories: Directories::default(),
+            issuers: ArcSwap::from_pointee(issuers),
+            issuer_files,
+            capture,
+        })
+    }
+
+    /// Policies, roots and addresses as of now.
+    pub(crate) fn tables(&self) -> &Arc<PeerTables> {
+        &self.tables
+    }
+
+    /// Sends a request to a host of a peer. `peer` is whose trust settings hold: the endpoints may
+    /// be on another host than the domain (AMB-TR-1).
+    pub(crate) async fn send(&self, peer: &Domain, request: Outgoing) -> Result<Answer, PeerError> {
+        let link = self.link(peer)?;
+        let (endpoint, body) = (request.endpoint, request.body.clone());
+        self.keep(Direction::Out, peer, &format!("{endpoint}-request"), &body).await;
+        let started = clock::monotonic();
+        let outcome = link.send(&self.domain, request).await;
+        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match &outcome {
+            Ok(answer) => {
+                tracing::info!(
+                    target: "wire", endpoint, from = %self.domain, to = %peer,
+                    request_octets = body.len(), response_octets = answer.body.len(),
+                    status = answer.status.as_u16(), ms,
+                );
+                self.keep(Direction::In, peer, &format!("{endpoint}-answer"), &answer.body).await;
+            }
+            Err(error) => tracing::debug!(endpoint, %peer, %error, ms, "no answer from a peer"),
+        }
+        outcome
+    }
+
+    async fn keep(&self, direction: Direction, peer: &Domain, what: &str, body: &[u8]) {
+        if let Some(capture) = &self.capture {
+            capture.keep(direction, peer, what, body).await;
+        }
+    }
+
+    /// Whether we talk to a peer at all.
+    pub(crate) fn allowed(&self, peer: &Domain) -> Result<(), PeerError> {
+        match self.tables.current().policy(peer) {
+            PeerPolicy::Allow if *peer != self.domain => Ok(()),
+            PeerPolicy::Allow => Err(PeerError::Own),
+            PeerPolicy::Block => Err(PeerError::Blocked(peer.clone())),
+        }
+    }
+
+    /// A pool of connections to a peer under the trust settings and our certificate of now.
+    fn link(&self, peer: &Domain) -> Result<Link, PeerError> {
+        self.allowed(peer)?;
+        let generation = (self.tables.current().generation(), self.identity.generation());
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(link) = links.get(peer).filter(|link| link.generation() == generation) {
+            return Ok(link.clone());
+        }
+        if links.len() >= LINKS_MAX {
+            links.retain(|_, link| link.is_recent());
+        }
+        let identity = Arc::clone(&self.identity);
+        let link = Link::new(peer, identity, Arc::clone(&self.tables), generation)?;
+        links.insert(peer.clone(), link.clone());
+        Ok(link)
+    }
+
+    /// The client issuers known by now, our own included.
+    pub(crate) fn issuers(&self) -> Arc<Issuers> {
+        self.issuers.load_full()
+    }
+
+    /// Where directories are kept.
+    pub(crate) fn directories(&self) -> &Directories {
+        &self.directories
+    }
+
+    /// Makes sure the client issuers of a peer are known, which takes its directory.
+    pub(crate) async fn learn_issuers(&self, peer: &Domain) -> Result<(), PeerError> {
+        self.directory(peer).await?;
+        if self.issuers().knows(peer) {
+            return Ok(());
+        }
+        Err(PeerError::BadAnswer("its directory names no client issuer".to_owned()))
+    }
+
+    /// Takes on the issuers a peer publishes, in place of earlier ones.
+    fn trust_issuers_of(&self, peer: &Domain, directory: &Directory) {
+        let pem = &directory.client_issuers;
+        let mut outcome = Ok(());
+        self.issuers.rcu(|issuers| {
+            let mut issuers = Issuers::clone(issuers);
+            outcome = issuers.trust(peer.clone(), pem);
+            issuers
+        });
+        match outcome {
+            Ok(()) => self.issuer_files.keep(peer, pem),
+            Err(error) => tracing::warn!(%peer, %error, "the peer's client issuers are not used"),
+        }
+    }
+}

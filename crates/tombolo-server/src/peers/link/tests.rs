@@ -1,0 +1,33 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+
+fn headers(name: http::HeaderName, values: &[&str]) -> HeaderMap {
+    let values = values.iter().map(|value| (name.clone(), value.parse().unwrap()));
+    values.collect()
+}
+
+/// PROTO-DIR-4, AMB-DIR-5: Cache-Control is honoured.
+#[test]
+fn cache_control() {
+    let age = |values: &[&str]| max_age(&headers(CACHE_CONTROL, values)).map(|age| age.as_secs());
+    assert_eq!(age(&[]), None);
+    assert_eq!(age(&["public"]), None);
+    assert_eq!(age(&["public, max-age=60"]), Some(60));
+    assert_eq!(age(&["Max-Age=\"7\""]), Some(7));
+    assert_eq!(age(&["max-age=60", "no-store"]), Some(0));
+    assert_eq!(age(&["no-cache, max-age=60"]), Some(0));
+    assert_eq!(age(&["max-age=soon"]), None);
+    assert_eq!(age(&["max-age=99999999999999999999999"]), None);
+}
+
+/// PROTO-TR-6.
+#[test]
+fn retry_after_in_seconds() {
+    let after = |value: &str| retry_after(&headers(RETRY_AFTER, &[value])).map(|d| d.as_secs());
+    assert_eq!(after("7"), Some(7));
+    assert_eq!(after(" 7 "), Some(7));
+    assert_eq!(after("999999999"), Some(RETRY_AFTER_MAX_S));
+    assert_eq!(after("-1"), None);
+    assert_eq!(after("Wed, 21 Oct 2026 07:28:00 GMT"), None);
+}

@@ -1,0 +1,191 @@
+//! The state that all handlers share, and the one way in which decisions become durable.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use mimi_mls::hub_keys::HubKeys;
+use mimi_provider::{Change, Effect, Expect, Reject, Transition};
+use mimi_wire::Domain;
+use tokio::sync::oneshot;
+use tombolo_store::{Commit, Committed, Store, StoreError};
+
+use crate::capture::Capture;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::delivery::Delivery;
+use crate::issuer::ClientIssuer;
+use crate::peers::{Peers, PeersError};
+use crate::rooms::Rooms;
+use crate::tls::Identity;
+use crate::wake::Wake;
+
+/// What a provider is made of; [`crate::running`] reads it from the configuration.
+pub struct Parts {
+    /// What the operator wants.
+    pub config: Config,
+    /// Time.
+    pub clock: Clock,
+    /// Storage.
+    pub store: Arc<dyn Store>,
+    /// The hub's external-sender key.
+    pub hub_keys: HubKeys,
+    /// Certifies the provider's own devices.
+    pub client_issuer: ClientIssuer,
+    /// The TLS certificate and key of the domain.
+    pub identity: Arc<Identity>,
+}
+
+/// A provider's shared state. Made by [`Provider::new`], shared in an [`Arc`].
+pub struct Provider {
+    pub(crate) config: Config,
+    pub(crate) domain: Domain,
+    pub(crate) clock: Clock,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) hub_keys: HubKeys,
+    pub(crate) client_issuer: ClientIssuer,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) peers: Peers,
+    pub(crate) rooms: Rooms,
+    pub(crate) wake: Wake,
+    pub(crate) delivery: Delivery,
+    pub(crate) capture: Option<Arc<Capture>>,
+}
+
+/// What is done when a commit is not written.
+pub(crate) type OnFailure = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A commit on its way to the disk. It and its effects happen whether or not anybody waits: a caller
+/// that hangs up must not keep a durable entry from being delivered.
+#[derive(Debug)]
+pub(crate) struct Enqueued(oneshot::Receiver<Result<Committed, StoreError>>);
+
+impl Enqueued {
+    /// Resolves when the commit is durable and its effects have been started.
+    pub(crate) async fn durable(self) -> Result<Committed, StoreError> {
+        match self.0.await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(StoreError::Failed("the commit was given up at shutdown".to_owned())),
+        }
+    }
+}
+
+impl Provider {
+    /// Puts the parts together. Nothing runs yet.
+    pub fn new(parts: Parts) -> Result<Arc<Self>, PeersError> {
+        let config = parts.config;
+        let capture = config.debug.capture_dir.clone().map(Capture::new).map(Arc::new);
+        let issuer_pem = parts.client_issuer.certificate_pem();
+        let identity = Arc::clone(&parts.identity);
+        let peers = Peers::new(&config, identity, issuer_pem, capture.clone())?;
+        Ok(Arc::new(Self {
+            domain: config.domain.clone(),
+            config,
+            clock: parts.clock,
+            store: parts.store,
+            hub_keys: parts.hub_keys,
+            client_issuer: parts.client_issuer,
+            identity: parts.identity,
+            peers,
+            rooms: Rooms::default(),
+            wake: Wake::default(),
+            delivery: Delivery::default(),
+            capture,
+        }))
+    }
+
+    /// The provider's domain.
+    pub fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// Milliseconds since the UNIX epoch.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// Makes a decision durable, starts its effects and hands out its answer. On
+    /// [`StoreError::Conflict`] the caller loads and decides anew.
+    pub(crate) async fn apply<R>(
+        self: &Arc<Self>,
+        transition: Transition<R>,
+    ) -> Result<R, StoreError> {
+        let Transition { changes, expect, effects, reply } = transition;
+        if changes.is_empty() && expect.is_empty() {
+            self.start(&effects);
+            return Ok(reply);
+        }
+        self.enqueue(changes, expect, effects, None).durable().await?;
+        Ok(reply)
+    }
+
+    /// Queues a commit at once, in the order of calls. `on_failure` runs if it is not written.
+    pub(crate) fn enqueue(
+        self: &Arc<Self>,
+        changes: Vec<Change>,
+        expect: Vec<Expect>,
+        effects: Vec<Effect>,
+        on_failure: Option<OnFailure>,
+    ) -> Enqueued {
+        let joins = joins(&changes);
+        let commit = self.store.commit(Commit { expect, changes });
+        let (sender, receiver) = oneshot::channel();
+        let provider = Arc::clone(self);
+        tokio::spawn(async move {
+            let outcome = commit.await;
+            match (&outcome, on_failure) {
+                (Ok(_), _) => {
+                    for (client, stream) in &joins {
+                        provider.wake.join(client, stream);
+                    }
+                    provider.start(&effects);
+                }
+                (Err(_), Some(on_failure)) => on_failure.await,
+                (Err(_), None) => {}
+            }
+            // Nobody waits any more when the caller hung up; the commit stands all the same.
+            let _ = sender.send(outcome);
+        });
+        Enqueued(receiver)
+    }
+
+    /// Starts the effects of what has become durable.
+    fn start(self: &Arc<Self>, effects: &[Effect]) {
+        for effect in effects {
+            match effect {
+                Effect::WakeFollower { stream, follower } => {
+                    crate::delivery::wake(self, stream, follower);
+                }
+                Effect::WakeStream(stream) => self.wake.stream(stream),
+            }
+        }
+    }
+}
+
+/// Which clients begin to see which streams, so that their event streams wake for them.
+fn joins(changes: &[Change]) -> Vec<(mimi_wire::MimiUri, mimi_wire::MimiUri)> {
+    let pairs = changes.iter().filter_map(|change| match change {
+        Change::Join { client, stream, .. } => Some((client.clone(), stream.clone())),
+        Change::PutDevice(device) => Some((device.client.clone(), device.user.clone())),
+        _ => None,
+    });
+    pairs.collect()
+}
+
+/// A failure of the storage as a refusal; the text is for the log.
+pub(crate) fn storage_failed(error: StoreError) -> Reject {
+    Reject::Internal(error.to_string())
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Provider").field("domain", &self.domain).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Parts").field("domain", &self.config.domain).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,90 @@
+//! Hot rooms: those of recent use are kept in memory, derived from snapshot and log.
+//!
+//! A room is used under its own lock. What a decision appends is followed in memory and queued for
+//! storage in one step, so that memory and log have one order; the lock is not held while the disk
+//! writes. Should a write fail, the room in memory is dropped and derived anew.
+
+mod follower_room;
+mod found_room;
+mod hub_room;
+mod slots;
+
+use std::sync::Arc;
+
+use mimi_provider::Reject;
+use mimi_wire::MimiUri;
+
+pub(crate) use follower_room::{FollowerLock, FollowerRoom, follow};
+pub(crate) use found_room::found_room;
+pub(crate) use hub_room::{HubLock, HubRoom};
+use slots::Slots;
+
+use crate::provider::Provider;
+
+/// Rooms kept in memory, of each kind.
+const HOT_ROOMS_MAX: usize = 1_024;
+/// Entries of a log read at once.
+const LOG_PAGE: usize = 256;
+
+/// All hot rooms.
+#[derive(Debug)]
+pub(crate) struct Rooms {
+    hubs: Slots<HubRoom>,
+    followers: Slots<FollowerRoom>,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self { hubs: Slots::new(HOT_ROOMS_MAX), followers: Slots::new(HOT_ROOMS_MAX) }
+    }
+}
+
+impl Rooms {
+    /// A room hosted here, locked.
+    pub(crate) async fn hub(
+        &self,
+        provider: &Arc<Provider>,
+        room: &MimiUri,
+    ) -> Result<HubLock, Reject> {
+        let unknown = || Reject::Unknown(format!("there is no room {room} here"));
+        if room.domain() != provider.domain {
+            return Err(unknown()); // ID-URI-4
+        }
+        let mut locked = self.hubs.lock(provider, room).await;
+        if locked.is_empty() {
+            match HubRoom::load(provider, room).await? {
+                Some(loaded) => locked.put(loaded),
+                None => return Err(unknown()),
+            }
+        }
+        Ok(HubLock::new(locked))
+    }
+
+    /// A room hosted elsewhere, locked, whether we know it or not.
+    pub(crate) async fn follower(
+        &self,
+        provider: &Arc<Provider>,
+        room: &MimiUri,
+    ) -> Result<FollowerLock, Reject> {
+        let mut locked = self.followers.lock(provider, room).await;
+        if locked.is_empty()
+            && let Some(loaded) = FollowerRoom::load(provider, room).await?
+        {
+            locked.put(loaded);
+        }
+        Ok(FollowerLock::new(locked))
+    }
+
+    /// Writes a snapshot of every room that has changed since its last, and waits until they are
+    /// durable. At shutdown, when nothing else uses the rooms any more.
+    pub(crate) async fn save_all(&self, provider: &Arc<Provider>) {
+        let mut changes = self.hubs.snapshots().await;
+        changes.extend(self.followers.snapshots().await);
+        for change in changes {
+            let written = provider.enqueue(vec![change], Vec::new(), Vec::new(), None);
+            if let Err(error) = written.durable().await {
+                tracing::warn!(%error, "a room's snapshot is not written; its log is");
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! A bounded number of rooms in memory, each with a lock of its own.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mimi_provider::Change;
+use mimi_wire::MimiUri;
+use tokio::sync::OwnedMutexGuard;
+
+use crate::provider::Provider;
+
+/// How many rooms make way at once when there are too many.
+const EVICTED_AT_ONCE: usize = 32;
+
+/// A room that can be kept in memory.
+pub(super) trait HotRoom: Send + 'static {
+    /// A snapshot if there are entries since the last one; it counts as written.
+    fn snapshot(&mut self, room: &MimiUri) -> Option<Change>;
+}
+
+/// Rooms by URI.
+pub(super) struct Slots<R> {
+    capacity: usize,
+    uses: AtomicU64,
+    slots: Mutex<HashMap<MimiUri, Arc<Slot<R>>>>,
+}
+
+/// The place of one room. Everyone who works with the room, commits on their way to the disk
+/// included, holds a reference.
+pub(super) struct Slot<R> {
+    uri: MimiUri,
+    last_use: AtomicU64,
+    room: Arc<tokio::sync::Mutex<Option<R>>>,
+}
+
+/// A locked place, with or without the room.
+pub(super) struct Locked<R> {
+    guard: OwnedMutexGuard<Option<R>>,
+    slot: Arc<Slot<R>>,
+}
+
+impl<R: HotRoom> Slots<R> {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { capacity, uses: AtomicU64::new(0), slots: Mutex::default() }
+    }
+
+    /// Locks a room's place.
+    pub(super) async fn lock(&self, provider: &Arc<Provider>, room: &MimiUri) -> Locked<R> {
+        let slot = self.slot(provider, room);
+        let guard = Arc::clone(&slot.room).lock_owned().await;
+        Locked { guard, slot }
+    }
+
+    fn slot(&self, provider: &Arc<Provider>, room: &MimiUri) -> Arc<Slot<R>> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if !slots.contains_key(room) && slots.len() >= self.capacity {
+            self.evict(provider, &mut slots);
+        }
+        let slot = slots.entry(room.clone()).or_insert_with(|| {
+            let uri = room.clone();
+            Arc::new(Slot { uri, last_use: AtomicU64::new(0), room: Arc::default() })
+        });
+        let now = self.uses.fetch_add(1, Ordering::Relaxed);
+        slot.last_use.store(now, Ordering::Relaxed);
+        Arc::clone(slot)
+    }
+
+    /// Drops the rooms longest unused. A room that anybody works with stays: its latest entries may
+    /// not be readable yet.
+    fn evict(&self, provider: &Arc<Provider>, slots: &mut HashMap<MimiUri, Arc<Slot<R>>>) {
+        let idle = slots.values().filter(|slot| Arc::strong_count(slot) == 1);
+        let mut idle: Vec<_> =
+            idle.map(|slot| (slot.last_use.load(Ordering::Relaxed), slot.uri.clone())).collect();
+        idle.sort_unstable_by_key(|(last_use, _)| *last_use);
+        for (_, uri) in idle.into_iter().take(EVICTED_AT_ONCE) {
+            let Some(slot) = slots.remove(&uri) else { continue };
+            let snapshot =
+                slot.room.try_lock().ok().and_then(|mut room| room.as_mut()?.snapshot(&uri));
+            if let Some(snapshot) = snapshot {
+                // Nobody waits for it: without it the log is longer to read, and that is all.
+                provider.enqueue(vec![snapshot], Vec::new(), Vec::new(), None);
+            }
+        }
+    }
+
+    /// Snapshots of all rooms that need one.
+    pub(super) async fn snapshots(&self) -> Vec<Change> {
+        let slots: Vec<_> = {
+            let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            slots.values().cloned().collect()
+        };
+        let mut changes = Vec::new();
+        for slot in slots {
+            let mut room = slot.room.lock().await;
+            changes.extend(room.as_mut().and_then(|room| room.snapshot(&slot.uri)));
+        }
+        changes
+    }
+}
+
+impl<R> Slot<R> {
+    /// The room in memory is not what the log says: it is derived anew at its next use.
+    pub(super) async fn forget(self: Arc<Self>) {
+        *self.room.lock().await = None;
+    }
+}
+
+impl<R> Locked<R> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.guard.is_none()
+    }
+
+    pub(super) fn get(&self) -> Option<&R> {
+        self.guard.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self) -> Option<&mut R> {
+        self.guard.as_mut()
+    }
+
+    pub(super) fn put(&mut self, room: R) {
+        *self.guard = Some(room);
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self.guard = None;
+    }
+
+    pub(super) fn uri(&self) -> &MimiUri {
+        &self.slot.uri
+    }
+
+    pub(super) fn slot(&self) -> Arc<Slot<R>> {
+        Arc::clone(&self.slot)
+    }
+}
+
+impl<R> fmt::Debug for Slots<R> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        write!(formatter, "Slots({} rooms)", slots.len())
+    }
+}
