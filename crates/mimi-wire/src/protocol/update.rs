@@ -33,7 +33,7 @@ pub struct CommitBundle {
 pub struct ProposalBundle {
     /// The first.
     pub proposal: MlsMessage,
-    /// The others, at most [`MORE_PROPOSALS_MAX`](crate::limits::MORE_PROPOSALS_MAX).
+    /// The others, at most [`MORE_PROPOSALS_MAX`].
     pub more_proposals: Vec<MlsMessage>,
 }
 

@@ -53,8 +53,9 @@ fn signed_octets() {
     let optional = octets!(up_to_code(), "01 04", CODE.as_slice());
     let plain_octets = octets!(up_to_code(), "04", CODE.as_slice());
     assert_eq!(signed(None), [octets!(up_to_code(), "00")]);
-    assert_eq!(signed(Some(JoiningCode::new(CODE.to_vec()))), [optional.clone()]);
-    assert_eq!(signed(Some(plain())), [plain_octets, optional]);
+    let either = signed(Some(plain()));
+    assert_eq!(either, [plain_octets, optional]);
+    assert_eq!(signed(Some(JoiningCode::new(CODE.to_vec()))), either[1..]);
 }
 
 /// An optional code whose octets could also be read as a plain one is read as an optional one.
