@@ -214,6 +214,6 @@ pub struct MimiContent {
 pub enum ExtensionValue {
     /// A text string.
     Text(String),
-    /// Any other item, as its exact deterministic encoding.
+    /// Any other item, as its exact deterministic encoding, known or not (CONTENT-EXT-2).
     Encoded(Vec<u8>),
 }

@@ -3,6 +3,22 @@
 //! This crate decides what is well formed and nothing else. It knows no HTTP, no cryptography and
 //! no rules: what a structure means is for `mimi-policy` and `mimi-provider` to say. Objects of MLS
 //! inside the bodies are parsed by the MLS library and kept together with their received octets.
+//!
+//! ```
+//! use mimi_wire::content::{MessageId, MimiContent};
+//! use mimi_wire::{MimiUri, Wire};
+//!
+//! let alice = MimiUri::new("mimi://a.example/u/alice")?;
+//! let room = MimiUri::new("mimi://a.example/r/clubhouse")?;
+//! assert_eq!(MimiUri::decode(&alice.encode())?, alice);
+//!
+//! let salt = [7; 16];
+//! let octets = MimiContent::text(salt, &alice, &room, "hello").encode()?;
+//! let content = MimiContent::decode(&octets)?;
+//! assert_eq!(content.shown_text().as_deref(), Some("hello"));
+//! assert!(MessageId::compute(&alice, &room, &octets, &salt).is_of_known_hash());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![warn(missing_docs)]
 
