@@ -1,121 +1,19 @@
 //! What a provider keeps: a few domain reads and one atomic commit. No rules, no HTTP.
+//!
+//! [`Store`] is the interface; [`memory::MemoryStore`] and [`sqlite::SqliteStore`] are the backends,
+//! and one conformance suite (feature `conformance`) says what both of them do.
+//!
+//! **Invariant:** the changes of a [`Commit`] are written together or not at all, and its future
+//! resolves only once they are durable. **Invariant:** a stream's entries are numbered from 1
+//! without gaps, and ids of the whole log ascend in the order in which entries become visible.
 
 #![warn(missing_docs)]
 
-use std::future::Future;
-use std::pin::Pin;
+mod conflict;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod memory;
+pub mod sqlite;
+mod store;
 
-use mimi_provider::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LoggedEvent, Seq,
-    StoredKeyPackage, StoredRoom,
-};
-use mimi_provider::{Change, Expect};
-use mimi_wire::{Domain, MimiUri};
-use thiserror::Error;
-
-/// Changes to write together, if all expectations hold.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Commit {
-    /// Conditions.
-    pub expect: Vec<Expect>,
-    /// Writes, in order.
-    pub changes: Vec<Change>,
-}
-
-/// What a commit led to.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Committed {
-    /// `LoggedEvent::id` of each appended entry, in order.
-    pub event_ids: Vec<u64>,
-}
-
-/// Why the store did not do as asked.
-#[derive(Clone, Debug, Error, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// An expectation did not hold: load again, decide again.
-    #[error("lost a race: {0}")]
-    Conflict(String),
-    /// The storage failed.
-    #[error("storage failed: {0}")]
-    Failed(String),
-}
-
-/// A future of the store.
-pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
-
-/// A provider's storage. Reads see every commit whose future has resolved.
-pub trait Store: Send + Sync + 'static {
-    /// Queues a commit at once, in the order of calls; the future resolves when it is durable.
-    fn commit(&self, commit: Commit) -> StoreFuture<'static, Committed>;
-
-    /// An account.
-    fn account(&self, user: &MimiUri) -> StoreFuture<'_, Option<Account>>;
-    /// All accounts, by URI.
-    fn accounts(&self) -> StoreFuture<'_, Vec<Account>>;
-    /// The device that holds a token.
-    fn device_by_token(&self, token_sha256: [u8; 32]) -> StoreFuture<'_, Option<DeviceRecord>>;
-    /// The devices of a user, oldest first.
-    fn devices(&self, user: &MimiUri) -> StoreFuture<'_, Vec<DeviceRecord>>;
-    /// Unreleased, unexpired KeyPackages of a client, oldest first.
-    fn key_packages(
-        &self,
-        client: &MimiUri,
-        now_ms: u64,
-        limit: usize,
-    ) -> StoreFuture<'_, Vec<StoredKeyPackage>>;
-    /// How many of them there are.
-    fn key_package_stock(&self, client: &MimiUri, now_ms: u64) -> StoreFuture<'_, u64>;
-    /// Whose KeyPackage a reference was or is (PROTO-KM-12).
-    fn key_package_owner(&self, reference: &[u8]) -> StoreFuture<'_, Option<MimiUri>>;
-    /// Decisions about a requester by a target.
-    fn consents(&self, target: &MimiUri, requester: &MimiUri)
-    -> StoreFuture<'_, Vec<ConsentRecord>>;
-    /// Open requests to a target, oldest first.
-    fn consent_requests(&self, target: &MimiUri) -> StoreFuture<'_, Vec<ConsentRequest>>;
-    /// A room.
-    fn room(&self, room: &MimiUri) -> StoreFuture<'_, Option<StoredRoom>>;
-    /// Rooms of which a local user's clients are or were members.
-    fn rooms_of(&self, client: &MimiUri) -> StoreFuture<'_, Vec<MimiUri>>;
-    /// The last entry of a stream; 0 when it has none.
-    fn last_seq(&self, stream: &MimiUri) -> StoreFuture<'_, Seq>;
-    /// Entries of a stream after `after`, at most `limit`.
-    fn log(&self, stream: &MimiUri, after: Seq, limit: usize) -> StoreFuture<'_, Vec<LoggedEvent>>;
-    /// Entries a client may see after a position of the whole log, at most `limit`.
-    fn client_events(
-        &self,
-        client: &MimiUri,
-        after_id: u64,
-        limit: usize,
-    ) -> StoreFuture<'_, Vec<LoggedEvent>>;
-    /// What a client has acknowledged; 0 at first.
-    fn client_cursor(&self, client: &MimiUri) -> StoreFuture<'_, u64>;
-    /// Clients that see a stream now.
-    fn stream_clients(&self, stream: &MimiUri) -> StoreFuture<'_, Vec<MimiUri>>;
-    /// Peers whose cursor is behind the end of a stream.
-    fn waiting_followers(&self) -> StoreFuture<'_, Vec<FollowerCursor>>;
-    /// A peer's cursor in a stream.
-    fn follower_cursor(
-        &self,
-        stream: &MimiUri,
-        follower: &Domain,
-    ) -> StoreFuture<'_, Option<FollowerCursor>>;
-    /// Entries that name a peer after its cursor, until their payloads exceed `max_octets` (at
-    /// least one if there is one), and the position to advance to even if none names it.
-    fn follower_batch(
-        &self,
-        stream: &MimiUri,
-        follower: &Domain,
-        after: Seq,
-        max_octets: usize,
-    ) -> StoreFuture<'_, FollowerBatch>;
-}
-
-/// What waits for a peer in one stream.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct FollowerBatch {
-    /// Entries, in order.
-    pub events: Vec<LoggedEvent>,
-    /// The cursor once they are accepted (skipping entries that do not name the peer).
-    pub next_cursor: Seq,
-}
+pub use store::{Commit, Committed, FollowerBatch, Store, StoreError, StoreFuture};

@@ -1,0 +1,136 @@
+//! What every backend does, as tests that each backend runs.
+//!
+//! [`conformance_suite!`](crate::conformance_suite) makes one test of each case; a backend adds
+//! only what is its own: its files, its locks, what it survives.
+
+pub mod accounts;
+pub mod atomicity;
+pub mod consent;
+pub mod delivery;
+pub mod facts;
+pub mod key_packages;
+pub mod log;
+pub mod restart;
+pub mod rooms;
+pub mod visibility;
+
+use mimi_provider::{Change, Expect};
+
+use crate::{Commit, Committed, Store, StoreError, StoreFuture};
+
+/// A backend under test.
+pub trait Subject {
+    /// Its store.
+    type Store: Store;
+
+    /// Opens the store: empty at first; once the one before has been dropped, with its content.
+    fn open(&self) -> Self::Store;
+}
+
+/// A store whose content outlives its handles.
+#[derive(Debug)]
+pub struct Kept<S>(pub S);
+
+impl<S: Store + Clone> Subject for Kept<S> {
+    type Store = S;
+
+    fn open(&self) -> S {
+        self.0.clone()
+    }
+}
+
+/// Commits changes without conditions.
+pub fn write(
+    store: &impl Store,
+    changes: impl IntoIterator<Item = Change>,
+) -> StoreFuture<'static, Committed> {
+    write_if(store, [], changes)
+}
+
+/// Commits changes under conditions.
+pub fn write_if(
+    store: &impl Store,
+    expect: impl IntoIterator<Item = Expect>,
+    changes: impl IntoIterator<Item = Change>,
+) -> StoreFuture<'static, Committed> {
+    store.commit(Commit {
+        expect: expect.into_iter().collect(),
+        changes: changes.into_iter().collect(),
+    })
+}
+
+/// Whether a commit lost a race.
+pub fn lost<T>(outcome: &Result<T, StoreError>) -> bool {
+    matches!(outcome, Err(StoreError::Conflict(_)))
+}
+
+/// One test per case of the suite. Takes the path of a function that makes a
+/// [`Subject`]; the calling crate needs `tokio` with `macros`.
+#[macro_export]
+macro_rules! conformance_suite {
+    ($subject:path) => {
+        $crate::conformance_suite! { @ $subject =>
+            accounts {
+                an_account_is_created_once,
+                a_device_is_found_by_its_token,
+                a_token_is_of_one_device,
+                a_device_joins_its_users_stream,
+                a_removed_device_leaves_nothing,
+            }
+            atomicity {
+                a_failing_change_leaves_nothing,
+                a_failing_commit_leaves_the_others,
+                commits_take_effect_in_the_order_of_calls,
+                a_commit_nobody_awaits_is_written,
+                one_of_many_appends_an_entry,
+            }
+            consent {
+                the_latest_decision_of_a_scope_counts,
+                requests_are_open_until_removed,
+            }
+            delivery {
+                a_peer_follows_from_where_it_began,
+                a_batch_has_what_names_the_peer,
+                a_batch_ends_before_it_is_too_large,
+                who_is_behind_is_waiting,
+            }
+            key_packages {
+                stock_is_oldest_first_and_unexpired,
+                a_key_package_is_released_once,
+                one_of_many_gets_a_key_package,
+                what_is_expired_is_forgotten,
+            }
+            log {
+                entries_come_back_as_they_were,
+                a_stream_has_no_gaps,
+                an_expected_end_is_checked,
+                ids_ascend_over_all_streams,
+                a_log_is_read_in_parts,
+            }
+            restart {
+                everything_is_still_there,
+            }
+            rooms {
+                a_room_is_created_once,
+                a_snapshot_only_gets_newer,
+                rooms_of_clients_and_users,
+            }
+            visibility {
+                a_client_sees_its_intervals,
+                a_client_sees_what_is_for_it,
+                streams_are_merged_by_id,
+                a_long_history_is_searched,
+                joining_twice_is_joining_once,
+                a_cursor_only_moves_on,
+            }
+        }
+    };
+    (@ $subject:path => $($area:ident { $($case:ident),* $(,)? })*) => {
+        $(mod $area {
+            $(#[tokio::test]
+            async fn $case() {
+                $crate::conformance::$area::$case(&$subject()).await;
+            })*
+        })*
+    };
+}

@@ -1,0 +1,120 @@
+//! Accounts and devices.
+
+use mimi_provider::record::Account;
+use mimi_provider::{Change, Expect};
+
+use super::facts::{
+    account, client, device, entries, event, join, key_package, one_of_each, room, user,
+};
+use super::{Subject, lost, write, write_if};
+use crate::Store;
+
+/// A second account of the same name is a lost race, and changes nothing.
+pub async fn an_account_is_created_once(subject: &impl Subject) {
+    let store = subject.open();
+    let (alice, bob) = (account("alice"), Account { password_hash: None, ..account("bob") });
+    assert_eq!(store.accounts().await, Ok(Vec::new()));
+    assert_eq!(store.account(&alice.user).await, Ok(None));
+    let new = |account: &Account| {
+        write_if(
+            &store,
+            [Expect::NoAccount(account.user.clone())],
+            [Change::CreateAccount(account.clone())],
+        )
+    };
+    new(&bob).await.expect("created");
+    new(&alice).await.expect("created");
+    let second = Account { password_hash: None, ..alice.clone() };
+    assert!(lost(&new(&second).await));
+    assert!(lost(&write(&store, [Change::CreateAccount(second)]).await));
+    assert_eq!(store.account(&alice.user).await, Ok(Some(alice.clone())));
+    assert_eq!(store.accounts().await, Ok(vec![alice, bob]));
+}
+
+/// A device is found by its token, also by the one it was given last.
+pub async fn a_device_is_found_by_its_token(subject: &impl Subject) {
+    let store = subject.open();
+    let (phone, desk) = (device("alice", "phone", 1, 20), device("alice", "desk", 2, 10));
+    let other = device("bob", "phone", 3, 1);
+    for device in [&phone, &desk, &other] {
+        write(&store, [Change::PutDevice(device.clone())]).await.expect("put");
+    }
+    assert_eq!(store.device_by_token([1; 32]).await, Ok(Some(phone.clone())));
+    assert_eq!(store.device_by_token([9; 32]).await, Ok(None));
+    assert_eq!(store.devices(&phone.user).await, Ok(vec![desk.clone(), phone.clone()]));
+    let renewed = device("alice", "phone", 4, 25);
+    write(&store, [Change::PutDevice(renewed.clone())]).await.expect("replaced");
+    assert_eq!(store.device_by_token([1; 32]).await, Ok(None));
+    assert_eq!(store.device_by_token([4; 32]).await, Ok(Some(renewed.clone())));
+    assert_eq!(store.devices(&phone.user).await, Ok(vec![desk, renewed]));
+    let (no_phone, another) = (Expect::NoDevice(phone.client), device("alice", "phone", 5, 30));
+    assert!(lost(&write_if(&store, [no_phone], [Change::PutDevice(another)]).await));
+    // The token that was given up is free.
+    write(&store, [Change::PutDevice(device("bob", "desk", 1, 2))]).await.expect("put");
+}
+
+/// A token opens one device.
+pub async fn a_token_is_of_one_device(subject: &impl Subject) {
+    let store = subject.open();
+    let phone = device("alice", "phone", 1, 20);
+    write(&store, [Change::PutDevice(phone.clone())]).await.expect("put");
+    assert!(lost(&write(&store, [Change::PutDevice(device("bob", "phone", 1, 20))]).await));
+    assert_eq!(store.device_by_token([1; 32]).await, Ok(Some(phone)));
+    assert_eq!(store.devices(&user("bob")).await, Ok(Vec::new()));
+}
+
+/// A device sees its user's stream from its registration on.
+pub async fn a_device_joins_its_users_stream(subject: &impl Subject) {
+    let store = subject.open();
+    let alice = user("alice");
+    write(&store, entries(&alice, 1, 2)).await.expect("appended");
+    write(&store, [Change::PutDevice(device("alice", "phone", 1, 20))]).await.expect("put");
+    write(&store, entries(&alice, 3, 3)).await.expect("appended");
+    // Replacing it does not make it miss anything.
+    write(&store, [Change::PutDevice(device("alice", "phone", 2, 30))]).await.expect("put");
+    write(&store, entries(&alice, 4, 4)).await.expect("appended");
+    let phone = client("alice", "phone");
+    assert_eq!(store.stream_clients(&alice).await, Ok(vec![phone.clone()]));
+    let seen = store.client_events(&phone, 0, 10).await.expect("read");
+    let seqs: Vec<_> = seen.iter().map(|entry| entry.event.seq).collect();
+    assert_eq!(seqs, [3, 4]);
+    assert_eq!(store.rooms_of(&phone).await, Ok(Vec::new()), "a user's stream is no room");
+}
+
+/// Empty after delete; and a device that comes again begins anew.
+pub async fn a_removed_device_leaves_nothing(subject: &impl Subject) {
+    let store = subject.open();
+    write(&store, one_of_each()).await.expect("written");
+    let (phone, other) = (client("alice", "phone"), client("bob", "phone"));
+    write(&store, [Change::AddKeyPackages(vec![key_package(&other, 5, 9000)])])
+        .await
+        .expect("added");
+    write(&store, [Change::RemoveDevice(phone.clone())]).await.expect("removed");
+    write(&store, [Change::RemoveDevice(phone.clone())]).await.expect("nothing to do");
+
+    assert_eq!(store.devices(&user("alice")).await, Ok(Vec::new()));
+    assert_eq!(store.device_by_token([1; 32]).await, Ok(None));
+    assert_eq!(store.key_packages(&phone, 0, 10).await, Ok(Vec::new()));
+    for reference in 1..=3 {
+        assert_eq!(store.key_package_owner(&[reference; 32]).await, Ok(None));
+    }
+    assert_eq!(store.rooms_of(&phone).await, Ok(Vec::new()));
+    assert_eq!(store.rooms_of(&user("alice")).await, Ok(Vec::new()));
+    assert_eq!(store.stream_clients(&room("club")).await, Ok(Vec::new()));
+    assert_eq!(store.client_cursor(&phone).await, Ok(0));
+    assert_eq!(store.client_events(&phone, 0, 10).await, Ok(Vec::new()));
+
+    assert_eq!(store.devices(&user("bob")).await.map(|devices| devices.len()), Ok(1));
+    assert_eq!(store.key_package_stock(&other, 0).await, Ok(1));
+    assert_eq!(store.rooms_of(&other).await, Ok(vec![room("club")]));
+
+    write(
+        &store,
+        [Change::PutDevice(device("alice", "phone", 1, 50)), join(&phone, &room("club"), 4)],
+    )
+    .await
+    .expect("put again");
+    write(&store, [Change::Append(event(&room("club"), 4))]).await.expect("appended");
+    let seen = store.client_events(&phone, 0, 10).await.expect("read");
+    assert_eq!(seen.len(), 1);
+}

@@ -1,0 +1,159 @@
+//! A store in memory: everything at once at the call, no thread, nothing kept after the process.
+//!
+//! For tests and simulations: the same calls in the same order give the same answers.
+
+mod read;
+mod state;
+mod table;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::future::ready;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use mimi_provider::record::{
+    Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LoggedEvent, Seq,
+    StoredKeyPackage, StoredRoom,
+};
+use mimi_wire::{Domain, MimiUri};
+
+use crate::{Commit, Committed, FollowerBatch, Store, StoreFuture};
+use state::State;
+
+/// A store in memory. Clones are handles to the same content, so that a simulated provider can be
+/// stopped and started again.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    state: Arc<Mutex<State>>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics while it holds the state")
+    }
+
+    fn read<T: Send + 'static>(&self, query: impl FnOnce(&State) -> T) -> StoreFuture<'_, T> {
+        Box::pin(ready(Ok(query(&self.state()))))
+    }
+}
+
+impl Store for MemoryStore {
+    fn commit(&self, commit: Commit) -> StoreFuture<'static, Committed> {
+        Box::pin(ready(self.state().commit(commit)))
+    }
+
+    fn forget_expired(&self, now_ms: u64) -> StoreFuture<'static, ()> {
+        self.state().forget_expired(now_ms);
+        Box::pin(ready(Ok(())))
+    }
+
+    fn account(&self, user: &MimiUri) -> StoreFuture<'_, Option<Account>> {
+        self.read(|state| state.accounts.get(user).cloned())
+    }
+
+    fn accounts(&self) -> StoreFuture<'_, Vec<Account>> {
+        self.read(|state| state.accounts.values().cloned().collect())
+    }
+
+    fn device_by_token(&self, token_sha256: [u8; 32]) -> StoreFuture<'_, Option<DeviceRecord>> {
+        self.read(|state| state.device_by_token(&token_sha256))
+    }
+
+    fn devices(&self, user: &MimiUri) -> StoreFuture<'_, Vec<DeviceRecord>> {
+        self.read(|state| state.devices_of(user))
+    }
+
+    fn key_packages(
+        &self,
+        client: &MimiUri,
+        now_ms: u64,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<StoredKeyPackage>> {
+        self.read(|state| state.stock(client, now_ms).take(limit).cloned().collect())
+    }
+
+    fn key_package_stock(&self, client: &MimiUri, now_ms: u64) -> StoreFuture<'_, u64> {
+        self.read(|state| state.stock(client, now_ms).map(|_| 1).sum())
+    }
+
+    fn key_package_owner(&self, reference: &[u8]) -> StoreFuture<'_, Option<MimiUri>> {
+        self.read(|state| state.key_package_owner(reference))
+    }
+
+    fn consents(
+        &self,
+        target: &MimiUri,
+        requester: &MimiUri,
+    ) -> StoreFuture<'_, Vec<ConsentRecord>> {
+        self.read(|state| state.consents_about(target, requester))
+    }
+
+    fn consent_requests(&self, target: &MimiUri) -> StoreFuture<'_, Vec<ConsentRequest>> {
+        self.read(|state| state.consent_requests_to(target))
+    }
+
+    fn room(&self, room: &MimiUri) -> StoreFuture<'_, Option<StoredRoom>> {
+        self.read(|state| state.room(room))
+    }
+
+    fn room_count(&self) -> StoreFuture<'_, u64> {
+        self.read(|state| state.rooms.keys().map(|_| 1).sum())
+    }
+
+    fn rooms_of(&self, client: &MimiUri) -> StoreFuture<'_, Vec<MimiUri>> {
+        self.read(|state| state.rooms_of(client))
+    }
+
+    fn last_seq(&self, stream: &MimiUri) -> StoreFuture<'_, Seq> {
+        self.read(|state| state.last_seq(stream))
+    }
+
+    fn log(&self, stream: &MimiUri, after: Seq, limit: usize) -> StoreFuture<'_, Vec<LoggedEvent>> {
+        self.read(|state| state.entries(stream, after).take(limit).collect())
+    }
+
+    fn client_events(
+        &self,
+        client: &MimiUri,
+        after_id: u64,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<LoggedEvent>> {
+        self.read(|state| state.client_events(client, after_id, limit))
+    }
+
+    fn client_cursor(&self, client: &MimiUri) -> StoreFuture<'_, u64> {
+        self.read(|state| state.client_cursors.get(client).copied().unwrap_or_default())
+    }
+
+    fn stream_clients(&self, stream: &MimiUri) -> StoreFuture<'_, Vec<MimiUri>> {
+        self.read(|state| state.stream_clients(stream))
+    }
+
+    fn waiting_followers(&self) -> StoreFuture<'_, Vec<FollowerCursor>> {
+        self.read(State::waiting_followers)
+    }
+
+    fn follower_cursor(
+        &self,
+        stream: &MimiUri,
+        follower: &Domain,
+    ) -> StoreFuture<'_, Option<FollowerCursor>> {
+        self.read(|state| state.follower_cursor(stream, follower))
+    }
+
+    fn follower_batch(
+        &self,
+        stream: &MimiUri,
+        follower: &Domain,
+        after: Seq,
+        max_octets: usize,
+    ) -> StoreFuture<'_, FollowerBatch> {
+        self.read(|state| state.follower_batch(stream, follower, after, max_octets))
+    }
+}

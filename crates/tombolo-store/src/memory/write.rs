@@ -1,0 +1,283 @@
+//! Writes of the store in memory: all of a commit or nothing.
+
+use mimi_provider::record::{
+    Account, ConsentRecord, ConsentRequest, DeviceRecord, NewEvent, RoomKind, Seq, StoredKeyPackage,
+};
+use mimi_provider::{Change, Expect};
+use mimi_wire::{Domain, MimiUri};
+
+use super::state::{Interval, KeptKeyPackage, KeptRoom, State};
+use super::table::Settle;
+use crate::conflict::Conflict;
+use crate::{Commit, Committed, StoreError};
+
+impl State {
+    pub(super) fn commit(&mut self, commit: Commit) -> Result<Committed, StoreError> {
+        let outcome = self.apply(commit);
+        for table in self.tables() {
+            match outcome {
+                Ok(_) => table.keep(),
+                Err(_) => table.revert(),
+            }
+        }
+        outcome.map_err(StoreError::from)
+    }
+
+    pub(super) fn forget_expired(&mut self, now_ms: u64) {
+        self.remove_key_packages(|kept| kept.not_after_ms() <= now_ms);
+        self.tables().into_iter().for_each(Settle::keep);
+    }
+
+    fn tables(&mut self) -> [&mut dyn Settle; 13] {
+        [
+            &mut self.accounts,
+            &mut self.devices,
+            &mut self.tokens,
+            &mut self.key_packages,
+            &mut self.references,
+            &mut self.consents,
+            &mut self.consent_requests,
+            &mut self.rooms,
+            &mut self.events,
+            &mut self.positions,
+            &mut self.memberships,
+            &mut self.client_cursors,
+            &mut self.followers,
+        ]
+    }
+
+    fn apply(&mut self, commit: Commit) -> Result<Committed, Conflict> {
+        for expect in commit.expect {
+            self.check(expect)?;
+        }
+        let mut committed = Committed::default();
+        for change in commit.changes {
+            self.change(change, &mut committed)?;
+        }
+        Ok(committed)
+    }
+
+    fn check(&self, expect: Expect) -> Result<(), Conflict> {
+        match expect {
+            Expect::StreamSeq { stream, seq } => match self.last_seq(&stream) {
+                found if found == seq => Ok(()),
+                found => Err(Conflict::StreamSeq { stream, expected: seq, found }),
+            },
+            Expect::NoRoom(room) if self.rooms.contains_key(&room) => Err(Conflict::Exists(room)),
+            Expect::NoAccount(user) if self.accounts.contains_key(&user) => {
+                Err(Conflict::Exists(user))
+            }
+            Expect::NoDevice(client) if self.devices.contains_key(&client) => {
+                Err(Conflict::Exists(client))
+            }
+            Expect::KeyPackageUnused(reference) => match self.key_package(&reference) {
+                Some(KeptKeyPackage::Released { .. }) => Err(Conflict::Released),
+                _ => Ok(()),
+            },
+            Expect::NoRoom(_) | Expect::NoAccount(_) | Expect::NoDevice(_) => Ok(()),
+        }
+    }
+
+    fn change(&mut self, change: Change, committed: &mut Committed) -> Result<(), Conflict> {
+        match change {
+            Change::CreateAccount(account) => self.create_account(account)?,
+            Change::PutDevice(device) => self.put_device(device)?,
+            Change::RemoveDevice(client) => self.remove_device(&client),
+            Change::AddKeyPackages(packages) => self.add_key_packages(packages),
+            Change::ReleaseKeyPackage(reference) => self.release_key_package(&reference)?,
+            Change::PutConsent(record) => self.put_consent(record),
+            Change::PutConsentRequest(request) => self.put_consent_request(request),
+            Change::RemoveConsentRequest(request) => {
+                self.consent_requests.remove(&scope_of(&request));
+            }
+            Change::CreateRoom { room, kind, snapshot } => {
+                self.create_room(room, kind, snapshot)?
+            }
+            Change::PutSnapshot { room, seq, snapshot } => {
+                self.put_snapshot(room, seq, snapshot)?
+            }
+            Change::Append(event) => committed.event_ids.push(self.append(event)?),
+            Change::Join { client, stream, from_seq } => self.join(client, stream, from_seq),
+            Change::Leave { client, stream, until_seq } => self.leave(client, stream, until_seq),
+            Change::Follow { stream, follower, after_seq } => {
+                self.follow(stream, follower, after_seq);
+            }
+            Change::Delivered { stream, follower, seq } => self.delivered(stream, follower, seq),
+            Change::Acknowledge { client, event_id } => self.acknowledge(client, event_id),
+        }
+        Ok(())
+    }
+
+    fn create_account(&mut self, account: Account) -> Result<(), Conflict> {
+        if self.accounts.contains_key(&account.user) {
+            return Err(Conflict::Exists(account.user));
+        }
+        self.accounts.set(account.user.clone(), account);
+        Ok(())
+    }
+
+    fn put_device(&mut self, device: DeviceRecord) -> Result<(), Conflict> {
+        let holder = self.tokens.get(&device.token_sha256);
+        if holder.is_some_and(|holder| *holder != device.client) {
+            return Err(Conflict::TokenTaken(device.client));
+        }
+        if let Some(before) = self.devices.get(&device.client) {
+            let old_token = before.token_sha256;
+            self.tokens.remove(&old_token);
+        }
+        self.tokens.set(device.token_sha256, device.client.clone());
+        let next = self.last_seq(&device.user) + 1;
+        self.join(device.client.clone(), device.user.clone(), next);
+        self.devices.set(device.client.clone(), device);
+        Ok(())
+    }
+
+    fn remove_device(&mut self, client: &MimiUri) {
+        if let Some(device) = self.devices.get(client) {
+            let token = device.token_sha256;
+            self.tokens.remove(&token);
+        }
+        self.devices.remove(client);
+        self.client_cursors.remove(client);
+        self.remove_key_packages(|kept| kept.client() == client);
+        let mine = |key: &&(MimiUri, Option<MimiUri>)| key.1.as_ref() == Some(client);
+        let gone: Vec<_> = self.memberships.keys().filter(mine).cloned().collect();
+        for key in &gone {
+            self.memberships.remove(key);
+        }
+    }
+
+    fn key_package(&self, reference: &[u8]) -> Option<&KeptKeyPackage> {
+        self.key_packages.get(self.references.get(reference)?)
+    }
+
+    /// PROTO-KM-10: what is or was known under a reference stays as it is.
+    fn add_key_packages(&mut self, packages: Vec<StoredKeyPackage>) {
+        for package in packages {
+            if self.references.contains_key(&package.reference) {
+                continue;
+            }
+            let place = self.key_packages.last_key_value().map_or(1, |(last, _)| last + 1);
+            self.references.set(package.reference.clone(), place);
+            self.key_packages.set(place, KeptKeyPackage::InStock(package));
+        }
+    }
+
+    fn release_key_package(&mut self, reference: &[u8]) -> Result<(), Conflict> {
+        let place = self.references.get(reference).copied();
+        let kept = place.and_then(|place| Some((place, self.key_packages.get(&place)?)));
+        let Some((place, KeptKeyPackage::InStock(package))) = kept else {
+            return Err(Conflict::NotInStock);
+        };
+        let released = KeptKeyPackage::Released {
+            reference: package.reference.clone(),
+            client: package.client.clone(),
+            not_after_ms: package.not_after_ms,
+        };
+        self.key_packages.set(place, released);
+        Ok(())
+    }
+
+    fn remove_key_packages(&mut self, condemned: impl Fn(&KeptKeyPackage) -> bool) {
+        let gone: Vec<_> = self
+            .key_packages
+            .iter()
+            .filter(|(_, kept)| condemned(kept))
+            .map(|(place, kept)| (*place, kept.reference().to_vec()))
+            .collect();
+        for (place, reference) in gone {
+            self.key_packages.remove(&place);
+            self.references.remove(&reference);
+        }
+    }
+
+    fn put_consent(&mut self, record: ConsentRecord) {
+        let scope = (record.target.clone(), record.requester.clone(), record.room.clone());
+        self.consents.set(scope, record);
+    }
+
+    fn put_consent_request(&mut self, request: ConsentRequest) {
+        self.consent_requests.set(scope_of(&request), request);
+    }
+
+    fn create_room(
+        &mut self,
+        room: MimiUri,
+        kind: RoomKind,
+        snapshot: Vec<u8>,
+    ) -> Result<(), Conflict> {
+        if self.rooms.contains_key(&room) {
+            return Err(Conflict::Exists(room));
+        }
+        self.rooms.set(room, KeptRoom { kind, snapshot, snapshot_seq: 0 });
+        Ok(())
+    }
+
+    fn put_snapshot(&mut self, room: MimiUri, seq: Seq, snapshot: Vec<u8>) -> Result<(), Conflict> {
+        let Some(kept) = self.rooms.get(&room) else { return Err(Conflict::NoRoom(room)) };
+        if kept.snapshot_seq <= seq {
+            let kind = kept.kind;
+            self.rooms.set(room, KeptRoom { kind, snapshot, snapshot_seq: seq });
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, event: NewEvent) -> Result<u64, Conflict> {
+        let last = self.last_seq(&event.stream);
+        if event.seq != last + 1 {
+            return Err(Conflict::NotNext { stream: event.stream, seq: event.seq, last });
+        }
+        let id = self.last_id() + 1;
+        self.positions.set((event.stream.clone(), event.seq), id);
+        self.events.set(id, event);
+        Ok(id)
+    }
+
+    fn join(&mut self, client: MimiUri, stream: MimiUri, from: Seq) {
+        let key = (stream, Some(client));
+        let mut intervals = self.memberships.get(&key).cloned().unwrap_or_default();
+        if intervals.iter().all(|one| one.until.is_some()) {
+            intervals.push(Interval { from, until: None });
+            self.memberships.set(key, intervals);
+        }
+    }
+
+    fn leave(&mut self, client: MimiUri, stream: MimiUri, until: Seq) {
+        let key = (stream, Some(client));
+        let Some(mut intervals) = self.memberships.get(&key).cloned() else { return };
+        for open in intervals.iter_mut().filter(|one| one.until.is_none()) {
+            open.until = Some(until);
+        }
+        intervals.retain(|one| one.until.is_none_or(|until| one.from <= until));
+        if intervals.is_empty() {
+            self.memberships.remove(&key);
+        } else {
+            self.memberships.set(key, intervals);
+        }
+    }
+
+    fn follow(&mut self, stream: MimiUri, follower: Domain, after: Seq) {
+        let key = (stream, follower);
+        if !self.followers.contains_key(&key) {
+            self.followers.set(key, after);
+        }
+    }
+
+    fn delivered(&mut self, stream: MimiUri, follower: Domain, seq: Seq) {
+        let key = (stream, follower);
+        if self.followers.get(&key).is_some_and(|cursor| *cursor < seq) {
+            self.followers.set(key, seq);
+        }
+    }
+
+    fn acknowledge(&mut self, client: MimiUri, event_id: u64) {
+        let event_id = event_id.min(self.last_id());
+        if self.client_cursors.get(&client).is_none_or(|cursor| *cursor < event_id) {
+            self.client_cursors.set(client, event_id);
+        }
+    }
+}
+
+fn scope_of(request: &ConsentRequest) -> (MimiUri, Option<MimiUri>, Option<MimiUri>) {
+    (request.target.clone(), Some(request.requester.clone()), request.room.clone())
+}

@@ -1,0 +1,316 @@
+//! A store in one SQLite file: the default of a provider.
+//!
+//! Write-ahead log, every transaction synced before it is answered, one writer. Several readers
+//! beside it, each seeing what was committed before it began.
+
+mod apply;
+mod columns;
+mod failure;
+mod file_lock;
+mod intern;
+mod read;
+mod read_log;
+mod readers;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::future::ready;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use mimi_provider::record::{
+    Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LoggedEvent, Seq,
+    StoredKeyPackage, StoredRoom,
+};
+use mimi_wire::{Domain, MimiUri};
+use rusqlite::Connection;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{Commit, Committed, FollowerBatch, Store, StoreError, StoreFuture};
+use failure::Failure;
+use file_lock::FileLock;
+use readers::Readers;
+use writer::{Counters, Job, WAITING_MAX, Work, Writer};
+
+/// How to run a [`SqliteStore`].
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Where the work is done.
+    pub threads: Threads,
+}
+
+/// Where the work of a [`SqliteStore`] is done.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Threads {
+    /// Writes on a thread of the store's own, reads on the runtime's threads for blocking work:
+    /// futures are to be awaited in a Tokio runtime, whose worker threads never block.
+    #[default]
+    Own,
+    /// Everything at the call, on the caller's thread: for simulations, whose time is virtual.
+    Inline,
+}
+
+/// Why a file cannot be opened as a store.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another process, or another store in this one, writes it.
+    #[error("{0} is in use by another process")]
+    InUse(PathBuf),
+    /// A newer version of this software wrote it.
+    #[error("the file has schema {found}, this version knows schemas up to {known}: upgrade first")]
+    Newer {
+        /// The file's schema.
+        found: i64,
+        /// The newest this version knows.
+        known: usize,
+    },
+    /// It belongs to something else.
+    #[error("the file is not a store of this software")]
+    Foreign,
+    /// The file system said no.
+    #[error("cannot open the file: {0}")]
+    Io(#[from] std::io::Error),
+    /// SQLite said no.
+    #[error("cannot open the file as a database: {0}")]
+    Sqlite(String),
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error.to_string())
+    }
+}
+
+/// How much the writer has done since the store was opened.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Statistics {
+    /// Durable transactions.
+    pub transactions: u64,
+    /// Commits in them, without those that lost a race.
+    pub commits: u64,
+}
+
+/// A store in one SQLite file. Dropping it waits until what was queued is written.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writes: Writes,
+    readers: Arc<Readers>,
+    counters: Arc<Counters>,
+}
+
+#[derive(Debug)]
+enum Writes {
+    Own { queue: Option<mpsc::Sender<Job>>, thread: Option<JoinHandle<()>> },
+    Inline(Mutex<Writer>),
+}
+
+impl SqliteStore {
+    /// Opens a file, creating it or bringing its schema up to date. Blocks while it does.
+    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
+        let path = file_lock::create(path.as_ref())?;
+        let lock = FileLock::take(&path)?;
+        let db = schema::open_writer(&path)?;
+        let counters = Arc::new(Counters::default());
+        let writer = Writer::new(db, lock, Arc::clone(&counters));
+        let writes = match options.threads {
+            Threads::Inline => Writes::Inline(Mutex::new(writer)),
+            Threads::Own => {
+                let (queue, waiting) = mpsc::channel(WAITING_MAX);
+                let thread = thread::Builder::new()
+                    .name("tombolo-store".to_owned())
+                    .spawn(move || writer.run(waiting))?;
+                Writes::Own { queue: Some(queue), thread: Some(thread) }
+            }
+        };
+        Ok(Self { writes, readers: Arc::new(Readers::new(path)), counters })
+    }
+
+    /// How much the writer has done.
+    pub fn statistics(&self) -> Statistics {
+        self.counters.read()
+    }
+
+    fn write(&self, work: Work) -> StoreFuture<'static, Committed> {
+        match &self.writes {
+            Writes::Inline(writer) => {
+                let writer = writer.lock().expect("nothing panics while it writes");
+                let outcome = writer.write(&[work]).pop();
+                Box::pin(ready(outcome.expect("each piece of work has an outcome")))
+            }
+            Writes::Own { queue, .. } => {
+                let (done, outcome) = oneshot::channel();
+                let queue = queue.as_ref().expect("taken only when the store is dropped");
+                let queued = queue.try_send(Job { work, done }).map_err(|error| match error {
+                    mpsc::error::TrySendError::Full(_) => "too many commits wait for the storage",
+                    mpsc::error::TrySendError::Closed(_) => WRITER_GONE,
+                });
+                Box::pin(async move {
+                    queued.map_err(|reason| StoreError::Failed(reason.to_owned()))?;
+                    outcome.await.map_err(|_| StoreError::Failed(WRITER_GONE.to_owned()))?
+                })
+            }
+        }
+    }
+
+    fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> StoreFuture<'_, T> {
+        match self.writes {
+            Writes::Inline(_) => Box::pin(ready(self.readers.run(query))),
+            Writes::Own { .. } => Box::pin(Arc::clone(&self.readers).spawn(query)),
+        }
+    }
+}
+
+const WRITER_GONE: &str = "the storage's writer has stopped";
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        // Readers first: SQLite tidies its log up when the last connection closes, which only the
+        // writer's can.
+        self.readers.close();
+        if let Writes::Own { queue, thread } = &mut self.writes {
+            drop(queue.take());
+            if thread.take().is_some_and(|thread| thread.join().is_err()) {
+                tracing::error!("{WRITER_GONE}");
+            }
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn commit(&self, commit: Commit) -> StoreFuture<'static, Committed> {
+        self.write(Work::Commit(commit))
+    }
+
+    fn forget_expired(&self, now_ms: u64) -> StoreFuture<'static, ()> {
+        let forgotten = self.write(Work::ForgetExpired { now_ms });
+        Box::pin(async move { forgotten.await.map(|_| ()) })
+    }
+
+    fn account(&self, user: &MimiUri) -> StoreFuture<'_, Option<Account>> {
+        let user = user.clone();
+        self.read(move |db| read::account(db, &user))
+    }
+
+    fn accounts(&self) -> StoreFuture<'_, Vec<Account>> {
+        self.read(read::accounts)
+    }
+
+    fn device_by_token(&self, token_sha256: [u8; 32]) -> StoreFuture<'_, Option<DeviceRecord>> {
+        self.read(move |db| read::device_by_token(db, &token_sha256))
+    }
+
+    fn devices(&self, user: &MimiUri) -> StoreFuture<'_, Vec<DeviceRecord>> {
+        let user = user.clone();
+        self.read(move |db| read::devices(db, &user))
+    }
+
+    fn key_packages(
+        &self,
+        client: &MimiUri,
+        now_ms: u64,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<StoredKeyPackage>> {
+        let client = client.clone();
+        self.read(move |db| read::key_packages(db, &client, now_ms, limit))
+    }
+
+    fn key_package_stock(&self, client: &MimiUri, now_ms: u64) -> StoreFuture<'_, u64> {
+        let client = client.clone();
+        self.read(move |db| read::key_package_stock(db, &client, now_ms))
+    }
+
+    fn key_package_owner(&self, reference: &[u8]) -> StoreFuture<'_, Option<MimiUri>> {
+        let reference = reference.to_vec();
+        self.read(move |db| read::key_package_owner(db, &reference))
+    }
+
+    fn consents(
+        &self,
+        target: &MimiUri,
+        requester: &MimiUri,
+    ) -> StoreFuture<'_, Vec<ConsentRecord>> {
+        let (target, requester) = (target.clone(), requester.clone());
+        self.read(move |db| read::consents(db, &target, &requester))
+    }
+
+    fn consent_requests(&self, target: &MimiUri) -> StoreFuture<'_, Vec<ConsentRequest>> {
+        let target = target.clone();
+        self.read(move |db| read::consent_requests(db, &target))
+    }
+
+    fn room(&self, room: &MimiUri) -> StoreFuture<'_, Option<StoredRoom>> {
+        let room = room.clone();
+        self.read(move |db| read::room(db, &room))
+    }
+
+    fn rooms_of(&self, client: &MimiUri) -> StoreFuture<'_, Vec<MimiUri>> {
+        let client = client.clone();
+        self.read(move |db| read::rooms_of(db, &client))
+    }
+
+    fn room_count(&self) -> StoreFuture<'_, u64> {
+        self.read(read::room_count)
+    }
+
+    fn last_seq(&self, stream: &MimiUri) -> StoreFuture<'_, Seq> {
+        let stream = stream.clone();
+        self.read(move |db| read::end_of(db, &stream))
+    }
+
+    fn log(&self, stream: &MimiUri, after: Seq, limit: usize) -> StoreFuture<'_, Vec<LoggedEvent>> {
+        let stream = stream.clone();
+        self.read(move |db| read_log::log(db, &stream, after, limit))
+    }
+
+    fn client_events(
+        &self,
+        client: &MimiUri,
+        after_id: u64,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<LoggedEvent>> {
+        let client = client.clone();
+        self.read(move |db| read_log::client_events(db, &client, after_id, limit))
+    }
+
+    fn client_cursor(&self, client: &MimiUri) -> StoreFuture<'_, u64> {
+        let client = client.clone();
+        self.read(move |db| read::client_cursor(db, &client))
+    }
+
+    fn stream_clients(&self, stream: &MimiUri) -> StoreFuture<'_, Vec<MimiUri>> {
+        let stream = stream.clone();
+        self.read(move |db| read::stream_clients(db, &stream))
+    }
+
+    fn waiting_followers(&self) -> StoreFuture<'_, Vec<FollowerCursor>> {
+        self.read(read::waiting_followers)
+    }
+
+    fn follower_cursor(
+        &self,
+        stream: &MimiUri,
+        follower: &Domain,
+    ) -> StoreFuture<'_, Option<FollowerCursor>> {
+        let (stream, follower) = (stream.clone(), follower.clone());
+        self.read(move |db| read::follower_cursor(db, &stream, &follower))
+    }
+
+    fn follower_batch(
+        &self,
+        stream: &MimiUri,
+        follower: &Domain,
+        after: Seq,
+        max_octets: usize,
+    ) -> StoreFuture<'_, FollowerBatch> {
+        let (stream, follower) = (stream.clone(), follower.clone());
+        self.read(move |db| read_log::follower_batch(db, &stream, &follower, after, max_octets))
+    }
+}

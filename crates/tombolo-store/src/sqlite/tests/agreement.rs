@@ -1,0 +1,150 @@
+//! Whatever is written, both backends answer alike.
+
+use mimi_provider::record::{ConsentDecision, EventKind};
+use mimi_provider::{Change, Expect};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use crate::conformance::Subject;
+use crate::conformance::facts::{
+    DEVICES, PEERS, ROOMS, USERS, account, client, decision, device, ends_at, event, everything,
+    hosted, join, key_package, leave, peer, request, room, user,
+};
+use crate::memory::MemoryStore;
+use crate::{Commit, Store, StoreError};
+
+fn a_client() -> impl Strategy<Value = mimi_wire::MimiUri> {
+    (select(&USERS), select(&DEVICES)).prop_map(|(user, device)| client(user, device))
+}
+
+fn a_stream() -> impl Strategy<Value = mimi_wire::MimiUri> {
+    prop_oneof![
+        3 => select(&ROOMS).prop_map(room),
+        1 => select(&USERS).prop_map(user),
+    ]
+}
+
+fn a_scope() -> impl Strategy<Value = Option<mimi_wire::MimiUri>> {
+    proptest::option::of(select(&ROOMS).prop_map(room))
+}
+
+fn a_seq() -> impl Strategy<Value = u64> {
+    0..6_u64
+}
+
+fn an_expectation() -> impl Strategy<Value = Expect> {
+    prop_oneof![
+        (a_stream(), a_seq()).prop_map(|(stream, seq)| ends_at(&stream, seq)),
+        select(&ROOMS).prop_map(|name| Expect::NoRoom(room(name))),
+        select(&USERS).prop_map(|name| Expect::NoAccount(user(name))),
+        a_client().prop_map(Expect::NoDevice),
+        (0..6_u8).prop_map(|reference| Expect::KeyPackageUnused(vec![reference; 32])),
+    ]
+}
+
+fn an_entry() -> impl Strategy<Value = Change> {
+    (
+        a_stream(),
+        1..6_u64,
+        select(vec![EventKind::Application, EventKind::Welcome, EventKind::HubNote]),
+        proptest::option::of(vec(a_client(), 0..3)),
+        proptest::sample::subsequence(&PEERS[..], 0..=2),
+    )
+        .prop_map(|(stream, seq, kind, targets, audience)| {
+            let mut event = event(&stream, seq);
+            event.kind = kind;
+            event.targets = targets;
+            event.audience = audience.into_iter().map(peer).collect();
+            Change::Append(event)
+        })
+}
+
+fn a_change() -> impl Strategy<Value = Change> {
+    let identity = prop_oneof![
+        select(&USERS).prop_map(|name| Change::CreateAccount(account(name))),
+        (select(&USERS), select(&DEVICES), 0..6_u8, 0..3_u64).prop_map(
+            |(user, name, token, created_ms)| {
+                Change::PutDevice(device(user, name, token, created_ms))
+            }
+        ),
+        a_client().prop_map(Change::RemoveDevice),
+        (a_client(), 0..6_u8, 4000..5000_u64).prop_map(|(client, reference, not_after_ms)| {
+            Change::AddKeyPackages(vec![key_package(&client, reference, not_after_ms)])
+        }),
+        (0..6_u8).prop_map(|reference| Change::ReleaseKeyPackage(vec![reference; 32])),
+        (a_scope(), any::<bool>(), any::<u64>()).prop_map(|(room, granted, decided_ms)| {
+            let decisions = [ConsentDecision::Revoked, ConsentDecision::Granted];
+            Change::PutConsent(decision(room, decisions[usize::from(granted)], decided_ms))
+        }),
+        (select(&USERS), a_scope(), any::<u64>()).prop_map(|(user, room, requested_ms)| {
+            Change::PutConsentRequest(request(user, room, requested_ms))
+        }),
+        (select(&USERS), a_scope())
+            .prop_map(|(user, room)| Change::RemoveConsentRequest(request(user, room, 0))),
+    ];
+    let rooms = prop_oneof![
+        select(&ROOMS).prop_map(hosted),
+        (select(&ROOMS), a_seq()).prop_map(|(name, seq)| Change::PutSnapshot {
+            room: room(name),
+            seq,
+            snapshot: vec![7; 9],
+        }),
+        (a_client(), a_stream(), a_seq())
+            .prop_map(|(client, stream, seq)| join(&client, &stream, seq)),
+        (a_client(), a_stream(), a_seq())
+            .prop_map(|(client, stream, seq)| leave(&client, &stream, seq)),
+        (a_stream(), select(&PEERS), a_seq()).prop_map(|(stream, name, after_seq)| {
+            Change::Follow { stream, follower: peer(name), after_seq }
+        }),
+        (a_stream(), select(&PEERS), a_seq()).prop_map(|(stream, name, seq)| {
+            Change::Delivered { stream, follower: peer(name), seq }
+        }),
+        (a_client(), 0..20_u64)
+            .prop_map(|(client, event_id)| Change::Acknowledge { client, event_id }),
+    ];
+    prop_oneof![2 => an_entry(), 1 => identity, 1 => rooms]
+}
+
+fn a_commit() -> impl Strategy<Value = Commit> {
+    (vec(an_expectation(), 0..2), vec(a_change(), 1..4))
+        .prop_map(|(expect, changes)| Commit { expect, changes })
+}
+
+/// Entries that fit, wherever the random ones left the streams, so that histories grow.
+async fn grow(memory: &MemoryStore, commit: &mut Commit) {
+    for change in &mut commit.changes {
+        if let Change::Append(event) = change
+            && event.seq > 1
+        {
+            event.seq = memory.last_seq(&event.stream).await.unwrap() + 1;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn backends_agree(commits in vec(a_commit(), 1..40)) {
+        let scratch = super::inline();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (memory, sqlite) = (MemoryStore::new(), scratch.open());
+            for mut commit in commits {
+                grow(&memory, &mut commit).await;
+                let expected = memory.commit(commit.clone()).await;
+                let found = sqlite.commit(commit).await;
+                prop_assert_eq!(&found, &expected);
+                prop_assert!(!matches!(found, Err(StoreError::Failed(_))));
+            }
+            let expected = everything(&memory).await;
+            prop_assert_eq!(everything(&sqlite).await, expected.clone());
+            let forgetting = (memory.forget_expired(4500), sqlite.forget_expired(4500));
+            prop_assert!(forgetting.0.await.is_ok() && forgetting.1.await.is_ok());
+            drop(sqlite);
+            prop_assert_eq!(everything(&scratch.open()).await, everything(&memory).await);
+            Ok(())
+        })?;
+    }
+}

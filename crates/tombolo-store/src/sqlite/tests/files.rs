@@ -1,0 +1,197 @@
+//! Files: new ones, old ones, those of others.
+
+use rusqlite::Connection;
+
+use crate::Store;
+use crate::conformance::facts::{client, entries, everything, one_of_each, room};
+use crate::conformance::{Subject, write};
+use crate::sqlite::{OpenError, Options, SqliteStore};
+
+fn pragma(db: &Connection, name: &str) -> i64 {
+    db.pragma_query_value(None, name, |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn a_new_file_gets_the_current_schema() {
+    let scratch = super::inline();
+    // Also when it exists, empty.
+    std::fs::write(scratch.path(), []).unwrap();
+    drop(scratch.open());
+    let db = scratch.raw();
+    assert_eq!(pragma(&db, "user_version"), 1);
+    assert_eq!(pragma(&db, "page_size"), 4096);
+    let mode: String = db.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+    assert_eq!(mode, "wal");
+}
+
+#[test]
+fn the_writer_is_set_up_for_durability() {
+    let scratch = super::inline();
+    drop(scratch.open());
+    let db = crate::sqlite::schema::open_writer(&scratch.path()).unwrap();
+    assert_eq!(pragma(&db, "synchronous"), 2);
+    assert_eq!(pragma(&db, "wal_autocheckpoint"), 4000);
+    assert_eq!(pragma(&db, "journal_size_limit"), 32 << 20);
+}
+
+#[tokio::test]
+async fn a_current_file_is_left_as_it_is() {
+    let scratch = super::own();
+    let store = scratch.open();
+    write(&store, one_of_each()).await.unwrap();
+    let before = everything(&store).await;
+    drop(store);
+    for _ in 0..3 {
+        assert_eq!(everything(&scratch.open()).await, before);
+    }
+}
+
+#[test]
+fn a_newer_file_is_refused() {
+    let scratch = super::inline();
+    drop(scratch.open());
+    scratch.raw().pragma_update(None, "user_version", 7).unwrap();
+    let error = SqliteStore::open(scratch.path(), Options::default()).unwrap_err();
+    assert!(matches!(error, OpenError::Newer { found: 7, known: 1 }), "{error}");
+    assert!(error.to_string().contains("upgrade"), "{error}");
+    assert_eq!(pragma(&scratch.raw(), "user_version"), 7);
+}
+
+#[test]
+fn a_foreign_file_is_refused_and_left_as_it_is() {
+    let scratch = super::inline();
+    scratch.raw().execute_batch("CREATE TABLE recipes (name TEXT)").unwrap();
+    let before = std::fs::read(scratch.path()).unwrap();
+    let error = SqliteStore::open(scratch.path(), Options::default()).unwrap_err();
+    assert!(matches!(error, OpenError::Foreign), "{error}");
+    assert_eq!(std::fs::read(scratch.path()).unwrap(), before);
+
+    std::fs::write(scratch.path(), "Dear diary, ".repeat(1000)).unwrap();
+    let error = SqliteStore::open(scratch.path(), Options::default()).unwrap_err();
+    assert!(matches!(error, OpenError::Sqlite(_)), "{error}");
+}
+
+#[test]
+fn a_file_that_cannot_be_made_is_an_error() {
+    let scratch = super::inline();
+    let path = scratch.path().join("no").join("folder");
+    let error = SqliteStore::open(path, Options::default()).unwrap_err();
+    assert!(matches!(error, OpenError::Io(_)), "{error}");
+}
+
+#[test]
+fn one_store_at_a_time() {
+    let scratch = super::own();
+    let store = scratch.open();
+    let error = SqliteStore::open(scratch.path(), Options::default()).unwrap_err();
+    assert!(matches!(error, OpenError::InUse(_)), "{error}");
+    assert!(error.to_string().contains("in use"), "{error}");
+    drop(store);
+    drop(scratch.open());
+}
+
+#[cfg(unix)]
+#[test]
+fn one_store_at_a_time_by_any_name() {
+    let scratch = super::own();
+    let store = scratch.open();
+    let alias = scratch.folder.path().join("alias.sqlite");
+    std::os::unix::fs::symlink(scratch.path(), &alias).unwrap();
+    let error = SqliteStore::open(alias, Options::default()).unwrap_err();
+    assert!(matches!(error, OpenError::InUse(_)), "{error}");
+    drop(store);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn files_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let scratch = super::own();
+    let store = scratch.open();
+    write(&store, entries(&room("club"), 1, 1)).await.unwrap();
+    let mut names = 0;
+    for file in std::fs::read_dir(scratch.folder.path()).unwrap() {
+        let file = file.unwrap();
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
+        names += 1;
+    }
+    assert!(names >= 3, "the database, its log, the lock");
+}
+
+#[tokio::test]
+async fn closing_leaves_one_tidy_file() {
+    let scratch = super::own();
+    let store = scratch.open();
+    write(&store, one_of_each()).await.unwrap();
+    everything(&store).await;
+    drop(store);
+    let wal = scratch.folder.path().join("store.sqlite-wal");
+    assert!(!wal.exists(), "the log has been moved into the file");
+}
+
+/// Empty after delete, looked at past the store: no table has a row with the device's number.
+#[tokio::test]
+async fn a_removed_device_is_in_no_table() {
+    let scratch = super::own();
+    let store = scratch.open();
+    write(&store, one_of_each()).await.unwrap();
+    let phone = client("alice", "phone");
+    let db = scratch.raw();
+    let number: i64 = db
+        .query_row("SELECT id FROM clients WHERE uri = ?1", [phone.as_str()], |row| row.get(0))
+        .unwrap();
+    let rows = || -> Vec<(String, i64)> {
+        let count = |sql: &str| db.query_row(sql, [number], |row| row.get(0)).unwrap();
+        [
+            "SELECT count(*) FROM clients WHERE id = ?1",
+            "SELECT count(*) FROM devices WHERE client = ?1",
+            "SELECT count(*) FROM memberships WHERE client = ?1",
+            "SELECT count(*) FROM key_packages WHERE client = ?1",
+        ]
+        .map(|sql| (sql.to_owned(), count(sql)))
+        .into()
+    };
+    assert!(rows().iter().all(|(_, count)| *count > 0), "{:?}", rows());
+    write(&store, [mimi_provider::Change::RemoveDevice(phone)]).await.unwrap();
+    assert!(rows().iter().all(|(_, count)| *count == 0), "{:?}", rows());
+}
+
+/// A released KeyPackage is remembered by reference and owner only.
+#[tokio::test]
+async fn a_released_key_package_has_no_octets() {
+    let scratch = super::own();
+    let store = scratch.open();
+    write(&store, one_of_each()).await.unwrap();
+    let (octets, capabilities): (Option<Vec<u8>>, Option<Vec<u8>>) = scratch
+        .raw()
+        .query_row(
+            "SELECT octets, capabilities FROM key_packages WHERE reference = ?1",
+            [[1_u8; 32]],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .unwrap();
+    assert_eq!((octets, capabilities), (None, None));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_an_error_without_contents() {
+    let scratch = super::own();
+    let store = scratch.open();
+    write(&store, one_of_each()).await.unwrap();
+    let club = room("club");
+    for (column, value) in [("kind", "99"), ("audience", "' SECRET! '"), ("targets", "' SECRET! '")]
+    {
+        scratch.raw().execute(&format!("UPDATE events SET {column} = {value}"), []).unwrap();
+        let error = store.log(&club, 0, 10).await.unwrap_err();
+        assert!(!error.to_string().contains("SECRET"), "{error}");
+        scratch
+            .raw()
+            .execute("UPDATE events SET kind = 1, audience = '', targets = NULL", [])
+            .unwrap();
+    }
+    store.log(&club, 0, 10).await.unwrap();
+    scratch.raw().execute("UPDATE accounts SET user = 'SECRET'", []).unwrap_err();
+    scratch.raw().execute("UPDATE accounts SET user = user || 'SECRET !'", []).unwrap();
+    let error = store.accounts().await.unwrap_err();
+    assert!(!error.to_string().contains("SECRET"), "{error}");
+}

@@ -1,0 +1,129 @@
+//! What a store is asked, and what it answers.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use mimi_provider::record::{
+    Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LoggedEvent, Seq,
+    StoredKeyPackage, StoredRoom,
+};
+use mimi_provider::{Change, Expect};
+use mimi_wire::{Domain, MimiUri};
+use thiserror::Error;
+
+/// Changes to write together, if all expectations hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Commit {
+    /// Conditions.
+    pub expect: Vec<Expect>,
+    /// Writes, in order.
+    pub changes: Vec<Change>,
+}
+
+/// What a commit led to.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Committed {
+    /// `LoggedEvent::id` of each appended entry, in order.
+    pub event_ids: Vec<u64>,
+}
+
+/// Why the store did not do as asked.
+#[derive(Clone, Debug, Error, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// An expectation did not hold: load again, decide again.
+    #[error("lost a race: {0}")]
+    Conflict(String),
+    /// The storage failed.
+    #[error("storage failed: {0}")]
+    Failed(String),
+}
+
+/// A future of the store.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// A provider's storage. Reads see every commit whose future has resolved.
+pub trait Store: Send + Sync + 'static {
+    /// Queues a commit at once, in the order of calls; the future resolves when it is durable.
+    ///
+    /// Dropping the future does not call the commit back.
+    fn commit(&self, commit: Commit) -> StoreFuture<'static, Committed>;
+    /// Forgets KeyPackages that have expired, released or not, and with them whose they were
+    /// (PROTO-KM-12). Until then a reference is never taken in twice.
+    fn forget_expired(&self, now_ms: u64) -> StoreFuture<'static, ()>;
+
+    /// An account.
+    fn account(&self, user: &MimiUri) -> StoreFuture<'_, Option<Account>>;
+    /// All accounts, by URI.
+    fn accounts(&self) -> StoreFuture<'_, Vec<Account>>;
+    /// The device that holds a token.
+    fn device_by_token(&self, token_sha256: [u8; 32]) -> StoreFuture<'_, Option<DeviceRecord>>;
+    /// The devices of a user, oldest first.
+    fn devices(&self, user: &MimiUri) -> StoreFuture<'_, Vec<DeviceRecord>>;
+    /// Unreleased, unexpired KeyPackages of a client, oldest first.
+    fn key_packages(
+        &self,
+        client: &MimiUri,
+        now_ms: u64,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<StoredKeyPackage>>;
+    /// How many of them there are.
+    fn key_package_stock(&self, client: &MimiUri, now_ms: u64) -> StoreFuture<'_, u64>;
+    /// Whose KeyPackage a reference was or is (PROTO-KM-12).
+    fn key_package_owner(&self, reference: &[u8]) -> StoreFuture<'_, Option<MimiUri>>;
+    /// Decisions about a requester by a target.
+    fn consents(
+        &self,
+        target: &MimiUri,
+        requester: &MimiUri,
+    ) -> StoreFuture<'_, Vec<ConsentRecord>>;
+    /// Open requests to a target, oldest first.
+    fn consent_requests(&self, target: &MimiUri) -> StoreFuture<'_, Vec<ConsentRequest>>;
+    /// A room.
+    fn room(&self, room: &MimiUri) -> StoreFuture<'_, Option<StoredRoom>>;
+    /// How many rooms there are.
+    fn room_count(&self) -> StoreFuture<'_, u64>;
+    /// Rooms of which a local client is or was a member; of a user, all its devices' rooms.
+    fn rooms_of(&self, client: &MimiUri) -> StoreFuture<'_, Vec<MimiUri>>;
+    /// The last entry of a stream; 0 when it has none.
+    fn last_seq(&self, stream: &MimiUri) -> StoreFuture<'_, Seq>;
+    /// Entries of a stream after `after`, at most `limit`.
+    fn log(&self, stream: &MimiUri, after: Seq, limit: usize) -> StoreFuture<'_, Vec<LoggedEvent>>;
+    /// Entries a client may see after a position of the whole log, at most `limit`.
+    fn client_events(
+        &self,
+        client: &MimiUri,
+        after_id: u64,
+        limit: usize,
+    ) -> StoreFuture<'_, Vec<LoggedEvent>>;
+    /// What a client has acknowledged; 0 at first.
+    fn client_cursor(&self, client: &MimiUri) -> StoreFuture<'_, u64>;
+    /// Clients that see a stream now.
+    fn stream_clients(&self, stream: &MimiUri) -> StoreFuture<'_, Vec<MimiUri>>;
+    /// Peers whose cursor is behind the end of a stream.
+    fn waiting_followers(&self) -> StoreFuture<'_, Vec<FollowerCursor>>;
+    /// A peer's cursor in a stream.
+    fn follower_cursor(
+        &self,
+        stream: &MimiUri,
+        follower: &Domain,
+    ) -> StoreFuture<'_, Option<FollowerCursor>>;
+    /// Entries that name a peer after its cursor, until their payloads exceed `max_octets` (at
+    /// least one if there is one), and the position to advance to even if none names it.
+    fn follower_batch(
+        &self,
+        stream: &MimiUri,
+        follower: &Domain,
+        after: Seq,
+        max_octets: usize,
+    ) -> StoreFuture<'_, FollowerBatch>;
+}
+
+/// What waits for a peer in one stream.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FollowerBatch {
+    /// Entries, in order.
+    pub events: Vec<LoggedEvent>,
+    /// The cursor once they are accepted (skipping entries that do not name the peer).
+    pub next_cursor: Seq,
+}
