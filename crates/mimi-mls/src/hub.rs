@@ -1,19 +1,41 @@
 //! A room's group as its hub sees it: public state only, commits staged and merged on request.
 
 use mimi_policy::{ClientIdentity, LeafIndex, RoomView, StagedChange};
-use mimi_wire::Domain;
-use mimi_wire::MimiUri;
+use mimi_wire::codec::Reader;
+use mimi_wire::limits::OPAQUE_OCTETS_MAX;
 use mimi_wire::mls::{ExternalSender, GroupInfo, MlsMessage, RatchetTree};
 use mimi_wire::protocol::CipherSuite;
 use mimi_wire::protocol::update::{ProposalRef, UpdateRequest};
+use mimi_wire::{Domain, MimiUri, Wire};
+use openmls::group::{GroupContext, ProposalStore, PublicGroup, QueuedProposal};
+use openmls_rust_crypto::RustCrypto;
+use serde::{Deserialize, Serialize};
+use tls_codec::Serialize as _;
 
+use crate::changes::{Identify, already_proven, clients};
+use crate::context::{check_leaf, check_requirements, hub_sender, room_view};
 use crate::error::{SnapshotError, StageError};
-use crate::identity::Issuers;
+use crate::identity::{Issuers, Validity, prove};
+use public_pieces::PublicPieces;
+
+mod group_info;
+mod public_pieces;
+mod staging;
+mod welcome;
+
+const SNAPSHOT_VERSION: u8 = 1;
+const PRIVATE_MESSAGE_HEADER: [u8; 4] = [0, 1, 0, 2];
+const CONTENT_TYPE_APPLICATION: u8 = 1;
 
 /// The hub's public view of one group.
 #[derive(Debug)]
 pub struct HubGroup {
-    _private: (),
+    group: PublicGroup,
+    /// The epoch's proposals, in order of acceptance; the library has them too.
+    cached: Vec<QueuedProposal>,
+    view: RoomView,
+    hub_sender: ExternalSender,
+    group_info: GroupInfo,
 }
 
 /// A verified, not yet merged update.
@@ -28,13 +50,32 @@ pub enum StagedUpdate {
 /// A verified commit.
 #[derive(Debug)]
 pub struct StagedCommit {
-    _private: (),
+    base: Base,
+    staged: openmls::group::StagedCommit,
+    change: StagedChange,
+    after: RoomView,
+    joiner_signature_key: Option<Vec<u8>>,
+    added: Vec<(ClientIdentity, Vec<u8>)>,
+    removed: Vec<LeafIndex>,
+    welcomes: Vec<WelcomeSlice>,
+    ratchet_tree: Option<RatchetTree>,
+    group_info: GroupInfo,
 }
 
 /// Verified standalone proposals.
 #[derive(Debug)]
 pub struct StagedProposals {
-    _private: (),
+    base: Base,
+    queued: Vec<QueuedProposal>,
+    change: StagedChange,
+    references: Vec<ProposalRef>,
+}
+
+/// The state something was staged against.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Base {
+    epoch: u64,
+    cached: usize,
 }
 
 /// One Welcome, cut to the clients of one provider (AMB-NTF-13).
@@ -57,6 +98,12 @@ pub struct ApplicationFrame {
     pub epoch: u64,
 }
 
+#[derive(Deserialize, Serialize)]
+struct Saved {
+    pieces: PublicPieces,
+    group_info: Vec<u8>,
+}
+
 impl HubGroup {
     /// Opens a new room from its creator's GroupInfo and tree.
     pub fn open(
@@ -65,49 +112,110 @@ impl HubGroup {
         issuers: &Issuers,
         now_ms: u64,
     ) -> Result<Self, StageError> {
-        let _ = (group_info, tree, issuers, now_ms);
-        todo!()
+        group_info::check_extensions(group_info)?;
+        let epoch = group_info.parsed().epoch().as_u64();
+        if epoch != 0 {
+            return Err(StageError::invalid(format!("a room opens in epoch 0, not {epoch}")));
+        }
+        // The library verifies the GroupInfo's signature, the tree and its hash.
+        let (group, _) = PublicGroup::from_external(
+            &RustCrypto::default(),
+            &PublicPieces::nowhere(),
+            tree.parsed().clone(),
+            group_info.parsed().clone(),
+            ProposalStore::new(),
+        )
+        .map_err(StageError::invalid)?;
+        for leaf in group.treesync().export_ratchet_tree().leaves() {
+            check_leaf(leaf, group.group_context())?;
+        }
+        let clients = clients(&group, &|credential, signature_key| {
+            prove(credential, signature_key, issuers, Validity::At(now_ms))
+        })?;
+        let view = room_view(group.group_context(), clients)?;
+        check_requirements(group.group_context(), &view)?;
+        let hub_sender = hub_sender(group.group_context())?;
+        let group_info = group_info.clone();
+        Ok(Self { group, cached: Vec::new(), view, hub_sender, group_info })
     }
 
     /// Restores a [`snapshot`](Self::snapshot).
     pub fn restore(snapshot: &[u8]) -> Result<Self, SnapshotError> {
-        let _ = snapshot;
-        todo!()
+        let saved = match snapshot.split_first() {
+            Some((&SNAPSHOT_VERSION, octets)) => postcard::from_bytes::<Saved>(octets),
+            Some((version, _)) => return Err(SnapshotError(format!("unknown version {version}"))),
+            None => return Err(SnapshotError("it is empty".to_owned())),
+        };
+        let saved = saved.map_err(|error| SnapshotError(error.to_string()))?;
+        let (group, cached) = saved.pieces.load()?;
+        let fault = |error: StageError| SnapshotError(error.to_string());
+        let clients = clients(&group, &already_proven).map_err(fault)?;
+        let view = room_view(group.group_context(), clients).map_err(fault)?;
+        let hub_sender = hub_sender(group.group_context()).map_err(fault)?;
+        let group_info = GroupInfo::decode(&saved.group_info);
+        let group_info = group_info.map_err(|error| SnapshotError(error.to_string()))?;
+        Ok(Self { group, cached, view, hub_sender, group_info })
     }
 
     /// The whole state as one versioned blob, cached proposals included.
     pub fn snapshot(&self) -> Vec<u8> {
-        todo!()
+        let pieces = PublicPieces::of(&self.group, &self.cached)
+            .expect("every part of a public group has a postcard form");
+        let saved = Saved { pieces, group_info: self.group_info.octets().to_vec() };
+        postcard::to_extend(&saved, vec![SNAPSHOT_VERSION])
+            .expect("octet strings in memory have a postcard form")
     }
 
     /// The room in the current epoch.
     pub fn view(&self) -> &RoomView {
-        todo!()
+        &self.view
     }
 
     /// MLS group id.
     pub fn group_id(&self) -> &[u8] {
-        todo!()
+        self.group.group_id().as_slice()
     }
 
     /// The group's suite.
     pub fn ciphersuite(&self) -> CipherSuite {
-        todo!()
+        self.group.ciphersuite().into()
+    }
+
+    /// Tree hash of the current epoch, equal for all members.
+    pub fn tree_hash(&self) -> &[u8] {
+        self.context().tree_hash()
     }
 
     /// First entry of `external_senders`: the hub (AMB-ST-1).
     pub fn hub_sender(&self) -> &ExternalSender {
-        todo!()
+        &self.hub_sender
     }
 
     /// GroupInfo of the current epoch, as its committer signed it.
     pub fn group_info(&self) -> &GroupInfo {
-        todo!()
+        &self.group_info
     }
 
     /// Tree of the current epoch.
     pub fn ratchet_tree(&self) -> RatchetTree {
-        todo!()
+        tree_of(&self.group)
+    }
+
+    /// The tree a commit leads to. The library shows it only once merged, so a copy of the group
+    /// merges a copy of the commit; a matter of milliseconds, and only for commits that welcome.
+    fn tree_after(&self, staged: &openmls::group::StagedCommit) -> Result<RatchetTree, StageError> {
+        let fault = |error: SnapshotError| StageError::internal(error);
+        let (mut group, _) =
+            PublicPieces::of(&self.group, &[]).and_then(|pieces| pieces.load()).map_err(fault)?;
+        let staged = postcard::to_allocvec(staged).map_err(StageError::internal)?;
+        let staged = postcard::from_bytes(&staged).map_err(StageError::internal)?;
+        group.merge_commit(&PublicPieces::nowhere(), staged).map_err(StageError::internal)?;
+        Ok(tree_of(&group))
+    }
+
+    /// References of the epoch's cached proposals, in order of acceptance.
+    pub fn cached_references(&self) -> impl Iterator<Item = &[u8]> {
+        self.cached.iter().map(|queued| queued.proposal_reference_ref().as_slice())
     }
 
     /// Verifies an update against the current epoch; changes nothing.
@@ -117,71 +225,154 @@ impl HubGroup {
         issuers: &Issuers,
         now_ms: u64,
     ) -> Result<StagedUpdate, StageError> {
-        let _ = (request, issuers, now_ms);
-        todo!()
+        let identify =
+            |credential: &_, key: &[u8]| prove(credential, key, issuers, Validity::At(now_ms));
+        self.stage_with(request, &identify, now_ms)
+    }
+
+    /// As [`stage`](Self::stage), for an update that was accepted before and is read again from the
+    /// room's log: identities are taken as claimed, since they were proven then. A room must open
+    /// again when a peer is out of reach or has changed its issuers.
+    pub fn stage_again(
+        &self,
+        request: &UpdateRequest,
+        accepted_ms: u64,
+    ) -> Result<StagedUpdate, StageError> {
+        self.stage_with(request, &already_proven, accepted_ms)
+    }
+
+    fn stage_with(
+        &self,
+        request: &UpdateRequest,
+        identify: Identify<'_>,
+        now_ms: u64,
+    ) -> Result<StagedUpdate, StageError> {
+        match request {
+            UpdateRequest::Commit(bundle) => {
+                let commit = self.stage_commit(bundle, identify, now_ms)?;
+                Ok(StagedUpdate::Commit(Box::new(commit)))
+            }
+            UpdateRequest::Proposals(bundle) => {
+                Ok(StagedUpdate::Proposals(self.stage_proposals(bundle, identify)?))
+            }
+        }
     }
 
     /// Merges a commit, or caches proposals, staged against exactly this state.
     pub fn merge(&mut self, staged: StagedUpdate) -> Result<(), StageError> {
-        let _ = staged;
-        todo!()
+        let base = match &staged {
+            StagedUpdate::Commit(commit) => commit.base,
+            StagedUpdate::Proposals(proposals) => proposals.base,
+        };
+        if base != self.base() {
+            return Err(StageError::internal("staged against another state of the group"));
+        }
+        match staged {
+            StagedUpdate::Commit(commit) => {
+                self.group
+                    .merge_commit(&PublicPieces::nowhere(), commit.staged)
+                    .map_err(StageError::internal)?;
+                self.cached.clear();
+                self.view = commit.after;
+                self.group_info = commit.group_info;
+            }
+            StagedUpdate::Proposals(proposals) => {
+                for queued in proposals.queued {
+                    self.cached.push(queued.clone());
+                    self.group
+                        .add_proposal(&PublicPieces::nowhere(), queued)
+                        .map_err(StageError::internal)?;
+                }
+            }
+        }
+        Ok(())
     }
+
+    fn context(&self) -> &GroupContext {
+        self.group.group_context()
+    }
+
+    fn base(&self) -> Base {
+        Base { epoch: self.view.epoch, cached: self.cached.len() }
+    }
+}
+
+fn tree_of(group: &PublicGroup) -> RatchetTree {
+    let tree = group.export_ratchet_tree();
+    let octets = tree.tls_serialize_detached().expect("a tree came in by octets and fits them");
+    RatchetTree::decode(&octets).expect("octets just written by the library")
 }
 
 /// Reads the framing of a PrivateMessage with application content; anything else is refused
 /// (PROTO-SUB-1).
 pub fn application_frame(message: &MlsMessage) -> Result<ApplicationFrame, StageError> {
-    let _ = message;
-    todo!()
+    let mut reader = Reader::new(message.octets());
+    if reader.array::<4>("MLSMessage.header")? != PRIVATE_MESSAGE_HEADER {
+        return Err(StageError::invalid("not a PrivateMessage"));
+    }
+    let group_id = reader.opaque(OPAQUE_OCTETS_MAX, "PrivateMessage.group_id")?.to_vec();
+    let epoch = reader.u64("PrivateMessage.epoch")?;
+    if reader.u8("PrivateMessage.content_type")? != CONTENT_TYPE_APPLICATION {
+        return Err(StageError::invalid("not an application message"));
+    }
+    Ok(ApplicationFrame { group_id, epoch })
 }
 
 impl StagedUpdate {
     /// What it asks of the room.
     pub fn change(&self) -> &StagedChange {
-        todo!()
+        match self {
+            Self::Commit(commit) => commit.change(),
+            Self::Proposals(proposals) => proposals.change(),
+        }
     }
 }
 
 impl StagedCommit {
     /// What it asks of the room.
     pub fn change(&self) -> &StagedChange {
-        todo!()
+        &self.change
     }
 
     /// The room once merged.
     pub fn after(&self) -> &RoomView {
-        todo!()
+        &self.after
     }
 
     /// The signature key of the joiner of an external commit (PROTO-GI-5).
     pub fn joiner_signature_key(&self) -> Option<&[u8]> {
-        todo!()
+        self.joiner_signature_key.as_deref()
     }
 
     /// Clients added, with their KeyPackageRefs.
     pub fn added(&self) -> &[(ClientIdentity, Vec<u8>)] {
-        todo!()
+        &self.added
     }
 
     /// Leaves that go.
     pub fn removed(&self) -> &[LeafIndex] {
-        todo!()
+        &self.removed
     }
 
     /// The Welcome, cut per provider; empty without one.
     pub fn welcomes(&self) -> &[WelcomeSlice] {
-        todo!()
+        &self.welcomes
+    }
+
+    /// The tree once merged, for those who are welcomed (AMB-UPD-17); `None` without a Welcome.
+    pub fn ratchet_tree(&self) -> Option<&RatchetTree> {
+        self.ratchet_tree.as_ref()
     }
 }
 
 impl StagedProposals {
     /// What they ask of the room.
     pub fn change(&self) -> &StagedChange {
-        todo!()
+        &self.change
     }
 
     /// Their references, in order.
     pub fn references(&self) -> &[ProposalRef] {
-        todo!()
+        &self.references
     }
 }

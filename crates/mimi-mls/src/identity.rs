@@ -1,11 +1,28 @@
 //! Credentials to users (AMB-ID-1, AMB-ID-4): X.509 chains under an issuer of the user's own domain.
+//!
+//! Decides who a client is. Whether that client may be in a room is for the judge to say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_policy::ClientIdentity;
-use mimi_wire::Domain;
-use mimi_wire::mls::Credential;
+use mimi_wire::codec::Reader;
+use mimi_wire::mls::{Credential, RatchetTree};
+use mimi_wire::room::preauth::Claim;
+use mimi_wire::{Domain, MimiUri, UriKind};
+use openmls::prelude::CredentialType;
 use thiserror::Error;
+
+use crate::framing::tree_leaves;
+use crate::identity::certificate::Certificate;
+
+mod certificate;
+
+/// Certificates in one credential: a leaf, an intermediate, and maybe the issuer's own.
+const CHAIN_CERTIFICATES_MAX: usize = 3;
+/// Octets of one certificate.
+const CERTIFICATE_OCTETS_MAX: usize = 16 * 1024;
+/// Issuers of one domain.
+const ISSUERS_MAX: usize = 16;
 
 /// The client issuers a verifier trusts, each for URIs of its own domain only.
 #[derive(Clone, Debug, Default)]
@@ -31,11 +48,30 @@ pub enum IdentityError {
     NotProven(String),
 }
 
+impl IdentityError {
+    fn not_proven(reason: impl Into<String>) -> Self {
+        Self::NotProven(reason.into())
+    }
+}
+
 impl Issuers {
     /// Trusts PEM certificates as issuers of a domain, replacing earlier ones.
     pub fn trust(&mut self, domain: Domain, pem: &[String]) -> Result<(), IdentityError> {
-        let _ = (domain, pem, &self.x509);
-        todo!()
+        let mut issuers = Vec::new();
+        for text in pem {
+            for der in certificate::from_pem(text)? {
+                Certificate::parse(&der)?.check_authority()?;
+                if issuers.len() == ISSUERS_MAX {
+                    return Err(IdentityError::not_proven(format!("over {ISSUERS_MAX} issuers")));
+                }
+                issuers.push(der);
+            }
+        }
+        if issuers.is_empty() {
+            return Err(IdentityError::not_proven("no certificate in the PEM text"));
+        }
+        self.x509.insert(domain, issuers);
+        Ok(())
     }
 
     /// Accepts `basic` credentials of a domain (development, closed federations).
@@ -56,6 +92,187 @@ pub fn identify(
     issuers: &Issuers,
     now_ms: u64,
 ) -> Result<ClientIdentity, IdentityError> {
-    let _ = (credential, signature_key, issuers, now_ms);
-    todo!()
+    prove(credential.parsed(), signature_key, issuers, Validity::At(now_ms))
+}
+
+/// Who a credential says its client is. **Proves nothing**: for credentials that have been proven
+/// before, and to know whose issuers to fetch.
+pub fn claimed(credential: &Credential) -> Result<ClientIdentity, IdentityError> {
+    claim_of(credential.parsed())
+}
+
+/// The domain whose issuers are needed to prove a credential.
+pub fn claimed_domain(credential: &Credential) -> Result<Domain, IdentityError> {
+    Ok(claimed(credential)?.user.domain())
+}
+
+/// The domains whose issuers are needed to prove the members of a group; leaves whose credentials
+/// name none are left out, for whoever proves them to complain about.
+pub fn claimed_domains(tree: &RatchetTree) -> BTreeSet<Domain> {
+    let leaves = tree_leaves(tree).unwrap_or_default();
+    let claims = leaves.iter().filter_map(|(_, leaf)| claim_of(&leaf.credential).ok());
+    claims.map(|identity| identity.user.domain()).collect()
+}
+
+/// Whether a certificate's expiry counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Validity {
+    /// Valid now: for clients that come in.
+    At(u64),
+    /// Already valid now, perhaps expired since: for members of a group that a client joins. The
+    /// members have all accepted them, and one expired certificate must not lock a room.
+    MayHaveExpired(u64),
+}
+
+/// [`identify`] for the library's own type.
+pub(crate) fn prove(
+    credential: &openmls::prelude::Credential,
+    signature_key: &[u8],
+    issuers: &Issuers,
+    validity: Validity,
+) -> Result<ClientIdentity, IdentityError> {
+    match credential.credential_type() {
+        CredentialType::X509 => prove_x509(credential, signature_key, issuers, validity),
+        CredentialType::Basic => {
+            let identity = basic_identity(credential.serialized_content())?;
+            if !issuers.basic.contains(&identity.client.domain()) {
+                return Err(IdentityError::CredentialType(CredentialType::Basic.into()));
+            }
+            Ok(identity)
+        }
+        other => Err(IdentityError::CredentialType(other.into())),
+    }
+}
+
+/// [`claimed`] for the library's own type.
+pub(crate) fn claim_of(
+    credential: &openmls::prelude::Credential,
+) -> Result<ClientIdentity, IdentityError> {
+    match credential.credential_type() {
+        CredentialType::X509 => {
+            let chain = read_chain(credential.serialized_content())?;
+            let leaf = chain.first().ok_or_else(empty_chain)?;
+            x509_identity(&Certificate::parse(leaf)?)
+        }
+        CredentialType::Basic => basic_identity(credential.serialized_content()),
+        other => Err(IdentityError::CredentialType(other.into())),
+    }
+}
+
+/// The claims of a credential, for preauthorization (AMB-POL-3).
+pub(crate) fn claims_of(credential: &openmls::prelude::Credential) -> Vec<Claim> {
+    match credential.credential_type() {
+        CredentialType::Basic => vec![basic_claim(credential.serialized_content())],
+        _ => Vec::new(),
+    }
+}
+
+/// The content of an X.509 credential: each certificate with its length; the library adds the
+/// length of the whole.
+pub(crate) fn chain_content(chain: &[Vec<u8>]) -> Vec<u8> {
+    let mut writer = mimi_wire::codec::Writer::default();
+    for certificate in chain {
+        writer.opaque(certificate);
+    }
+    writer.into_octets()
+}
+
+fn prove_x509(
+    credential: &openmls::prelude::Credential,
+    signature_key: &[u8],
+    issuers: &Issuers,
+    validity: Validity,
+) -> Result<ClientIdentity, IdentityError> {
+    let chain = read_chain(credential.serialized_content())?;
+    let certificates = chain.iter().map(|der| Certificate::parse(der));
+    let certificates = certificates.collect::<Result<Vec<_>, _>>()?;
+    let leaf = certificates.first().ok_or_else(empty_chain)?;
+    let identity = x509_identity(leaf)?;
+    let domain = identity.user.domain();
+    // An issuer counts for its own domain only, whoever else trusts it (AMB-ID-1).
+    let Some(trusted) = issuers.x509.get(&domain) else {
+        return Err(IdentityError::IssuerUnknown(domain));
+    };
+    leaf.check_leaf(signature_key)?;
+    leaf.check_validity(validity)?;
+    let trusted = trusted.iter().map(|der| Certificate::parse(der));
+    let trusted = trusted.collect::<Result<Vec<_>, _>>()?;
+    if trusted.iter().any(|issuer| issuer.vouches_for(leaf, 0, validity)) {
+        return Ok(identity);
+    }
+    let intermediate = certificates.get(1).filter(|one| one.vouches_for(leaf, 0, validity));
+    let vouched = |between: &&Certificate<'_>| {
+        trusted.iter().any(|issuer| issuer.vouches_for(between, 1, validity))
+    };
+    if intermediate.is_some_and(|between| vouched(&between)) {
+        return Ok(identity);
+    }
+    Err(IdentityError::not_proven(format!("no client issuer of {domain} vouches for it")))
+}
+
+/// Exactly one client and one user, of the same domain; other names do not matter.
+fn x509_identity(leaf: &Certificate<'_>) -> Result<ClientIdentity, IdentityError> {
+    let mut client = None;
+    let mut user = None;
+    for uri in leaf.mimi_uris()? {
+        let place = match uri.kind() {
+            UriKind::Client => &mut client,
+            UriKind::User | UriKind::Pseudonym => &mut user,
+            _ => continue,
+        };
+        if place.replace(uri).is_some() {
+            return Err(IdentityError::not_proven("more than one client or user is named"));
+        }
+    }
+    let (Some(client), Some(user)) = (client, user) else {
+        return Err(IdentityError::not_proven("it names no client or no user"));
+    };
+    if client.domain() != user.domain() {
+        return Err(IdentityError::not_proven("client and user are of different domains"));
+    }
+    Ok(ClientIdentity { user, client, claims: Vec::new() })
+}
+
+/// `mimi://<domain>/d/<user>/<device>` (AMB-ID-4).
+fn basic_identity(octets: &[u8]) -> Result<ClientIdentity, IdentityError> {
+    let text = std::str::from_utf8(octets)
+        .map_err(|_| IdentityError::not_proven("the identity is not text"))?;
+    let client =
+        MimiUri::new(text).map_err(|error| IdentityError::not_proven(error.to_string()))?;
+    let segments = client.segments();
+    let [user, _device] = segments.as_slice() else {
+        return Err(IdentityError::not_proven("not of the form /d/<user>/<device>"));
+    };
+    if client.kind() != UriKind::Client {
+        return Err(IdentityError::not_proven("not a client"));
+    }
+    let user = MimiUri::build(&client.domain(), UriKind::User, &[user])
+        .map_err(|error| IdentityError::not_proven(error.to_string()))?;
+    let claims = vec![basic_claim(octets)];
+    Ok(ClientIdentity { user, client, claims })
+}
+
+fn basic_claim(identity: &[u8]) -> Claim {
+    let credential_type = CredentialType::Basic.into();
+    Claim { credential_type, id: Vec::new(), claim_value: identity.to_vec() }
+}
+
+fn read_chain(content: &[u8]) -> Result<Vec<&[u8]>, IdentityError> {
+    let mut reader = Reader::new(content);
+    let mut chain = Vec::new();
+    while !reader.is_empty() {
+        if chain.len() == CHAIN_CERTIFICATES_MAX {
+            let reason = format!("over {CHAIN_CERTIFICATES_MAX} certificates");
+            return Err(IdentityError::NotProven(reason));
+        }
+        let certificate = reader
+            .opaque(CERTIFICATE_OCTETS_MAX, "Credential.certificates")
+            .map_err(|malformed| IdentityError::not_proven(malformed.to_string()))?;
+        chain.push(certificate);
+    }
+    Ok(chain)
+}
+
+fn empty_chain() -> IdentityError {
+    IdentityError::not_proven("no certificate")
 }

@@ -1,9 +1,15 @@
 //! `SignWithLabel`, `VerifyWithLabel`, `EncryptWithLabel`, `DecryptWithLabel` (RFC 9420 section 5.1,
 //! WIRE-5).
 
+use mimi_wire::Wire;
 use mimi_wire::mls::HpkeCiphertext;
 use mimi_wire::protocol::CipherSuite;
+use openmls::prelude::SignContent;
+use openmls_rust_crypto::RustCrypto;
+use openmls_traits::crypto::OpenMlsCrypto;
+use openmls_traits::types::Ciphersuite;
 use thiserror::Error;
+use tls_codec::{Serialize as _, TlsSerialize, TlsSize, VLBytes};
 use zeroize::Zeroizing;
 
 /// Why a labelled operation failed.
@@ -18,6 +24,21 @@ pub enum LabelError {
     NotValid,
 }
 
+/// `EncryptContext` of RFC 9420 section 5.1.3; the library keeps its own private.
+#[derive(TlsSerialize, TlsSize)]
+struct EncryptContext {
+    label: VLBytes,
+    context: VLBytes,
+}
+
+impl EncryptContext {
+    fn octets(label: &str, context: &[u8]) -> Result<Vec<u8>, LabelError> {
+        let label = [b"MLS 1.0 ", label.as_bytes()].concat().into();
+        let context = Self { label, context: context.to_vec().into() };
+        context.tls_serialize_detached().map_err(|_| LabelError::NotValid)
+    }
+}
+
 /// Verifies `SignWithLabel(…)` by the signature scheme of a suite.
 pub fn verify_with_label(
     suite: CipherSuite,
@@ -26,8 +47,13 @@ pub fn verify_with_label(
     content: &[u8],
     signature: &[u8],
 ) -> Result<(), LabelError> {
-    let _ = (suite, signature_key, label, content, signature);
-    todo!()
+    let scheme = supported(suite)?.signature_algorithm();
+    let octets = SignContent::new(label, content.to_vec().into())
+        .tls_serialize_detached()
+        .map_err(|_| LabelError::NotValid)?;
+    RustCrypto::default()
+        .verify_signature(scheme, &octets, signature_key, signature)
+        .map_err(|_| LabelError::NotValid)
 }
 
 /// Encrypts to an HPKE public key.
@@ -38,12 +64,16 @@ pub fn encrypt_with_label(
     context: &[u8],
     plaintext: &[u8],
 ) -> Result<HpkeCiphertext, LabelError> {
-    let _ = (suite, public_key, label, context, plaintext);
-    todo!()
+    let config = supported(suite)?.hpke_config();
+    let info = EncryptContext::octets(label, context)?;
+    let sealed = RustCrypto::default()
+        .hpke_seal(config, public_key, &info, &[], plaintext)
+        .map_err(|_| LabelError::NotValid)?;
+    let octets = sealed.tls_serialize_detached().map_err(|_| LabelError::NotValid)?;
+    HpkeCiphertext::decode(&octets).map_err(|_| LabelError::NotValid)
 }
 
 /// An HPKE key pair for one exchange; the secret is wiped on drop.
-#[derive(Debug)]
 pub struct HpkeKeyPair {
     /// To hand out.
     pub public: Vec<u8>,
@@ -53,8 +83,11 @@ pub struct HpkeKeyPair {
 impl HpkeKeyPair {
     /// From 32 octets of fresh randomness.
     pub fn derive(suite: CipherSuite, randomness: &[u8; 32]) -> Result<Self, LabelError> {
-        let _ = (suite, randomness);
-        todo!()
+        let config = supported(suite)?.hpke_config();
+        let pair = RustCrypto::default()
+            .derive_hpke_keypair(config, randomness)
+            .map_err(|_| LabelError::NotValid)?;
+        Ok(Self { public: pair.public, secret: Zeroizing::new(pair.private.to_vec()) })
     }
 
     /// Decrypts what was sealed to the public half.
@@ -65,7 +98,26 @@ impl HpkeKeyPair {
         context: &[u8],
         ciphertext: &HpkeCiphertext,
     ) -> Result<Vec<u8>, LabelError> {
-        let _ = (suite, label, context, ciphertext, &self.secret);
-        todo!()
+        let config = supported(suite)?.hpke_config();
+        let info = EncryptContext::octets(label, context)?;
+        RustCrypto::default()
+            .hpke_open(config, ciphertext.parsed(), &self.secret, &info, &[])
+            .map_err(|_| LabelError::NotValid)
     }
 }
+
+impl std::fmt::Debug for HpkeKeyPair {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("HpkeKeyPair").field("public", &self.public).finish_non_exhaustive()
+    }
+}
+
+/// A suite by its number, if this build can compute with it.
+pub(crate) fn supported(suite: CipherSuite) -> Result<Ciphersuite, LabelError> {
+    let known = Ciphersuite::try_from(suite).map_err(|_| LabelError::Suite(suite))?;
+    RustCrypto::default().supports(known).map_err(|_| LabelError::Suite(suite))?;
+    Ok(known)
+}
+
+#[cfg(test)]
+mod tests;

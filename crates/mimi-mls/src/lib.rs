@@ -15,5 +15,14 @@ pub mod label;
 pub mod member;
 pub mod roster;
 
+mod changes;
+mod components;
+mod context;
+mod framing;
+mod leaf;
+mod pieces;
+mod provider;
+mod signature_key;
+
 /// The mandatory cipher suite, MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519 (AMB-ST-7).
 pub const CIPHERSUITE: mimi_wire::protocol::CipherSuite = 0x0001;

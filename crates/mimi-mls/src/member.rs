@@ -1,28 +1,52 @@
 //! A room's group as one of its member clients sees it.
 
 use mimi_policy::{LeafIndex, RoomView, StagedChange};
-use mimi_wire::MimiUri;
-use mimi_wire::mls::{ExternalSender, GroupInfo, KeyPackage, MlsMessage, RatchetTree, RequiredCapabilities};
-use mimi_wire::protocol::group_info::GroupInfoRatchetTreeTbe;
-use mimi_wire::protocol::notify::FanoutMessage;
-use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
-use mimi_wire::protocol::update::{CommitBundle, ProposalBundle};
+use mimi_wire::mls::{ExternalSender, KeyPackage, MlsMessage, RequiredCapabilities};
 use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::metadata::RoomMetadata;
 use mimi_wire::room::participant_list::{ParticipantListUpdate, RoleIndex};
 use mimi_wire::room::preauth::PreAuthData;
 use mimi_wire::room::roles::RoleData;
-use rand::{CryptoRng, RngCore};
+use mimi_wire::{MimiUri, Wire};
+use openmls::group::{GroupId, MlsGroup, MlsGroupJoinConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY};
+use openmls::prelude::SenderRatchetConfiguration;
+use openmls_rust_crypto::RustCrypto;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tls_codec::Serialize as _;
 
+use crate::changes::{Epoch, already_proven, clients, read_proposal};
+use crate::context::{check_requirements, hub_sender, room_view};
 use crate::device::Device;
 use crate::error::{SnapshotError, StageError};
 use crate::identity::Issuers;
+use crate::pieces::{Piece, Pieces};
+use crate::provider::Provider;
+
+mod committing;
+mod founding;
+mod joining;
+mod receiving;
+
+/// Messages are padded to multiples of this many octets.
+const PADDING_OCTETS: usize = 128;
+/// Epochs whose late messages can still be read.
+const PAST_EPOCHS_MAX: usize = 3;
+/// Messages of one sender that may still come after a newer one of it. The hub keeps the order;
+/// only a sender that repeats a failed submission changes it.
+const OUT_OF_ORDER_MAX: u32 = 16;
+/// Messages of one sender that may be missing before the next one.
+const SKIPPED_MAX: u32 = 1_000;
+const STATE_VERSION: u8 = 1;
 
 /// A member's state of one group, with at most one pending commit of its own.
 #[derive(Debug)]
 pub struct MemberGroup {
-    _private: (),
+    group: MlsGroup,
+    pieces: Pieces,
+    crypto: RustCrypto,
+    view: RoomView,
+    hub_sender: ExternalSender,
 }
 
 /// What a new room starts with.
@@ -47,7 +71,7 @@ pub struct Founding {
 /// What a commit is to do beside committing every pending proposal it may.
 #[derive(Clone, Debug, Default)]
 pub struct CommitPlan {
-    /// Clients to add.
+    /// Clients to add; their KeyPackages have passed [`inspect`](crate::key_package::inspect).
     pub add: Vec<KeyPackage>,
     /// Leaves to remove.
     pub remove: Vec<LeafIndex>,
@@ -91,23 +115,31 @@ pub enum Received {
 /// A verified commit, not yet merged.
 #[derive(Debug)]
 pub struct StagedMemberCommit {
-    _private: (),
+    staged: openmls::group::StagedCommit,
+    change: StagedChange,
+    after: RoomView,
+    evicts_us: bool,
+    /// Proposals for the new epoch that the hub stapled to the commit (PROTO-NTF-4), and what
+    /// proves their credentials.
+    stapled: Vec<MlsMessage>,
+    issuers: Issuers,
+    now_ms: u64,
 }
 
 impl StagedMemberCommit {
     /// What it asks of the room.
     pub fn change(&self) -> &StagedChange {
-        todo!()
+        &self.change
     }
 
     /// The room once merged.
     pub fn after(&self) -> &RoomView {
-        todo!()
+        &self.after
     }
 
     /// Whether it removes this device.
     pub fn evicts_us(&self) -> bool {
-        todo!()
+        self.evicts_us
     }
 }
 
@@ -126,148 +158,136 @@ pub enum ReceiveError {
 /// One piece of the saved state: a key and its value, `None` when it is gone. Holds secrets.
 pub type StateChange = (Vec<u8>, Option<zeroize::Zeroizing<Vec<u8>>>);
 
+/// First piece of a saved state.
+#[derive(Deserialize, Serialize)]
+struct Header {
+    version: u8,
+    group_id: Vec<u8>,
+}
+
 impl MemberGroup {
-    /// Creates a room's group; GroupInfo and tree go to the hub.
-    pub fn create(
-        device: &Device,
-        founding: &Founding,
-        rng: &mut (impl RngCore + CryptoRng),
-        now_ms: u64,
-    ) -> Result<(Self, GroupInfo, RatchetTree), StageError> {
-        let _ = (device, founding, rng, now_ms);
-        todo!()
-    }
-
-    /// Joins by Welcome, verifying every member's identity; the used KeyPackage leaves the device.
-    pub fn join_by_welcome(
-        device: &mut Device,
-        welcome: &MlsMessage,
-        tree: &RatchetTreeOption,
-        issuers: &Issuers,
-        now_ms: u64,
-    ) -> Result<Self, StageError> {
-        let _ = (device, welcome, tree, issuers, now_ms);
-        todo!()
-    }
-
-    /// Joins by external commit. The group is final only when the hub accepts the bundle: drop it
-    /// if it does not. Pending SelfRemoves are included (PROTO-GI-6).
-    pub fn join_by_external_commit(
-        device: &Device,
-        material: &GroupInfoRatchetTreeTbe,
-        participants: Option<ParticipantListUpdate>,
-        issuers: &Issuers,
-        rng: &mut (impl RngCore + CryptoRng),
-        now_ms: u64,
-    ) -> Result<(Self, CommitBundle), StageError> {
-        let _ = (device, material, participants, issuers, rng, now_ms);
-        todo!()
-    }
-
     /// The room in the current epoch.
     pub fn view(&self) -> &RoomView {
-        todo!()
+        &self.view
     }
 
     /// Our own leaf.
     pub fn own_leaf(&self) -> LeafIndex {
-        todo!()
+        self.group.own_leaf_index().u32()
+    }
+
+    /// Whether we are a member still; false once a commit has evicted us.
+    pub fn is_active(&self) -> bool {
+        self.group.is_active()
     }
 
     /// MLS group id.
     pub fn group_id(&self) -> &[u8] {
-        todo!()
+        self.group.group_id().as_slice()
     }
 
     /// Tree hash of the current epoch, equal for all members.
     pub fn tree_hash(&self) -> Vec<u8> {
-        todo!()
+        self.group.public_group().group_context().tree_hash().to_vec()
     }
 
     /// The hub as the group context names it (PROTO-GI-6).
     pub fn hub_sender(&self) -> &ExternalSender {
-        todo!()
+        &self.hub_sender
     }
 
     /// What the group requires of members, for key material requests.
     pub fn required_capabilities(&self) -> RequiredCapabilities {
-        todo!()
+        let required = self.group.public_group().required_capabilities();
+        let octets = required.cloned().unwrap_or_default().tls_serialize_detached();
+        let octets = octets.expect("a few lists of numbers");
+        RequiredCapabilities::decode(&octets).expect("octets just written by the library")
     }
 
     /// What the pending proposals ask, for the judge and for the user.
     pub fn pending_change(&self) -> StagedChange {
-        todo!()
-    }
-
-    /// Builds a commit of the plan and of every pending proposal; it stays pending until the hub
-    /// answers: [`accept_pending`](Self::accept_pending) or [`drop_pending`](Self::drop_pending).
-    pub fn commit(
-        &mut self,
-        device: &Device,
-        plan: &CommitPlan,
-        rng: &mut (impl RngCore + CryptoRng),
-        now_ms: u64,
-    ) -> Result<(CommitBundle, StagedChange), StageError> {
-        let _ = (device, plan, rng, now_ms);
-        todo!()
-    }
-
-    /// Proposals to leave: list change, Remove of own other clients, SelfRemove (AMB-UPD-9).
-    pub fn leave(&mut self, device: &Device) -> Result<ProposalBundle, StageError> {
-        let _ = device;
-        todo!()
-    }
-
-    /// The hub accepted our commit.
-    pub fn accept_pending(&mut self) -> Result<(), StageError> {
-        todo!()
-    }
-
-    /// The hub refused our commit, or another one won.
-    pub fn drop_pending(&mut self) -> Result<(), StageError> {
-        todo!()
+        let epoch = self.epoch(&already_proven);
+        // Each was read like this when it was cached, so none is lost here.
+        let proposals = self.group.pending_proposals();
+        let proposals = proposals.filter_map(|queued| read_proposal(epoch, queued, None).ok());
+        StagedChange { epoch: self.view.epoch, committer: None, proposals: proposals.collect() }
     }
 
     /// Whether a commit of ours waits for the hub's answer.
     pub fn has_pending(&self) -> bool {
-        todo!()
+        self.group.pending_commit().is_some()
     }
 
-    /// Encrypts `application_data`.
+    /// Encrypts `application_data`. Refused while proposals wait for a commit (RFC 9420 section
+    /// 12.1): commit first.
     pub fn encrypt(
         &mut self,
         device: &Device,
         application_data: &[u8],
     ) -> Result<MlsMessage, StageError> {
-        let _ = (device, application_data);
-        todo!()
-    }
-
-    /// Processes one event of the room.
-    pub fn receive(
-        &mut self,
-        event: &FanoutMessage,
-        issuers: &Issuers,
-        now_ms: u64,
-    ) -> Result<Received, ReceiveError> {
-        let _ = (event, issuers, now_ms);
-        todo!()
-    }
-
-    /// Merges a commit the judge allowed.
-    pub fn merge(&mut self, staged: StagedMemberCommit) -> Result<(), StageError> {
-        let _ = staged;
-        todo!()
+        let provider = Provider { crypto: &self.crypto, rand: &self.crypto, pieces: &self.pieces };
+        let message = self.group.create_message(&provider, device.signer(), application_data);
+        wire(&message.map_err(StageError::invalid)?)
     }
 
     /// What changed in the saved state since the last call, to be stored with what it led to.
     pub fn take_state_changes(&mut self) -> Vec<StateChange> {
-        todo!()
+        self.pieces.take_changes()
     }
 
     /// Restores from all pieces ever stored and not removed.
     pub fn restore(state: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Self, SnapshotError> {
-        let _ = state;
-        todo!()
+        let fault = |reason: &dyn ToString| SnapshotError(reason.to_string());
+        let state = state.into_iter().map(|(key, value)| (key, zeroize::Zeroizing::new(value)));
+        let pieces = Pieces::restored(state);
+        let header: Option<Header> = pieces.get(Piece::Header, &()).map_err(|it| fault(&it))?;
+        let header = header.ok_or_else(|| fault(&"the header is missing"))?;
+        if header.version != STATE_VERSION {
+            return Err(fault(&format!("unknown version {}", header.version)));
+        }
+        let group_id = GroupId::from_slice(&header.group_id);
+        let group = MlsGroup::load(&pieces, &group_id).map_err(|it| fault(&it))?;
+        let group = group.ok_or_else(|| fault(&"parts of the group are missing"))?;
+        let context = group.public_group().group_context();
+        let clients = clients(group.public_group(), &already_proven).map_err(|it| fault(&it))?;
+        let view = room_view(context, clients).map_err(|it| fault(&it))?;
+        let hub_sender = hub_sender(context).map_err(|it| fault(&it))?;
+        Ok(Self { group, pieces, crypto: RustCrypto::default(), view, hub_sender })
     }
+
+    /// A group that has just come into being, its members already proven.
+    fn new(group: MlsGroup, pieces: Pieces, view: RoomView) -> Result<Self, StageError> {
+        let context = group.public_group().group_context();
+        check_requirements(context, &view)?;
+        let hub_sender = hub_sender(context)?;
+        let group_id = group.group_id().as_slice().to_vec();
+        let header = Header { version: STATE_VERSION, group_id };
+        pieces.put(Piece::Header, &(), &header).map_err(StageError::internal)?;
+        Ok(Self { group, pieces, crypto: RustCrypto::default(), view, hub_sender })
+    }
+
+    fn epoch<'a>(&'a self, identify: crate::changes::Identify<'a>) -> Epoch<'a> {
+        Epoch { view: &self.view, group: self.group.public_group(), identify }
+    }
+}
+
+/// How every group of ours is kept.
+fn join_config() -> MlsGroupJoinConfig {
+    MlsGroupJoinConfig::builder()
+        .wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY)
+        .padding_size(PADDING_OCTETS)
+        .max_past_epochs(PAST_EPOCHS_MAX)
+        .sender_ratchet_configuration(ratchet_configuration())
+        .use_ratchet_tree_extension(false)
+        .build()
+}
+
+fn ratchet_configuration() -> SenderRatchetConfiguration {
+    SenderRatchetConfiguration::new(OUT_OF_ORDER_MAX, SKIPPED_MAX)
+}
+
+/// An object of the library as MIMI bodies carry it.
+fn wire<T: Wire>(object: &impl tls_codec::Serialize) -> Result<T, StageError> {
+    let octets = object.tls_serialize_detached().map_err(StageError::internal)?;
+    T::decode(&octets).map_err(StageError::internal)
 }

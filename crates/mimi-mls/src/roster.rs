@@ -3,21 +3,53 @@
 //! A follower holds no group state: it learns the tree from the Welcome's fanout and follows adds
 //! and removes. It trusts the hub for validity; clients verify everything themselves.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use mimi_policy::LeafIndex;
 use mimi_wire::MimiUri;
-use mimi_wire::protocol::notify::FanoutMessage;
+use mimi_wire::Wire;
+use mimi_wire::mls::{KeyPackage, MlsMessage};
+use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
+use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
+use openmls::ciphersuite::hash_ref::make_key_package_ref;
+use openmls::prelude::{
+    AddProposalIn, MlsMessageBodyIn, ProposalIn, ProposalOrRefIn, RemoveProposal,
+};
+use openmls_rust_crypto::RustCrypto;
+use serde::{Deserialize, Serialize};
+use tls_codec::Serialize as _;
 
 use crate::error::SnapshotError;
+use crate::framing::{FrameBody, FrameSender, LeafFrame, PublicFrame, tree_leaves};
+use crate::identity::claim_of;
+use crate::leaf::SUITE;
+
+const SNAPSHOT_VERSION: u8 = 1;
+/// Proposals remembered in one epoch; a hub that sends more is followed less well.
+const PROPOSALS_MAX: usize = 4_096;
 
 /// Leaves and their clients.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Roster {
-    _private: (),
+    leaves: BTreeMap<LeafIndex, MimiUri>,
+    /// The epoch's proposals by reference, for the commit that includes them.
+    proposals: BTreeMap<Vec<u8>, Step>,
+    /// Clients a commit has added, by KeyPackageRef: they come in when their Welcome does.
+    awaited: BTreeMap<Vec<u8>, MimiUri>,
+}
+
+/// What a proposal does to the leaves.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+enum Step {
+    Add { client: MimiUri, reference: Vec<u8> },
+    Remove(LeafIndex),
 }
 
 /// What one fanout message did to the roster.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RosterChange {
-    /// Clients that came in, by Welcome or by themselves.
+    /// Clients that came in, by Welcome or by themselves. From the first Welcome on a follower
+    /// sees all members; which of them are its own it knows by their domain.
     pub joined: Vec<MimiUri>,
     /// Clients that went.
     pub left: Vec<MimiUri>,
@@ -28,18 +60,154 @@ pub struct RosterChange {
 impl Roster {
     /// Follows one event. What cannot be followed is ignored: a later Welcome brings a whole tree.
     pub fn follow(&mut self, event: &FanoutMessage) -> RosterChange {
-        let _ = event;
-        todo!()
+        match &event.kind {
+            FanoutKind::Application { .. } => RosterChange::default(),
+            FanoutKind::Welcome { ratchet_tree } => self.welcome(&event.message, ratchet_tree),
+            FanoutKind::Proposal { more_proposals } => {
+                self.proposals(std::iter::once(&event.message).chain(more_proposals));
+                RosterChange::default()
+            }
+            FanoutKind::Commit { external_proposals } => {
+                let change = self.commit(&event.message);
+                self.proposals(external_proposals);
+                change
+            }
+        }
+    }
+
+    /// The clients in the room, by ascending leaf.
+    pub fn clients(&self) -> impl Iterator<Item = &MimiUri> {
+        self.leaves.values()
     }
 
     /// As one versioned blob.
     pub fn snapshot(&self) -> Vec<u8> {
-        todo!()
+        postcard::to_extend(self, vec![SNAPSHOT_VERSION])
+            .expect("plain data in memory has a postcard form")
     }
 
     /// Restores a [`snapshot`](Self::snapshot).
     pub fn restore(snapshot: &[u8]) -> Result<Self, SnapshotError> {
-        let _ = snapshot;
-        todo!()
+        match snapshot.split_first() {
+            Some((&SNAPSHOT_VERSION, octets)) => {
+                postcard::from_bytes(octets).map_err(|error| SnapshotError(error.to_string()))
+            }
+            Some((version, _)) => Err(SnapshotError(format!("unknown version {version}"))),
+            None => Err(SnapshotError("it is empty".to_owned())),
+        }
     }
+
+    /// A Welcome brings the tree as it is once the commit before it has been applied.
+    fn welcome(&mut self, message: &MlsMessage, tree: &RatchetTreeOption) -> RosterChange {
+        let MlsMessageBodyIn::Welcome(welcome) = message.parsed().clone().extract() else {
+            return RosterChange::default();
+        };
+        let welcomed = welcome.secrets().iter().map(|it| it.new_member().as_slice().to_vec());
+        let welcomed: Vec<Vec<u8>> = welcomed.collect();
+        let awaited = std::mem::take(&mut self.awaited);
+        let arrived = welcomed.iter().filter_map(|reference| awaited.get(reference));
+        let mut joined: BTreeSet<MimiUri> = arrived.cloned().collect();
+        let mut left = BTreeSet::new();
+        if let RatchetTreeOption::Full(tree) = tree
+            && let Ok(leaves) = tree_leaves(tree)
+        {
+            let known: BTreeSet<MimiUri> = self.leaves.values().cloned().collect();
+            let leaves = leaves.into_iter().filter_map(|(index, it)| Some((index, client(&it)?)));
+            self.leaves = leaves.collect();
+            let now: BTreeSet<MimiUri> = self.leaves.values().cloned().collect();
+            joined.extend(now.difference(&known).cloned());
+            left.extend(known.difference(&now).cloned());
+        }
+        // Another provider's Welcome may be on its way for those still awaited.
+        self.awaited = awaited.into_iter().filter(|(it, _)| !welcomed.contains(it)).collect();
+        RosterChange { joined: in_order(joined), left: in_order(left), welcomed }
+    }
+
+    fn proposals<'a>(&mut self, messages: impl IntoIterator<Item = &'a MlsMessage>) {
+        for message in messages {
+            let Ok(frame) = PublicFrame::parse(message) else { continue };
+            let FrameBody::Proposal(proposal) = &frame.body else { continue };
+            let Some(step) = step(proposal, frame.sender) else { continue };
+            if let Ok(reference) = frame.proposal_ref(SUITE)
+                && self.proposals.len() < PROPOSALS_MAX
+            {
+                self.proposals.insert(reference, step);
+            }
+        }
+    }
+
+    fn commit(&mut self, message: &MlsMessage) -> RosterChange {
+        let cached = std::mem::take(&mut self.proposals);
+        self.awaited.clear();
+        let Ok(frame) = PublicFrame::parse(message) else { return RosterChange::default() };
+        let FrameBody::Commit { proposals, path_leaf } = frame.body else {
+            return RosterChange::default();
+        };
+        let steps = proposals.into_iter().filter_map(|listed| match listed {
+            ProposalOrRefIn::Proposal(proposal) => step(&proposal, frame.sender),
+            ProposalOrRefIn::Reference(reference) => cached.get(reference.as_slice()).cloned(),
+        });
+        let steps: Vec<Step> = steps.collect();
+        let mut left = BTreeSet::new();
+        for step in &steps {
+            if let Step::Remove(leaf) = step {
+                left.extend(self.leaves.remove(leaf));
+            }
+        }
+        for step in steps {
+            if let Step::Add { client, reference } = step {
+                self.place(client.clone());
+                self.awaited.insert(reference, client);
+            }
+        }
+        let joiner = path_leaf.filter(|_| frame.sender == FrameSender::NewMemberCommit);
+        let joined = joiner.and_then(|leaf| client(&leaf));
+        if let Some(client) = &joined {
+            // A client that comes back in place of its old leaf has not left.
+            left.remove(client);
+            self.place(client.clone());
+        }
+        RosterChange {
+            joined: joined.into_iter().collect(),
+            left: in_order(left),
+            welcomed: Vec::new(),
+        }
+    }
+
+    /// The leftmost free leaf.
+    fn place(&mut self, client: MimiUri) {
+        let free = (0..LeafIndex::MAX).find(|leaf| !self.leaves.contains_key(leaf));
+        if let Some(leaf) = free {
+            self.leaves.insert(leaf, client);
+        }
+    }
+}
+
+fn step(proposal: &ProposalIn, sender: FrameSender) -> Option<Step> {
+    match (proposal, sender) {
+        (ProposalIn::Add(add), _) => added(add),
+        (ProposalIn::Remove(remove), _) => Some(Step::Remove(removed(remove))),
+        (ProposalIn::SelfRemove, FrameSender::Member(leaf)) => Some(Step::Remove(leaf)),
+        _ => None,
+    }
+}
+
+fn removed(remove: &RemoveProposal) -> LeafIndex {
+    remove.removed().u32()
+}
+
+fn added(add: &AddProposalIn) -> Option<Step> {
+    let octets = add.tls_serialize_detached().ok()?;
+    let key_package = KeyPackage::decode(&octets).ok()?;
+    let client = claim_of(&key_package.parsed().unverified_credential().credential).ok()?.client;
+    let reference = make_key_package_ref(&octets, SUITE, &RustCrypto::default()).ok()?;
+    Some(Step::Add { client, reference: reference.as_slice().to_vec() })
+}
+
+fn client(leaf: &LeafFrame) -> Option<MimiUri> {
+    Some(claim_of(&leaf.credential).ok()?.client)
+}
+
+fn in_order(clients: BTreeSet<MimiUri>) -> Vec<MimiUri> {
+    clients.into_iter().collect()
 }

@@ -1,0 +1,121 @@
+//! Creating a room's group.
+
+use mimi_wire::Wire;
+use mimi_wire::component::{
+    APP_COMPONENTS, BASE_ROOM_POLICY, CONTENT_MEDIA_TYPES, FRANK_AAD, PARTICIPANT_LIST,
+    PREAUTH_LIST, ROLES_LIST, ROOM_METADATA, SAFE_AAD,
+};
+use mimi_wire::media::{MIMI_CONTENT, MediaType, MediaTypeList};
+use mimi_wire::mls::{GroupInfo, RatchetTree};
+use mimi_wire::room::participant_list::{ParticipantListData, UserRolePair};
+use openmls::extensions::{
+    AppDataDictionary, AppDataDictionaryExtension, Extension, ExtensionType, Extensions,
+    RequiredCapabilitiesExtension,
+};
+use openmls::group::{
+    GroupContext, GroupId, MlsGroup, MlsGroupCreateConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY,
+};
+use openmls::prelude::{CredentialType, Lifetime, ProposalType};
+use openmls_rust_crypto::RustCrypto;
+use rand::{CryptoRng, RngCore};
+use tls_codec::Serialize as _;
+
+use super::{Founding, MemberGroup, PADDING_OCTETS, PAST_EPOCHS_MAX, ratchet_configuration, wire};
+use crate::changes::{already_proven, clients};
+use crate::context::room_view;
+use crate::device::Device;
+use crate::error::StageError;
+use crate::leaf;
+use crate::pieces::Pieces;
+use crate::provider::{Provider, Seeded};
+
+/// How long the creator's leaf counts as fresh for the hub that opens the room.
+const LEAF_LIFETIME_S: u64 = 90 * 24 * 60 * 60;
+const SKEW_S: u64 = 60 * 60;
+/// Version and wire format, which an MLSMessage has before the GroupInfo itself.
+const MESSAGE_HEADER_OCTETS: usize = 4;
+
+impl MemberGroup {
+    /// Creates a room's group; GroupInfo and tree go to the hub.
+    pub fn create(
+        device: &Device,
+        founding: &Founding,
+        rng: &mut (impl RngCore + CryptoRng),
+        now_ms: u64,
+    ) -> Result<(Self, GroupInfo, RatchetTree), StageError> {
+        let credential = device.credential_with_key()?;
+        let credential_type = credential.credential.credential_type();
+        let extensions = group_context_extensions(device, founding, credential_type)?;
+        let not_before_s = (now_ms / 1_000).saturating_sub(SKEW_S);
+        let lifetime = Lifetime::init(not_before_s, not_before_s.saturating_add(LEAF_LIFETIME_S));
+        let config = MlsGroupCreateConfig::builder()
+            .ciphersuite(leaf::SUITE)
+            .lifetime(lifetime)
+            .capabilities(leaf::capabilities())
+            .with_leaf_node_extensions(leaf::extensions())
+            .map_err(StageError::internal)?
+            .wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY)
+            .padding_size(PADDING_OCTETS)
+            .max_past_epochs(PAST_EPOCHS_MAX)
+            .sender_ratchet_configuration(ratchet_configuration())
+            .use_ratchet_tree_extension(false)
+            .with_group_context_extensions(extensions)
+            .build();
+        let crypto = RustCrypto::default();
+        let pieces = Pieces::default();
+        let provider = Provider { crypto: &crypto, rand: &Seeded::from_rng(rng), pieces: &pieces };
+        let group_id = GroupId::from_slice(&founding.group_id);
+        let signer = device.signer();
+        let group = MlsGroup::new_with_group_id(&provider, signer, &config, group_id, credential)
+            .map_err(StageError::invalid)?;
+        let group_info = group.export_group_info(&crypto, signer, false);
+        let message = group_info.map_err(StageError::internal)?.tls_serialize_detached();
+        let message = message.map_err(StageError::internal)?;
+        let group_info = message.get(MESSAGE_HEADER_OCTETS..).unwrap_or_default();
+        let group_info = GroupInfo::decode(group_info).map_err(StageError::internal)?;
+        let tree = wire(&group.export_ratchet_tree())?;
+        let clients = clients(group.public_group(), &already_proven)?;
+        let view = room_view(group.public_group().group_context(), clients)?;
+        Ok((Self::new(group, pieces, view)?, group_info, tree))
+    }
+}
+
+/// What every room we create has in its group context (AMB-ST-4, AMB-ST-6, AMB-CNT-18).
+fn group_context_extensions(
+    device: &Device,
+    founding: &Founding,
+    credential_type: CredentialType,
+) -> Result<Extensions<GroupContext>, StageError> {
+    let identity = device.identity().ok_or_else(|| StageError::internal("not certified yet"))?;
+    let creator = UserRolePair { user: identity.user.clone(), role_index: founding.creator_role };
+    let participants = ParticipantListData { participants: vec![creator] };
+    let mimi_content = MediaType { media_type: MIMI_CONTENT.to_owned(), parameters: Vec::new() };
+    let media_types = MediaTypeList(vec![mimi_content]);
+    let components = [
+        (CONTENT_MEDIA_TYPES, media_types.encode()),
+        (PARTICIPANT_LIST, participants.encode()),
+        (ROOM_METADATA, founding.metadata.encode()),
+        (ROLES_LIST, founding.roles.encode()),
+        (PREAUTH_LIST, founding.preauth.encode()),
+        (BASE_ROOM_POLICY, founding.base_policy.encode()),
+    ];
+    let mut present: Vec<_> = components.iter().map(|(id, _)| *id).collect();
+    present.insert(0, SAFE_AAD);
+    let mut dictionary = AppDataDictionary::new();
+    dictionary.insert(APP_COMPONENTS, leaf::component_list(&present));
+    dictionary.insert(SAFE_AAD, leaf::component_list(&[FRANK_AAD]));
+    for (id, value) in components {
+        dictionary.insert(id, value);
+    }
+    let required = RequiredCapabilitiesExtension::new(
+        &[ExtensionType::AppDataDictionary],
+        &[ProposalType::AppDataUpdate, ProposalType::SelfRemove],
+        &[credential_type],
+    );
+    let extensions = vec![
+        Extension::RequiredCapabilities(required),
+        Extension::ExternalSenders(vec![founding.hub_sender.parsed().clone()]),
+        Extension::AppDataDictionary(AppDataDictionaryExtension::new(dictionary)),
+    ];
+    Extensions::from_vec(extensions).map_err(StageError::internal)
+}

@@ -1,0 +1,232 @@
+//! Taking in the events of a room.
+
+use mimi_policy::StagedChange;
+use mimi_wire::mls::{MessageKind, MlsMessage};
+use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
+use openmls::framing::errors::{MessageDecryptionError, SecretTreeError};
+use openmls::group::{ProcessMessageError, QueuedProposal, ValidationError};
+use openmls::prelude::{
+    MlsMessageBodyIn, ProcessedMessage, ProcessedMessageContent, ProtocolMessage, Sender,
+};
+
+use super::{MemberGroup, ReceiveError, Received, StagedMemberCommit};
+use crate::changes::{CommitReading, read_commit, read_proposal, reference_of};
+use crate::components;
+use crate::error::StageError;
+use crate::framing::{FrameBody, PublicFrame};
+use crate::identity::{Issuers, Validity, claim_of, prove};
+use crate::pieces::PieceError;
+use crate::provider::Provider;
+
+/// Why a message was not processed, before it is known whether that matters.
+type Fault = ProcessMessageError<PieceError>;
+
+impl MemberGroup {
+    /// Processes one event of the room.
+    pub fn receive(
+        &mut self,
+        event: &FanoutMessage,
+        issuers: &Issuers,
+        now_ms: u64,
+    ) -> Result<Received, ReceiveError> {
+        if !self.is_active() {
+            return Err(ReceiveError::Unreadable("no longer a member".to_owned()));
+        }
+        match (event.message.kind(), &event.kind) {
+            (MessageKind::Application, FanoutKind::Application { .. }) => {
+                self.receive_application(&event.message)
+            }
+            (MessageKind::Proposal, FanoutKind::Proposal { more_proposals }) => {
+                let messages: Vec<_> =
+                    std::iter::once(&event.message).chain(more_proposals).collect();
+                self.receive_proposals(&messages, issuers, now_ms)
+            }
+            (MessageKind::Commit, FanoutKind::Commit { external_proposals }) => {
+                self.receive_commit(&event.message, external_proposals, issuers, now_ms)
+            }
+            // It brought us here, or another client of ours.
+            (MessageKind::Welcome, FanoutKind::Welcome { .. }) => Ok(Received::Repeat),
+            _ => Err(ReceiveError::Unreadable("no event of a room".to_owned())),
+        }
+    }
+
+    /// Merges a commit the judge allowed.
+    pub fn merge(&mut self, staged: StagedMemberCommit) -> Result<(), StageError> {
+        if staged.change.epoch != self.view.epoch {
+            return Err(StageError::internal("staged in another epoch"));
+        }
+        let StagedMemberCommit { staged, after, evicts_us, stapled, issuers, now_ms, .. } = staged;
+        let provider = Provider { crypto: &self.crypto, rand: &self.crypto, pieces: &self.pieces };
+        // A pending commit of ours has lost the race; the library forgets it here.
+        self.group.merge_staged_commit(&provider, staged).map_err(StageError::internal)?;
+        self.view = after;
+        if !evicts_us {
+            for proposal in &stapled {
+                // A stapled proposal at fault is no fault of the commit. Should a later commit
+                // include it all the same, that one fails.
+                drop(self.receive_proposals(&[proposal], &issuers, now_ms));
+            }
+        }
+        Ok(())
+    }
+
+    fn receive_application(&mut self, message: &MlsMessage) -> Result<Received, ReceiveError> {
+        let frame = crate::hub::application_frame(message).map_err(unreadable)?;
+        if frame.group_id != self.group_id() {
+            return Err(ReceiveError::Unreadable("of another group".to_owned()));
+        }
+        if frame.epoch > self.view.epoch {
+            return Ok(Received::Future { epoch: frame.epoch });
+        }
+        let processed = match self.process(message) {
+            Ok(processed) => processed,
+            Err(Fault::ValidationError(ValidationError::UnableToDecrypt(
+                MessageDecryptionError::SecretTreeError(SecretTreeError::SecretReuseError),
+            ))) => return Ok(Received::Repeat),
+            Err(fault) => return Err(unreadable(fault)),
+        };
+        let epoch = processed.epoch().as_u64();
+        let sender = processed.sender().clone();
+        // Proven when the leaf came into the group; it may be gone since.
+        let identity = claim_of(processed.credential()).map_err(unreadable)?;
+        match (processed.into_content(), sender) {
+            (ProcessedMessageContent::ApplicationMessage(message), Sender::Member(leaf)) => {
+                Ok(Received::Application {
+                    user: identity.user,
+                    client: identity.client,
+                    leaf: leaf.u32(),
+                    epoch,
+                    application_data: message.into_bytes(),
+                })
+            }
+            (ProcessedMessageContent::OwnPrivateMessage, _) => Ok(Received::Repeat),
+            _ => Err(ReceiveError::Unreadable("not an application message".to_owned())),
+        }
+    }
+
+    /// All of a bundle is cached, or nothing of it (PROTO-UPD-11).
+    fn receive_proposals(
+        &mut self,
+        messages: &[&MlsMessage],
+        issuers: &Issuers,
+        now_ms: u64,
+    ) -> Result<Received, ReceiveError> {
+        let mut proposals = Vec::new();
+        let mut fresh: Vec<QueuedProposal> = Vec::new();
+        for message in messages {
+            if let Some(received) = self.out_of_epoch(message)? {
+                return Ok(received);
+            }
+            let queued = match self.process(message).map_err(stage_error)?.into_content() {
+                ProcessedMessageContent::ProposalMessage(queued)
+                | ProcessedMessageContent::ExternalJoinProposalMessage(queued) => *queued,
+                _ => return Err(StageError::invalid("not a proposal").into()),
+            };
+            let reference = reference_of(&queued);
+            let known = self.group.pending_proposals().chain(&fresh).map(reference_of);
+            if known.into_iter().any(|known| known == reference) {
+                continue;
+            }
+            let identify =
+                |credential: &_, key: &[u8]| prove(credential, key, issuers, Validity::At(now_ms));
+            proposals.push(read_proposal(self.epoch(&identify), &queued, None)?);
+            fresh.push(queued);
+        }
+        if fresh.is_empty() {
+            return Ok(Received::Repeat);
+        }
+        for queued in fresh {
+            let stored = self.group.store_pending_proposal(&self.pieces, queued);
+            stored.map_err(StageError::internal)?;
+        }
+        let epoch = self.view.epoch;
+        Ok(Received::Proposals(StagedChange { epoch, committer: None, proposals }))
+    }
+
+    fn receive_commit(
+        &mut self,
+        message: &MlsMessage,
+        stapled: &[MlsMessage],
+        issuers: &Issuers,
+        now_ms: u64,
+    ) -> Result<Received, ReceiveError> {
+        if let Some(received) = self.out_of_epoch(message)? {
+            return Ok(received);
+        }
+        let frame = PublicFrame::parse(message).map_err(unreadable)?;
+        let FrameBody::Commit { proposals: listed, .. } = &frame.body else {
+            return Err(ReceiveError::Unreadable("not a commit".to_owned()));
+        };
+        let processed = self.process(message).map_err(stage_error)?;
+        let sender = processed.sender().clone();
+        let staged = match processed.into_content() {
+            ProcessedMessageContent::OwnPendingCommit => {
+                self.accept_pending()?;
+                return Ok(Received::OwnCommit);
+            }
+            ProcessedMessageContent::StagedCommitMessage(staged) => *staged,
+            ProcessedMessageContent::UnresolvedAppDataCommit(unresolved) => {
+                let updates =
+                    components::resolve(&self.view, unresolved.app_data_update_proposals())?;
+                let provider =
+                    Provider { crypto: &self.crypto, rand: &self.crypto, pieces: &self.pieces };
+                let staged = self.group.stage_app_data_commit(&provider, *unresolved, updates);
+                staged.map_err(StageError::from)?
+            }
+            _ => return Err(ReceiveError::Unreadable("not a commit".to_owned())),
+        };
+        if listed.len() != staged.queued_proposals().count() {
+            return Err(StageError::proposal(None, "a proposal is listed twice").into());
+        }
+        let identify =
+            |credential: &_, key: &[u8]| prove(credential, key, issuers, Validity::At(now_ms));
+        let CommitReading { change, after, .. } =
+            read_commit(self.epoch(&identify), &staged, &sender)?;
+        Ok(Received::Commit(Box::new(StagedMemberCommit {
+            evicts_us: staged.self_removed(),
+            staged,
+            change,
+            after,
+            stapled: stapled.to_vec(),
+            issuers: issuers.clone(),
+            now_ms,
+        })))
+    }
+
+    /// What a handshake of another epoch is; `None` for the current one.
+    fn out_of_epoch(&self, message: &MlsMessage) -> Result<Option<Received>, ReceiveError> {
+        let frame = PublicFrame::parse(message).map_err(unreadable)?;
+        if frame.group_id != self.group_id() {
+            return Err(ReceiveError::Unreadable("of another group".to_owned()));
+        }
+        Ok(match frame.epoch.cmp(&self.view.epoch) {
+            // The hub has one order: what is for an earlier epoch has been seen, or lost its race.
+            std::cmp::Ordering::Less => Some(Received::Repeat),
+            std::cmp::Ordering::Equal => None,
+            std::cmp::Ordering::Greater => Some(Received::Future { epoch: frame.epoch }),
+        })
+    }
+
+    fn process(&mut self, message: &MlsMessage) -> Result<ProcessedMessage, Fault> {
+        let message = match message.parsed().clone().extract() {
+            MlsMessageBodyIn::PublicMessage(message) => ProtocolMessage::from(message),
+            MlsMessageBodyIn::PrivateMessage(message) => ProtocolMessage::from(message),
+            _ => return Err(Fault::ValidationError(ValidationError::WrongWireFormat)),
+        };
+        let provider = Provider { crypto: &self.crypto, rand: &self.crypto, pieces: &self.pieces };
+        self.group.process_message(&provider, message)
+    }
+}
+
+fn unreadable(reason: impl ToString) -> ReceiveError {
+    ReceiveError::Unreadable(reason.to_string())
+}
+
+fn stage_error(fault: Fault) -> StageError {
+    match fault {
+        Fault::LibraryError(_) | Fault::StorageError(_) => StageError::internal(fault),
+        Fault::InvalidCommit(error) => error.into(),
+        Fault::UnsupportedProposalType => StageError::proposal(None, fault),
+        _ => StageError::invalid(fault),
+    }
+}
