@@ -6,7 +6,9 @@ use mimi_policy::{
     preset::Preset,
 };
 use mimi_wire::codec::Writer;
-use mimi_wire::mls::{MlsMessage, RatchetTree};
+use mimi_wire::mls::{Credential, KeyPackage, MlsMessage, RatchetTree, RequiredCapabilities};
+use mimi_wire::protocol::CipherSuite;
+use mimi_wire::protocol::key_material::{KeyMaterialRequest, KeyMaterialRequestTbs};
 use mimi_wire::protocol::ratchet_tree::{
     GroupInfoOption, PartialGroupInfo, RatchetTreeOption, RatchetTreePresence,
 };
@@ -283,4 +285,50 @@ pub(crate) fn proposal_request(epoch: u64, marker: &[u8], count: usize) -> Updat
         proposal: message(0),
         more_proposals: (1..count).map(message).collect(),
     })
+}
+
+/// A request of a user for another's key material.
+pub(crate) fn key_material_request(
+    requester: &str,
+    target: &str,
+    room_id: Option<MimiUri>,
+    suites: &[CipherSuite],
+) -> KeyMaterialRequest {
+    KeyMaterialRequest {
+        tbs: KeyMaterialRequestTbs {
+            requesting_user: user(requester),
+            target_user: user(target),
+            room_id,
+            acceptable_ciphersuites: suites.to_vec(),
+            required_capabilities: RequiredCapabilities::decode(&[0, 0, 0]).unwrap(),
+            requester_signature_key: vec![1; 32],
+            requester_credential: Credential::decode(&[0, 1, 1, b'x']).unwrap(),
+        },
+        signature: vec![2; 64],
+    }
+}
+
+/// A KeyPackage. The marker tells it from others.
+pub(crate) fn key_package(marker: &[u8]) -> KeyPackage {
+    let mut writer = Writer::default();
+    writer.u16(1);
+    writer.u16(1);
+    writer.opaque(marker);
+    // The leaf node: keys, credential, capabilities, lifetime, extensions, signature.
+    writer.opaque(&[3; 32]);
+    writer.opaque(&[4; 32]);
+    writer.u16(1);
+    writer.opaque(b"x");
+    for _ in 0..5 {
+        writer.opaque(&[]);
+    }
+    writer.u8(1);
+    writer.u64(0);
+    writer.u64(u64::MAX);
+    writer.opaque(&[]);
+    writer.opaque(&[5; 64]);
+    // The KeyPackage's own extensions and signature.
+    writer.opaque(&[]);
+    writer.opaque(&[6; 64]);
+    KeyPackage::decode(&writer.into_octets()).unwrap()
 }

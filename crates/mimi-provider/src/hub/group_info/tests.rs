@@ -1,1 +1,117 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
 
+use mimi_policy::ProposedChange::{self, RemoveClient, SelfRemove};
+
+use super::*;
+use crate::fixture::{
+    NOW, identity, leaf, member, proposal_message, proposals, references, role_change, room_uri,
+    unlisted, user,
+};
+use crate::hub::fixture::{Hub, appended, local, peer};
+
+const MEMBERS: &[&str] = &["a/alice/phone", "b/bob/phone", "c/cathy/phone"];
+const KEY: &[u8] = b"signature key";
+
+/// AMB-GI-8, PROTO-GI-5: a participant's new device may join, and the log remembers it.
+#[test]
+fn a_participants_new_device() {
+    let mut hub = Hub::new(MEMBERS);
+    let transition = hub.group_info(&peer("c.example"), "c/cathy/laptop", KEY).unwrap();
+    let event = appended(&transition)[0];
+    assert_eq!(event.kind, EventKind::HubNote);
+    assert!(event.audience.is_empty() && event.targets == Some(Vec::new()));
+    assert!(transition.effects.is_empty());
+    let grant = JoinGrant {
+        user: user("c/cathy"),
+        client: identity("c/cathy/laptop").client,
+        signature_key: KEY.to_vec(),
+        expires_ms: NOW + JOIN_GRANT_LIFETIME_MS,
+    };
+    assert_eq!(hub.state.grants, [grant]);
+    hub.group_info(&local("a/alice/tablet"), "a/alice/tablet", KEY).unwrap();
+}
+
+/// A client that asks again and again does not fill the log.
+#[test]
+fn a_fresh_grant_is_not_written_again() {
+    let mut hub = Hub::new(MEMBERS);
+    let mut ask = |later_ms: u64, key: &[u8]| {
+        hub.now_ms = NOW + later_ms;
+        !hub.group_info(&peer("c.example"), "c/cathy/laptop", key).unwrap().changes.is_empty()
+    };
+    assert!(ask(0, KEY));
+    assert!(!ask(JOIN_GRANT_LIFETIME_MS / 2, KEY));
+    assert!(ask(JOIN_GRANT_LIFETIME_MS / 2 + 1, KEY));
+    assert!(ask(JOIN_GRANT_LIFETIME_MS / 2 + 1, b"another key"));
+}
+
+/// PROTO-GI-1, PROTO-GI-2, AMB-TR-6, AMB-GI-8: everyone else is not authorized.
+#[test]
+fn who_may_not_join() {
+    let mut hub = Hub::new(MEMBERS);
+    let before = hub.state.clone();
+    let mut refused = |requester: &Requester, short: &str| {
+        let reject = hub.group_info(requester, short, KEY).unwrap_err();
+        let response = crate::reply::group_info(&room_uri(), &reject).unwrap();
+        let outcome = mimi_wire::protocol::group_info::GroupInfoOutcome::NotAuthorized;
+        assert_eq!(response.outcome, outcome);
+    };
+    refused(&peer("d.example"), "d/dan/phone");
+    refused(&peer("b.example"), "c/cathy/laptop");
+    refused(&local("a/alice/tablet"), "a/alice/watch");
+    assert_eq!(hub.state, before);
+}
+
+#[test]
+fn the_banned_may_not_join() {
+    let mut hub = Hub::new(MEMBERS);
+    let cathy = user("c/cathy");
+    hub.view.clients.retain(|client| client.user != cathy);
+    for pair in hub.view.participants.participants.iter_mut().filter(|pair| pair.user == cathy) {
+        pair.role_index = 1;
+    }
+    assert!(hub.group_info(&peer("c.example"), "c/cathy/phone", KEY).is_err());
+}
+
+/// PROTO-UPD-4: neither who is banned by a proposal nor who is leaving.
+#[test]
+fn the_leaving_may_not_join() {
+    let mut hub = Hub::new(MEMBERS);
+    let ban = vec![
+        role_change(&hub.view, &user("c/cathy"), 1),
+        RemoveClient(leaf(&hub.view, "c/cathy/phone")),
+    ];
+    let ban = proposals(&hub.view, &member(&hub.view, "a/alice/phone"), 1, ban);
+    hub.propose(&local("a/alice/phone"), &ban).unwrap();
+    assert!(hub.group_info(&peer("c.example"), "c/cathy/laptop", KEY).is_err());
+}
+
+/// AMB-GI-8: an open room takes anybody, by role 0; a joining code opens nothing yet.
+#[test]
+fn an_open_room() {
+    let mut hub = Hub::new(MEMBERS);
+    let dan = peer("d.example");
+    assert!(hub.group_info(&dan, "d/dan/phone", KEY).is_err());
+    for role in hub.view.roles.roles.iter_mut().filter(|role| role.role_index == NOT_LISTED) {
+        role.role_capabilities.push(Capability::CAN_OPEN_JOIN);
+    }
+    hub.group_info(&dan, "d/dan/phone", KEY).unwrap();
+}
+
+/// PROTO-GI-3, AMB-GI-6: all pending proposals of the epoch, in order, with their times.
+#[test]
+fn pending_proposals_are_listed() {
+    let mut hub = Hub::new(MEMBERS);
+    let bob = member(&hub.view, "b/bob/phone");
+    let changes: Vec<ProposedChange> = vec![unlisted(&hub.view, &user("b/bob")), SelfRemove];
+    let leave = proposals(&hub.view, &bob, 1, changes);
+    hub.propose(&peer("b.example"), &leave).unwrap();
+    hub.now_ms += 5;
+    let answer = hub.group_info(&peer("c.example"), "c/cathy/laptop", KEY).unwrap().reply;
+    let marker = references(&leave).concat();
+    let expected = [0, 1].map(|number| PendingProposal {
+        proposal: proposal_message(0, number, &marker),
+        hub_accepted_time: NOW,
+    });
+    assert_eq!(answer.pending_proposals, expected);
+}

@@ -1,1 +1,134 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
 
+use mimi_policy::ProposedChange::SelfRemove;
+
+use super::*;
+use crate::fixture::{NOW, client, commit, member, proposals, room_uri, unlisted, user};
+use crate::hub::fixture::{Extras, Hub, appended, peer};
+
+fn note(seq: Seq, timestamp_ms: u64, grant: JoinGrant) -> NewEvent {
+    NewEvent {
+        stream: room_uri(),
+        seq,
+        kind: EventKind::HubNote,
+        timestamp_ms,
+        payload: Vec::new(),
+        audience: Vec::new(),
+        targets: Some(Vec::new()),
+        detail: HubState::note_join_grant(grant),
+    }
+}
+
+fn grant(number: u64) -> JoinGrant {
+    JoinGrant {
+        user: user("c/cathy"),
+        client: client("c/cathy/laptop"),
+        signature_key: number.to_be_bytes().to_vec(),
+        expires_ms: NOW + 1_000,
+    }
+}
+
+/// A hub that is restarted knows what it knew: the log alone gives the state that was live.
+#[test]
+fn the_log_gives_the_state_again() {
+    let mut hub = Hub::new(&["a/alice/phone", "b/bob/phone", "c/cathy/phone"]);
+    let founding = hub.view.clone();
+    let mut log = Vec::new();
+    let said = hub.submit(&peer("b.example"), "b/bob", 0, b"hello").unwrap();
+    log.extend(appended(&said).into_iter().cloned());
+    let cathy = member(&hub.view, "c/cathy/phone");
+    let changes = vec![unlisted(&hub.view, &user("c/cathy")), SelfRemove];
+    let leave = proposals(&hub.view, &cathy, 1, changes);
+    let left = hub.propose(&peer("c.example"), &leave).unwrap();
+    log.extend(appended(&left).into_iter().cloned());
+    let asked = hub.group_info(&peer("b.example"), "b/bob/laptop", b"key").unwrap();
+    log.extend(appended(&asked).into_iter().cloned());
+    let before_commit = hub.state.clone();
+    let mut change = commit(&hub.view, member(&hub.view, "b/bob/phone"), Vec::new());
+    change.proposals = hub.state.pending.iter().map(|it| it.proposal.clone()).collect();
+    let done = hub.commit(&peer("b.example"), &change, Extras::default()).unwrap();
+    log.extend(appended(&done).into_iter().cloned());
+
+    let mut read = HubState::default();
+    for event in &log {
+        let observed = match event.kind {
+            EventKind::Proposal => Observed::Proposals { change: &leave, view: &founding },
+            EventKind::Commit => {
+                assert_eq!(read, before_commit);
+                Observed::Commit { change: &change, after: &hub.view }
+            }
+            _ => Observed::Plain,
+        };
+        read.observe(event, observed).unwrap();
+    }
+    assert_eq!(read, hub.state);
+    assert_eq!(read.recent.len(), 3, "a note is nobody's submission");
+}
+
+#[test]
+fn a_snapshot_is_read_back() {
+    let mut hub = Hub::new(&["a/alice/phone", "b/bob/phone", "c/cathy/phone"]);
+    let cathy = member(&hub.view, "c/cathy/phone");
+    let changes = vec![unlisted(&hub.view, &user("c/cathy")), SelfRemove];
+    hub.propose(&peer("c.example"), &proposals(&hub.view, &cathy, 1, changes)).unwrap();
+    hub.group_info(&peer("b.example"), "b/bob/laptop", b"key").unwrap();
+    hub.submit(&peer("b.example"), "b/bob", 0, b"hello").unwrap();
+    let snapshot = HubSnapshot { group: b"group".to_vec(), state: hub.state };
+    let octets = snapshot.encode();
+    assert_eq!(HubSnapshot::decode(&octets), Ok(snapshot));
+
+    assert!(HubSnapshot::decode(&[]).is_err());
+    assert!(HubSnapshot::decode(&octets[..octets.len() - 1]).is_err());
+    assert!(HubSnapshot::decode(&[&octets[..], &[0]].concat()).is_err());
+    let newer = [&[2], &octets[1..]].concat();
+    assert_eq!(HubSnapshot::decode(&newer), Err(StateError("version 2, not 1".into())));
+}
+
+#[test]
+fn a_gap_in_the_log_is_noticed() {
+    let mut state = HubState::default();
+    state.observe(&note(1, NOW, grant(1)), Observed::Plain).unwrap();
+    assert!(state.clone().observe(&note(1, NOW, grant(2)), Observed::Plain).is_err());
+    assert!(state.clone().observe(&note(3, NOW, grant(2)), Observed::Plain).is_err());
+    let mut commit = note(2, NOW, grant(2));
+    commit.kind = EventKind::Commit;
+    assert!(state.observe(&commit, Observed::Plain).is_err(), "needs what was staged");
+}
+
+/// The memory of repeats has an end.
+#[test]
+fn recent_submissions_have_a_limit() {
+    let mut hub = Hub::new(&["a/alice/phone", "b/bob/phone"]);
+    let bob = peer("b.example");
+    let mut send = |number: usize| hub.submit(&bob, "b/bob", 0, &number.to_be_bytes()).unwrap();
+    for number in 0..RECENT_SUBMISSIONS_MAX {
+        send(number);
+    }
+    assert!(send(0).changes.is_empty(), "the first is remembered");
+    send(RECENT_SUBMISSIONS_MAX);
+    assert!(send(1).changes.is_empty(), "the second still is");
+    assert!(!send(0).changes.is_empty(), "the first is forgotten");
+}
+
+#[test]
+fn join_grants_have_a_limit_and_an_end() {
+    let mut state = HubState::default();
+    let mut seq = 0;
+    let mut give = |state: &mut HubState, number: u64, now_ms: u64| {
+        seq += 1;
+        state.observe(&note(seq, now_ms, grant(number)), Observed::Plain).unwrap();
+    };
+    let max = JOIN_GRANTS_MAX as u64;
+    for number in 0..max {
+        give(&mut state, number, NOW);
+    }
+    assert_eq!(state.grants.len(), JOIN_GRANTS_MAX);
+    assert_eq!(state.grants[0], grant(0));
+    give(&mut state, 0, NOW);
+    assert_eq!(state.grants.len(), JOIN_GRANTS_MAX, "given again, it takes no second place");
+    give(&mut state, max, NOW);
+    assert_eq!(state.grants.len(), JOIN_GRANTS_MAX);
+    assert_eq!(state.grants[0], grant(2), "the oldest goes");
+    give(&mut state, 1, NOW + 1_000);
+    assert!(state.grants.is_empty(), "all have expired");
+}
