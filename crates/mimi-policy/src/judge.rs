@@ -47,8 +47,9 @@ pub fn check(view: &RoomView, change: &StagedChange) -> Result<Allowed, Denied> 
     components::check_company(&reading, change)?;
     membership::check_committer(&reading, change)?;
     for set in &reading.sets {
-        membership::check(&reading, set)?;
+        membership::check_joiner(set)?;
         roles::check(&reading, set)?;
+        membership::check(&reading, set)?;
         components::check(&reading, set)?;
     }
     definitions::check(&reading)?;
@@ -63,6 +64,3 @@ pub fn check_founding(view: &RoomView) -> Result<(), Denied> {
     definitions::check_founding(view)?;
     outcome::check_founding(view)
 }
-
-#[cfg(test)]
-mod tests;

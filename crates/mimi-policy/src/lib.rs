@@ -5,7 +5,7 @@
 //! [`Allowed`] or [`Denied`], and only `check` can make an [`Allowed`].
 //!
 //! Where to look: `judge` for what a commit or a bundle may do, by area below it; [`rule`] for the
-//! rules by name and requirement; [`restrictions`] for what accepted proposals forbid before they
+//! rules by name and requirement; [`mod@restrictions`] for what accepted proposals forbid before they
 //! are committed; [`message`] for application messages; [`preset`] for ready role tables.
 
 #![warn(missing_docs)]

@@ -148,6 +148,3 @@ fn sender_role<'a>(view: &'a RoomView, sender: &MimiUri) -> Result<&'a Role, Den
         Denied::new(Rule::SenderActive, Some(sender), needed)
     })
 }
-
-#[cfg(test)]
-mod tests;

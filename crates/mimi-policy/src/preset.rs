@@ -143,6 +143,3 @@ fn capabilities(table: &[Line], line: &Line) -> Vec<Capability> {
     all.extend_from_slice(line.capabilities);
     all
 }
-
-#[cfg(test)]
-mod tests;

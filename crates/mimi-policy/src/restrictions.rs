@@ -154,6 +154,3 @@ fn removes_own(view: &RoomView, user: &MimiUri, change: &ProposedChange) -> bool
         _ => false,
     }
 }
-
-#[cfg(test)]
-mod tests;

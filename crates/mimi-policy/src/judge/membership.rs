@@ -78,7 +78,6 @@ fn no_external_join(reading: &Reading<'_>) -> Result<(), Denied> {
 
 /// Judges what a set does to the membership.
 pub(super) fn check(reading: &Reading<'_>, set: &ProposalSet<'_>) -> Result<(), Denied> {
-    joiner_only_itself(set)?;
     for change in &set.list {
         match *change {
             ListChange::Removal { user, from } => removal(reading, set, user, from)?,
@@ -99,7 +98,7 @@ pub(super) fn check(reading: &Reading<'_>, set: &ProposalSet<'_>) -> Result<(), 
 }
 
 /// AMB-UPD-16: a joiner brings itself, its own list entry and its own old leaf, nothing else.
-fn joiner_only_itself(set: &ProposalSet<'_>) -> Result<(), Denied> {
+pub(super) fn check_joiner(set: &ProposalSet<'_>) -> Result<(), Denied> {
     let Some(joiner) = set.authority.joiner() else { return Ok(()) };
     let own = |client: &MimiUri, user: &MimiUri| *client == joiner.client && *user == joiner.user;
     let foreign = set

@@ -3,7 +3,7 @@
 
 use mimi_wire::MimiUri;
 use mimi_wire::room::base_policy::BaseRoomPolicy;
-use mimi_wire::room::participant_list::RoleIndex;
+use mimi_wire::room::participant_list::{RoleIndex, UserRolePair};
 use mimi_wire::room::roles::RoleData;
 
 use crate::change::{Actor, ProposedChange};
@@ -123,9 +123,8 @@ fn limits(reading: &Reading<'_>) -> Result<(), Denied> {
         maximum_clients(policy, clients)
             .map_err(|denied| blame(denied, grower.map(|(_, it)| it.cause).or(setter)))?;
     }
-    let users = |list: &[mimi_wire::room::participant_list::UserRolePair], roles| {
-        not_banned(list.iter().map(|pair| pair.role_index), roles)
-    };
+    let users =
+        |list: &[UserRolePair], roles| not_banned(list.iter().map(|pair| pair.role_index), roles);
     let after = users(&reading.participants.participants, reading.roles);
     if setter.is_some() || after > users(&view.participants.participants, &view.roles) {
         let lister = reading.roster.touched().find(|(_, it)| it.before.role != it.after.role);

@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use mimi_wire::MimiUri;
 use mimi_wire::component::PREAUTH_LIST;
 use mimi_wire::room::base_policy::BaseRoomPolicy;
-use mimi_wire::room::participant_list::ParticipantListData;
+use mimi_wire::room::participant_list::{ParticipantListData, ParticipantListUpdate};
 use mimi_wire::room::preauth::PreAuthRoleEntry;
 use mimi_wire::room::roles::RoleData;
 
-use crate::change::{Actor, ClientIdentity, ProposedChange, StagedChange};
+use crate::change::{Actor, ClientIdentity, ProposedChange, StagedChange, StagedProposal};
 use crate::denied::Denied;
 use crate::judge::authority::Authority;
 use crate::judge::roster::Roster;
@@ -108,7 +108,7 @@ pub(super) fn read<'a>(
     Ok(reading)
 }
 
-type Unread<'a> = (ProposalSet<'a>, Vec<&'a crate::change::StagedProposal>);
+type Unread<'a> = (ProposalSet<'a>, Vec<&'a StagedProposal>);
 
 /// Groups proposals by sender, and makes sure each sender may speak at all.
 fn sets<'a>(
@@ -148,8 +148,7 @@ fn same_sender(set: &ProposalSet<'_>, sender: &Actor) -> bool {
 
 fn list_updates(
     change: &StagedChange,
-) -> impl Iterator<Item = (Option<&MimiUri>, &mimi_wire::room::participant_list::ParticipantListUpdate)>
-{
+) -> impl Iterator<Item = (Option<&MimiUri>, &ParticipantListUpdate)> {
     change.proposals.iter().filter_map(|proposal| match &proposal.change {
         ProposedChange::ParticipantList(update) => Some((proposal.sender.user(), update)),
         _ => None,

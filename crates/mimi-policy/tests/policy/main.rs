@@ -1,0 +1,16 @@
+//! The judge, asked as hubs and clients ask it.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod components;
+mod constraints;
+mod external;
+mod golden;
+mod leaving;
+mod membership;
+mod messages;
+mod metadata;
+mod presets;
+mod properties;
+mod restrictions;
+mod roles;
+mod room;
