@@ -10,6 +10,7 @@ use crate::account::new_user::new_user;
 use crate::account::password::Passwords;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::private_file;
 use crate::running::{self, AddressFileError, DATABASE_FILE};
 
 /// Why an operator's wish was not fulfilled.
@@ -88,6 +89,9 @@ fn running_provider(config: &Config) -> Result<Option<AdminClient>, OperateError
 
 async fn open(config: &Config) -> Result<tombolo_store::sqlite::SqliteStore, OperateError> {
     let path = config.data_dir.join(DATABASE_FILE);
+    if let Err(error) = private_file::create_directory(&config.data_dir) {
+        return Err(OperateError::Database { path, source: OpenError::Io(error) });
+    }
     let opened = running::open_database(config).await;
     opened.map_err(|source| OperateError::Database { path, source })
 }

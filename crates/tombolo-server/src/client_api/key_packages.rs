@@ -6,10 +6,10 @@ use mimi_mls::key_package::{KeyPackageFacts, inspect};
 use mimi_provider::Reject;
 use mimi_provider::account::{KeyPackageUsage, OfferedKeyPackage, upload_key_packages};
 use mimi_provider::requester::DeviceIdentity;
-use mimi_wire::Wire;
 use mimi_wire::limits::APPLICATION_BODY_OCTETS_MAX;
 use mimi_wire::mls::KeyPackage;
 use mimi_wire::protocol::key_material::KeyPackageList;
+use mimi_wire::{MimiUri, Wire};
 use serde::Serialize;
 use tombolo_store::StoreError;
 
@@ -29,7 +29,15 @@ pub(super) async fn stock(
     SignedIn(device): SignedIn,
 ) -> Result<Json<Stock>, HttpError> {
     let now_ms = api.provider.now_ms();
-    let stock = api.provider.store.key_package_stock(&device.client, now_ms).await;
+    stock_of(&api, &device.client, now_ms).await
+}
+
+async fn stock_of(
+    api: &ClientApi,
+    client: &MimiUri,
+    now_ms: u64,
+) -> Result<Json<Stock>, HttpError> {
+    let stock = api.provider.store.key_package_stock(client, now_ms).await;
     Ok(Json(Stock { stock: stock.map_err(storage_failed)? }))
 }
 
@@ -58,7 +66,8 @@ pub(super) async fn upload(
     let stock = stock.map_err(storage_failed)?;
     let transition = upload_key_packages(&device, offered, stock, now_ms)?;
     match provider.apply(transition).await {
-        Ok(stock) => Ok(Json(Stock { stock })),
+        // Counted again: those sent before are not taken in twice (PROTO-KM-10).
+        Ok(_) => stock_of(&api, &device.client, now_ms).await,
         Err(StoreError::Conflict(what)) => Err(Reject::Conflict(what).into()),
         Err(error) => Err(storage_failed(error).into()),
     }

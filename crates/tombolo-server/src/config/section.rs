@@ -10,8 +10,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::errors::Report;
 
-/// A key this close to a known one was perhaps meant to be it (Jaro-Winkler, 0 to 1).
-const SUGGEST_FROM: f64 = 0.75;
+/// A key was perhaps meant to be another one if at most one character in so many is a slip.
+const SLIPS_ONE_IN: usize = 3;
 
 /// A table, and which of its keys have been asked for.
 #[derive(Debug)]
@@ -149,9 +149,9 @@ impl<'a> Section<'a> {
             let nearest = self
                 .known
                 .iter()
-                .map(|known| (strsim::jaro_winkler(known, name), known))
-                .filter(|(likeness, _)| *likeness >= SUGGEST_FROM)
-                .max_by(|one, other| one.0.total_cmp(&other.0));
+                .map(|known| (strsim::damerau_levenshtein(known, name), known))
+                .filter(|(slips, known)| *slips <= known.len().div_ceil(SLIPS_ONE_IN))
+                .min();
             let valid = match nearest {
                 Some((_, known)) => format!("unknown key; did you mean {known:?}?"),
                 None => format!("unknown key; valid here: {}", self.known_list()),

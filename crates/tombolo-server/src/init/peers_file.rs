@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use mimi_wire::Domain;
-use toml_edit::{Array, DocumentMut, Item, Table, value};
+use toml_edit::{DocumentMut, Value};
 
 use super::{InitError, relative, written};
 use crate::config::{ConfigError, ConfigErrors, load_peers_file};
@@ -26,8 +26,8 @@ pub(super) fn check(file: &Path, domain: &Domain, address: SocketAddr) -> Result
     Ok(())
 }
 
-/// Adds a table for the provider; the file is replaced in one step, so that those who read it never
-/// see half of it.
+/// Adds a table for the provider and leaves every octet before it alone; the file is replaced in one
+/// step, so that those who read it never see half of it.
 pub(super) fn add(
     file: &Path,
     domain: &Domain,
@@ -36,31 +36,32 @@ pub(super) fn add(
 ) -> Result<(), InitError> {
     check(file, domain, address)?;
     let failed = |source| InitError::Write { path: file.to_owned(), source };
-    let text = match std::fs::read_to_string(file) {
+    let mut text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => HEADER.to_owned(),
         Err(error) => return Err(failed(error)),
     };
-    let mut document: DocumentMut = text.parse().map_err(|error| not_toml(file, &error))?;
-    let directory = file.parent().expect("a file in a directory");
-    let mut table = Table::new();
-    table.insert("address", value(reachable(address).to_string()));
-    if let Some(root) = root {
-        let roots: Array = [relative(root, directory)?].into_iter().collect();
-        table.insert("roots", value(roots));
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
     }
-    let peers = document.entry("peers").or_insert_with(|| {
-        let mut peers = Table::new();
-        peers.set_implicit(true);
-        Item::Table(peers)
-    });
-    peers[domain.as_str()] = Item::Table(table);
+    let directory = file.parent().expect("a file in a directory");
+    let root = root.map(|root| relative(root, directory)).transpose()?;
+    text.push_str(&table(domain, address, root));
+    text.parse::<DocumentMut>().map_err(|error| not_toml(file, &error))?;
     std::fs::create_dir_all(directory).map_err(written(directory))?;
     let mut replacement = readable_by_all().tempfile_in(directory).map_err(failed)?;
-    replacement.write_all(document.to_string().as_bytes()).map_err(failed)?;
+    replacement.write_all(text.as_bytes()).map_err(failed)?;
     replacement.as_file().sync_all().map_err(failed)?;
     replacement.persist(file).map_err(|error| failed(error.error))?;
     Ok(())
+}
+
+fn table(domain: &Domain, address: SocketAddr, root: Option<String>) -> String {
+    let quoted = |text: &str| Value::from(text).to_string();
+    let name = quoted(domain.as_str());
+    let address = quoted(&reachable(address).to_string());
+    let roots = root.map(|root| format!("roots = [{}]\n", quoted(&root))).unwrap_or_default();
+    format!("\n[peers.{name}]\naddress = {address}\n{roots}")
 }
 
 /// Providers that share the file may run under different accounts.
@@ -82,7 +83,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 fn not_toml(file: &Path, error: &toml_edit::TomlError) -> InitError {
-    let valid = format!("not valid TOML: {}", error.message());
+    let valid = format!("takes no further [peers] table: {}", error.message());
     let error = ConfigError { line: None, key: String::new(), value: None, valid };
     InitError::PeersFile(ConfigErrors { file: file.to_owned(), errors: vec![error] })
 }

@@ -1,0 +1,124 @@
+//! The event stream: order, resuming without a gap, acknowledging, taking turns.
+
+use mimi_wire::protocol::consent::ConsentOperation;
+use reqwest::{Method, StatusCode};
+
+use crate::harness::{Event, Phone, Provider};
+
+/// One event for the other user each time.
+async fn disturb(from: &Phone, to: &Phone, times: usize) {
+    for _ in 0..times {
+        for operation in [ConsentOperation::Request, ConsentOperation::Cancel] {
+            assert_eq!(from.consent(operation, &to.user).await, StatusCode::CREATED);
+        }
+    }
+}
+
+fn sequence(events: &[Event]) -> Vec<u64> {
+    events.iter().map(|event| event.data["seq"].as_u64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_stream_resumes_without_gap_or_repeat() {
+    let provider = Provider::start(&["alice", "bob"]).await;
+    let alice = provider.phone("alice", "phone").await;
+    let bob = provider.phone("bob", "phone").await;
+    let writing = disturb(&alice, &bob, 30);
+    let reading = async {
+        // Cut off after 1, 2, 3 … events, each time going on after the last one that arrived.
+        let (mut seen, mut after, mut cut) = (Vec::new(), 0, 1);
+        while seen.len() < 60 {
+            let mut events = bob.events(Some(after)).await;
+            let taken = events.take(usize::min(cut, 60 - seen.len())).await;
+            after = taken.last().unwrap().id;
+            seen.extend(taken);
+            cut += 1;
+        }
+        seen
+    };
+    let ((), seen) = tokio::join!(writing, reading);
+    assert_eq!(sequence(&seen), (1..=60).collect::<Vec<u64>>());
+    assert!(seen.iter().all(|event| event.name == "request_consent"));
+    assert!(seen.iter().all(|event| event.data["stream"] == bob.user.as_str()));
+    let again = bob.events(Some(0)).await.take(60).await;
+    assert_eq!(again, seen);
+}
+
+#[tokio::test]
+async fn an_open_stream_is_told_at_once() {
+    let provider = Provider::start(&["alice", "bob"]).await;
+    let alice = provider.phone("alice", "phone").await;
+    let bob = provider.phone("bob", "phone").await;
+    let mut events = bob.events(None).await;
+    disturb(&alice, &bob, 1).await;
+    let told = tokio::time::timeout(std::time::Duration::from_secs(5), events.take(2)).await;
+    assert_eq!(sequence(&told.unwrap()), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_device_that_names_no_event_goes_on_after_its_acknowledgement() {
+    let provider = Provider::start(&["alice", "bob"]).await;
+    let alice = provider.phone("alice", "phone").await;
+    let bob = provider.phone("bob", "phone").await;
+    disturb(&alice, &bob, 2).await;
+    let first = bob.events(None).await.take(3).await;
+    let body = format!("{{\"id\":{}}}", first[1].id);
+    let answer = bob.post("/events/ack", body.into_bytes()).await;
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    assert_eq!(sequence(&bob.events(None).await.take(2).await), [3, 4]);
+
+    let resumed = bob.request(Method::GET, "/events").header("last-event-id", first[2].id);
+    let text = String::from_utf8(resumed.send().await.unwrap().chunk_until("seq\":4").await);
+    assert!(!text.unwrap().contains("\"seq\":3"));
+}
+
+/// Read until a text appears.
+trait ChunkUntil {
+    async fn chunk_until(self, text: &str) -> Vec<u8>;
+}
+
+impl ChunkUntil for reqwest::Response {
+    async fn chunk_until(mut self, text: &str) -> Vec<u8> {
+        let mut read = Vec::new();
+        while !String::from_utf8_lossy(&read).contains(text) {
+            read.extend(self.chunk().await.unwrap().expect("the stream goes on"));
+        }
+        read
+    }
+}
+
+#[tokio::test]
+async fn devices_of_a_user_see_the_same_and_others_see_nothing() {
+    let provider = Provider::start(&["alice", "bob"]).await;
+    let alice = provider.phone("alice", "phone").await;
+    let (phone, laptop) =
+        (provider.phone("bob", "phone").await, provider.phone("bob", "laptop").await);
+    disturb(&alice, &phone, 1).await;
+    let on_phone = phone.events(Some(0)).await.take(2).await;
+    assert_eq!(laptop.events(Some(0)).await.take(2).await, on_phone);
+    disturb(&phone, &alice, 1).await;
+    let for_alice = alice.events(Some(0)).await.take(2).await;
+    assert!(for_alice.iter().all(|event| event.data["stream"] == alice.user.as_str()));
+}
+
+#[tokio::test]
+async fn a_newer_stream_of_a_device_ends_the_older() {
+    let provider = Provider::start(&["alice"]).await;
+    let phone = provider.phone("alice", "phone").await;
+    let mut older = phone.events(None).await;
+    let _newer = phone.events(None).await;
+    assert_eq!(older.next().await, None);
+}
+
+#[tokio::test]
+async fn events_survive_a_restart() {
+    let mut provider = Provider::start(&["alice", "bob"]).await;
+    let alice = provider.phone("alice", "phone").await;
+    let mut bob = provider.phone("bob", "phone").await;
+    disturb(&alice, &bob, 3).await;
+    let before = bob.events(Some(0)).await.take(6).await;
+    provider.stop().await;
+    provider.run().await;
+    bob.http = provider.http();
+    assert_eq!(bob.events(Some(0)).await.take(6).await, before);
+}
