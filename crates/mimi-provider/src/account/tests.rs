@@ -1,1 +1,123 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
 
+use super::*;
+use crate::fixture::{NOW, client, domain, user};
+
+fn alice() -> Account {
+    Account { user: user("a/alice"), password_hash: None, created_ms: NOW }
+}
+
+fn device(name: &str, key: u8) -> DeviceRecord {
+    DeviceRecord {
+        client: client(&format!("a/alice/{name}")),
+        user: user("a/alice"),
+        name: name.into(),
+        token_sha256: [key; 32],
+        signature_key: vec![key; SIGNATURE_KEY_OCTETS],
+        created_ms: NOW,
+    }
+}
+
+fn sign_up(
+    devices: &[DeviceRecord],
+    name: &str,
+    signature_key: &[u8],
+) -> Result<Transition<DeviceIdentity>, Reject> {
+    let (account, token_sha256) = (&alice(), [9; 32]);
+    new_device(&NewDeviceInput { account, devices, name, token_sha256, signature_key, now_ms: NOW })
+}
+
+#[test]
+fn an_account() {
+    let transition = new_account(&domain("a.example"), "alice", Some("phc".into()), NOW).unwrap();
+    assert_eq!(transition.reply, user("a/alice"));
+    assert_eq!(transition.expect, [Expect::NoAccount(user("a/alice"))]);
+    let account = Account { password_hash: Some("phc".into()), ..alice() };
+    assert_eq!(transition.changes, [Change::CreateAccount(account)]);
+}
+
+/// Names at their limits.
+#[test]
+fn names() {
+    let named = |name: &str| new_account(&domain("a.example"), name, None, NOW).map(|it| it.reply);
+    let longest = "a".repeat(NAME_OCTETS_MAX);
+    for name in ["a", "7", "al.ice_2-x", &longest] {
+        assert_eq!(named(name), Ok(user(&format!("a/{name}"))));
+    }
+    let too_long = "a".repeat(NAME_OCTETS_MAX + 1);
+    for name in
+        ["", "Alice", ".alice", "-a", "al ice", "alice/phone", "al%2fice", "älice", &too_long]
+    {
+        assert!(matches!(named(name), Err(Reject::Malformed(_))), "{name}");
+        assert!(matches!(sign_up(&[], name, &[1; 32]), Err(Reject::Malformed(_))), "{name}");
+    }
+}
+
+#[test]
+fn a_device() {
+    let transition = sign_up(&[device("laptop", 2)], "phone", &[1; 32]).unwrap();
+    let phone = client("a/alice/phone");
+    let identity = DeviceIdentity { user: user("a/alice"), client: phone.clone() };
+    assert_eq!(transition.reply, identity);
+    assert_eq!(transition.expect, [Expect::NoDevice(phone)]);
+    let stored = DeviceRecord { token_sha256: [9; 32], ..device("phone", 1) };
+    assert_eq!(transition.changes, [Change::PutDevice(stored)]);
+}
+
+#[test]
+fn devices_that_are_refused() {
+    let devices = [device("phone", 1)];
+    assert!(matches!(sign_up(&devices, "phone", &[2; 32]), Err(Reject::Conflict(_))));
+    assert!(matches!(sign_up(&devices, "laptop", &[1; 32]), Err(Reject::Conflict(_))));
+    assert!(matches!(sign_up(&devices, "laptop", &[2; 31]), Err(Reject::Malformed(_))));
+    let numbered = |number: usize| device(&format!("d{number}"), u8::try_from(number).unwrap());
+    let mut devices: Vec<_> = (1..DEVICES_PER_USER_MAX).map(numbered).collect();
+    sign_up(&devices, "phone", &[200; 32]).unwrap();
+    devices.push(numbered(DEVICES_PER_USER_MAX));
+    assert!(matches!(sign_up(&devices, "phone", &[200; 32]), Err(Reject::NotAllowed(_))));
+}
+
+fn offered(number: u8) -> OfferedKeyPackage {
+    OfferedKeyPackage {
+        reference: vec![number],
+        identity: DeviceIdentity { user: user("a/alice"), client: client("a/alice/phone") },
+        octets: vec![number; 3],
+        ciphersuite: 1,
+        capabilities: vec![7],
+        not_after_ms: NOW + 1,
+        usage: KeyPackageUsage::Once,
+    }
+}
+
+fn upload(offered: Vec<OfferedKeyPackage>, stock: u64) -> Result<Transition<u64>, Reject> {
+    upload_key_packages(&device("phone", 1), offered, stock, NOW)
+}
+
+/// PROTO-ST-9.
+#[test]
+fn key_packages_are_stored() {
+    let transition = upload(vec![offered(1), offered(2)], 5).unwrap();
+    assert_eq!(transition.reply, 7);
+    let [Change::AddKeyPackages(packages)] = &transition.changes[..] else { panic!("packages") };
+    assert_eq!(packages.len(), 2);
+    assert_eq!(
+        (&packages[1].client, &packages[1].reference[..]),
+        (&client("a/alice/phone"), &[2][..])
+    );
+    assert_eq!(upload(Vec::new(), 5).unwrap(), Transition::unchanged(5));
+}
+
+/// PROTO-KM-11, AMB-KM-7: all or none, and none of these.
+#[test]
+fn key_packages_that_are_refused() {
+    let mut of_another = offered(2);
+    of_another.identity.client = client("a/alice/laptop");
+    let last_resort = OfferedKeyPackage { usage: KeyPackageUsage::LastResort, ..offered(2) };
+    let expired = OfferedKeyPackage { not_after_ms: NOW, ..offered(2) };
+    for bad in [of_another, last_resort, expired, offered(1)] {
+        assert!(upload(vec![offered(1), bad], 0).is_err());
+    }
+    upload(vec![offered(1)], KEY_PACKAGES_PER_CLIENT_MAX - 1).unwrap();
+    let full = upload(vec![offered(1)], KEY_PACKAGES_PER_CLIENT_MAX);
+    assert!(matches!(full, Err(Reject::NotAllowed(_))));
+}

@@ -19,6 +19,8 @@ pub struct FollowerState {
     pub last_seq: Seq,
     /// The latest timestamp of the hub.
     pub last_timestamp_ms: u64,
+    /// Whatever the hub accepted up to here has been seen or is from before our time.
+    pub seen_until_ms: u64,
     /// The last payloads, oldest first.
     pub recent: VecDeque<RecentPayload>,
     /// Clients seen coming in and not going: ours by Welcome, anybody's by external commit.
@@ -62,10 +64,16 @@ const SNAPSHOT_VERSION: u8 = 1;
 impl FollowerState {
     /// Follows one entry of our copy of the log, when it is written or read again.
     pub fn observe(&mut self, event: &NewEvent, roster: &RosterChange) {
+        if self.last_seq == 0 {
+            // The commit that our first Welcome goes with has its timestamp (AMB-NTF-8).
+            self.seen_until_ms = event.timestamp_ms;
+        }
         self.last_seq = event.seq;
         self.last_timestamp_ms = self.last_timestamp_ms.max(event.timestamp_ms);
-        if self.recent.len() == RECENT_PAYLOADS_MAX {
-            self.recent.pop_front();
+        if self.recent.len() == RECENT_PAYLOADS_MAX
+            && let Some(forgotten) = self.recent.pop_front()
+        {
+            self.seen_until_ms = self.seen_until_ms.max(forgotten.timestamp_ms);
         }
         let (sha256, timestamp_ms) = (sha256(&event.payload), event.timestamp_ms);
         self.recent.push_back(RecentPayload { sha256, timestamp_ms });
@@ -78,12 +86,10 @@ impl FollowerState {
         }
     }
 
-    /// Whether a payload has been accepted before. Of what has left the memory only the time is
-    /// known: hubs' timestamps grow, so nothing new is as old as that (AMB-NTF-8).
+    /// Whether a payload is nothing new. Of what has left the memory, or was never kept, only the
+    /// time is known: hubs' timestamps grow, so nothing new is as old as that (AMB-NTF-8).
     pub(crate) fn is_repeat(&self, sha256: &[u8; 32], timestamp_ms: u64) -> bool {
-        let full = self.recent.len() == RECENT_PAYLOADS_MAX;
-        let forgotten = self.recent.front().filter(|_| full);
-        forgotten.is_some_and(|oldest| timestamp_ms <= oldest.timestamp_ms)
+        timestamp_ms <= self.seen_until_ms
             || self.recent.iter().any(|recent| recent.sha256 == *sha256)
     }
 
