@@ -135,3 +135,6 @@ impl fmt::Debug for Listener {
         write!(formatter, "Listener({})", self.id)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use super::*;
 
 fn headers(name: http::HeaderName, values: &[&str]) -> HeaderMap {

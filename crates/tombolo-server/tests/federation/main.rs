@@ -1,0 +1,10 @@
+//! Providers and their peers over real TLS sockets.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod authentication;
+mod bodies;
+mod delivery;
+mod directory;
+mod peers;
+mod support;

@@ -1,0 +1,143 @@
+//! A caller of a federation endpoint that says and shows what a test wants.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
+use hyper::client::conn::http1::SendRequest;
+use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tombolo_server::dev_ca::ServerCertificate;
+
+pub(crate) struct Caller {
+    tls: Arc<ClientConfig>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Reply {
+    /// `error.code` of an error's body.
+    pub(crate) fn code(&self) -> String {
+        let json: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        json.pointer("/error/code").and_then(|code| code.as_str()).unwrap_or_default().to_owned()
+    }
+}
+
+type Body = BoxBody<Bytes, io::Error>;
+
+/// One open connection.
+pub(crate) struct Connection {
+    sender: SendRequest<Body>,
+}
+
+impl Caller {
+    pub(crate) fn new(root_pem: &str, certificate: Option<&ServerCertificate>) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(root_pem.as_bytes()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let config = match certificate {
+            None => builder.with_no_client_auth(),
+            Some(certificate) => {
+                let pem = certificate.certificate_pem.as_bytes();
+                let chain = CertificateDer::pem_slice_iter(pem).map(Result::unwrap).collect();
+                let key = PrivateKeyDer::from_pem_slice(certificate.key_pem.as_str().as_bytes());
+                builder.with_client_auth_cert(chain, key.unwrap()).unwrap()
+            }
+        };
+        Self { tls: Arc::new(config) }
+    }
+
+    /// Connects as if `host` were there.
+    pub(crate) async fn connect(&self, address: SocketAddr, host: &str) -> io::Result<Connection> {
+        let stream = TcpStream::connect(address).await?;
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await?;
+        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = handshake.map_err(io::Error::other)?;
+        tokio::spawn(connection);
+        Ok(Connection { sender })
+    }
+
+    /// One request on a connection of its own, to `a.example` as `from`.
+    pub(crate) async fn post(
+        &self,
+        address: SocketAddr,
+        from: &str,
+        path: &str,
+        body: impl Into<Bytes>,
+    ) -> io::Result<Reply> {
+        self.connect(address, "a.example").await?.post("a.example", from, path, body).await
+    }
+}
+
+impl Connection {
+    pub(crate) async fn post(
+        &mut self,
+        host: &str,
+        from: &str,
+        path: &str,
+        body: impl Into<Bytes>,
+    ) -> io::Result<Reply> {
+        let from = format!("mimi@{from}");
+        self.send(Method::POST, path, &[("host", host), ("from", &from)], body).await
+    }
+
+    pub(crate) async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> io::Result<Reply> {
+        let body = Full::new(body.into()).map_err(|never| match never {}).boxed();
+        self.send_body(method, path, headers, body).await
+    }
+
+    /// A body whose size is not announced.
+    pub(crate) async fn stream(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+        chunk: Bytes,
+        chunks: usize,
+    ) -> io::Result<Reply> {
+        let frames = (0..chunks).map(move |_| Ok(Frame::data(chunk.clone())));
+        let body = BodyExt::boxed(StreamBody::new(futures_util::stream::iter(frames)));
+        self.send_body(Method::POST, path, headers, body).await
+    }
+
+    async fn send_body(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> io::Result<Reply> {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let sent = self.sender.send_request(request.body(body).unwrap()).await;
+        let (head, body) = sent.map_err(io::Error::other)?.into_parts();
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        Ok(Reply { status: head.status, headers: head.headers, body })
+    }
+}
