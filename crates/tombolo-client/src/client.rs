@@ -1,0 +1,337 @@
+//! The native client: a task that owns the session, its store and its connections, and a handle.
+
+mod driver;
+mod stream;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use mimi_policy::ClientIdentity;
+use mimi_policy::preset::Preset;
+use mimi_wire::MimiUri;
+use mimi_wire::content::MessageId;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use zeroize::Zeroizing;
+
+use crate::client::driver::{Driver, Input};
+use crate::error::ClientError;
+use crate::event::ClientEvent;
+use crate::secret::SecretText;
+use crate::session::Session;
+use crate::session::command::{Command, Draft, Outcome};
+use crate::shown::RoomState;
+use crate::store::{ClientStore, SqliteStore, StoreChange, StoreFailure};
+use crate::transport::{HttpsTransport, Transport};
+
+/// How long an operation may take before its caller is told that it did not come through.
+pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
+/// Events a subscriber may be behind before it misses some.
+pub const EVENTS_BUFFERED: usize = 4_096;
+/// Name of the stored provider address.
+const ADDRESS: &str = "provider address";
+
+/// Where a provider's client API is.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ProviderAddress {
+    /// `https://host[:port]`, without a path.
+    pub url: String,
+    /// Connect here instead of where DNS says.
+    pub resolve: Option<SocketAddr>,
+    /// PEM roots to trust instead of the public ones.
+    pub roots_pem: Option<String>,
+}
+
+/// What a new device needs.
+#[derive(Clone)]
+pub struct Registration {
+    /// The provider.
+    pub provider: ProviderAddress,
+    /// Local name of the user, e.g. `alice`.
+    pub user: String,
+    /// The account's password.
+    pub password: String,
+    /// Name of this device, e.g. `phone`; part of its client URI.
+    pub device: String,
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { provider, user, device, .. } = self;
+        write!(formatter, "Registration of {user}'s {device} at {}", provider.url)
+    }
+}
+
+/// A device of a user, running: it keeps its event stream open and its rooms up to date.
+#[derive(Debug)]
+pub struct Client {
+    identity: ClientIdentity,
+    inputs: mpsc::Sender<Input>,
+    events: broadcast::Sender<ClientEvent>,
+    /// Why the task stopped by itself.
+    stopped: Arc<OnceLock<String>>,
+}
+
+impl Client {
+    /// Registers a new device; its state lives in a new SQLite file.
+    ///
+    /// The file of a registration that did not come through is taken up again.
+    pub async fn register(store: &Path, registration: Registration) -> Result<Self, ClientError> {
+        let transport = Arc::new(HttpsTransport::new(&registration.provider)?);
+        let store = match store.exists() {
+            true => SqliteStore::open(store).await,
+            false => SqliteStore::create(store).await,
+        };
+        let store: Arc<dyn ClientStore> = Arc::new(store.map_err(storage)?);
+        let address = serde_json::to_vec(&registration.provider)
+            .map_err(|error| ClientError::Other(error.to_string()))?;
+        Self::register_with(store, transport, registration, address).await
+    }
+
+    /// Opens a device registered before.
+    pub async fn open(store: &Path) -> Result<Self, ClientError> {
+        let store = SqliteStore::open(store).await.map_err(storage)?;
+        let saved = store.load().await.map_err(storage)?;
+        let address = saved.values.get(ADDRESS).ok_or_else(|| {
+            ClientError::Storage("the file holds no registered device".to_owned())
+        })?;
+        let address: ProviderAddress = serde_json::from_slice(address)
+            .map_err(|error| ClientError::Storage(format!("the provider's address: {error}")))?;
+        let transport = Arc::new(HttpsTransport::new(&address)?);
+        Self::start(Arc::new(store), transport).await
+    }
+
+    /// Runs a device registered before, over a store and a transport of one's own.
+    pub async fn start(
+        store: Arc<dyn ClientStore>,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Self, ClientError> {
+        let saved = store.load().await.map_err(storage)?;
+        let session = Session::restore(saved, driver::now_ms())?;
+        let identity = session.identity().cloned();
+        let identity = identity.ok_or_else(|| {
+            ClientError::Storage("the registration of this device did not come through".to_owned())
+        })?;
+        Ok(Self::run(Driver::new(session, store, transport), identity))
+    }
+
+    async fn register_with(
+        store: Arc<dyn ClientStore>,
+        transport: Arc<dyn Transport>,
+        registration: Registration,
+        address: Vec<u8>,
+    ) -> Result<Self, ClientError> {
+        let saved = store.load().await.map_err(storage)?;
+        let session = match saved.values.is_empty() {
+            true => Session::new(&mut driver::fresh_rng()),
+            false => Session::restore(saved, driver::now_ms())?,
+        };
+        if let Some(identity) = session.identity() {
+            let text = format!("the file holds a device already: {}", identity.client);
+            return Err(ClientError::Other(text));
+        }
+        let put = StoreChange::Put { name: ADDRESS.to_owned(), value: Zeroizing::new(address) };
+        store.commit(vec![put]).await.map_err(storage)?;
+        let mut driver = Driver::new(session, store, transport);
+        let command = Command::Register {
+            user: registration.user,
+            password: SecretText::new(registration.password),
+            device: registration.device,
+        };
+        let registered = tokio::time::timeout(OPERATION_TIMEOUT, driver.complete(command)).await;
+        registered.map_err(|_| timed_out())??;
+        let identity = driver.identity().cloned();
+        let identity = identity
+            .ok_or_else(|| ClientError::Other("registered without an identity".to_owned()))?;
+        Ok(Self::run(driver, identity))
+    }
+
+    fn run(mut driver: Driver, identity: ClientIdentity) -> Self {
+        let (inputs, received) = mpsc::channel(64);
+        let events = driver.events();
+        let stopped = driver.stopped();
+        tokio::spawn(async move { driver.run(received).await });
+        Self { identity, inputs, events, stopped }
+    }
+
+    /// Who this device is.
+    pub fn identity(&self) -> &ClientIdentity {
+        &self.identity
+    }
+
+    /// Events from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<ClientEvent> {
+        self.events.subscribe()
+    }
+
+    /// Asks a user for consent to be contacted.
+    pub async fn request_consent(&self, target: &MimiUri) -> Result<(), ClientError> {
+        self.operate(Command::RequestConsent(target.clone())).await.map(drop)
+    }
+
+    /// Lets a user contact us, for any room.
+    pub async fn grant_consent(&self, requester: &MimiUri) -> Result<(), ClientError> {
+        self.operate(Command::GrantConsent(requester.clone())).await.map(drop)
+    }
+
+    /// No longer lets a user contact us.
+    pub async fn revoke_consent(&self, requester: &MimiUri) -> Result<(), ClientError> {
+        self.operate(Command::RevokeConsent(requester.clone())).await.map(drop)
+    }
+
+    /// Open requests to us.
+    pub async fn consent_requests(&self) -> Result<Vec<MimiUri>, ClientError> {
+        match self.operate(Command::ConsentRequests).await? {
+            Outcome::Users(users) => Ok(users),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Creates a room at our provider, with our other devices not yet in it.
+    pub async fn create_room(&self, name: &str, preset: Preset) -> Result<MimiUri, ClientError> {
+        match self.operate(Command::CreateRoom { name: name.to_owned(), preset }).await? {
+            Outcome::Room(room) => Ok(room),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Rooms known on this device.
+    pub async fn rooms(&self) -> Result<Vec<MimiUri>, ClientError> {
+        self.ask(Input::Rooms).await
+    }
+
+    /// A room as this device sees it.
+    pub async fn room(&self, room: &MimiUri) -> Result<RoomState, ClientError> {
+        self.ask(|answer| Input::Room(room.clone(), answer)).await?
+    }
+
+    /// Adds a user with all its devices, in one commit.
+    pub async fn add_user(&self, room: &MimiUri, user: &MimiUri) -> Result<(), ClientError> {
+        let command = Command::AddUser { room: room.clone(), user: user.clone() };
+        self.operate(command).await.map(drop)
+    }
+
+    /// Comes into a room this device's user takes part in, by external commit.
+    pub async fn join_room(&self, room: &MimiUri) -> Result<(), ClientError> {
+        self.operate(Command::JoinRoom(room.clone())).await.map(drop)
+    }
+
+    /// Leaves with all devices of this user.
+    pub async fn leave_room(&self, room: &MimiUri) -> Result<(), ClientError> {
+        self.operate(Command::LeaveRoom(room.clone())).await.map(drop)
+    }
+
+    /// Removes a user and all its clients.
+    pub async fn remove_user(&self, room: &MimiUri, user: &MimiUri) -> Result<(), ClientError> {
+        let command = Command::RemoveUser { room: room.clone(), user: user.clone() };
+        self.operate(command).await.map(drop)
+    }
+
+    /// Bans a user and removes all its clients.
+    pub async fn ban_user(&self, room: &MimiUri, user: &MimiUri) -> Result<(), ClientError> {
+        let command = Command::BanUser { room: room.clone(), user: user.clone() };
+        self.operate(command).await.map(drop)
+    }
+
+    /// Commits what is pending in a room, if anything is.
+    pub async fn commit_pending(&self, room: &MimiUri) -> Result<(), ClientError> {
+        self.operate(Command::CommitPending(room.clone())).await.map(drop)
+    }
+
+    /// Renames a room.
+    pub async fn rename_room(&self, room: &MimiUri, name: &str) -> Result<(), ClientError> {
+        let command = Command::RenameRoom { room: room.clone(), name: name.to_owned() };
+        self.operate(command).await.map(drop)
+    }
+
+    /// Writes a message. Returns once the hub has accepted it.
+    pub async fn send_text(&self, room: &MimiUri, text: &str) -> Result<MessageId, ClientError> {
+        self.send(room, Draft::Text { text: text.to_owned(), in_reply_to: None }).await
+    }
+
+    /// Answers a message.
+    pub async fn reply(
+        &self,
+        room: &MimiUri,
+        to: MessageId,
+        text: &str,
+    ) -> Result<MessageId, ClientError> {
+        self.send(room, Draft::Text { text: text.to_owned(), in_reply_to: Some(to) }).await
+    }
+
+    /// Reacts to a message.
+    pub async fn react(
+        &self,
+        room: &MimiUri,
+        to: MessageId,
+        reaction: &str,
+    ) -> Result<MessageId, ClientError> {
+        self.send(room, Draft::Reaction { to, reaction: reaction.to_owned() }).await
+    }
+
+    /// Replaces the text of an own message.
+    pub async fn edit(
+        &self,
+        room: &MimiUri,
+        message: MessageId,
+        text: &str,
+    ) -> Result<MessageId, ClientError> {
+        self.send(room, Draft::Edit { message, text: text.to_owned() }).await
+    }
+
+    /// Takes an own message back.
+    pub async fn delete(&self, room: &MimiUri, message: MessageId) -> Result<(), ClientError> {
+        self.send(room, Draft::Delete { message }).await.map(drop)
+    }
+
+    /// Stops after storing everything received; the device can be opened again.
+    pub async fn close(self) -> Result<(), ClientError> {
+        let closed: Result<Result<(), ClientError>, _> = self.ask(Input::Close).await;
+        closed?
+    }
+
+    async fn send(&self, room: &MimiUri, draft: Draft) -> Result<MessageId, ClientError> {
+        match self.operate(Command::Send { room: room.clone(), draft }).await? {
+            Outcome::Message(id) => Ok(id),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn operate(&self, command: Command) -> Result<Outcome, ClientError> {
+        let asked = self.ask(|answer| Input::Start(command, answer));
+        tokio::time::timeout(OPERATION_TIMEOUT, asked).await.map_err(|_| timed_out())??
+    }
+
+    async fn ask<T>(
+        &self,
+        input: impl FnOnce(oneshot::Sender<T>) -> Input,
+    ) -> Result<T, ClientError> {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.inputs.send(input(answer)).await;
+        sent.map_err(|_| self.gone())?;
+        answered.await.map_err(|_| self.gone())
+    }
+
+    fn gone(&self) -> ClientError {
+        let reason = self.stopped.get().map_or("the device was closed", String::as_str);
+        ClientError::Storage(reason.to_owned())
+    }
+}
+
+fn storage(failure: StoreFailure) -> ClientError {
+    ClientError::Storage(failure.0)
+}
+
+fn timed_out() -> ClientError {
+    let seconds = OPERATION_TIMEOUT.as_secs();
+    ClientError::Unreachable(format!(
+        "nothing came of it in {seconds} s; what was being sent is kept and tried further"
+    ))
+}
+
+fn unexpected(outcome: &Outcome) -> ClientError {
+    ClientError::Other(format!("an operation ended as {outcome:?}"))
+}

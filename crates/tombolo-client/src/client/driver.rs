@@ -1,0 +1,322 @@
+//! The task behind a [`Client`](crate::Client): it feeds the session and does what the session asks,
+//! storing first.
+//!
+//! **Invariant:** whatever an input led to is committed to the store before a request leaves, a
+//! caller hears of it or the provider is told that an event has arrived.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use mimi_policy::ClientIdentity;
+use mimi_wire::MimiUri;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::client::stream::{self, StreamSignal};
+use crate::client::{EVENTS_BUFFERED, storage};
+use crate::error::ClientError;
+use crate::event::ClientEvent;
+use crate::session::Session;
+use crate::session::command::{Command, Notice, OperationId, Outcome};
+use crate::session::request::{RequestId, Response, TransportError};
+use crate::shown::RoomState;
+use crate::store::ClientStore;
+use crate::transport::{Transport, TransportFuture};
+
+/// Events that may lie between the stream and the session.
+const STREAM_BUFFERED: usize = 256;
+/// Events that one commit to the store covers at most.
+const EVENTS_PER_COMMIT_MAX: usize = 64;
+/// How long closing waits for answers that are under way; what is lost is asked again.
+const CLOSING_GRACE: Duration = Duration::from_secs(1);
+
+/// What the handle asks of the task.
+pub(crate) enum Input {
+    Start(Command, oneshot::Sender<Result<Outcome, ClientError>>),
+    Rooms(oneshot::Sender<Vec<MimiUri>>),
+    Room(MimiUri, oneshot::Sender<Result<RoomState, ClientError>>),
+    Close(oneshot::Sender<Result<(), ClientError>>),
+}
+
+type Answered = (RequestId, Result<Response, TransportError>);
+type Answering = Pin<Box<dyn Future<Output = Answered> + Send>>;
+
+/// The session with its store and its connections.
+pub(crate) struct Driver {
+    session: Session,
+    store: Arc<dyn ClientStore>,
+    transport: Arc<dyn Transport>,
+    rng: StdRng,
+    events: broadcast::Sender<ClientEvent>,
+    stopped: Arc<OnceLock<String>>,
+    callers: BTreeMap<OperationId, oneshot::Sender<Result<Outcome, ClientError>>>,
+    in_flight: FuturesUnordered<Answering>,
+    stream: Option<(mpsc::Receiver<StreamSignal>, JoinHandle<()>)>,
+    acknowledged: u64,
+    acknowledging: Option<TransportFuture<()>>,
+    /// No request leaves any more.
+    closing: bool,
+}
+
+/// What the task woke up for.
+enum Wake {
+    Input(Option<Input>),
+    Answer(Answered),
+    Stream(Option<StreamSignal>),
+    Acknowledged(Result<(), TransportError>),
+    Timer,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        session: Session,
+        store: Arc<dyn ClientStore>,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
+        Self {
+            acknowledged: session.cursor(),
+            session,
+            store,
+            transport,
+            rng: fresh_rng(),
+            events: broadcast::channel(EVENTS_BUFFERED).0,
+            stopped: Arc::default(),
+            callers: BTreeMap::new(),
+            in_flight: FuturesUnordered::new(),
+            stream: None,
+            acknowledging: None,
+            closing: false,
+        }
+    }
+
+    pub(crate) fn events(&self) -> broadcast::Sender<ClientEvent> {
+        self.events.clone()
+    }
+
+    pub(crate) fn stopped(&self) -> Arc<OnceLock<String>> {
+        self.stopped.clone()
+    }
+
+    pub(crate) fn identity(&self) -> Option<&ClientIdentity> {
+        self.session.identity()
+    }
+
+    /// Runs one operation to its end, before there is a handle.
+    pub(crate) async fn complete(&mut self, command: Command) -> Result<Outcome, ClientError> {
+        let (caller, mut outcome) = oneshot::channel();
+        self.start(command, caller);
+        loop {
+            self.settle().await?;
+            if let Ok(outcome) = outcome.try_recv() {
+                return outcome;
+            }
+            let wake = self.wake(None).await;
+            self.take(wake);
+        }
+    }
+
+    /// Runs until the handle is closed or dropped, or the store fails.
+    pub(crate) async fn run(&mut self, mut inputs: mpsc::Receiver<Input>) {
+        let closed = loop {
+            if let Err(failure) = self.settle().await {
+                tracing::error!(%failure, "the device stops");
+                // Set once, here.
+                let _ = self.stopped.set(failure.to_string());
+                break None;
+            }
+            if self.stream.is_none() {
+                self.open_stream();
+            }
+            match self.wake(Some(&mut inputs)).await {
+                Wake::Input(None) => break None,
+                Wake::Input(Some(Input::Close(caller))) => break Some(caller),
+                wake => self.take(wake),
+            }
+        };
+        let result = self.close().await;
+        if let Some(caller) = closed {
+            drop(caller.send(result));
+        }
+    }
+
+    async fn close(&mut self) -> Result<(), ClientError> {
+        self.closing = true;
+        if let Some((_, task)) = self.stream.take() {
+            task.abort();
+        }
+        let grace = async {
+            while let Some((id, result)) = self.in_flight.next().await {
+                self.session.answer(id, result, now_ms(), &mut self.rng);
+            }
+        };
+        // Nothing is lost when an answer does not come: the request is sent again after the start.
+        let _ = tokio::time::timeout(CLOSING_GRACE, grace).await;
+        let settled = match self.stopped.get() {
+            None => self.settle().await,
+            Some(reason) => Err(ClientError::Storage(reason.clone())),
+        };
+        let closed = self.store.close().await.map_err(storage);
+        settled.and(closed)
+    }
+
+    /// Stores what changed, then lets out what it led to.
+    async fn settle(&mut self) -> Result<(), ClientError> {
+        let changes = self.session.take_changes();
+        if !changes.is_empty() {
+            self.store.commit(changes).await.map_err(storage)?;
+        }
+        for notice in self.session.take_notices() {
+            match notice {
+                Notice::Finished { operation, result } => {
+                    if let Some(caller) = self.callers.remove(&operation) {
+                        // A caller that gave up does not want to know.
+                        drop(caller.send(result));
+                    }
+                }
+                Notice::Event(event) => drop(self.events.send(event)),
+            }
+        }
+        if self.closing {
+            return Ok(());
+        }
+        while let Some(outgoing) = self.session.next_request() {
+            let id = outgoing.id;
+            let transport = self.transport.clone();
+            self.in_flight.push(Box::pin(async move { (id, transport.request(outgoing).await) }));
+        }
+        self.acknowledge();
+        Ok(())
+    }
+
+    fn acknowledge(&mut self) {
+        let cursor = self.session.cursor();
+        if self.acknowledging.is_some() || cursor == self.acknowledged {
+            return;
+        }
+        if let Some(token) = self.session.token() {
+            self.acknowledged = cursor;
+            self.acknowledging = Some(self.transport.acknowledge(token, cursor));
+        }
+    }
+
+    fn open_stream(&mut self) {
+        let Some(token) = self.session.token() else { return };
+        let (signals, received) = mpsc::channel(STREAM_BUFFERED);
+        let follow = stream::follow(self.transport.clone(), token, self.session.cursor(), signals);
+        self.stream = Some((received, tokio::spawn(follow)));
+    }
+
+    async fn wake(&mut self, inputs: Option<&mut mpsc::Receiver<Input>>) -> Wake {
+        let due = self.session.next_timer();
+        let wait = due.map(|due| Duration::from_millis(due.saturating_sub(now_ms())));
+        let signals = self.stream.as_mut().map(|(received, _)| received);
+        let acknowledging = self.acknowledging.as_mut();
+        tokio::select! {
+            biased;
+            input = async {
+                match inputs {
+                    Some(inputs) => inputs.recv().await,
+                    None => std::future::pending().await,
+                }
+            } => Wake::Input(input),
+            Some(answered) = self.in_flight.next() => Wake::Answer(answered),
+            signal = async {
+                match signals {
+                    Some(signals) => signals.recv().await,
+                    None => std::future::pending().await,
+                }
+            } => Wake::Stream(signal),
+            result = async {
+                match acknowledging {
+                    Some(acknowledging) => acknowledging.await,
+                    None => std::future::pending().await,
+                }
+            } => Wake::Acknowledged(result),
+            () = async {
+                match wait {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            } => Wake::Timer,
+        }
+    }
+
+    fn take(&mut self, wake: Wake) {
+        match wake {
+            Wake::Input(input) => self.take_input(input),
+            Wake::Answer((id, result)) => {
+                self.session.answer(id, result, now_ms(), &mut self.rng);
+            }
+            Wake::Stream(signal) => self.take_signals(signal),
+            Wake::Acknowledged(result) => {
+                self.acknowledging = None;
+                if let Err(error) = result {
+                    // The next one says the same and more.
+                    tracing::debug!(%error, "events not acknowledged");
+                }
+            }
+            Wake::Timer => self.session.tick(now_ms(), &mut self.rng),
+        }
+    }
+
+    fn take_input(&mut self, input: Option<Input>) {
+        match input {
+            Some(Input::Start(command, caller)) => self.start(command, caller),
+            // A reader that gave up does not want to know.
+            Some(Input::Rooms(answer)) => drop(answer.send(self.session.rooms())),
+            Some(Input::Room(room, answer)) => drop(answer.send(self.session.room(&room))),
+            Some(Input::Close(_)) | None => {}
+        }
+    }
+
+    fn start(&mut self, command: Command, caller: oneshot::Sender<Result<Outcome, ClientError>>) {
+        let operation = self.session.start(command, now_ms(), &mut self.rng);
+        self.callers.insert(operation, caller);
+    }
+
+    /// Takes what is there, up to a bound, so that one commit to the store covers it.
+    fn take_signals(&mut self, first: Option<StreamSignal>) {
+        let mut next = first;
+        let mut taken = 0;
+        while let Some(signal) = next {
+            match signal {
+                StreamSignal::Event(event) => {
+                    self.session.event(event, now_ms(), &mut self.rng);
+                }
+                StreamSignal::Connected(connected) => {
+                    self.session.connected(connected, now_ms(), &mut self.rng);
+                }
+            }
+            taken += 1;
+            if taken == EVENTS_PER_COMMIT_MAX {
+                return;
+            }
+            next = self.stream.as_mut().and_then(|(received, _)| received.try_recv().ok());
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some((_, task)) = self.stream.take() {
+            task.abort();
+        }
+    }
+}
+
+/// Milliseconds since the UNIX epoch.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Randomness seeded by the operating system.
+pub(crate) fn fresh_rng() -> StdRng {
+    StdRng::from_os_rng()
+}

@@ -1,0 +1,92 @@
+//! Keeps the event stream open: resumes after what has come, with back-off and jitter.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use rand::Rng;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::session::request::TransportError;
+use crate::session::stream_event::StreamEvent;
+use crate::transport::{Token, Transport};
+
+/// The first wait after the stream broke.
+const BACKOFF_FIRST: Duration = Duration::from_millis(100);
+/// The longest wait.
+const BACKOFF_MAX: Duration = Duration::from_secs(4);
+/// The wait after a refusal, which passes only when somebody does something.
+const BACKOFF_REFUSED: Duration = Duration::from_secs(30);
+/// A stream that lasted this long was a good one.
+const GOOD_AFTER: Duration = Duration::from_secs(20);
+
+/// What the stream tells the driver.
+#[derive(Debug)]
+pub(crate) enum StreamSignal {
+    /// An entry.
+    Event(StreamEvent),
+    /// The stream was opened, or broke.
+    Connected(bool),
+}
+
+/// Follows the stream until nobody listens any more.
+pub(crate) async fn follow(
+    transport: Arc<dyn Transport>,
+    token: Token,
+    mut after: u64,
+    signals: mpsc::Sender<StreamSignal>,
+) {
+    let mut failures = 0;
+    loop {
+        let opened = Instant::now();
+        let broken = match transport.events(token.clone(), after).await {
+            Err(error) => Some(error),
+            Ok(mut events) => {
+                if signals.send(StreamSignal::Connected(true)).await.is_err() {
+                    return;
+                }
+                let broken = loop {
+                    match events.next().await {
+                        Some(Ok(event)) => {
+                            failures = 0;
+                            if event.id > after {
+                                after = event.id;
+                                if signals.send(StreamSignal::Event(event)).await.is_err() {
+                                    return;
+                                }
+                            }
+                        }
+                        Some(Err(error)) => break Some(error),
+                        None => break None,
+                    }
+                };
+                if signals.send(StreamSignal::Connected(false)).await.is_err() {
+                    return;
+                }
+                broken
+            }
+        };
+        if opened.elapsed() > GOOD_AFTER {
+            failures = 0;
+        }
+        match &broken {
+            Some(error) => tracing::info!(%error, "the event stream broke"),
+            None => tracing::debug!("the event stream ended"),
+        }
+        let refused = matches!(broken, Some(TransportError::Refused { .. }));
+        tokio::time::sleep(backoff(failures, refused)).await;
+        failures += 1;
+        if signals.is_closed() {
+            return;
+        }
+    }
+}
+
+fn backoff(failures: u32, refused: bool) -> Duration {
+    if refused {
+        return BACKOFF_REFUSED;
+    }
+    let full = BACKOFF_FIRST.saturating_mul(1 << failures.min(16)).min(BACKOFF_MAX);
+    full.mul_f64(rand::rng().random_range(0.5..1.0))
+}

@@ -1,0 +1,54 @@
+//! What a person or an app wants to know of at once.
+
+use mimi_wire::MimiUri;
+
+use crate::shown::{RoomStatus, ShownMessage};
+
+/// Something a person or an app wants to know of at once.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ClientEvent {
+    /// A message was shown, edited or deleted, or got a reaction.
+    Message {
+        /// The room.
+        room: MimiUri,
+        /// The message as it is now shown.
+        message: ShownMessage,
+    },
+    /// Participants, roles, clients, name or epoch changed.
+    RoomChanged(MimiUri),
+    /// This device came into a room.
+    Joined(MimiUri),
+    /// This device is out of a room.
+    Left {
+        /// The room.
+        room: MimiUri,
+        /// How.
+        status: RoomStatus,
+    },
+    /// Somebody asks to be allowed to contact us.
+    ConsentRequested {
+        /// Who.
+        requester: MimiUri,
+        /// For one room or any.
+        room: Option<MimiUri>,
+    },
+    /// Somebody answered our request.
+    ConsentChanged {
+        /// Who.
+        target: MimiUri,
+        /// For one room or any.
+        room: Option<MimiUri>,
+        /// The answer.
+        granted: bool,
+    },
+    /// A commit of ours lost a race (`wrongEpoch`) and is being made again.
+    Retrying {
+        /// The room.
+        room: MimiUri,
+        /// The epoch that won.
+        current_epoch: u64,
+    },
+    /// The connection to the provider came or went.
+    Connected(bool),
+}

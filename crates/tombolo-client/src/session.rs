@@ -1,0 +1,462 @@
+//! The pure core of a client: no clock, sockets, files or threads.
+//!
+//! Commands, answers and events go in, each with the time and a source of randomness. Out come
+//! writes ([`Session::take_changes`]), requests ([`Session::next_request`]), timers
+//! ([`Session::next_timer`]) and notices ([`Session::take_notices`]).
+//!
+//! **Invariant:** whoever drives a session commits the writes, whole and in order, before it sends
+//! the requests, passes on the notices or acknowledges the events that came with them. Then a device
+//! can be stopped at any point: what was under way is stored and is taken up again with the very
+//! same octets.
+//!
+//! One file per kind of operation; [`receive`] is what comes in.
+
+mod add_user;
+pub mod command;
+pub mod commit;
+mod consent;
+mod create_room;
+mod effects;
+mod hub_sender;
+mod issuers;
+mod join_room;
+pub mod key_packages;
+mod leave_room;
+pub mod receive;
+mod register;
+mod remove_user;
+pub mod request;
+mod room;
+mod saved;
+pub mod send;
+pub mod stream_event;
+mod timeline;
+
+use std::collections::BTreeMap;
+
+use mimi_mls::device::Device;
+use mimi_mls::member::MemberGroup;
+use mimi_policy::ClientIdentity;
+use mimi_wire::MimiUri;
+use mimi_wire::protocol::consent::ConsentOperation;
+use rand::CryptoRng;
+
+use crate::error::ClientError;
+use crate::event::ClientEvent;
+use crate::secret::SecretText;
+use crate::session::add_user::Adding;
+use crate::session::command::{Command, Notice, OperationId};
+use crate::session::commit::Intent;
+use crate::session::create_room::Creating;
+use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer};
+use crate::session::issuers::IssuerBook;
+use crate::session::register::Registering;
+use crate::session::request::{Outgoing, RequestId, Response, TransportError};
+use crate::session::room::{Means, Room, Standing};
+use crate::session::saved::{SavedAccount, room_value, room_value_of};
+use crate::session::stream_event::{StreamEvent, StreamEventKind};
+use crate::shown::RoomState;
+use crate::store::{Saved, SavedRoom, Secret, StoreChange};
+
+/// A device of a user. See the module.
+#[derive(Debug)]
+pub struct Session {
+    device: Device,
+    account: Option<SavedAccount>,
+    issuers: IssuerBook,
+    rooms: BTreeMap<MimiUri, Room>,
+    cursor: u64,
+    registering: Option<Registering>,
+    creating: BTreeMap<OperationId, Creating>,
+    adding: BTreeMap<OperationId, Adding>,
+    effects: Effects,
+}
+
+impl Session {
+    /// A new device, not registered yet.
+    pub fn new(rng: &mut dyn CryptoRng) -> Self {
+        let mut rng = rng;
+        let mut session = Self::with_device(Device::generate(&mut rng));
+        session.save_device();
+        session
+    }
+
+    fn with_device(device: Device) -> Self {
+        Self {
+            device,
+            account: None,
+            issuers: IssuerBook::default(),
+            rooms: BTreeMap::new(),
+            cursor: 0,
+            registering: None,
+            creating: BTreeMap::new(),
+            adding: BTreeMap::new(),
+            effects: Effects::default(),
+        }
+    }
+
+    /// A device as it was stored; what was under way goes on.
+    pub fn restore(saved: Saved, now_ms: u64) -> Result<Self, ClientError> {
+        let device = saved.values.get(saved::DEVICE);
+        let device =
+            device.ok_or_else(|| ClientError::Storage("no device is stored".to_owned()))?;
+        let device =
+            Device::restore(device).map_err(|error| ClientError::Storage(error.to_string()))?;
+        let mut session = Self::with_device(device);
+        if let Some(account) = saved.values.get(saved::ACCOUNT) {
+            session.account = Some(saved::unpack(account, "the account")?);
+        }
+        if let Some(cursor) = saved.values.get(saved::CURSOR) {
+            session.cursor = saved::unpack(cursor, "the event cursor")?;
+        }
+        session.issuers = IssuerBook::restore(&saved.values)?;
+        for (uri, room) in saved.rooms {
+            session.restore_room(uri, room, now_ms)?;
+        }
+        Ok(session)
+    }
+
+    fn restore_room(
+        &mut self,
+        uri: MimiUri,
+        saved: SavedRoom,
+        now_ms: u64,
+    ) -> Result<(), ClientError> {
+        let values = &saved.values;
+        let own = self.account.as_ref().map(|account| account.identity.user.clone());
+        let Some(own) = own else { return Ok(()) };
+        let standing = room_value_of(values, room_value::STANDING, &uri)?;
+        let mut room = Room::new(uri.clone(), standing.unwrap_or(Standing::Unknown));
+        if !saved.group.is_empty() {
+            let pieces = saved.group.into_iter().map(|(key, value)| (key, value.to_vec()));
+            let group = MemberGroup::restore(pieces.collect());
+            let group = group
+                .map_err(|error| ClientError::Storage(format!("the group of {uri}: {error}")))?;
+            room.group = Some(group);
+        }
+        room.last_view = room_value_of(values, room_value::LAST_VIEW, &uri)?;
+        room.waiting = saved.waiting;
+        let mut messages: Vec<_> = saved.messages.into_values().collect();
+        messages.sort_by_key(|message| (message.timestamp_ms, message.id));
+        for message in &messages {
+            room.load_message(message);
+        }
+        self.resume_room(&mut room, &saved.values, &own)?;
+        if room.has_pending_of_others(&own) {
+            room.commit_pending_due = true;
+            self.effects.timer(now_ms, Timer::CommitPending(uri.clone()));
+        }
+        room.stirred = true;
+        self.rooms.insert(uri, room);
+        Ok(())
+    }
+
+    /// Takes up what was under way in a room.
+    fn resume_room(
+        &mut self,
+        room: &mut Room,
+        values: &BTreeMap<String, Secret>,
+        own: &MimiUri,
+    ) -> Result<(), ClientError> {
+        let uri = room.uri.clone();
+        let effects = &mut self.effects;
+        if let Some(founding) = room_value_of(values, room_value::FOUNDING, &uri)? {
+            room.resume_founding(founding, effects);
+        }
+        if let Some(commit) = room_value_of(values, room_value::COMMIT, &uri)? {
+            room.resume_commit(commit, effects);
+        }
+        if let Some(leaving) = room_value_of(values, room_value::LEAVE, &uri)? {
+            room.resume_leaving(&leaving, effects);
+        }
+        if let Some(joining) = room_value_of(values, room_value::JOIN, &uri)? {
+            room.resume_join(joining, effects);
+        }
+        for (name, value) in values {
+            if name.starts_with(room_value::SEND) {
+                let sending: send::SavedSending = saved::unpack(value, name)?;
+                effects.number_above(sending.number());
+                room.resume_send(sending, own, effects);
+            } else if name.starts_with(room_value::VIEW) {
+                let view: mimi_policy::RoomView = saved::unpack(value, name)?;
+                room.past_views.insert(view.epoch, view);
+            }
+        }
+        Ok(())
+    }
+
+    /// Who the device is, once it is registered.
+    pub fn identity(&self) -> Option<&ClientIdentity> {
+        self.account.as_ref().map(|account| &account.identity)
+    }
+
+    /// The access token, once it is registered.
+    pub fn token(&self) -> Option<SecretText> {
+        self.account.as_ref().map(|account| SecretText::new(account.token.clone()))
+    }
+
+    /// The last event taken.
+    pub fn cursor(&self) -> u64 {
+        self.cursor
+    }
+
+    /// Rooms known on this device.
+    pub fn rooms(&self) -> Vec<MimiUri> {
+        let known = self.rooms.values().filter(|room| room.standing.status().is_some());
+        known.map(|room| room.uri.clone()).collect()
+    }
+
+    /// A room as it is shown.
+    pub fn room(&self, room: &MimiUri) -> Result<RoomState, ClientError> {
+        let state = self.rooms.get(room).and_then(Room::state);
+        state.ok_or_else(|| ClientError::NotInRoom(room.clone()))
+    }
+
+    /// What is to be stored before anything else happens.
+    pub fn take_changes(&mut self) -> Vec<StoreChange> {
+        self.effects.take_changes()
+    }
+
+    /// What has happened, once it is stored.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        self.effects.take_notices()
+    }
+
+    /// The next request to send, once what led to it is stored.
+    pub fn next_request(&mut self) -> Option<Outgoing> {
+        let (id, request) = self.effects.next_request()?;
+        Some(Outgoing { id, token: self.token(), request })
+    }
+
+    /// When [`tick`](Self::tick) is wanted next, in milliseconds since the epoch.
+    pub fn next_timer(&self) -> Option<u64> {
+        self.effects.next_timer()
+    }
+
+    /// Starts an operation; a [`Notice::Finished`] ends it.
+    pub fn start(&mut self, command: Command, now_ms: u64, rng: &mut dyn CryptoRng) -> OperationId {
+        let mut at = Moment { now_ms, rng };
+        let operation = OperationId(self.effects.number());
+        if let Err(error) = self.started(operation, command, &mut at) {
+            self.effects.finish(Some(operation), Err(error));
+        }
+        operation
+    }
+
+    fn started(
+        &mut self,
+        operation: OperationId,
+        command: Command,
+        at: &mut Moment<'_>,
+    ) -> Result<(), ClientError> {
+        match command {
+            Command::Register { user, password, device } => {
+                self.register(operation, user, password, device)
+            }
+            Command::RequestConsent(user) => {
+                self.say_consent(operation, ConsentOperation::Request, user)
+            }
+            Command::GrantConsent(user) => {
+                let grant = ConsentOperation::Grant { client_key_packages: Vec::new() };
+                self.say_consent(operation, grant, user)
+            }
+            Command::RevokeConsent(user) => {
+                self.say_consent(operation, ConsentOperation::Revoke, user)
+            }
+            Command::ConsentRequests => self.ask_consent_requests(operation),
+            Command::CreateRoom { name, preset } => self.create_room(operation, name, preset),
+            Command::AddUser { room, user } => self.add_user(operation, room, user),
+            Command::JoinRoom(room) => self.join_room(operation, &room, at),
+            Command::LeaveRoom(room) => self.leave_room(operation, &room),
+            Command::RemoveUser { room, user } => {
+                self.commit_for(operation, &room, Intent::RemoveUser(user), at)
+            }
+            Command::BanUser { room, user } => {
+                self.commit_for(operation, &room, Intent::BanUser(user), at)
+            }
+            Command::CommitPending(room) => {
+                self.commit_for(operation, &room, Intent::CommitPending, at)
+            }
+            Command::RenameRoom { room, name } => {
+                self.commit_for(operation, &room, Intent::Rename(name), at)
+            }
+            Command::Send { room, draft } => {
+                self.send(operation, &room, draft, at)?;
+                self.with_room(&room, at, |_, _, _| {});
+                Ok(())
+            }
+        }
+    }
+
+    fn commit_for(
+        &mut self,
+        operation: OperationId,
+        room: &MimiUri,
+        intent: Intent,
+        at: &mut Moment<'_>,
+    ) -> Result<(), ClientError> {
+        let (known, means) = self.parts(room)?;
+        known.member()?;
+        if matches!(&intent, Intent::RemoveUser(user) if *user == means.own.user) {
+            let text = "to go oneself is to leave the room".to_owned();
+            return Err(ClientError::Other(text));
+        }
+        self.with_room(room, at, |room, _, _| room.want_commit(Some(operation), intent));
+        Ok(())
+    }
+
+    /// Takes the answer to a request.
+    pub fn answer(
+        &mut self,
+        id: RequestId,
+        result: Result<Response, TransportError>,
+        now_ms: u64,
+        rng: &mut dyn CryptoRng,
+    ) {
+        let mut at = Moment { now_ms, rng };
+        if let Some(answer) = self.effects.answer(id, result, &mut at) {
+            self.answered(answer, &mut at);
+        }
+    }
+
+    fn answered(&mut self, answer: Answer, at: &mut Moment<'_>) {
+        match answer.purpose.clone() {
+            Purpose::Register => self.registration_answered(answer),
+            Purpose::Issuers(domain) => self.issuers_answered(&domain, answer, at),
+            Purpose::Stock => self.stock_answered(answer, at),
+            Purpose::UploadKeyPackages => self.upload_answered(answer),
+            Purpose::Consent(operation) => self.consent_answered(operation, answer),
+            Purpose::ConsentRequests(operation) => {
+                self.consent_requests_answered(operation, answer);
+            }
+            Purpose::HubOfNewRoom(operation) => self.hub_of_new_room(operation, answer, at),
+            Purpose::FoundRoom(room) => self.founding_answered(&room, answer),
+            Purpose::KeyMaterial(operation) => {
+                self.key_material_answered(operation, answer, at);
+            }
+            Purpose::Commit(room) => self.with_room(&room, at, |room, means, at| {
+                room.commit_answered(answer, means, at);
+            }),
+            Purpose::Leave(room) => self.with_room(&room, at, |room, means, at| {
+                room.leave_answered(answer, means, at);
+            }),
+            Purpose::GroupInfo(room) => self.with_room(&room, at, |room, means, at| {
+                room.group_info_answered(answer, means, at);
+            }),
+            Purpose::Join(room) => self.with_room(&room, at, |room, means, at| {
+                room.join_answered(answer, means, at);
+            }),
+            Purpose::Send(room) => self.with_room(&room, at, |room, means, at| {
+                room.send_answered(answer, means, at);
+            }),
+        }
+        self.forget_unjoined();
+    }
+
+    /// Takes an entry of the event stream; one taken before is passed over.
+    pub fn event(&mut self, event: StreamEvent, now_ms: u64, rng: &mut dyn CryptoRng) {
+        let mut at = Moment { now_ms, rng };
+        if event.id <= self.cursor || self.account.is_none() {
+            return;
+        }
+        self.cursor = event.id;
+        self.effects.put(saved::CURSOR, &self.cursor);
+        match event.kind {
+            StreamEventKind::Application
+            | StreamEventKind::Commit
+            | StreamEventKind::Proposal
+            | StreamEventKind::Welcome => {
+                let room = event.stream.clone();
+                let unknown = || Room::new(room.clone(), Standing::Unknown);
+                self.rooms.entry(room.clone()).or_insert_with(unknown);
+                self.with_room(&room, &mut at, |room, means, at| {
+                    room.take_event(event, means, at);
+                });
+                self.forget_unjoined();
+            }
+            StreamEventKind::RequestConsent | StreamEventKind::UpdateConsent => {
+                self.consent_event(&event);
+            }
+            StreamEventKind::KeyPackagesLow => self.check_stock(),
+            StreamEventKind::Unknown(kind) => {
+                tracing::info!(kind, "an event of an unknown kind is passed over");
+            }
+        }
+    }
+
+    /// The connection to the provider came or went.
+    pub fn connected(&mut self, connected: bool, now_ms: u64, rng: &mut dyn CryptoRng) {
+        let mut at = Moment { now_ms, rng };
+        self.effects.event(ClientEvent::Connected(connected));
+        if connected {
+            self.effects.resend_now();
+            self.check_stock();
+            let rooms: Vec<MimiUri> = self.rooms.keys().cloned().collect();
+            for room in rooms {
+                self.with_room(&room, &mut at, |_, _, _| {});
+            }
+        }
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now_ms: u64, rng: &mut dyn CryptoRng) {
+        let mut at = Moment { now_ms, rng };
+        while let Some(timer) = self.effects.due_timer(now_ms) {
+            self.due(timer, &mut at);
+        }
+        self.forget_unjoined();
+    }
+
+    fn due(&mut self, timer: Timer, at: &mut Moment<'_>) {
+        match timer {
+            Timer::Resend(id) => self.effects.resend(id),
+            Timer::CommitPending(room) => self.with_room(&room, at, |room, means, _| {
+                room.commit_pending_of_others(&means.own.user);
+            }),
+            Timer::CommitAgain(room) => {
+                self.with_room(&room, at, |room, means, at| room.commit_again(means, at));
+            }
+            Timer::WinnerLate(room) => {
+                self.with_room(&room, at, |room, means, _| room.winner_late(means.effects));
+            }
+            Timer::SendAgain(room) => self.with_room(&room, at, |room, _, _| room.send_again()),
+            Timer::LeaveAgain(room) => {
+                self.with_room(&room, at, |room, means, _| room.leave_again(means));
+            }
+            Timer::JoinAgain(room) => {
+                self.with_room(&room, at, |room, means, at| room.join_again(means, at));
+            }
+            Timer::Issuers(domain) => self.issuers_due(domain),
+        }
+    }
+
+    /// A room and what it needs of the rest.
+    fn parts(&mut self, room: &MimiUri) -> Result<(&mut Room, Means<'_>), ClientError> {
+        let own = &self.account.as_ref().ok_or_else(not_registered)?.identity;
+        let known = self.rooms.get_mut(room);
+        let known = known.ok_or_else(|| ClientError::NotInRoom(room.clone()))?;
+        let (device, issuers) = (&mut self.device, &mut self.issuers);
+        Ok((known, Means { device, own, issuers, effects: &mut self.effects }))
+    }
+
+    /// Does something in a room, if it is known, and lets what waits there go on.
+    fn with_room(
+        &mut self,
+        room: &MimiUri,
+        at: &mut Moment<'_>,
+        act: impl FnOnce(&mut Room, &mut Means<'_>, &mut Moment<'_>),
+    ) {
+        if let Ok((room, mut means)) = self.parts(room) {
+            act(room, &mut means, at);
+            room.settle(&mut means, at);
+        }
+    }
+
+    fn save_device(&mut self) {
+        self.effects.put_device(&self.device);
+    }
+}
+
+fn not_registered() -> ClientError {
+    ClientError::Other("this device is not registered".to_owned())
+}

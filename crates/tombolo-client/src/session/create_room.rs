@@ -1,0 +1,197 @@
+//! Creating a room at our own provider, which becomes its hub.
+
+use bytes::Bytes;
+use mimi_mls::member::{Founding as GroupFounding, MemberGroup};
+use mimi_policy::preset::Preset;
+use mimi_wire::component::{PREAUTH_LIST, ROLES_LIST};
+use mimi_wire::mls::ExternalSender;
+use mimi_wire::protocol::found_room::RoomFounding;
+use mimi_wire::room::base_policy::BaseRoomPolicy;
+use mimi_wire::room::metadata::RoomMetadata;
+use mimi_wire::room::preauth::{Claim, PreAuthData, PreAuthRoleEntry};
+use mimi_wire::{Domain, MimiUri, UriKind, Wire};
+use serde::{Deserialize, Serialize};
+
+use crate::error::ClientError;
+use crate::session::command::{OperationId, Outcome};
+use crate::session::effects::{Answer, Effects, Moment, Purpose, refusal};
+use crate::session::request::{Request, Response};
+use crate::session::room::{Room, Standing};
+use crate::session::saved::room_value;
+use crate::session::{Session, hub_sender, not_registered};
+
+/// A `basic` credential's type (AMB-ST-4).
+const BASIC_CREDENTIAL: u16 = 1;
+
+/// A room that waits to learn its hub's key.
+#[derive(Debug)]
+pub(crate) struct Creating {
+    name: String,
+    preset: Preset,
+}
+
+/// A room that waits for its hub to take it on.
+#[derive(Debug)]
+pub(crate) struct Founding {
+    operation: Option<OperationId>,
+}
+
+/// A founding under way, as stored.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct SavedFounding {
+    body: Vec<u8>,
+}
+
+impl Session {
+    pub(crate) fn create_room(
+        &mut self,
+        operation: OperationId,
+        name: String,
+        preset: Preset,
+    ) -> Result<(), ClientError> {
+        self.identity().ok_or_else(not_registered)?;
+        self.creating.insert(operation, Creating { name, preset });
+        self.effects.request(Purpose::HubOfNewRoom(operation), Request::Provider);
+        Ok(())
+    }
+
+    pub(crate) fn hub_of_new_room(
+        &mut self,
+        operation: OperationId,
+        answer: Answer,
+        at: &mut Moment<'_>,
+    ) {
+        let Some(creating) = self.creating.remove(&operation) else { return };
+        let founded = match answer.result {
+            Ok(Response::Provider { domain, hub_sender, .. }) => {
+                self.found(operation, &creating, &domain, *hub_sender, at)
+            }
+            other => Err(refusal(other)),
+        };
+        if let Err(error) = founded {
+            self.effects.finish(Some(operation), Err(error));
+        }
+    }
+
+    fn found(
+        &mut self,
+        operation: OperationId,
+        creating: &Creating,
+        domain: &Domain,
+        hub: ExternalSender,
+        at: &mut Moment<'_>,
+    ) -> Result<(), ClientError> {
+        let own = self.identity().ok_or_else(not_registered)?.user.domain();
+        if *domain != own || hub_sender::domain_of(&hub).as_ref() != Some(&own) {
+            return Err(ClientError::Other("the provider names another hub".to_owned()));
+        }
+        let other = |error: &dyn std::fmt::Display| ClientError::Other(error.to_string());
+        let room = MimiUri::build(&own, UriKind::Room, &[&fresh_name(at)]);
+        let room = room.map_err(|error| other(&error))?;
+        let group_id = MimiUri::build(&own, UriKind::Group, &[&fresh_name(at)]);
+        let group_id = group_id.map_err(|error| other(&error))?;
+        let founding = founding(creating, &room, &group_id, hub);
+        let created = MemberGroup::create(&self.device, &founding, &mut at.rng, at.now_ms);
+        let (group, group_info, ratchet_tree) = created.map_err(|error| other(&error))?;
+        let body = RoomFounding { group_info, ratchet_tree }.encode();
+        let mut created = Room::new(room.clone(), Standing::Founding);
+        created.stand(Standing::Founding, &mut self.effects);
+        created.group = Some(group);
+        created.save_group(&mut self.effects);
+        created.founding = Some(Founding { operation: Some(operation) });
+        let saved = SavedFounding { body: body.clone() };
+        self.effects.put_room(&room, room_value::FOUNDING, &saved);
+        let request = Request::FoundRoom { room: room.clone(), body: Bytes::from(body) };
+        self.effects.request(Purpose::FoundRoom(room.clone()), request);
+        self.rooms.insert(room, created);
+        Ok(())
+    }
+
+    pub(crate) fn founding_answered(&mut self, room: &MimiUri, answer: Answer) {
+        let Some(founded) = self.rooms.get_mut(room) else { return };
+        let Some(Founding { operation }) = founded.founding.take() else { return };
+        self.effects.remove_room(room, room_value::FOUNDING);
+        // Nobody else can have used a fresh random name: an earlier sending came through.
+        let repeated = answer.uncertain
+            && answer.result.as_ref().is_err_and(|error| error.is_refusal("conflict"));
+        match answer.result {
+            Ok(Response::Founded { .. }) => {}
+            _ if repeated => {}
+            other => {
+                founded.forget_group(&mut self.effects);
+                self.effects.remove_room(room, room_value::STANDING);
+                self.rooms.remove(room);
+                return self.effects.finish(operation, Err(refusal(other)));
+            }
+        }
+        founded.stand(Standing::Joined, &mut self.effects);
+        founded.stirred = true;
+        self.effects.event(crate::event::ClientEvent::Joined(room.clone()));
+        self.effects.finish(operation, Ok(Outcome::Room(room.clone())));
+    }
+}
+
+impl Room {
+    /// Takes up a founding that was under way before a restart.
+    pub(crate) fn resume_founding(&mut self, saved: SavedFounding, effects: &mut Effects) {
+        let body = Bytes::from(saved.body);
+        let request = Request::FoundRoom { room: self.uri.clone(), body };
+        effects.request_again(Purpose::FoundRoom(self.uri.clone()), request);
+        self.founding = Some(Founding { operation: None });
+    }
+}
+
+/// 128 random bits: nobody can guess or reserve the name.
+fn fresh_name(at: &mut Moment<'_>) -> String {
+    let mut octets = [0; 16];
+    at.rng.fill_bytes(&mut octets);
+    hex::encode(octets)
+}
+
+/// What the group starts with.
+fn founding(
+    creating: &Creating,
+    room: &MimiUri,
+    group_id: &MimiUri,
+    hub_sender: ExternalSender,
+) -> GroupFounding {
+    let roles = creating.preset.roles();
+    // The hub may remove deleted users and the like (AMB-ST-4).
+    let enforcer = creating.preset.policy_enforcer_role();
+    let enforcer = roles.roles.iter().find(|role| Some(role.role_index) == enforcer);
+    let entry = enforcer.map(|role| PreAuthRoleEntry {
+        claimset: vec![Claim {
+            credential_type: BASIC_CREDENTIAL,
+            id: Vec::new(),
+            claim_value: room.domain().provider_uri().as_bytes().to_vec(),
+        }],
+        target_role: role.clone(),
+    });
+    GroupFounding {
+        group_id: group_id.as_bytes().to_vec(),
+        metadata: RoomMetadata {
+            room_uri: room.clone(),
+            room_name: creating.name.clone(),
+            room_descriptions: Vec::new(),
+            room_avatar: String::new(),
+            room_subject: String::new(),
+            room_mood: String::new(),
+        },
+        preauth: PreAuthData { entries: entry.into_iter().collect() },
+        creator_role: creating.preset.creator_role(),
+        base_policy: BaseRoomPolicy {
+            fixed_membership: false,
+            parent_dependant: false,
+            parent_room: None,
+            multi_device: true,
+            max_clients: None,
+            max_users: None,
+            pseudonyms_allowed: true,
+            persistent_room: false,
+            discoverable: false,
+            policy_component_ids: vec![ROLES_LIST, PREAUTH_LIST],
+        },
+        roles,
+        hub_sender,
+    }
+}

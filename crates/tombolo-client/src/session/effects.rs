@@ -1,0 +1,303 @@
+//! What the session's decisions lead to, collected until the driver takes it: writes, requests with
+//! their resends, timers, notices.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use mimi_mls::device::Device;
+use mimi_mls::member::MemberGroup;
+use mimi_wire::{Domain, MimiUri};
+use rand::{CryptoRng, Rng};
+use serde::Serialize;
+
+use crate::error::ClientError;
+use crate::event::ClientEvent;
+use crate::session::command::{Notice, OperationId, Outcome};
+use crate::session::request::{Request, RequestId, Response, TransportError};
+use crate::session::saved;
+use crate::store::StoreChange;
+
+/// The first wait before a request is sent again.
+const RESEND_FIRST_MS: u64 = 100;
+/// The longest wait of the session's own choice.
+const RESEND_MAX_MS: u64 = 3_000;
+/// The longest wait it lets the provider ask for.
+const RETRY_AFTER_MAX_MS: u64 = 60_000;
+/// How often a request that nothing stored depends on is sent.
+const ATTEMPTS_MAX: u32 = 8;
+
+/// The time, and randomness, of one call.
+pub(crate) struct Moment<'a> {
+    pub(crate) now_ms: u64,
+    pub(crate) rng: &'a mut dyn CryptoRng,
+}
+
+impl Moment<'_> {
+    /// A time between two waits from now.
+    pub(crate) fn after(&mut self, least_ms: u64, most_ms: u64) -> u64 {
+        self.now_ms.saturating_add(self.rng.random_range(least_ms..=most_ms))
+    }
+}
+
+/// What a request is for, and so who hears its answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Purpose {
+    Register,
+    Issuers(Domain),
+    Stock,
+    UploadKeyPackages,
+    Consent(OperationId),
+    ConsentRequests(OperationId),
+    HubOfNewRoom(OperationId),
+    FoundRoom(MimiUri),
+    KeyMaterial(OperationId),
+    Commit(MimiUri),
+    Leave(MimiUri),
+    GroupInfo(MimiUri),
+    Join(MimiUri),
+    Send(MimiUri),
+}
+
+impl Purpose {
+    /// Whether the request is stored and so must come through sooner or later.
+    fn is_stored(&self) -> bool {
+        matches!(
+            self,
+            Self::FoundRoom(_) | Self::Commit(_) | Self::Leave(_) | Self::Join(_) | Self::Send(_)
+        )
+    }
+}
+
+/// Something to be done later. Each says what to look at; what is no longer due does nothing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Timer {
+    /// A request is sent again.
+    Resend(RequestId),
+    /// Proposals of others wait for a committer.
+    CommitPending(MimiUri),
+    /// A commit is to be built again.
+    CommitAgain(MimiUri),
+    /// The stream has not brought the commit that won against ours.
+    WinnerLate(MimiUri),
+    /// A message is to be encrypted again.
+    SendAgain(MimiUri),
+    /// Leaving is to be proposed again.
+    LeaveAgain(MimiUri),
+    /// Joining starts over.
+    JoinAgain(MimiUri),
+    /// Issuers a room waits for are asked for again.
+    Issuers(Domain),
+}
+
+#[derive(Debug)]
+struct Pending {
+    purpose: Purpose,
+    request: Request,
+    /// How often it was sent without an answer that settles it.
+    lost: u32,
+}
+
+/// An answer, and what it is for.
+pub(crate) struct Answer {
+    pub(crate) purpose: Purpose,
+    pub(crate) result: Result<Response, TransportError>,
+    /// An earlier sending may have been carried out.
+    pub(crate) uncertain: bool,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    changes: Vec<StoreChange>,
+    notices: Vec<Notice>,
+    requests: BTreeMap<RequestId, Pending>,
+    ready: VecDeque<RequestId>,
+    timers: BTreeMap<(u64, u64), Timer>,
+    number: u64,
+}
+
+impl Effects {
+    /// A number not used before in this run.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+
+    /// Numbers start above one that a stored row uses.
+    pub(crate) fn number_above(&mut self, used: u64) {
+        self.number = self.number.max(used);
+    }
+
+    pub(crate) fn store(&mut self, change: StoreChange) {
+        self.changes.push(change);
+    }
+
+    pub(crate) fn put<T: Serialize>(&mut self, name: impl Into<String>, value: &T) {
+        self.store(StoreChange::Put { name: name.into(), value: saved::pack(value) });
+    }
+
+    pub(crate) fn put_room<T: Serialize>(
+        &mut self,
+        room: &MimiUri,
+        name: impl Into<String>,
+        value: &T,
+    ) {
+        let (name, value) = (name.into(), saved::pack(value));
+        self.store(StoreChange::PutRoomValue { room: room.clone(), name, value });
+    }
+
+    pub(crate) fn remove_room(&mut self, room: &MimiUri, name: impl Into<String>) {
+        self.store(StoreChange::RemoveRoomValue { room: room.clone(), name: name.into() });
+    }
+
+    /// Stores the device's own keys.
+    pub(crate) fn put_device(&mut self, device: &Device) {
+        self.store(StoreChange::Put { name: saved::DEVICE.to_owned(), value: device.snapshot() });
+    }
+
+    /// Stores what changed in a group since the last time.
+    pub(crate) fn save_group(&mut self, room: &MimiUri, group: &mut MemberGroup) {
+        for (key, value) in group.take_state_changes() {
+            let room = room.clone();
+            self.store(match value {
+                Some(value) => StoreChange::PutGroupState { room, key, value },
+                None => StoreChange::RemoveGroupState { room, key },
+            });
+        }
+    }
+
+    pub(crate) fn take_changes(&mut self) -> Vec<StoreChange> {
+        std::mem::take(&mut self.changes)
+    }
+
+    pub(crate) fn event(&mut self, event: ClientEvent) {
+        self.notices.push(Notice::Event(event));
+    }
+
+    /// Ends an operation, if somebody waits for it.
+    pub(crate) fn finish(
+        &mut self,
+        operation: Option<OperationId>,
+        result: Result<Outcome, ClientError>,
+    ) {
+        match operation {
+            Some(operation) => self.notices.push(Notice::Finished { operation, result }),
+            None => {
+                if let Err(error) = result {
+                    tracing::warn!(%error, "an operation taken up after a restart failed");
+                }
+            }
+        }
+    }
+
+    pub(crate) fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    pub(crate) fn request(&mut self, purpose: Purpose, request: Request) -> RequestId {
+        let id = RequestId(self.number());
+        self.requests.insert(id, Pending { purpose, request, lost: 0 });
+        self.ready.push_back(id);
+        id
+    }
+
+    /// A request whose earlier sending, before a restart, may have been carried out.
+    pub(crate) fn request_again(&mut self, purpose: Purpose, request: Request) -> RequestId {
+        let id = self.request(purpose, request);
+        if let Some(pending) = self.requests.get_mut(&id) {
+            pending.lost = 1;
+        }
+        id
+    }
+
+    /// Its answer is of no interest any more.
+    pub(crate) fn cancel(&mut self, id: RequestId) {
+        self.requests.remove(&id);
+    }
+
+    pub(crate) fn is_asking(&self, purpose: &Purpose) -> bool {
+        self.requests.values().any(|pending| pending.purpose == *purpose)
+    }
+
+    pub(crate) fn next_request(&mut self) -> Option<(RequestId, Request)> {
+        while let Some(id) = self.ready.pop_front() {
+            if let Some(pending) = self.requests.get(&id) {
+                return Some((id, pending.request.clone()));
+            }
+        }
+        None
+    }
+
+    /// Settles a request, or plans to send it again.
+    pub(crate) fn answer(
+        &mut self,
+        id: RequestId,
+        result: Result<Response, TransportError>,
+        at: &mut Moment<'_>,
+    ) -> Option<Answer> {
+        let pending = self.requests.get_mut(&id)?;
+        let uncertain = pending.lost > 0;
+        if let Err(error) = &result
+            && error.is_passing()
+        {
+            pending.lost += 1;
+            if pending.purpose.is_stored() || pending.lost < ATTEMPTS_MAX {
+                let due = resend_at(error, pending.lost, at);
+                tracing::debug!(%error, purpose = ?pending.purpose, "a request is sent again");
+                self.timer(due, Timer::Resend(id));
+                return None;
+            }
+        }
+        let Pending { purpose, .. } = self.requests.remove(&id)?;
+        Some(Answer { purpose, result, uncertain })
+    }
+
+    /// Sends what waits to be sent again at once: the provider is back.
+    pub(crate) fn resend_now(&mut self) {
+        let mut ready = Vec::new();
+        self.timers.retain(|_, timer| match timer {
+            Timer::Resend(id) => {
+                ready.push(*id);
+                false
+            }
+            _ => true,
+        });
+        self.ready.extend(ready);
+    }
+
+    pub(crate) fn resend(&mut self, id: RequestId) {
+        self.ready.push_back(id);
+    }
+
+    pub(crate) fn timer(&mut self, due_ms: u64, timer: Timer) {
+        let number = self.number();
+        self.timers.insert((due_ms, number), timer);
+    }
+
+    pub(crate) fn next_timer(&self) -> Option<u64> {
+        self.timers.first_key_value().map(|((due_ms, _), _)| *due_ms)
+    }
+
+    pub(crate) fn due_timer(&mut self, now_ms: u64) -> Option<Timer> {
+        let first = self.timers.first_entry()?;
+        (first.key().0 <= now_ms).then(|| first.remove())
+    }
+}
+
+fn resend_at(error: &TransportError, lost: u32, at: &mut Moment<'_>) -> u64 {
+    let asked = match error {
+        TransportError::Busy { retry_after_ms, .. } => retry_after_ms.unwrap_or_default(),
+        _ => 0,
+    };
+    let full = RESEND_FIRST_MS.saturating_mul(1 << lost.min(16)).min(RESEND_MAX_MS);
+    at.after(full / 2, full).max(at.now_ms.saturating_add(asked.min(RETRY_AFTER_MAX_MS)))
+}
+
+/// What a refusal means to the person who wanted something.
+pub(crate) fn refusal(result: Result<Response, TransportError>) -> ClientError {
+    match result {
+        Ok(_) => ClientError::Other("the provider answered something else".to_owned()),
+        Err(TransportError::Refused { message, .. }) => ClientError::Refused(message),
+        Err(error @ TransportError::Garbled(_)) => ClientError::Other(error.to_string()),
+        Err(error) => ClientError::Unreachable(error.to_string()),
+    }
+}

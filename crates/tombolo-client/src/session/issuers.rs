@@ -1,0 +1,116 @@
+//! Client issuers of other providers: fetched when first needed, then kept.
+
+use std::collections::BTreeMap;
+
+use mimi_mls::identity::Issuers;
+use mimi_wire::Domain;
+
+use crate::error::ClientError;
+use crate::session::Session;
+use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
+use crate::session::request::{Request, Response};
+use crate::session::saved;
+use crate::store::Secret;
+
+/// How long a room waits before issuers that could not be had are asked for again.
+const AGAIN_MS: u64 = 10_000;
+
+/// The issuers known on this device.
+#[derive(Debug, Default)]
+pub(crate) struct IssuerBook {
+    trusted: Issuers,
+}
+
+impl IssuerBook {
+    /// As stored.
+    pub(crate) fn restore(values: &BTreeMap<String, Secret>) -> Result<Self, ClientError> {
+        let mut book = Self::default();
+        for (name, value) in values {
+            let Some(domain) = name.strip_prefix(saved::ISSUERS) else { continue };
+            let unreadable = |why: String| ClientError::Storage(format!("{name}: {why}"));
+            let domain = Domain::new(domain).map_err(|error| unreadable(error.to_string()))?;
+            let pem: Vec<String> = saved::unpack(value, name)?;
+            let trusted = book.trusted.trust(domain, &pem);
+            trusted.map_err(|error| unreadable(error.to_string()))?;
+        }
+        Ok(book)
+    }
+
+    pub(crate) fn trusted(&self) -> &Issuers {
+        &self.trusted
+    }
+
+    /// Asks for the issuers of a domain, unless they are on their way.
+    pub(crate) fn need(&self, domain: Domain, effects: &mut Effects) {
+        let purpose = Purpose::Issuers(domain.clone());
+        if !effects.is_asking(&purpose) {
+            effects.request(purpose, Request::Issuers(domain));
+        }
+    }
+
+    fn trust(
+        &mut self,
+        domain: &Domain,
+        response: Response,
+        effects: &mut Effects,
+    ) -> Result<(), ClientError> {
+        let Response::Issuers { domain: given, issuers } = response else {
+            return Err(refusal(Ok(response)));
+        };
+        let unusable =
+            |why: String| ClientError::Refused(format!("the client issuers of {domain}: {why}"));
+        if given != *domain || issuers.is_empty() {
+            return Err(unusable("the provider gave none".to_owned()));
+        }
+        let trusted = self.trusted.trust(domain.clone(), &issuers);
+        trusted.map_err(|error| unusable(error.to_string()))?;
+        effects.put(format!("{}{domain}", saved::ISSUERS), &issuers);
+        Ok(())
+    }
+}
+
+impl Session {
+    /// Everything that waited for issuers goes on, or learns why it cannot.
+    pub(crate) fn issuers_answered(
+        &mut self,
+        domain: &Domain,
+        answer: Answer,
+        at: &mut Moment<'_>,
+    ) {
+        let known = match answer.result {
+            Ok(response) => self.issuers.trust(domain, response, &mut self.effects),
+            Err(error) => Err(refusal(Err(error))),
+        };
+        self.resume_registration(domain, known.clone(), at);
+        self.resume_adding(domain, known.clone(), at);
+        self.resume_joining(domain, known.clone(), at);
+        let blocked: Vec<_> = self
+            .rooms
+            .values()
+            .filter(|room| room.blocked.as_ref() == Some(domain))
+            .map(|room| room.uri.clone())
+            .collect();
+        match known {
+            Ok(()) => {
+                for room in blocked {
+                    self.with_room(&room, at, |room, _, _| {
+                        room.blocked = None;
+                        room.stirred = true;
+                    });
+                }
+            }
+            Err(error) if !blocked.is_empty() => {
+                tracing::warn!(%domain, %error, "a room waits for client issuers");
+                self.effects.timer(at.now_ms + AGAIN_MS, Timer::Issuers(domain.clone()));
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Asks again, if a room still waits.
+    pub(crate) fn issuers_due(&mut self, domain: Domain) {
+        if self.rooms.values().any(|room| room.blocked.as_ref() == Some(&domain)) {
+            self.issuers.need(domain, &mut self.effects);
+        }
+    }
+}

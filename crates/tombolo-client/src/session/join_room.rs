@@ -1,0 +1,462 @@
+//! Coming in by oneself: GroupInfo from the hub, verified and decrypted, then an external commit.
+
+use bytes::Bytes;
+use mimi_mls::CIPHERSUITE;
+use mimi_mls::error::StageError;
+use mimi_mls::identity::IdentityError;
+use mimi_mls::label::{HpkeKeyPair, verify_with_label};
+use mimi_mls::member::MemberGroup;
+use mimi_wire::mls::{ExternalSender, MlsMessage};
+use mimi_wire::protocol::group_info::{
+    GROUP_INFO_ENCRYPTION_LABEL, GROUP_INFO_REQUEST_LABEL, GROUP_INFO_RESPONSE_LABEL,
+    GroupInfoOutcome, GroupInfoRatchetTreeTbe, GroupInfoRequest, GroupInfoRequestTbs,
+    GroupInfoResponse,
+};
+use mimi_wire::protocol::update::{CommitBundle, UpdateOutcome, UpdateRequest};
+use mimi_wire::room::participant_list::{ParticipantListUpdate, UserRolePair};
+use mimi_wire::{Domain, MimiUri, Wire};
+use serde::{Deserialize, Serialize};
+
+use crate::error::ClientError;
+use crate::event::ClientEvent;
+use crate::session::add_user::ordinary_role;
+use crate::session::command::{OperationId, Outcome};
+use crate::session::commit::told_by_hub;
+use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
+use crate::session::request::{Request, RequestId, Response};
+use crate::session::room::{Means, Room, Standing};
+use crate::session::saved::room_value;
+use crate::session::{Session, hub_sender, not_registered};
+
+/// How often joining starts over.
+const ATTEMPTS_MAX: u32 = 8;
+/// The longest wait before it does.
+const AGAIN_MS: u64 = 400;
+/// How long our own commit may take to come in the stream, when its answer was lost.
+const ECHO_LATE_MS: u64 = 3_000;
+
+/// A room on its way to be joined.
+#[derive(Debug)]
+pub(crate) struct Joining {
+    operation: Option<OperationId>,
+    attempts: u32,
+    /// Where the device stood before, if it knew the room.
+    before: Option<Standing>,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The hub is asked for the GroupInfo, encrypted to this key.
+    Asking { keys: HpkeKeyPair },
+    /// What the hub gave waits for the issuers of a domain.
+    Verifying { opened: Box<Opened>, domain: Domain },
+    /// The hub has the external commit, or will get it; the room holds the group to be.
+    Committed { commit: MlsMessage, request: Option<RequestId> },
+    /// It starts over after a pause.
+    Pausing,
+}
+
+/// The hub's answer, verified and decrypted.
+#[derive(Debug)]
+struct Opened {
+    material: GroupInfoRatchetTreeTbe,
+    hub_sender: ExternalSender,
+}
+
+/// An external commit under way, as stored.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct SavedJoining {
+    before: Option<Standing>,
+    body: Vec<u8>,
+}
+
+impl Session {
+    pub(crate) fn join_room(
+        &mut self,
+        operation: OperationId,
+        room: &MimiUri,
+        at: &mut Moment<'_>,
+    ) -> Result<(), ClientError> {
+        self.identity().ok_or_else(not_registered)?;
+        let before = self.rooms.get(room).map(|known| known.standing.clone());
+        match &before {
+            Some(Standing::Joined) => {
+                self.effects.finish(Some(operation), Ok(Outcome::Done));
+                return Ok(());
+            }
+            Some(Standing::Frozen { reason }) => {
+                let (room, reason) = (room.clone(), reason.clone());
+                return Err(ClientError::Frozen { room, reason });
+            }
+            Some(Standing::Joining | Standing::Founding) => {
+                return Err(ClientError::Other("this device is joining already".to_owned()));
+            }
+            Some(Standing::Unknown | Standing::Left | Standing::Removed | Standing::Banned)
+            | None => {}
+        }
+        let known = self.rooms.entry(room.clone());
+        let known = known.or_insert_with(|| Room::new(room.clone(), Standing::Joining));
+        // Not stored before the commit is: until then nothing is lost by forgetting it.
+        known.standing = Standing::Joining;
+        known.joining = Some(Joining {
+            operation: Some(operation),
+            attempts: 0,
+            before,
+            stage: Stage::Pausing,
+        });
+        self.with_room(room, at, |room, means, at| room.join_again(means, at));
+        Ok(())
+    }
+
+    pub(crate) fn resume_joining(
+        &mut self,
+        domain: &Domain,
+        known: Result<(), ClientError>,
+        at: &mut Moment<'_>,
+    ) {
+        let waiting: Vec<MimiUri> = self
+            .rooms
+            .values()
+            .filter(|room| room.joining.as_ref().is_some_and(|joining| {
+                matches!(&joining.stage, Stage::Verifying { domain: waited, .. } if waited == domain)
+            }))
+            .map(|room| room.uri.clone())
+            .collect();
+        for room in waiting {
+            let known = known.clone();
+            self.with_room(&room, at, |room, means, at| room.join_verified(known, means, at));
+        }
+        self.forget_unjoined();
+    }
+
+    /// Rooms that could not be joined and were not known before are forgotten.
+    pub(crate) fn forget_unjoined(&mut self) {
+        self.rooms.retain(|_, room| match room.standing {
+            Standing::Joining => room.joining.is_some(),
+            Standing::Unknown => !room.waiting.is_empty(),
+            _ => true,
+        });
+    }
+}
+
+impl Room {
+    /// Asks the hub for the GroupInfo.
+    pub(crate) fn join_again(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
+        let Some(joining) = &mut self.joining else { return };
+        match &joining.stage {
+            Stage::Pausing => {}
+            // The echo of a commit whose answer was lost did not come: it was not accepted.
+            Stage::Committed { request: None, .. } => self.drop_unaccepted(means.effects),
+            _ => return,
+        }
+        let Some(joining) = &mut self.joining else { return };
+        joining.attempts += 1;
+        if joining.attempts > ATTEMPTS_MAX {
+            let text = "the room keeps changing; try again".to_owned();
+            return self.joining_failed(ClientError::Refused(text), means.effects);
+        }
+        let mut randomness = [0; 32];
+        at.rng.fill_bytes(&mut randomness);
+        let keys = HpkeKeyPair::derive(CIPHERSUITE, &randomness);
+        let credential = means.device.credential();
+        let (Ok(keys), Some(requesting_credential)) = (keys, credential) else {
+            return self.joining_failed(not_registered(), means.effects);
+        };
+        let tbs = GroupInfoRequestTbs {
+            cipher_suite: CIPHERSUITE,
+            requesting_signature_key: means.device.signature_key().to_vec(),
+            requesting_credential,
+            group_info_public_key: keys.public.clone(),
+            joining_code: None,
+        };
+        let signature = means.device.sign_with_label(GROUP_INFO_REQUEST_LABEL, &tbs.encode());
+        let body = Bytes::from(GroupInfoRequest { tbs, signature }.encode());
+        let request = Request::GroupInfo { room: self.uri.clone(), body };
+        means.effects.request(Purpose::GroupInfo(self.uri.clone()), request);
+        joining.stage = Stage::Asking { keys };
+    }
+
+    pub(crate) fn group_info_answered(
+        &mut self,
+        answer: Answer,
+        means: &mut Means<'_>,
+        at: &mut Moment<'_>,
+    ) {
+        let Some(joining) = &mut self.joining else { return };
+        let Stage::Asking { keys } = std::mem::replace(&mut joining.stage, Stage::Pausing) else {
+            return;
+        };
+        let opened = match answer.result {
+            Ok(Response::GroupInfo(response)) => open(&self.uri, &response, &keys),
+            other => Err(refusal(other)),
+        };
+        match opened {
+            Ok(opened) => self.commit_externally(Box::new(opened), means, at),
+            Err(error) => self.joining_failed(error, means.effects),
+        }
+    }
+
+    /// The issuers are known, or will not be.
+    fn join_verified(
+        &mut self,
+        known: Result<(), ClientError>,
+        means: &mut Means<'_>,
+        at: &mut Moment<'_>,
+    ) {
+        let Some(joining) = &mut self.joining else { return };
+        let stage = std::mem::replace(&mut joining.stage, Stage::Pausing);
+        match (stage, known) {
+            (Stage::Verifying { opened, .. }, Ok(())) => {
+                self.commit_externally(opened, means, at);
+            }
+            (_, Err(error)) => self.joining_failed(error, means.effects),
+            (stage, Ok(())) => joining.stage = stage,
+        }
+    }
+
+    fn commit_externally(
+        &mut self,
+        opened: Box<Opened>,
+        means: &mut Means<'_>,
+        at: &mut Moment<'_>,
+    ) {
+        match self.build_external_commit(&opened, means, at) {
+            Ok((group, bundle)) => self.send_external_commit(group, bundle, means),
+            Err(StageError::Identity(IdentityError::IssuerUnknown(domain)))
+                if !means.issuers.trusted().knows(&domain) =>
+            {
+                means.issuers.need(domain.clone(), means.effects);
+                if let Some(joining) = &mut self.joining {
+                    joining.stage = Stage::Verifying { opened, domain };
+                }
+            }
+            Err(error) => {
+                let error = ClientError::Refused(format!("the room cannot be joined: {error}"));
+                self.joining_failed(error, means.effects);
+            }
+        }
+    }
+
+    /// The group to be. It must be the group of this room, at the hub that signed (PROTO-GI-6).
+    fn build_external_commit(
+        &self,
+        opened: &Opened,
+        means: &mut Means<'_>,
+        at: &mut Moment<'_>,
+    ) -> Result<(MemberGroup, CommitBundle), StageError> {
+        let invalid = |reason: &str| StageError::Invalid(reason.to_owned());
+        let mut join = |participants| {
+            let trusted = means.issuers.trusted();
+            let material = &opened.material;
+            MemberGroup::join_by_external_commit(
+                means.device,
+                material,
+                participants,
+                trusted,
+                &mut at.rng,
+                at.now_ms,
+            )
+        };
+        let (group, bundle) = join(None)?;
+        let view = group.view();
+        if *group.hub_sender() != opened.hub_sender {
+            return Err(invalid("the answer is signed by another hub than the group's"));
+        }
+        if *view.room() != self.uri {
+            return Err(invalid("the group is that of another room"));
+        }
+        let own = &means.own.user;
+        if view.role_index_of(own).is_some() {
+            return Ok((group, bundle));
+        }
+        // Where joining is open, the joiner lists itself; the hub's judge decides.
+        let pair = UserRolePair { user: own.clone(), role_index: ordinary_role(view, own) };
+        join(Some(ParticipantListUpdate {
+            added_participants: vec![pair],
+            ..ParticipantListUpdate::default()
+        }))
+    }
+
+    fn send_external_commit(
+        &mut self,
+        group: MemberGroup,
+        bundle: CommitBundle,
+        means: &mut Means<'_>,
+    ) {
+        let Some(joining) = &mut self.joining else { return };
+        let commit = bundle.commit.clone();
+        let body = UpdateRequest::Commit(bundle).encode();
+        let saved = SavedJoining { before: joining.before.clone(), body: body.clone() };
+        means.effects.put_room(&self.uri, room_value::JOIN, &saved);
+        let request = Request::Update { room: self.uri.clone(), body: Bytes::from(body) };
+        let request = means.effects.request(Purpose::Join(self.uri.clone()), request);
+        joining.stage = Stage::Committed { commit, request: Some(request) };
+        self.stand(Standing::Joining, means.effects);
+        self.forget_group(means.effects);
+        self.group = Some(group);
+        self.save_group(means.effects);
+    }
+
+    /// Takes up an external commit that was under way before a restart.
+    pub(crate) fn resume_join(&mut self, saved: SavedJoining, effects: &mut Effects) {
+        let Ok(UpdateRequest::Commit(bundle)) = UpdateRequest::decode(&saved.body) else { return };
+        let request = Request::Update { room: self.uri.clone(), body: Bytes::from(saved.body) };
+        let request = effects.request_again(Purpose::Join(self.uri.clone()), request);
+        let stage = Stage::Committed { commit: bundle.commit, request: Some(request) };
+        self.joining = Some(Joining { operation: None, attempts: 1, before: saved.before, stage });
+    }
+
+    pub(crate) fn join_answered(
+        &mut self,
+        answer: Answer,
+        means: &mut Means<'_>,
+        at: &mut Moment<'_>,
+    ) {
+        let response = match answer.result {
+            Ok(Response::Update(response)) => response,
+            other => return self.joining_failed(refusal(other), means.effects),
+        };
+        match response.outcome {
+            UpdateOutcome::Success { .. } => self.join_accepted(means.effects),
+            UpdateOutcome::WrongEpoch { current_epoch } => {
+                self.join_lost(current_epoch, answer.uncertain, means.effects, at);
+            }
+            UpdateOutcome::NotAllowed => {
+                let refused =
+                    told_by_hub(response.error_description, "the hub does not let this device in");
+                self.joining_failed(refused, means.effects);
+            }
+            // A SelfRemove came in between: start over and include it.
+            UpdateOutcome::InvalidProposal { .. } => {
+                self.drop_unaccepted(means.effects);
+                let due = at.after(0, AGAIN_MS);
+                means.effects.timer(due, Timer::JoinAgain(self.uri.clone()));
+            }
+        }
+    }
+
+    fn join_lost(
+        &mut self,
+        current_epoch: u64,
+        uncertain: bool,
+        effects: &mut Effects,
+        at: &mut Moment<'_>,
+    ) {
+        let Some(joining) = &mut self.joining else { return };
+        let due = match &mut joining.stage {
+            // The winner may be our own commit: then the stream brings it.
+            Stage::Committed { request, .. } if uncertain => {
+                *request = None;
+                at.now_ms + ECHO_LATE_MS
+            }
+            _ => {
+                self.drop_unaccepted(effects);
+                let room = self.uri.clone();
+                effects.event(ClientEvent::Retrying { room, current_epoch });
+                at.after(0, AGAIN_MS)
+            }
+        };
+        effects.timer(due, Timer::JoinAgain(self.uri.clone()));
+    }
+
+    /// Whether this is the external commit under way, come back in the stream.
+    pub(crate) fn join_echoed(&mut self, message: &MlsMessage, effects: &mut Effects) -> bool {
+        let stage = self.joining.as_ref().map(|joining| &joining.stage);
+        let Some(Stage::Committed { commit, .. }) = stage else { return false };
+        let echoed = commit.octets() == message.octets();
+        if echoed {
+            self.join_accepted(effects);
+        }
+        echoed
+    }
+
+    fn join_accepted(&mut self, effects: &mut Effects) {
+        let Some(joining) = self.joining.take() else { return };
+        if let Stage::Committed { request: Some(request), .. } = joining.stage {
+            effects.cancel(request);
+        }
+        effects.remove_room(&self.uri, room_value::JOIN);
+        if self.last_view.take().is_some() {
+            effects.remove_room(&self.uri, room_value::LAST_VIEW);
+        }
+        self.stand(Standing::Joined, effects);
+        self.stirred = true;
+        effects.event(ClientEvent::Joined(self.uri.clone()));
+        effects.finish(joining.operation, Ok(Outcome::Done));
+    }
+
+    /// The group is only the device's own idea: it goes.
+    fn drop_unaccepted(&mut self, effects: &mut Effects) {
+        let Some(joining) = &mut self.joining else { return };
+        if let Stage::Committed { request: Some(request), .. } = joining.stage {
+            effects.cancel(request);
+        }
+        joining.stage = Stage::Pausing;
+        let before = joining.before.clone();
+        self.group = None;
+        self.forget_group(effects);
+        effects.remove_room(&self.uri, room_value::JOIN);
+        match &before {
+            Some(before) => effects.put_room(&self.uri, room_value::STANDING, before),
+            None => effects.remove_room(&self.uri, room_value::STANDING),
+        }
+    }
+
+    fn joining_failed(&mut self, error: ClientError, effects: &mut Effects) {
+        self.drop_unaccepted(effects);
+        let Some(joining) = self.joining.take() else { return };
+        if let Some(before) = joining.before {
+            self.standing = before;
+        }
+        effects.finish(joining.operation, Err(error));
+    }
+
+    /// Somebody else brings this device in by Welcome: that settles joining, unless our own commit
+    /// is under way.
+    pub(crate) fn joined_otherwise(&mut self, effects: &mut Effects) {
+        if let Some(joining) = self.joining.take() {
+            effects.finish(joining.operation, Ok(Outcome::Done));
+        }
+    }
+
+    pub(crate) fn is_committing_externally(&self) -> bool {
+        let stage = self.joining.as_ref().map(|joining| &joining.stage);
+        matches!(stage, Some(Stage::Committed { .. }))
+    }
+}
+
+/// Verifies and decrypts the hub's answer (PROTO-GI-4, PROTO-GI-6).
+fn open(
+    room: &MimiUri,
+    response: &GroupInfoResponse,
+    keys: &HpkeKeyPair,
+) -> Result<Opened, ClientError> {
+    let refused = |text: &str| ClientError::Refused(format!("{room}: {text}"));
+    if response.room_id != *room {
+        return Err(refused("the hub answered about another room"));
+    }
+    let success = match &response.outcome {
+        GroupInfoOutcome::Success(success) => success,
+        GroupInfoOutcome::NotAuthorized => {
+            return Err(refused("the hub does not let this device in"));
+        }
+        GroupInfoOutcome::NoSuchRoom => return Err(refused("there is no such room")),
+    };
+    let hub = &success.hub_sender;
+    if success.cipher_suite != CIPHERSUITE || hub_sender::domain_of(hub) != Some(room.domain()) {
+        return Err(refused("the answer is not one of the room's hub"));
+    }
+    let key = hub_sender::signature_key(hub).unwrap_or_default();
+    let signed = response.to_be_signed();
+    verify_with_label(CIPHERSUITE, &key, GROUP_INFO_RESPONSE_LABEL, &signed, &success.signature)
+        .map_err(|_| refused("the hub's signature is not valid"))?;
+    let sealed = &success.encrypted_group_info_and_tree;
+    let label = GROUP_INFO_ENCRYPTION_LABEL;
+    let opened = keys
+        .decrypt_with_label(CIPHERSUITE, label, room.as_bytes(), sealed)
+        .map_err(|_| refused("the hub's answer cannot be decrypted"))?;
+    let material = GroupInfoRatchetTreeTbe::decode(&opened)
+        .map_err(|error| refused(&format!("the hub's answer is malformed: {error}")))?;
+    Ok(Opened { material, hub_sender: hub.clone() })
+}

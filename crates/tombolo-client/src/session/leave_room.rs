@@ -1,0 +1,222 @@
+//! Leaving: list change, Remove of our other clients and SelfRemove as standalone proposals, which
+//! another member commits (AMB-UPD-9).
+
+use bytes::Bytes;
+use mimi_policy::{Actor, ProposedChange, RoomView, StagedChange, StagedProposal};
+use mimi_wire::mls::MlsMessage;
+use mimi_wire::protocol::update::{UpdateOutcome, UpdateRequest};
+use mimi_wire::room::participant_list::ParticipantListUpdate;
+use mimi_wire::{MimiUri, Wire};
+use serde::{Deserialize, Serialize};
+
+use crate::error::ClientError;
+use crate::event::ClientEvent;
+use crate::session::Session;
+use crate::session::command::{OperationId, Outcome};
+use crate::session::commit::told_by_hub;
+use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
+use crate::session::remove_user::list_index;
+use crate::session::request::{Request, RequestId, Response};
+use crate::session::room::{Means, Room, Standing};
+use crate::session::saved::room_value;
+
+/// How often leaving is proposed before its operation gives up.
+const ATTEMPTS_MAX: u32 = 10;
+/// How long the stream may take to bring the epoch that the hub is in.
+const EPOCH_LATE_MS: u64 = 1_000;
+
+/// Proposals to leave, on their way.
+#[derive(Debug)]
+pub(crate) struct Leaving {
+    operation: Option<OperationId>,
+    attempts: u32,
+    /// While the hub has them, or will get them: the first proposal, and the request.
+    sent: Option<(MlsMessage, RequestId)>,
+}
+
+/// Proposals to leave, as stored.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct SavedLeaving {
+    body: Vec<u8>,
+}
+
+impl Session {
+    pub(crate) fn leave_room(
+        &mut self,
+        operation: OperationId,
+        room: &MimiUri,
+    ) -> Result<(), ClientError> {
+        let (known, mut means) = self.parts(room)?;
+        if known.standing == Standing::Left {
+            means.effects.finish(Some(operation), Ok(Outcome::Done));
+            return Ok(());
+        }
+        let group = known.member()?;
+        let own = &means.own.user;
+        // Once proposed, there is no way back: the judge is asked first.
+        mimi_policy::check(group.view(), &departure(group.view(), own, group.own_leaf()))?;
+        if known.leaving.is_some() {
+            return Err(ClientError::Other("this device is leaving already".to_owned()));
+        }
+        known.leaving = Some(Leaving { operation: Some(operation), attempts: 0, sent: None });
+        known.propose_leaving(&mut means)
+    }
+}
+
+impl Room {
+    fn propose_leaving(&mut self, means: &mut Means<'_>) -> Result<(), ClientError> {
+        let (Some(group), Some(leaving)) = (&mut self.group, &mut self.leaving) else {
+            return Ok(());
+        };
+        leaving.attempts += 1;
+        let proposed = group.leave(means.device);
+        let bundle = match proposed {
+            Ok(bundle) => bundle,
+            Err(error) => {
+                self.leaving = None;
+                return Err(ClientError::Other(error.to_string()));
+            }
+        };
+        let first = bundle.proposal.clone();
+        let body = UpdateRequest::Proposals(bundle).encode();
+        means.effects.put_room(&self.uri, room_value::LEAVE, &SavedLeaving { body: body.clone() });
+        means.effects.save_group(&self.uri, group);
+        let request = Request::Update { room: self.uri.clone(), body: Bytes::from(body) };
+        let request = means.effects.request(Purpose::Leave(self.uri.clone()), request);
+        leaving.sent = Some((first, request));
+        Ok(())
+    }
+
+    /// Takes up leaving that was under way before a restart.
+    pub(crate) fn resume_leaving(&mut self, saved: &SavedLeaving, effects: &mut Effects) {
+        let Ok(UpdateRequest::Proposals(bundle)) = UpdateRequest::decode(&saved.body) else {
+            return;
+        };
+        let body = Bytes::from(saved.body.clone());
+        let request = Request::Update { room: self.uri.clone(), body };
+        let request = effects.request_again(Purpose::Leave(self.uri.clone()), request);
+        let sent = Some((bundle.proposal, request));
+        self.leaving = Some(Leaving { operation: None, attempts: 1, sent });
+    }
+
+    pub(crate) fn leave_answered(
+        &mut self,
+        answer: Answer,
+        means: &mut Means<'_>,
+        at: &mut Moment<'_>,
+    ) {
+        let response = match answer.result {
+            Ok(Response::Update(response)) => response,
+            other => return self.leaving_failed(refusal(other), means.effects),
+        };
+        match response.outcome {
+            UpdateOutcome::Success { .. } => self.leaving_accepted(means.effects),
+            UpdateOutcome::WrongEpoch { .. } => {
+                if let Some(leaving) = &mut self.leaving {
+                    leaving.sent = None;
+                }
+                means.effects.remove_room(&self.uri, room_value::LEAVE);
+                let due = at.now_ms + EPOCH_LATE_MS;
+                means.effects.timer(due, Timer::LeaveAgain(self.uri.clone()));
+            }
+            // The hub holds them already, if an earlier sending came through.
+            UpdateOutcome::InvalidProposal { .. } if answer.uncertain => {
+                self.leaving_accepted(means.effects);
+            }
+            UpdateOutcome::NotAllowed | UpdateOutcome::InvalidProposal { .. } => {
+                let description = response.error_description;
+                let refused = told_by_hub(description, "the hub does not let this user leave");
+                self.leaving_failed(refused, means.effects);
+            }
+        }
+    }
+
+    /// Our proposals come back in the stream: accepted, if the answer did not say so.
+    pub(crate) fn leaving_echoed(&mut self, message: &MlsMessage, effects: &mut Effects) {
+        let sent = self.leaving.as_ref().and_then(|leaving| leaving.sent.as_ref());
+        if sent.is_some_and(|(first, _)| first.octets() == message.octets()) {
+            self.leaving_accepted(effects);
+        }
+    }
+
+    /// The hub guarantees that they are committed: for a person, we have left.
+    fn leaving_accepted(&mut self, effects: &mut Effects) {
+        let Some(leaving) = self.leaving.take() else { return };
+        if let Some((_, request)) = leaving.sent {
+            effects.cancel(request);
+        }
+        effects.remove_room(&self.uri, room_value::LEAVE);
+        self.depart(effects);
+        effects.finish(leaving.operation, Ok(Outcome::Done));
+    }
+
+    /// This device's user leaves, by this device or another.
+    pub(crate) fn depart(&mut self, effects: &mut Effects) {
+        if self.standing != Standing::Joined {
+            return;
+        }
+        self.stand(Standing::Left, effects);
+        self.abandon(&ClientError::NotInRoom(self.uri.clone()), effects);
+        let (room, status) = (self.uri.clone(), crate::shown::RoomStatus::Left);
+        effects.event(ClientEvent::Left { room, status });
+    }
+
+    /// The epoch has changed, or should have: leaving is proposed in the new one.
+    pub(crate) fn leave_again(&mut self, means: &mut Means<'_>) {
+        let Some(leaving) = &self.leaving else { return };
+        if leaving.sent.is_some() || self.member().is_err() {
+            return;
+        }
+        let proposed = match leaving.attempts < ATTEMPTS_MAX {
+            true => self.propose_leaving(means),
+            false => Err(ClientError::Refused("the room keeps changing; try again".to_owned())),
+        };
+        if let Err(error) = proposed {
+            self.leaving_failed(error, means.effects);
+        }
+    }
+
+    /// Another commit has ended the epoch: proposals of it are void.
+    pub(crate) fn leaving_overtaken(&mut self, means: &mut Means<'_>) {
+        let Some(leaving) = &mut self.leaving else { return };
+        if let Some((_, request)) = leaving.sent.take() {
+            means.effects.cancel(request);
+        }
+        means.effects.remove_room(&self.uri, room_value::LEAVE);
+        self.leave_again(means);
+    }
+
+    fn leaving_failed(&mut self, error: ClientError, effects: &mut Effects) {
+        effects.remove_room(&self.uri, room_value::LEAVE);
+        if let Some(leaving) = self.leaving.take() {
+            effects.finish(leaving.operation, Err(error));
+        }
+    }
+
+    /// This device is out, so there is nothing more to propose.
+    pub(crate) fn leaving_over(&mut self, effects: &mut Effects) {
+        let Some(leaving) = self.leaving.take() else { return };
+        if let Some((_, request)) = leaving.sent {
+            effects.cancel(request);
+        }
+        effects.remove_room(&self.uri, room_value::LEAVE);
+        effects.finish(leaving.operation, Ok(Outcome::Done));
+    }
+}
+
+/// What leaving asks of the room, for the judge.
+fn departure(view: &RoomView, own: &MimiUri, own_leaf: u32) -> StagedChange {
+    let removed_indices = list_index(view, own).into_iter().collect();
+    let update = ParticipantListUpdate { removed_indices, ..ParticipantListUpdate::default() };
+    let others = view.clients_of(own).map(|client| client.leaf).filter(|leaf| *leaf != own_leaf);
+    let mut changes = vec![ProposedChange::ParticipantList(update)];
+    changes.extend(others.map(ProposedChange::RemoveClient));
+    changes.push(ProposedChange::SelfRemove);
+    let sender = Actor::Member { leaf: own_leaf, user: own.clone() };
+    let proposals = changes.into_iter().map(|change| StagedProposal {
+        sender: sender.clone(),
+        reference: None,
+        change,
+    });
+    StagedChange { epoch: view.epoch, committer: None, proposals: proposals.collect() }
+}

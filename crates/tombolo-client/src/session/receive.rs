@@ -1,0 +1,440 @@
+//! Events of a room, in the hub's order: verified by `mimi-mls`, judged by `mimi-policy`, and only
+//! then followed.
+//!
+//! **Invariant:** a commit that the judge refuses, or that cannot be verified, freezes the room with
+//! the event as evidence; the device never follows it and never goes its own way (AMB-POL-19).
+
+use mimi_mls::error::StageError;
+use mimi_mls::identity::IdentityError;
+use mimi_mls::member::{MemberGroup, ReceiveError, Received, StagedMemberCommit};
+use mimi_policy::message::may_apply;
+use mimi_policy::{Actor, ProposedChange, RoomView, StagedChange};
+use mimi_wire::component::CONTENT_MEDIA_TYPES;
+use mimi_wire::content::{ExtensionKey, ExtensionValue, MessageId, MimiContent};
+use mimi_wire::media::{ApplicationFraming, MIMI_CONTENT};
+use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
+use mimi_wire::{Domain, MimiUri, Wire};
+
+use crate::error::ClientError;
+use crate::event::ClientEvent;
+use crate::session::effects::{Effects, Moment};
+use crate::session::hub_sender;
+use crate::session::remove_user::{is_banned, list_index};
+use crate::session::room::{Means, Room, Standing};
+use crate::session::stream_event::StreamEvent;
+use crate::shown::RoomStatus;
+use crate::store::{StoreChange, StoredMessage};
+
+/// Events of a room that may wait for their epoch or for issuers.
+pub const WAITING_MAX: usize = 4_096;
+/// How far a hub's clock may be ahead of ours (AMB-CNT-15).
+const FUTURE_MS: u64 = 5 * 60 * 1_000;
+
+/// What became of an event.
+enum Processed {
+    Done,
+    /// It is for a later epoch.
+    Later,
+    /// It, and all after it, wait for the issuers of a domain.
+    Blocked(Domain),
+}
+
+impl Room {
+    /// Takes an event of this room from the stream.
+    pub(crate) fn take_event(
+        &mut self,
+        event: StreamEvent,
+        means: &mut Means<'_>,
+        at: &mut Moment<'_>,
+    ) {
+        if self.blocked.is_some() {
+            return self.wait(event, means.effects);
+        }
+        match self.process(&event, means, at) {
+            Processed::Done => {}
+            Processed::Later => self.wait(event, means.effects),
+            Processed::Blocked(domain) => {
+                self.wait(event, means.effects);
+                self.block(domain, means);
+            }
+        }
+    }
+
+    fn block(&mut self, domain: Domain, means: &mut Means<'_>) {
+        self.blocked = Some(domain.clone());
+        means.issuers.need(domain, means.effects);
+    }
+
+    /// Keeps an event, whole, until it can be processed.
+    fn wait(&mut self, event: StreamEvent, effects: &mut Effects) {
+        if self.waiting.len() >= WAITING_MAX {
+            tracing::error!(room = %self.uri, id = event.id, "too many events wait; one is dropped");
+            return;
+        }
+        effects.store(StoreChange::PutWaiting { room: self.uri.clone(), event: event.clone() });
+        self.waiting.insert(event.id, event);
+    }
+
+    /// Tries what waits, in order, until nothing more comes of it.
+    pub(crate) fn retry_waiting(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
+        let mut next = self.waiting.keys().next().copied();
+        while let Some(id) = next {
+            if self.blocked.is_some() {
+                return;
+            }
+            let after = (std::ops::Bound::Excluded(id), std::ops::Bound::Unbounded);
+            let Some(event) = self.waiting.get(&id).cloned() else { return };
+            let epoch = self.epoch();
+            match self.process(&event, means, at) {
+                Processed::Later => next = self.waiting.range(after).next().map(|(id, _)| *id),
+                Processed::Blocked(domain) => return self.block(domain, means),
+                Processed::Done => {
+                    self.waiting.remove(&id);
+                    let room = self.uri.clone();
+                    means.effects.store(StoreChange::RemoveWaiting { room, id });
+                    // A new epoch is what earlier ones may have waited for.
+                    next = match self.epoch() == epoch {
+                        true => self.waiting.range(after).next().map(|(id, _)| *id),
+                        false => self.waiting.keys().next().copied(),
+                    };
+                }
+            }
+        }
+    }
+
+    fn epoch(&self) -> Option<u64> {
+        self.group.as_ref().map(|group| group.view().epoch)
+    }
+
+    fn process(
+        &mut self,
+        event: &StreamEvent,
+        means: &mut Means<'_>,
+        at: &mut Moment<'_>,
+    ) -> Processed {
+        let fanout = match FanoutMessage::decode(&event.payload) {
+            Ok(fanout) => fanout,
+            Err(error) => {
+                tracing::warn!(room = %self.uri, id = event.id, %error, "an event is malformed");
+                return Processed::Done;
+            }
+        };
+        if matches!(fanout.kind, FanoutKind::Welcome { .. }) {
+            return self.welcomed(&fanout, means, at);
+        }
+        if self.joining.is_some() {
+            // What follows our own commit is for the group that it makes.
+            return match self.join_echoed(&fanout.message, means.effects) {
+                true => Processed::Done,
+                false if self.is_committing_externally() => Processed::Later,
+                false => Processed::Done,
+            };
+        }
+        if matches!(self.standing, Standing::Frozen { .. }) || self.group.is_none() {
+            tracing::debug!(room = %self.uri, id = event.id, "an event is passed over");
+            return Processed::Done;
+        }
+        match &fanout.kind {
+            FanoutKind::Application { .. } => {
+                self.send_echoed(&fanout.message, fanout.timestamp, means);
+            }
+            FanoutKind::Proposal { .. } => self.leaving_echoed(&fanout.message, means.effects),
+            FanoutKind::Commit { .. } | FanoutKind::Welcome { .. } => {}
+        }
+        self.receive(event, &fanout, means, at)
+    }
+
+    fn receive(
+        &mut self,
+        event: &StreamEvent,
+        fanout: &FanoutMessage,
+        means: &mut Means<'_>,
+        at: &mut Moment<'_>,
+    ) -> Processed {
+        let Some(group) = &mut self.group else { return Processed::Done };
+        let before = group.has_pending().then(|| group.view().clone());
+        let received = group.receive(fanout, means.issuers.trusted(), at.now_ms);
+        self.save_group(means.effects);
+        match received {
+            Ok(Received::Application { user, epoch, application_data, .. }) => {
+                self.message(user, epoch, &application_data, fanout.timestamp, means, at);
+            }
+            Ok(Received::Commit(staged)) => self.commit_received(event, *staged, means, at),
+            Ok(Received::OwnCommit) => {
+                if let Some(before) = before {
+                    self.own_commit_merged(before, means);
+                }
+            }
+            Ok(Received::Proposals(change)) => self.proposals_received(&change, means, at),
+            Ok(Received::Repeat) => {}
+            Ok(Received::Future { .. }) => return Processed::Later,
+            Err(ReceiveError::Unreadable(reason)) => {
+                tracing::warn!(room = %self.uri, id = event.id, %reason, "an event is dropped");
+            }
+            Err(ReceiveError::Stage(error)) => return self.not_staged(event, error, means),
+            Err(error) => {
+                tracing::warn!(room = %self.uri, id = event.id, %error, "an event is dropped");
+            }
+        }
+        Processed::Done
+    }
+
+    fn not_staged(
+        &mut self,
+        event: &StreamEvent,
+        error: StageError,
+        means: &mut Means<'_>,
+    ) -> Processed {
+        match error {
+            StageError::Identity(IdentityError::IssuerUnknown(domain))
+                if !means.issuers.trusted().knows(&domain) =>
+            {
+                Processed::Blocked(domain)
+            }
+            StageError::WrongEpoch { current, given } if given > current => Processed::Later,
+            StageError::WrongEpoch { .. } => Processed::Done,
+            error => {
+                self.freeze(event, &error.to_string(), means.effects);
+                Processed::Done
+            }
+        }
+    }
+
+    /// A verified commit of somebody else.
+    fn commit_received(
+        &mut self,
+        event: &StreamEvent,
+        staged: StagedMemberCommit,
+        means: &mut Means<'_>,
+        at: &mut Moment<'_>,
+    ) {
+        let Some(group) = &mut self.group else { return };
+        let before = group.view().clone();
+        if let Err(denied) = mimi_policy::check(&before, staged.change()) {
+            return self.freeze(event, &denied.to_string(), means.effects);
+        }
+        let evicted = staged.evicts_us().then(|| staged.after().clone());
+        if group.has_pending()
+            && let Err(error) = group.drop_pending()
+        {
+            return self.freeze(event, &error.to_string(), means.effects);
+        }
+        if let Err(error) = group.merge(staged) {
+            return self.freeze(event, &error.to_string(), means.effects);
+        }
+        self.stirred = true;
+        self.keep_view(before, means.effects);
+        self.save_group(means.effects);
+        means.effects.event(ClientEvent::RoomChanged(self.uri.clone()));
+        if let Some(after) = evicted {
+            return self.evicted(after, means);
+        }
+        self.race_lost(means.effects, at);
+        self.leaving_overtaken(means);
+        self.send_again();
+    }
+
+    /// The commit removed this device.
+    fn evicted(&mut self, after: RoomView, means: &mut Means<'_>) {
+        let own = &means.own.user;
+        let (standing, status) = match (&self.standing, after.role_index_of(own)) {
+            (Standing::Left, _) => (Standing::Left, None),
+            (_, None) if self.leaving.is_some() => (Standing::Left, Some(RoomStatus::Left)),
+            _ if is_banned(&after, own) => (Standing::Banned, Some(RoomStatus::Banned)),
+            _ => (Standing::Removed, Some(RoomStatus::Removed)),
+        };
+        self.stand(standing, means.effects);
+        self.leaving_over(means.effects);
+        self.abandon(&ClientError::NotInRoom(self.uri.clone()), means.effects);
+        self.give_up_group(after, means.effects);
+        if let Some(status) = status {
+            means.effects.event(ClientEvent::Left { room: self.uri.clone(), status });
+        }
+    }
+
+    fn proposals_received(
+        &mut self,
+        change: &StagedChange,
+        means: &mut Means<'_>,
+        at: &mut Moment<'_>,
+    ) {
+        self.stirred = true;
+        let view = self.group.as_ref().map(MemberGroup::view);
+        if view.is_some_and(|view| takes_leave(view, change, &means.own.user)) {
+            // Another device of this user leaves, for all of them.
+            self.depart(means.effects);
+        }
+        // A commit that waited for them can be built.
+        self.commit_again(means, at);
+    }
+
+    /// Somebody broke the rules, or we cannot tell that nobody did.
+    fn freeze(&mut self, event: &StreamEvent, reason: &str, effects: &mut Effects) {
+        tracing::error!(room = %self.uri, id = event.id, reason, "the room is frozen");
+        let reason = format!("a change broke the room's rules: {reason}");
+        let (room, event) = (self.uri.clone(), event.clone());
+        effects.store(StoreChange::PutEvidence { room, event, reason: reason.clone() });
+        self.stand(Standing::Frozen { reason: reason.clone() }, effects);
+        let room = self.uri.clone();
+        let frozen = ClientError::Frozen { room: room.clone(), reason: reason.clone() };
+        self.abandon(&frozen, effects);
+        self.leaving_over(effects);
+        effects.event(ClientEvent::Left { room, status: RoomStatus::Frozen { reason } });
+    }
+
+    /// A Welcome brings this device in (PROTO-NTF-11).
+    fn welcomed(
+        &mut self,
+        fanout: &FanoutMessage,
+        means: &mut Means<'_>,
+        at: &mut Moment<'_>,
+    ) -> Processed {
+        let FanoutKind::Welcome { ratchet_tree } = &fanout.kind else { return Processed::Done };
+        if self.is_committing_externally() {
+            return Processed::Later;
+        }
+        let may_enter = match self.standing {
+            Standing::Unknown
+            | Standing::Joining
+            | Standing::Left
+            | Standing::Removed
+            | Standing::Banned => true,
+            Standing::Founding | Standing::Joined | Standing::Frozen { .. } => false,
+        };
+        if !may_enter {
+            tracing::info!(room = %self.uri, "a Welcome to a room this device is in is dropped");
+            return Processed::Done;
+        }
+        let (device, trusted) = (&mut *means.device, means.issuers.trusted());
+        let message = &fanout.message;
+        match MemberGroup::join_by_welcome(device, message, ratchet_tree, trusted, at.now_ms) {
+            Ok(group) => {
+                // The KeyPackage is used up, whatever the group is.
+                means.effects.put_device(means.device);
+                let hub = hub_sender::domain_of(group.hub_sender());
+                if *group.view().room() == self.uri && hub == Some(self.uri.domain()) {
+                    self.joined_otherwise(means.effects);
+                    self.enter(group, means.effects);
+                } else {
+                    tracing::warn!(room = %self.uri, "a Welcome is for another room; dropped");
+                }
+                Processed::Done
+            }
+            Err(StageError::Identity(IdentityError::IssuerUnknown(domain)))
+                if !means.issuers.trusted().knows(&domain) =>
+            {
+                Processed::Blocked(domain)
+            }
+            Err(error) => {
+                tracing::warn!(room = %self.uri, %error, "a Welcome cannot be followed");
+                Processed::Done
+            }
+        }
+    }
+
+    /// A decrypted application message: applied as what it is, if it may be that.
+    fn message(
+        &mut self,
+        user: MimiUri,
+        epoch: u64,
+        application_data: &[u8],
+        timestamp_ms: u64,
+        means: &mut Means<'_>,
+        at: &Moment<'_>,
+    ) {
+        let read = self.read_message(user, epoch, application_data, timestamp_ms, at.now_ms);
+        match read {
+            Ok(Some(stored)) => self.show(stored, means.effects),
+            Ok(None) => {}
+            Err(reason) => tracing::warn!(room = %self.uri, %reason, "a message is dropped"),
+        }
+    }
+
+    /// The message to be shown; nothing for repeats and for what is not shown.
+    fn read_message(
+        &self,
+        sender: MimiUri,
+        epoch: u64,
+        application_data: &[u8],
+        timestamp_ms: u64,
+        now_ms: u64,
+    ) -> Result<Option<StoredMessage>, String> {
+        if timestamp_ms > now_ms.saturating_add(FUTURE_MS) {
+            return Err("its time is in the future (CONTENT-SEC-1)".to_owned());
+        }
+        let view = self.view_of(epoch).ok_or("its epoch is not known")?;
+        let Some(octets) = unframed(view, application_data)? else { return Ok(None) };
+        let content = MimiContent::decode(&octets).map_err(|error| error.to_string())?;
+        // What it claims must be what is proven (AMB-CNT-4, PROTO-SUB-6).
+        if !claims(&content, &ExtensionKey::SENDER_URI, &sender) {
+            return Err(format!("sent by {sender}, it names another sender"));
+        }
+        if !claims(&content, &ExtensionKey::ROOM_URI, &self.uri) {
+            return Err(format!("sent by {sender}, it names another room"));
+        }
+        let id = MessageId::compute(&sender, &self.uri, &octets, &content.salt);
+        if self.timeline.knows(&id) || self.sends.iter().any(|sending| sending.id() == id) {
+            return Ok(None);
+        }
+        let role = self.timeline.role(&content).map_err(|reason| format!("{id}: {reason}"))?;
+        if let Some(action) = self.timeline.action(&role) {
+            may_apply(view, &sender, action).map_err(|denied| denied.to_string())?;
+        }
+        Ok(Some(StoredMessage { id, sender, timestamp_ms, content: octets }))
+    }
+
+    /// Stores and shows a message that is allowed to be what it is.
+    pub(crate) fn show(&mut self, stored: StoredMessage, effects: &mut Effects) {
+        let Some(root) = self.load_message(&stored) else { return };
+        effects.store(StoreChange::PutMessage { room: self.uri.clone(), message: stored });
+        if let Some(message) = self.timeline.show(&root) {
+            effects.event(ClientEvent::Message { room: self.uri.clone(), message });
+        }
+    }
+
+    /// Puts a message into the timeline; gives the one it changes.
+    pub(crate) fn load_message(&mut self, stored: &StoredMessage) -> Option<MessageId> {
+        if self.timeline.knows(&stored.id) {
+            return None;
+        }
+        let content = MimiContent::decode(&stored.content).ok()?;
+        let role = self.timeline.role(&content).ok()?;
+        Some(self.timeline.insert(stored, content, role))
+    }
+}
+
+/// Whether an extension says what is proven, or, as the draft lets it, nothing.
+fn claims(content: &MimiContent, key: &ExtensionKey, proven: &MimiUri) -> bool {
+    match content.extensions.get(key) {
+        None => true,
+        Some(ExtensionValue::Text(text)) => text == proven.as_str(),
+        Some(ExtensionValue::Encoded(_)) => false,
+    }
+}
+
+/// The content inside the framing; `None` for media types that are not messages (AMB-CNT-18).
+fn unframed(view: &RoomView, application_data: &[u8]) -> Result<Option<Vec<u8>>, String> {
+    if !view.other_components.contains_key(&CONTENT_MEDIA_TYPES) {
+        return Ok(Some(application_data.to_vec()));
+    }
+    let framing =
+        ApplicationFraming::decode(application_data).map_err(|error| error.to_string())?;
+    let media_type = &framing.media_type.media_type;
+    let is_content = media_type.is_empty() || media_type.eq_ignore_ascii_case(MIMI_CONTENT);
+    Ok(is_content.then_some(framing.inner_application_content))
+}
+
+/// Whether proposals take a user out of the room by the user's own wish.
+fn takes_leave(view: &RoomView, change: &StagedChange, user: &MimiUri) -> bool {
+    let index = list_index(view, user);
+    change.proposals.iter().any(|proposal| {
+        let own = matches!(&proposal.sender, Actor::Member { user: sender, .. } if sender == user);
+        let out = match &proposal.change {
+            ProposedChange::ParticipantList(update) => {
+                update.removed_indices.iter().any(|removed| Some(*removed) == index)
+            }
+            _ => false,
+        };
+        own && out
+    })
+}

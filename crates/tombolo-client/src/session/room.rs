@@ -1,0 +1,248 @@
+//! A room on this device: where the device stands in it, its group, its messages and what is under
+//! way.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use mimi_mls::device::Device;
+use mimi_mls::member::MemberGroup;
+use mimi_policy::{ClientIdentity, RoomView};
+use mimi_wire::{Domain, MimiUri};
+use serde::{Deserialize, Serialize};
+
+use crate::error::ClientError;
+use crate::event::ClientEvent;
+use crate::session::commit::Commits;
+use crate::session::create_room::Founding;
+use crate::session::effects::{Effects, Moment, Timer};
+use crate::session::issuers::IssuerBook;
+use crate::session::join_room::Joining;
+use crate::session::leave_room::Leaving;
+use crate::session::saved::{LastView, room_value};
+use crate::session::send::Sending;
+use crate::session::stream_event::StreamEvent;
+use crate::session::timeline::Timeline;
+use crate::shown::{Participant, RoomState, RoomStatus};
+use crate::store::StoreChange;
+
+/// Earlier epochs whose view is kept: messages sent in them may still come.
+pub(crate) const PAST_VIEWS: usize = 4;
+/// Shortest and longest wait before somebody else's proposals are committed: of many devices, one
+/// need do it.
+const COMMIT_PENDING_DELAY_MS: (u64, u64) = (200, 1_500);
+
+/// Where this device stands in a room.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) enum Standing {
+    /// It has sent events, and this device has never been in it.
+    Unknown,
+    /// It creates the room; the hub has not answered.
+    Founding,
+    /// It comes in by external commit; the hub has not accepted it.
+    Joining,
+    Joined,
+    /// Its user leaves or has left.
+    Left,
+    Removed,
+    Banned,
+    Frozen {
+        reason: String,
+    },
+}
+
+impl Standing {
+    /// As an app sees it; `None` before the room is ours to show.
+    pub(crate) fn status(&self) -> Option<RoomStatus> {
+        match self {
+            Self::Unknown | Self::Founding | Self::Joining => None,
+            Self::Joined => Some(RoomStatus::Joined),
+            Self::Left => Some(RoomStatus::Left),
+            Self::Removed => Some(RoomStatus::Removed),
+            Self::Banned => Some(RoomStatus::Banned),
+            Self::Frozen { reason } => Some(RoomStatus::Frozen { reason: reason.clone() }),
+        }
+    }
+}
+
+/// What a room needs of the rest of the session to do its work.
+pub(crate) struct Means<'a> {
+    pub(crate) device: &'a mut Device,
+    pub(crate) own: &'a ClientIdentity,
+    pub(crate) issuers: &'a mut IssuerBook,
+    pub(crate) effects: &'a mut Effects,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pub(crate) uri: MimiUri,
+    pub(crate) standing: Standing,
+    pub(crate) group: Option<MemberGroup>,
+    /// What is left to show once there is no group.
+    pub(crate) last_view: Option<LastView>,
+    pub(crate) past_views: BTreeMap<u64, RoomView>,
+    pub(crate) timeline: Timeline,
+    /// Events that cannot be processed yet, whole, by id.
+    pub(crate) waiting: BTreeMap<u64, StreamEvent>,
+    /// Nothing is processed before the issuers of this domain are known.
+    pub(crate) blocked: Option<Domain>,
+    /// Something changed that waiting events or proposals may have waited for.
+    pub(crate) stirred: bool,
+    pub(crate) commits: Commits,
+    pub(crate) sends: VecDeque<Sending>,
+    pub(crate) founding: Option<Founding>,
+    pub(crate) joining: Option<Joining>,
+    pub(crate) leaving: Option<Leaving>,
+    /// A timer runs to commit what others have proposed.
+    pub(crate) commit_pending_due: bool,
+}
+
+impl Room {
+    pub(crate) fn new(uri: MimiUri, standing: Standing) -> Self {
+        Self {
+            uri,
+            standing,
+            group: None,
+            last_view: None,
+            past_views: BTreeMap::new(),
+            timeline: Timeline::default(),
+            waiting: BTreeMap::new(),
+            blocked: None,
+            stirred: false,
+            commits: Commits::default(),
+            sends: VecDeque::new(),
+            founding: None,
+            joining: None,
+            leaving: None,
+            commit_pending_due: false,
+        }
+    }
+
+    /// Fails unless this device is a member in good standing.
+    pub(crate) fn member(&self) -> Result<&MemberGroup, ClientError> {
+        match (&self.standing, &self.group) {
+            (Standing::Joined, Some(group)) => Ok(group),
+            (Standing::Frozen { reason }, _) => {
+                Err(ClientError::Frozen { room: self.uri.clone(), reason: reason.clone() })
+            }
+            _ => Err(ClientError::NotInRoom(self.uri.clone())),
+        }
+    }
+
+    pub(crate) fn stand(&mut self, standing: Standing, effects: &mut Effects) {
+        effects.put_room(&self.uri, room_value::STANDING, &standing);
+        self.standing = standing;
+    }
+
+    pub(crate) fn save_group(&mut self, effects: &mut Effects) {
+        if let Some(group) = &mut self.group {
+            effects.save_group(&self.uri, group);
+        }
+    }
+
+    /// Keeps the view of the epoch that ends, to judge its late messages by.
+    pub(crate) fn keep_view(&mut self, view: RoomView, effects: &mut Effects) {
+        effects.put_room(&self.uri, view_name(view.epoch), &view);
+        self.past_views.insert(view.epoch, view);
+        while self.past_views.len() > PAST_VIEWS {
+            if let Some((epoch, _)) = self.past_views.pop_first() {
+                effects.remove_room(&self.uri, view_name(epoch));
+            }
+        }
+    }
+
+    /// The view of an epoch, or the one nearest to it that is known.
+    pub(crate) fn view_of(&self, epoch: u64) -> Option<&RoomView> {
+        let now = self.group.as_ref().map(MemberGroup::view);
+        match now {
+            Some(view) if view.epoch <= epoch => Some(view),
+            _ => self.past_views.range(epoch..).next().map(|(_, view)| view).or(now),
+        }
+    }
+
+    /// After anything happened: what waited may go on.
+    pub(crate) fn settle(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
+        if std::mem::take(&mut self.stirred) {
+            self.retry_waiting(means, at);
+            self.plan_commit_of_pending(means, at);
+        }
+        self.advance_commits(means, at);
+        self.advance_sends(means, at);
+    }
+
+    /// Proposals of others are committed by whoever is first, after a random delay.
+    fn plan_commit_of_pending(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
+        if self.commit_pending_due || !self.has_pending_of_others(&means.own.user) {
+            return;
+        }
+        self.commit_pending_due = true;
+        let (least_ms, most_ms) = COMMIT_PENDING_DELAY_MS;
+        means.effects.timer(at.after(least_ms, most_ms), Timer::CommitPending(self.uri.clone()));
+    }
+
+    /// Ends everything under way, because this device is out.
+    pub(crate) fn abandon(&mut self, error: &ClientError, effects: &mut Effects) {
+        self.abandon_commits(error, effects);
+        self.abandon_sends(error, effects);
+    }
+
+    /// The group is gone for this device: keys are wiped, what can be shown is kept.
+    pub(crate) fn give_up_group(&mut self, view: RoomView, effects: &mut Effects) {
+        let Some(group) = self.group.take() else { return };
+        let last = LastView { view, tree_hash: group.tree_hash() };
+        effects.put_room(&self.uri, room_value::LAST_VIEW, &last);
+        self.last_view = Some(last);
+        self.forget_group(effects);
+    }
+
+    /// Removes what is stored of a group.
+    pub(crate) fn forget_group(&mut self, effects: &mut Effects) {
+        effects.store(StoreChange::ClearGroup(self.uri.clone()));
+        for (epoch, _) in std::mem::take(&mut self.past_views) {
+            effects.remove_room(&self.uri, view_name(epoch));
+        }
+    }
+
+    /// This device is a member by a new group.
+    pub(crate) fn enter(&mut self, group: MemberGroup, effects: &mut Effects) {
+        self.forget_group(effects);
+        self.group = Some(group);
+        self.save_group(effects);
+        if self.last_view.take().is_some() {
+            effects.remove_room(&self.uri, room_value::LAST_VIEW);
+        }
+        self.stand(Standing::Joined, effects);
+        self.stirred = true;
+        effects.event(ClientEvent::Joined(self.uri.clone()));
+    }
+
+    /// The room as it is shown.
+    pub(crate) fn state(&self) -> Option<RoomState> {
+        let status = self.standing.status()?;
+        let (view, tree_hash) = match (&self.group, &self.last_view) {
+            (Some(group), _) => (group.view(), group.tree_hash()),
+            (None, Some(last)) => (&last.view, last.tree_hash.clone()),
+            (None, None) => return None,
+        };
+        let participants = view.participants.participants.iter().map(|pair| Participant {
+            user: pair.user.clone(),
+            role_index: pair.role_index,
+            role_name: view
+                .role(pair.role_index)
+                .map_or_else(String::new, |role| role.role_name.clone()),
+            clients: view.clients_of(&pair.user).map(|client| client.client.clone()).collect(),
+        });
+        Some(RoomState {
+            room: self.uri.clone(),
+            name: view.metadata.room_name.clone(),
+            status,
+            epoch: view.epoch,
+            tree_hash,
+            participants: participants.collect(),
+            messages: self.timeline.shown(),
+        })
+    }
+}
+
+fn view_name(epoch: u64) -> String {
+    format!("{}{epoch:016x}", room_value::VIEW)
+}

@@ -1,0 +1,90 @@
+//! The form of stored values, and taking up a device where it was.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use mimi_policy::{ClientIdentity, RoomView};
+use mimi_wire::MimiUri;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::error::ClientError;
+use crate::store::Secret;
+
+/// The first octet of every packed value.
+const VERSION: u8 = 1;
+
+/// Name of the device's own keys.
+pub(crate) const DEVICE: &str = "device";
+/// Name of the [`SavedAccount`].
+pub(crate) const ACCOUNT: &str = "account";
+/// Name of the event cursor.
+pub(crate) const CURSOR: &str = "cursor";
+/// Prefix of the names of issuers, by domain.
+pub(crate) const ISSUERS: &str = "issuers/";
+
+/// Names of a room's values.
+pub(crate) mod room_value {
+    /// The [`Standing`](crate::session::room::Standing).
+    pub(crate) const STANDING: &str = "standing";
+    /// The [`LastView`](super::LastView) of a group that is gone.
+    pub(crate) const LAST_VIEW: &str = "last view";
+    /// Prefix of earlier epochs' views.
+    pub(crate) const VIEW: &str = "view/";
+    /// The founding under way.
+    pub(crate) const FOUNDING: &str = "founding";
+    /// The commit under way.
+    pub(crate) const COMMIT: &str = "commit";
+    /// The proposals to leave under way.
+    pub(crate) const LEAVE: &str = "leave";
+    /// The external commit under way.
+    pub(crate) const JOIN: &str = "join";
+    /// Prefix of messages under way.
+    pub(crate) const SEND: &str = "send/";
+}
+
+/// Who the device is, once registered.
+#[derive(Clone, Deserialize, Serialize)]
+pub(crate) struct SavedAccount {
+    pub(crate) identity: ClientIdentity,
+    pub(crate) token: String,
+}
+
+impl fmt::Debug for SavedAccount {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("SavedAccount").field(&self.identity).finish_non_exhaustive()
+    }
+}
+
+/// A room's state when its group was given up.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct LastView {
+    pub(crate) view: RoomView,
+    pub(crate) tree_hash: Vec<u8>,
+}
+
+/// A value as it is stored.
+pub(crate) fn pack<T: Serialize>(value: &T) -> Secret {
+    let packed = postcard::to_extend(value, vec![VERSION]);
+    Zeroizing::new(packed.expect("stored types have no shape that postcard refuses"))
+}
+
+/// A stored value.
+pub(crate) fn unpack<T: DeserializeOwned>(octets: &[u8], what: &str) -> Result<T, ClientError> {
+    let unreadable = || ClientError::Storage(format!("{what} cannot be read"));
+    match octets.split_first() {
+        Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| unreadable()),
+        _ => Err(unreadable()),
+    }
+}
+
+/// A room's value, if it is stored.
+pub(crate) fn room_value_of<T: DeserializeOwned>(
+    values: &BTreeMap<String, Secret>,
+    name: &str,
+    room: &MimiUri,
+) -> Result<Option<T>, ClientError> {
+    let value = values.get(name);
+    value.map(|octets| unpack(octets, &format!("{name} of {room}"))).transpose()
+}

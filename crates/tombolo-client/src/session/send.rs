@@ -1,0 +1,336 @@
+//! Sending: one message of a room at a time, in the order written, each encrypted when its turn
+//! comes and stored with the ratchet's step before it leaves.
+
+use bytes::Bytes;
+use mimi_policy::message::may_apply;
+use mimi_wire::component::CONTENT_MEDIA_TYPES;
+use mimi_wire::content::{MessageId, MimiContent};
+use mimi_wire::media::{ApplicationFraming, MediaType};
+use mimi_wire::mls::MlsMessage;
+use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
+use mimi_wire::{MimiUri, Wire};
+use serde::{Deserialize, Serialize};
+
+use crate::error::ClientError;
+use crate::session::Session;
+use crate::session::command::{Draft, OperationId, Outcome};
+use crate::session::commit::Intent;
+use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
+use crate::session::request::{Request, RequestId, Response};
+use crate::session::room::{Means, Room};
+use crate::session::saved::room_value;
+use crate::store::StoredMessage;
+
+/// Octets of a message's content, with room for what encrypts and carries it (AMB-TR-5).
+pub const CONTENT_OCTETS_MAX: usize = 900 * 1024;
+/// How often a message is encrypted before its operation gives up.
+pub const ENCRYPTIONS_MAX: u32 = 8;
+/// How long the stream may take to bring the epoch that the hub is in.
+const EPOCH_LATE_MS: u64 = 1_000;
+
+/// A message on its way.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    operation: Option<OperationId>,
+    stored: SavedSending,
+    request: Option<RequestId>,
+    /// Not before this time, unless the epoch changes.
+    pausing: bool,
+}
+
+/// A message on its way, as stored.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct SavedSending {
+    number: u64,
+    id: [u8; 32],
+    content: Vec<u8>,
+    /// Once encrypted: the epoch, and the octets that are sent again after a restart.
+    encrypted: Option<(u64, Vec<u8>)>,
+    encryptions: u32,
+}
+
+impl Sending {
+    pub(crate) fn id(&self) -> MessageId {
+        MessageId(self.stored.id)
+    }
+}
+
+impl SavedSending {
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn row(&self) -> String {
+        format!("{}{:016x}", room_value::SEND, self.number)
+    }
+}
+
+impl Session {
+    pub(crate) fn send(
+        &mut self,
+        operation: OperationId,
+        room: &MimiUri,
+        draft: Draft,
+        at: &mut Moment<'_>,
+    ) -> Result<(), ClientError> {
+        let (known, means) = self.parts(room)?;
+        let view = known.member()?.view();
+        let mut salt = [0; 16];
+        at.rng.fill_bytes(&mut salt);
+        let own = &means.own.user;
+        let content = known.compose(draft, salt, own)?;
+        let role = known.timeline.role(&content);
+        let role = role.map_err(|reason| ClientError::Other(reason.to_owned()))?;
+        if let Some(action) = known.timeline.action(&role) {
+            may_apply(view, own, action)?;
+        }
+        let encoded = content.encode().map_err(|error| ClientError::Other(error.to_string()))?;
+        if encoded.len() > CONTENT_OCTETS_MAX {
+            return Err(ClientError::Other("the message is too long".to_owned()));
+        }
+        let id = MessageId::compute(own, room, &encoded, &salt);
+        let stored = SavedSending {
+            number: means.effects.number(),
+            id: id.0,
+            content: encoded,
+            encrypted: None,
+            encryptions: 0,
+        };
+        means.effects.put_room(room, stored.row(), &stored);
+        let operation = Some(operation);
+        known.sends.push_back(Sending { operation, stored, request: None, pausing: false });
+        Ok(())
+    }
+}
+
+impl Room {
+    fn compose(
+        &self,
+        draft: Draft,
+        salt: [u8; 16],
+        own: &MimiUri,
+    ) -> Result<MimiContent, ClientError> {
+        let room = &self.uri;
+        let root = |id: &MessageId| {
+            let root = self.timeline.root(id);
+            root.ok_or_else(|| ClientError::Other(format!("there is no message {id} in {room}")))
+        };
+        Ok(match draft {
+            Draft::Text { text, in_reply_to: None } => MimiContent::text(salt, own, room, &text),
+            Draft::Text { text, in_reply_to: Some(to) } => {
+                let to = self.timeline.newest_version(&root(&to)?);
+                MimiContent::reply(salt, own, room, to, &text)
+            }
+            Draft::Reaction { to, reaction } => {
+                let to = self.timeline.newest_version(&root(&to)?);
+                MimiContent::reaction(salt, own, room, to, &reaction)
+            }
+            Draft::Edit { message, text } => {
+                let of = root(&message)?;
+                let edit = MimiContent::edit(salt, own, room, of, &text);
+                self.in_place_of(edit, &of)
+            }
+            Draft::Delete { message } => {
+                let of = root(&message)?;
+                let deletion = MimiContent::delete(salt, own, room, of);
+                match self.timeline.role(&deletion) {
+                    Ok(crate::session::timeline::Role::ReactionDeletion { .. }) => {
+                        self.in_place_of(MimiContent::unlike(salt, own, room, of), &of)
+                    }
+                    _ => self.in_place_of(deletion, &of),
+                }
+            }
+        })
+    }
+
+    fn in_place_of(&self, content: MimiContent, original: &MessageId) -> MimiContent {
+        match self.timeline.content(original) {
+            Some(original) => content.in_place_of(original),
+            None => content,
+        }
+    }
+
+    /// Takes up a message that was under way before a restart.
+    pub(crate) fn resume_send(
+        &mut self,
+        stored: SavedSending,
+        own: &MimiUri,
+        effects: &mut Effects,
+    ) {
+        let request = stored.encrypted.as_ref().and_then(|(_, message)| {
+            let body = submission(message, own)?;
+            let request = Request::SubmitMessage { room: self.uri.clone(), body };
+            Some(effects.request_again(Purpose::Send(self.uri.clone()), request))
+        });
+        self.sends.push_back(Sending { operation: None, stored, request, pausing: false });
+    }
+
+    /// Sends the first message that waits, if none is under way.
+    pub(crate) fn advance_sends(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
+        while self.member().is_ok() {
+            let Some(sending) = self.sends.front() else { return };
+            if sending.request.is_some() || sending.pausing {
+                return;
+            }
+            match self.encrypt_first(means) {
+                Ok(Encrypted::Sent) => return,
+                Ok(Encrypted::NotYet) => {
+                    self.commit_before_sending(means, at);
+                    return;
+                }
+                Err(error) => self.send_failed(error, means.effects),
+            }
+        }
+    }
+
+    fn encrypt_first(&mut self, means: &mut Means<'_>) -> Result<Encrypted, ClientError> {
+        let (Some(group), Some(sending)) = (&mut self.group, self.sends.front_mut()) else {
+            return Ok(Encrypted::Sent);
+        };
+        let stored = &mut sending.stored;
+        if stored.encryptions >= ENCRYPTIONS_MAX {
+            let text = "the room changes faster than a message can be sent".to_owned();
+            return Err(ClientError::Refused(text));
+        }
+        // In rooms without the component the content stands alone (AMB-CNT-18).
+        let framed = group.view().other_components.contains_key(&CONTENT_MEDIA_TYPES);
+        let application_data = match framed {
+            true => ApplicationFraming {
+                media_type: MediaType::default(),
+                inner_application_content: stored.content.clone(),
+            }
+            .encode(),
+            false => stored.content.clone(),
+        };
+        let epoch = group.view().epoch;
+        let message = match group.encrypt(means.device, &application_data) {
+            Ok(message) => message,
+            // Proposals must be committed before anything is sent in their epoch.
+            Err(_) if !group.pending_change().proposals.is_empty() => {
+                return Ok(Encrypted::NotYet);
+            }
+            Err(error) => return Err(ClientError::Other(error.to_string())),
+        };
+        stored.encrypted = Some((epoch, message.octets().to_vec()));
+        stored.encryptions += 1;
+        let body = submission(message.octets(), &means.own.user)
+            .ok_or_else(|| ClientError::Other("a message of our own is malformed".to_owned()))?;
+        means.effects.put_room(&self.uri, stored.row(), &*stored);
+        means.effects.save_group(&self.uri, group);
+        let request = Request::SubmitMessage { room: self.uri.clone(), body };
+        let purpose = Purpose::Send(self.uri.clone());
+        sending.request = Some(means.effects.request(purpose, request));
+        Ok(Encrypted::Sent)
+    }
+
+    /// Others' proposals stand before the first message: they are committed at once.
+    fn commit_before_sending(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
+        if self.has_pending_of_others(&means.own.user) && !self.is_committing() {
+            self.want_commit(None, Intent::CommitPendingOfOthers);
+            self.advance_commits(means, at);
+        }
+    }
+
+    pub(crate) fn send_answered(
+        &mut self,
+        answer: Answer,
+        means: &mut Means<'_>,
+        at: &mut Moment<'_>,
+    ) {
+        let response = match answer.result {
+            Ok(Response::SubmitMessage(response)) => *response,
+            other => return self.send_failed(refusal(other), means.effects),
+        };
+        match response {
+            SubmitMessageResponse::Accepted { accepted_timestamp, .. } => {
+                self.send_accepted(accepted_timestamp, means);
+            }
+            SubmitMessageResponse::NotAllowed => {
+                let text = "the hub does not let this user write to the room".to_owned();
+                self.send_failed(ClientError::Refused(text), means.effects);
+            }
+            SubmitMessageResponse::EpochTooOld { current_epoch } => {
+                self.epoch_too_old(current_epoch, means.effects, at);
+            }
+        }
+    }
+
+    /// The message under way comes back in the stream: accepted, if the answer did not say so.
+    pub(crate) fn send_echoed(
+        &mut self,
+        message: &MlsMessage,
+        timestamp_ms: u64,
+        means: &mut Means<'_>,
+    ) {
+        let echoed = self.sends.front().is_some_and(|sending| {
+            let encrypted = sending.stored.encrypted.as_ref();
+            encrypted.is_some_and(|(_, octets)| octets == message.octets())
+        });
+        if echoed {
+            self.send_accepted(timestamp_ms, means);
+        }
+    }
+
+    fn send_accepted(&mut self, timestamp_ms: u64, means: &mut Means<'_>) {
+        let Some(sending) = self.sends.pop_front() else { return };
+        if let Some(request) = sending.request {
+            means.effects.cancel(request);
+        }
+        means.effects.remove_room(&self.uri, sending.stored.row());
+        let id = MessageId(sending.stored.id);
+        let stored = StoredMessage {
+            id,
+            sender: means.own.user.clone(),
+            timestamp_ms,
+            content: sending.stored.content,
+        };
+        self.show(stored, means.effects);
+        means.effects.finish(sending.operation, Ok(Outcome::Message(id)));
+    }
+
+    /// The message was encrypted for an epoch that is gone: it is encrypted again, in the hub's.
+    fn epoch_too_old(&mut self, current_epoch: u64, effects: &mut Effects, at: &mut Moment<'_>) {
+        let own_epoch = self.group.as_ref().map(|group| group.view().epoch);
+        let Some(sending) = self.sends.front_mut() else { return };
+        sending.request = None;
+        if own_epoch.is_some_and(|own_epoch| own_epoch < current_epoch) {
+            sending.pausing = true;
+            effects.timer(at.now_ms + EPOCH_LATE_MS, Timer::SendAgain(self.uri.clone()));
+        }
+    }
+
+    /// The pause is over, or the epoch has changed.
+    pub(crate) fn send_again(&mut self) {
+        if let Some(sending) = self.sends.front_mut() {
+            sending.pausing = false;
+        }
+    }
+
+    fn send_failed(&mut self, error: ClientError, effects: &mut Effects) {
+        let Some(sending) = self.sends.pop_front() else { return };
+        if let Some(request) = sending.request {
+            effects.cancel(request);
+        }
+        effects.remove_room(&self.uri, sending.stored.row());
+        effects.finish(sending.operation, Err(error));
+    }
+
+    pub(crate) fn abandon_sends(&mut self, error: &ClientError, effects: &mut Effects) {
+        while !self.sends.is_empty() {
+            self.send_failed(error.clone(), effects);
+        }
+    }
+}
+
+enum Encrypted {
+    Sent,
+    /// Something must be committed first.
+    NotYet,
+}
+
+/// The request for a message; the same octets each time.
+fn submission(message: &[u8], own: &MimiUri) -> Option<Bytes> {
+    let app_message = MlsMessage::decode(message).ok()?;
+    let request = SubmitMessageRequest { app_message, sending_uri: own.clone() };
+    Some(Bytes::from(request.encode()))
+}

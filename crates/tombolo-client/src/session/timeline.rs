@@ -1,0 +1,224 @@
+//! The messages of a room: every version, and what they add up to when shown.
+//!
+//! Entries come in the hub's order, so what an edit, a deletion or a reaction is about is known by
+//! then, or was sent before this device could read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mimi_policy::message::MessageAction;
+use mimi_wire::MimiUri;
+use mimi_wire::content::{Disposition, MessageId, MimiContent, Part};
+
+use crate::shown::ShownMessage;
+use crate::store::StoredMessage;
+
+/// What a message is, in the light of those before it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    /// Shown by itself.
+    Plain { in_reply_to: Option<MessageId>, in_topic: bool },
+    /// A reaction to the message whose first version this is.
+    Reaction { to: MessageId },
+    /// A new version of a message, given by its first.
+    Edit { of: MessageId },
+    /// A message is taken back.
+    Deletion { of: MessageId },
+    /// Another reaction in the place of an earlier one.
+    ReactionEdit { of: MessageId, to: MessageId },
+    /// A reaction is taken back.
+    ReactionDeletion { of: MessageId, to: MessageId },
+}
+
+#[derive(Debug)]
+struct Entry {
+    sender: MimiUri,
+    timestamp_ms: u64,
+    role: Role,
+    text: Option<String>,
+    content: MimiContent,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Timeline {
+    entries: BTreeMap<MessageId, Entry>,
+    /// First versions of plain messages by time, ties by lowest id (CONTENT-MSG-4).
+    order: BTreeSet<(u64, MessageId)>,
+    /// What is about a plain message, by time.
+    about: BTreeMap<MessageId, BTreeSet<(u64, MessageId)>>,
+}
+
+impl Timeline {
+    pub(crate) fn knows(&self, id: &MessageId) -> bool {
+        self.entries.contains_key(id)
+    }
+
+    /// Who sent a message.
+    pub(crate) fn sender(&self, id: &MessageId) -> Option<&MimiUri> {
+        self.entries.get(id).map(|entry| &entry.sender)
+    }
+
+    /// A message as it was first sent.
+    pub(crate) fn content(&self, id: &MessageId) -> Option<&MimiContent> {
+        self.entries.get(id).map(|entry| &entry.content)
+    }
+
+    /// The first version of a message: `replaces` points at it, or at a version of it
+    /// (CONTENT-MSG-2, AMB-CNT-12).
+    pub(crate) fn root(&self, id: &MessageId) -> Option<MessageId> {
+        match self.entries.get(id)?.role {
+            Role::Edit { of }
+            | Role::Deletion { of }
+            | Role::ReactionEdit { of, .. }
+            | Role::ReactionDeletion { of, .. } => Some(of),
+            Role::Plain { .. } | Role::Reaction { .. } => Some(*id),
+        }
+    }
+
+    /// The newest version, which replies and reactions refer to (CONTENT-REP-2).
+    pub(crate) fn newest_version(&self, root: &MessageId) -> MessageId {
+        let about = self.about.get(root).into_iter().flatten().rev();
+        let mut edits = about.filter(|(_, id)| {
+            self.entries.get(id).is_some_and(|entry| matches!(entry.role, Role::Edit { .. }))
+        });
+        edits.next().map_or(*root, |(_, id)| *id)
+    }
+
+    /// What a message would be; the reason if it would be nothing.
+    pub(crate) fn role(&self, content: &MimiContent) -> Result<Role, &'static str> {
+        let takes_back = content.body.part == Part::Null;
+        let reacts = content.body.disposition == Disposition::REACTION;
+        let Some(replaced) = &content.replaces else {
+            return match content.in_reply_to {
+                // AMB-CNT-14, AMB-CNT-22.
+                _ if takes_back => Err("it takes back nothing"),
+                None if reacts => Err("it reacts to nothing"),
+                Some(to) if reacts => {
+                    let to = self.root(&to).ok_or("it reacts to an unknown message")?;
+                    Ok(Role::Reaction { to })
+                }
+                in_reply_to => {
+                    Ok(Role::Plain { in_reply_to, in_topic: !content.topic_id.is_empty() })
+                }
+            };
+        };
+        let of = self.root(replaced).ok_or("it replaces an unknown message")?;
+        let original = self.entries.get(&of).ok_or("it replaces an unknown message")?;
+        Ok(match (original.role, takes_back) {
+            (Role::Reaction { to }, true) => Role::ReactionDeletion { of, to },
+            (Role::Reaction { to }, false) => Role::ReactionEdit { of, to },
+            (_, true) => Role::Deletion { of },
+            (_, false) => Role::Edit { of },
+        })
+    }
+
+    /// The role in the judge's terms.
+    pub(crate) fn action(&self, role: &Role) -> Option<MessageAction<'_>> {
+        let original_sender = |of| self.sender(of);
+        Some(match role {
+            Role::Plain { in_reply_to: None, in_topic: false } => MessageAction::Send,
+            Role::Plain { in_reply_to: Some(_), in_topic: false } => MessageAction::Reply,
+            Role::Plain { in_reply_to: None, in_topic: true } => MessageAction::StartTopic,
+            Role::Plain { in_reply_to: Some(_), in_topic: true } => MessageAction::ReplyInTopic,
+            Role::Reaction { .. } => MessageAction::React,
+            Role::Edit { of } => MessageAction::Edit { original_sender: original_sender(of)? },
+            Role::Deletion { of } => {
+                MessageAction::Delete { original_sender: original_sender(of)? }
+            }
+            Role::ReactionEdit { of, .. } => {
+                MessageAction::EditReaction { original_sender: original_sender(of)? }
+            }
+            Role::ReactionDeletion { of, .. } => {
+                MessageAction::DeleteReaction { original_sender: original_sender(of)? }
+            }
+        })
+    }
+
+    /// Takes in a message that is allowed to be what it is; gives the message it changes, as first
+    /// sent.
+    pub(crate) fn insert(
+        &mut self,
+        stored: &StoredMessage,
+        content: MimiContent,
+        role: Role,
+    ) -> MessageId {
+        let key = (stored.timestamp_ms, stored.id);
+        let shown = match role {
+            Role::Plain { .. } => {
+                self.order.insert(key);
+                stored.id
+            }
+            Role::Reaction { to: about }
+            | Role::Edit { of: about }
+            | Role::Deletion { of: about }
+            | Role::ReactionEdit { to: about, .. }
+            | Role::ReactionDeletion { to: about, .. } => {
+                self.about.entry(about).or_default().insert(key);
+                about
+            }
+        };
+        let entry = Entry {
+            sender: stored.sender.clone(),
+            timestamp_ms: stored.timestamp_ms,
+            role,
+            text: content.shown_text(),
+            content,
+        };
+        self.entries.insert(stored.id, entry);
+        shown
+    }
+
+    /// All messages, in order.
+    pub(crate) fn shown(&self) -> Vec<ShownMessage> {
+        self.order.iter().filter_map(|(_, id)| self.show(id)).collect()
+    }
+
+    /// A plain message, given by its first version, with all that is about it.
+    pub(crate) fn show(&self, id: &MessageId) -> Option<ShownMessage> {
+        let entry = self.entries.get(id)?;
+        let Role::Plain { in_reply_to, .. } = entry.role else { return None };
+        let mut shown = ShownMessage {
+            id: *id,
+            sender: entry.sender.clone(),
+            timestamp_ms: entry.timestamp_ms,
+            text: entry.text.clone(),
+            in_reply_to: in_reply_to.map(|to| self.root(&to).unwrap_or(to)),
+            edited: false,
+            deleted: false,
+            reactions: Vec::new(),
+        };
+        let mut reactions: Vec<(MessageId, &MimiUri, &str)> = Vec::new();
+        for (_, id) in self.about.get(id).into_iter().flatten() {
+            let Some(entry) = self.entries.get(id) else { continue };
+            match (entry.role, &entry.text) {
+                (Role::Edit { .. }, text) if !shown.deleted => {
+                    shown.text.clone_from(text);
+                    shown.edited = true;
+                }
+                (Role::Deletion { .. }, _) => {
+                    shown.text = None;
+                    shown.deleted = true;
+                }
+                (Role::Reaction { .. }, Some(text)) => reactions.push((*id, &entry.sender, text)),
+                (Role::ReactionEdit { of, .. }, Some(text)) => {
+                    for reaction in reactions.iter_mut().filter(|(id, _, _)| *id == of) {
+                        reaction.2 = text;
+                    }
+                }
+                (Role::ReactionDeletion { of, .. }, _) => reactions.retain(|(id, _, _)| *id != of),
+                _ => {}
+            }
+        }
+        for (_, sender, text) in reactions {
+            // Saying the same twice adds nothing.
+            let reaction = (sender.clone(), text.to_owned());
+            if !shown.reactions.contains(&reaction) {
+                shown.reactions.push(reaction);
+            }
+        }
+        Some(shown)
+    }
+}
+
+#[cfg(test)]
+mod tests;

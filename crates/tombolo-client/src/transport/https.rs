@@ -1,0 +1,265 @@
+//! HTTPS to one provider, natively.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use futures_util::stream;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Client, Method, RequestBuilder, Response as HttpResponse, Url};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use serde_json::json;
+
+use crate::client::ProviderAddress;
+use crate::error::ClientError;
+use crate::session::request::{Outgoing, Request, Response, TransportError};
+use crate::session::stream_event::StreamEvent;
+use crate::transport::reply;
+use crate::transport::sse::{SseParser, read_event};
+use crate::transport::{EventStream, Token, Transport, TransportFuture};
+
+/// Octets of one answer: the largest handshake body, with room for what is around it.
+pub const ANSWER_OCTETS_MAX: usize = 17 * 1024 * 1024;
+/// How long a connection may take to come about.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a request may take (AMB-TR-5).
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Silence after which the event stream counts as broken: three keep-alives missed.
+pub const SILENCE_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// Everything but the unreserved characters of RFC 3986 is escaped.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// HTTPS to one provider.
+#[derive(Clone, Debug)]
+pub struct HttpsTransport {
+    client: Client,
+    base: Url,
+}
+
+impl HttpsTransport {
+    /// For the provider at an address.
+    pub fn new(address: &ProviderAddress) -> Result<Self, ClientError> {
+        let at_fault = |what: &str| ClientError::Other(format!("{}: {what}", address.url));
+        let mut base = Url::parse(&address.url).map_err(|error| at_fault(&error.to_string()))?;
+        if base.scheme() != "https" || base.path() != "/" || base.query().is_some() {
+            return Err(at_fault("a provider's address looks like https://host[:port]"));
+        }
+        let host = base.host_str().ok_or_else(|| at_fault("it names no host"))?.to_owned();
+        let mut builder = Client::builder()
+            .tls_backend_preconfigured(tls(address.roots_pem.as_deref())?)
+            .https_only(true)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(SILENCE_TIMEOUT)
+            .http2_keep_alive_interval(Duration::from_secs(15))
+            .http2_keep_alive_timeout(Duration::from_secs(10))
+            .http2_keep_alive_while_idle(true);
+        if let Some(address) = address.resolve {
+            // The port comes from the URL alone, so it is put there.
+            base.set_port(Some(address.port())).map_err(|()| at_fault("it takes no port"))?;
+            builder = builder.resolve(&host, address);
+        }
+        let client = builder.build().map_err(|error| at_fault(&error.to_string()))?;
+        Ok(Self { client, base })
+    }
+
+    fn builder(&self, method: Method, path: &str) -> RequestBuilder {
+        let mut url = self.base.clone();
+        url.set_path(path);
+        self.client.request(method, url)
+    }
+
+    fn http_request(&self, request: &Request) -> RequestBuilder {
+        let post = |path: &str, body: &Bytes| {
+            self.builder(Method::POST, path)
+                .header("content-type", "application/octet-stream")
+                .body(body.clone())
+        };
+        match request {
+            Request::Register { user, password, device, signature_key } => {
+                let body = json!({
+                    "user": user,
+                    "password": password.reveal(),
+                    "device": device,
+                    "signature_key": BASE64_STANDARD.encode(signature_key),
+                });
+                self.builder(Method::POST, "/client/v1/register")
+                    .header("content-type", "application/json")
+                    .body(body.to_string())
+            }
+            Request::Provider => self.builder(Method::GET, "/client/v1/provider"),
+            Request::Issuers(domain) => {
+                self.builder(Method::GET, &format!("/client/v1/issuers/{domain}"))
+            }
+            Request::KeyPackageStock => self.builder(Method::GET, "/client/v1/key-packages"),
+            Request::UploadKeyPackages(body) => post("/client/v1/key-packages", body),
+            Request::KeyMaterial { user, body } => {
+                post(&format!("/client/v1/key-material/{}", segment(user.as_str())), body)
+            }
+            Request::FoundRoom { room, body } => self
+                .builder(Method::PUT, &format!("/client/v1/rooms/{}", segment(room.as_str())))
+                .header("content-type", "application/octet-stream")
+                .body(body.clone()),
+            Request::Update { room, body } => post(&room_path(room.as_str(), "update"), body),
+            Request::SubmitMessage { room, body } => {
+                post(&room_path(room.as_str(), "submit-message"), body)
+            }
+            Request::GroupInfo { room, body } => {
+                post(&room_path(room.as_str(), "group-info"), body)
+            }
+            Request::Consent(body) => post("/client/v1/consent", body),
+            Request::ConsentRequests => self.builder(Method::GET, "/client/v1/consent"),
+        }
+    }
+}
+
+impl Transport for HttpsTransport {
+    fn request(&self, outgoing: Outgoing) -> TransportFuture<Response> {
+        let mut builder = self.http_request(&outgoing.request).timeout(REQUEST_TIMEOUT);
+        if let Some(token) = &outgoing.token {
+            builder = builder.bearer_auth(token.reveal());
+        }
+        Box::pin(async move {
+            let body = success_body(builder).await?;
+            reply::read(&outgoing.request, &body)
+        })
+    }
+
+    fn events(&self, token: Token, after: u64) -> TransportFuture<EventStream> {
+        let mut url = self.base.clone();
+        url.set_path("/client/v1/events");
+        url.query_pairs_mut().append_pair("after", &after.to_string());
+        let builder = self.client.get(url).header("accept", "text/event-stream");
+        let builder = builder.bearer_auth(token.reveal());
+        Box::pin(async move {
+            let answer = success(builder).await?;
+            Ok(Box::pin(events_of(answer)) as EventStream)
+        })
+    }
+
+    fn acknowledge(&self, token: Token, id: u64) -> TransportFuture<()> {
+        let builder = self
+            .builder(Method::POST, "/client/v1/events/ack")
+            .timeout(REQUEST_TIMEOUT)
+            .header("content-type", "application/json")
+            .body(json!({ "id": id }).to_string())
+            .bearer_auth(token.reveal());
+        Box::pin(async move { success_body(builder).await.map(drop) })
+    }
+}
+
+fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+fn room_path(room: &str, endpoint: &str) -> String {
+    format!("/client/v1/rooms/{}/{endpoint}", segment(room))
+}
+
+fn tls(roots_pem: Option<&str>) -> Result<ClientConfig, ClientError> {
+    let mut roots = RootCertStore::empty();
+    match roots_pem {
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(pem) => {
+            for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+                let added = certificate
+                    .map_err(|error| error.to_string())
+                    .and_then(|der| roots.add(der).map_err(|error| error.to_string()));
+                added.map_err(|error| {
+                    ClientError::Other(format!("a root certificate cannot be used: {error}"))
+                })?;
+            }
+            if roots.is_empty() {
+                return Err(ClientError::Other("the roots hold no certificate".to_owned()));
+            }
+        }
+    }
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ClientError::Other(error.to_string()))?;
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+async fn success_body(builder: RequestBuilder) -> Result<Vec<u8>, TransportError> {
+    bounded_body(success(builder).await?).await
+}
+
+/// Sends; an answer that is no success becomes its error.
+async fn success(builder: RequestBuilder) -> Result<HttpResponse, TransportError> {
+    let answer = builder.send().await.map_err(unreachable)?;
+    if answer.status().is_success() {
+        return Ok(answer);
+    }
+    let status = answer.status().as_u16();
+    let retry_after = answer.headers().get("retry-after");
+    let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let body = bounded_body(answer).await.unwrap_or_default();
+    Err(reply::read_error(status, retry_after.as_deref(), &body))
+}
+
+async fn bounded_body(mut answer: HttpResponse) -> Result<Vec<u8>, TransportError> {
+    let mut body = Vec::new();
+    while let Some(piece) = answer.chunk().await.map_err(unreachable)? {
+        if body.len() + piece.len() > ANSWER_OCTETS_MAX {
+            return Err(TransportError::Garbled("it is too long".to_owned()));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
+/// The innermost cause says most: "connection refused" rather than "error sending request".
+fn unreachable(error: reqwest::Error) -> TransportError {
+    if error.is_timeout() {
+        return TransportError::Unreachable("no answer in time".to_owned());
+    }
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    TransportError::Unreachable(cause.to_string())
+}
+
+/// The events of an answer, until it ends or is at fault.
+fn events_of(
+    answer: HttpResponse,
+) -> impl stream::Stream<Item = Result<StreamEvent, TransportError>> + Send {
+    struct Reading {
+        answer: Option<HttpResponse>,
+        parser: SseParser,
+        ready: VecDeque<StreamEvent>,
+    }
+    let reading =
+        Reading { answer: Some(answer), parser: SseParser::default(), ready: VecDeque::new() };
+    stream::unfold(reading, |mut reading| async move {
+        loop {
+            if let Some(event) = reading.ready.pop_front() {
+                return Some((Ok(event), reading));
+            }
+            let mut answer = reading.answer.take()?;
+            let piece = match answer.chunk().await {
+                Ok(Some(piece)) => piece,
+                Ok(None) => return None,
+                Err(error) => return Some((Err(unreachable(error)), reading)),
+            };
+            let fed = reading.parser.feed(&piece);
+            let fed = fed.map_err(|fault| TransportError::Garbled(fault.to_string()));
+            match fed.and_then(|events| events.iter().map(read_event).collect()) {
+                Ok(events) => {
+                    reading.ready = events;
+                    reading.answer = Some(answer);
+                }
+                Err(error) => return Some((Err(error), reading)),
+            }
+        }
+    })
+}
