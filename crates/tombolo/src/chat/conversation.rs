@@ -41,7 +41,8 @@ impl Conversation {
         let terminal = Terminal::open()?;
         let mut chat = Self { client, events, terminal, room: None, numbered: Vec::new() };
         let me = chat.client.identity().clone();
-        chat.terminal.print(&format!("You are {} on {}. /help lists the commands.", me.user, me.client));
+        chat.terminal
+            .print(&format!("You are {} on {}. /help lists the commands.", me.user, me.client));
         if device == Device::New {
             chat.terminal.print("This device is new: it reads what is written from now on.");
         }
@@ -235,15 +236,17 @@ impl Conversation {
             return Err(ClientError::Other(hint.to_owned()));
         };
         match input {
-            Input::Write(text) => drop(self.client.send_text(&room, &text).await?),
+            Input::Write(text) => {
+                self.client.send_text(&room, &text).await?;
+            }
             Input::Reply(number, text) => {
-                drop(self.client.reply(&room, self.message(number)?, &text).await?);
+                self.client.reply(&room, self.message(number)?, &text).await?;
             }
             Input::React(number, reaction) => {
-                drop(self.client.react(&room, self.message(number)?, &reaction).await?);
+                self.client.react(&room, self.message(number)?, &reaction).await?;
             }
             Input::Edit(number, text) => {
-                drop(self.client.edit(&room, self.message(number)?, &text).await?);
+                self.client.edit(&room, self.message(number)?, &text).await?;
             }
             Input::Delete(number) => self.client.delete(&room, self.message(number)?).await?,
             Input::Add(user) => {

@@ -36,7 +36,9 @@ impl Check {
         match faults {
             [] => Self::new(name, true, holds),
             [fault] => Self::new(name, false, fault.clone()),
-            [fault, rest @ ..] => Self::new(name, false, format!("{fault} (and {} more)", rest.len())),
+            [fault, rest @ ..] => {
+                Self::new(name, false, format!("{fault} (and {} more)", rest.len()))
+            }
         }
     }
 }
@@ -109,7 +111,11 @@ pub(crate) async fn all(story: &Story) -> Vec<Check> {
     for (name, device) in &story.devices {
         match device.client.room(&story.room()).await {
             Ok(state) => drop(states.insert(name.clone(), state)),
-            Err(error) => checks.push(Check::new("every device shows the room", false, format!("{name}: {error}"))),
+            Err(error) => checks.push(Check::new(
+                "every device shows the room",
+                false,
+                format!("{name}: {error}"),
+            )),
         }
     }
     checks.push(shown_exactly(&states, &story.chronicle));
@@ -144,7 +150,8 @@ fn shown_exactly(states: &BTreeMap<String, RoomState>, chronicle: &Chronicle) ->
             }
         }
     }
-    let holds = format!("{count} messages on {} devices, each of its time in the room", states.len());
+    let holds =
+        format!("{count} messages on {} devices, each of its time in the room", states.len());
     Check::of_faults("no device shows anything it must not", &faults, holds)
 }
 

@@ -104,9 +104,7 @@ fn invite(story: &Story, room: &MimiUri) {
         federation::peers_file(&story.federation.directory).display()
     ));
     say(&format!("    {program} serve --config {directory}/d.example/tombolo.toml"));
-    say(&format!(
-        "    {program} admin --config {directory}/d.example/tombolo.toml user add dave"
-    ));
+    say(&format!("    {program} admin --config {directory}/d.example/tombolo.toml user add dave"));
     say(&format!(
         "    {program} chat --provider https://d.example:8444 --connect 127.0.0.1:8444 \\\n      \
          --roots {} --user dave --store {directory}/clients/dave.db",

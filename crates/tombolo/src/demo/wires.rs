@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use serde_json::Value;
 
 /// One exchange between two providers, as its sender logged it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Exchange {
     pub(crate) endpoint: String,
     pub(crate) from: String,
@@ -73,7 +73,10 @@ mod tests {
         let line = r#"{"target":"wire","fields":{"endpoint":"notify","from":"a.example",
             "to":"b.example","request_octets":812,"response_octets":0,"status":201,"ms":3.5}}"#;
         let exchange = Exchange::from_log_line(line).unwrap();
-        assert_eq!(exchange.told(), "notify         a.example -> b.example  812 B  201, 0 B back  3.5 ms");
+        assert_eq!(
+            exchange.told(),
+            "notify         a.example -> b.example  812 B  201, 0 B back  3.5 ms"
+        );
         assert_eq!(Exchange::from_log_line(r#"{"target":"tombolo_server"}"#), None);
         assert_eq!(Exchange::from_log_line("thread panicked"), None);
     }

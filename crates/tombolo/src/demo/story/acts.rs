@@ -43,7 +43,11 @@ impl Story {
     }
 
     /// One asks, the other agrees.
-    pub(in crate::demo) async fn connect(&mut self, requester: &str, target: &str) -> Result<(), String> {
+    pub(in crate::demo) async fn connect(
+        &mut self,
+        requester: &str,
+        target: &str,
+    ) -> Result<(), String> {
         let (asking, asked) = (self.user(requester), self.user(target));
         let since = Instant::now();
         let phone = format!("{requester}'s phone");
@@ -78,7 +82,8 @@ impl Story {
     pub(super) async fn a_room_with_bob(&mut self) -> Result<(), String> {
         self.narrator.act("A room at a.example, and bob in it");
         let since = Instant::now();
-        let created = self.device("alice's phone").client.create_room("Clubhouse", Preset::Cooperative);
+        let created =
+            self.device("alice's phone").client.create_room("Clubhouse", Preset::Cooperative);
         let room = created.await.map_err(|error| format!("alice cannot create: {error}"))?;
         self.room = Some(room.clone());
         self.present.insert("alice's phone".to_owned());
@@ -222,13 +227,18 @@ impl Story {
                 Err(error) => refusals.push(format!("{name}: {error}")),
             }
         }
-        let detail = if sent { "a banned device could send".to_owned() } else { refusals.join("; ") };
+        let detail =
+            if sent { "a banned device could send".to_owned() } else { refusals.join("; ") };
         self.narrator.did(&detail);
         self.checks.push(Check::new("banned devices cannot send", !sent, detail));
         let exchanges = self.federation.wires.all().into_iter();
         let after = exchanges.filter(|e| e.endpoint == "notify" && e.to == "c.example").count();
         let detail = format!("{} notifies to c.example after the ban", after - before);
-        self.checks.push(Check::new("nothing goes to the banned user's provider", after == before, detail));
+        self.checks.push(Check::new(
+            "nothing goes to the banned user's provider",
+            after == before,
+            detail,
+        ));
         Ok(())
     }
 }

@@ -20,7 +20,8 @@ impl Story {
             }
             let epoch = self.device("alice's phone").room(&room).await?.epoch;
             let since = Instant::now();
-            let names = [format!("Clubhouse, alice's {round}"), format!("Clubhouse, bob's {round}")];
+            let names =
+                [format!("Clubhouse, alice's {round}"), format!("Clubhouse, bob's {round}")];
             let (alice, bob) = (self.device("alice's phone"), self.device("bob's phone"));
             let (first, second) = tokio::join!(
                 alice.client.rename_room(&room, &names[0]),

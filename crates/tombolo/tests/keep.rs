@@ -1,0 +1,182 @@
+//! People at terminals: `demo --keep`, `chat` from another terminal, and a fourth provider that
+//! joins by configuration alone.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// How long anything may take that must happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn tombolo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tombolo"));
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::piped());
+    command
+}
+
+/// A program that talks: its lines as they come.
+struct Talking {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+    heard: Vec<String>,
+}
+
+impl Talking {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = tombolo(arguments).spawn().unwrap();
+        let (sender, lines) = channel();
+        let output = child.stdout.take().unwrap();
+        let errors = child.stderr.take().unwrap();
+        listen(output, sender.clone());
+        listen(errors, sender);
+        Self { input: child.stdin.take(), child, lines, heard: Vec::new() }
+    }
+
+    fn types(&mut self, line: &str) {
+        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Waits for a line that contains a text, heard before or not.
+    fn says(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(line) = self.heard.iter().find(|line| line.contains(text)) {
+                return line.clone();
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => self.heard.push(line),
+                Err(_) => panic!("never said {text:?}, but:\n{}", self.heard.join("\n")),
+            }
+        }
+    }
+
+    fn quits(mut self) {
+        self.types("/quit");
+        drop(self.input.take());
+        assert!(self.child.wait().unwrap().success(), "{}", self.heard.join("\n"));
+    }
+
+    fn terminate(mut self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").arg(id).status().unwrap().success());
+        assert!(self.child.wait().unwrap().success(), "{}", self.heard.join("\n"));
+    }
+}
+
+impl Drop for Talking {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn listen(output: impl Read + Send + 'static, sender: std::sync::mpsc::Sender<String>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn people_chat_from_terminals_and_a_fourth_provider_joins() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("federation");
+    let mut demo = Talking::start(&["demo", "--keep", "--dir", path(&directory)]);
+    demo.says("Ctrl-C stops everything");
+
+    // Two people at two terminals, and alice, who answers.
+    let (bob_toml, cathy_toml) = (directory.join("bob.toml"), directory.join("cathy.toml"));
+    let mut bob = Talking::start(&["chat", path(&bob_toml)]);
+    bob.says("== Lounge");
+    let mut cathy = Talking::start(&["chat", path(&cathy_toml)]);
+    cathy.says("== Lounge");
+    bob.types("Hello from a terminal");
+    cathy.says("bob@b.example: Hello from a terminal");
+    bob.says("I hear you: 21 characters");
+    cathy.types("/reply 1 Good evening, bob");
+    bob.says("cathy@c.example (to [1]): Good evening, bob");
+    bob.types("/nonsense");
+    bob.says("/help lists them");
+    bob.quits();
+
+    // History is intact at the next start, and what was written meanwhile arrives.
+    cathy.types("Written while bob was away");
+    cathy.says("cathy@c.example: Written while bob was away");
+    let mut bob = Talking::start(&["chat", path(&bob_toml)]);
+    bob.says("bob@b.example: Hello from a terminal");
+    bob.says("cathy@c.example: Written while bob was away");
+
+    // A fourth provider, by configuration alone.
+    let (mut dave, provider) = fourth_provider(&directory);
+    dave.types("/ask bob@b.example");
+    bob.says("mimi://d.example/u/dave asks to contact you");
+    bob.types("/accept dave@d.example");
+    dave.says("mimi://b.example/u/bob agrees");
+    dave.types("/new Porch");
+    dave.says("== Porch");
+    dave.types("/add bob@b.example");
+    dave.says("mimi://b.example/u/bob is in the room");
+    bob.says("you are now in mimi://d.example/r/");
+    dave.types("Nice to meet you across the bay");
+    bob.says("dave@d.example writes in mimi://d.example/r/");
+    dave.quits();
+    bob.quits();
+    cathy.quits();
+    provider.terminate();
+    demo.terminate();
+}
+
+/// `init`, `serve`, `admin user add`, `chat`: what the demo prints, with ports that are free here.
+fn fourth_provider(directory: &Path) -> (Talking, Talking) {
+    let home = directory.join("d.example");
+    let ports: Vec<String> = (0..3).map(|_| free_port()).collect();
+    let ca = directory.join("ca");
+    let init = tombolo(&["init", "d.example", "--dir", path(&home), "--dev-ca", path(&ca)])
+        .args(["--peers-file", path(&directory.join("peers.toml"))])
+        .args(["--federation-port", &ports[0], "--client-port", &ports[1]])
+        .args(["--admin-port", &ports[2]])
+        .output()
+        .unwrap();
+    assert!(init.status.success(), "{}", String::from_utf8_lossy(&init.stderr));
+    let config = home.join("tombolo.toml");
+    let serve = Talking::start(&["serve", "--config", path(&config)]);
+    let client = format!("127.0.0.1:{}", ports[1]);
+    let deadline = Instant::now() + PATIENCE;
+    while std::net::TcpStream::connect(&client).is_err() {
+        assert!(Instant::now() < deadline, "the fourth provider does not answer");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let mut add = tombolo(&["admin", "--config", path(&config), "user", "add", "dave"])
+        .arg("--password-stdin")
+        .spawn()
+        .unwrap();
+    add.stdin.take().unwrap().write_all(b"a long enough password\n").unwrap();
+    let added = add.wait_with_output().unwrap();
+    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    let profile = directory.join("dave.toml");
+    let text = format!(
+        "provider = \"https://d.example:{}\"\nconnect = \"{client}\"\nroots = \"ca/ca.pem\"\n\
+         user = \"dave\"\npassword = \"a long enough password\"\nstore = \"clients/dave.db\"\n",
+        ports[1]
+    );
+    std::fs::write(&profile, text).unwrap();
+    let mut dave = Talking::start(&["chat", path(&profile)]);
+    dave.says("No rooms yet");
+    (dave, serve)
+}
+
+fn free_port() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port().to_string()
+}
