@@ -5,9 +5,11 @@ mod certificate;
 mod start_error;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mimi_wire::Domain;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -109,6 +111,18 @@ impl Running {
         self.addresses
     }
 
+    /// Reads the TLS certificate and its key again; connections made from now on use them.
+    pub fn reload_certificate(&self) -> Result<(), StartError> {
+        let tls = &self.provider.config.tls;
+        let read = |path: &Path| {
+            let octets = private_file::read(path);
+            octets.map_err(|error| StartError::Other(format!("{}: {error}", path.display())))
+        };
+        self.provider.identity.replace(&read(&tls.certificate)?, &read(&tls.key)?)?;
+        certificate::facts(&tls.certificate)?.announce(self.provider.now_ms());
+        Ok(())
+    }
+
     /// Stops: no new connections, requests in flight finished (at most [`DRAIN_MAX`]), rooms saved,
     /// everything on disk.
     pub async fn shutdown(mut self) {
@@ -120,7 +134,9 @@ impl Running {
             }
         }
         self.background.shutdown().await;
-        delivery::stop(&self.provider).await;
+        if tokio::time::timeout(DRAIN_MAX, delivery::stop(&self.provider)).await.is_err() {
+            tracing::warn!("deliveries still in flight at shutdown are made again after the start");
+        }
         self.provider.rooms.save_all(&self.provider).await;
         // Commits become durable in order: once this one is, so is everything.
         if let Err(error) = self.provider.store.commit(Commit::default()).await {
@@ -210,7 +226,9 @@ async fn announce(provider: &Provider, addresses: &Addresses) -> Result<(), Star
     let certificate = certificate::facts(&config.tls.certificate)?;
     let users = provider.store.accounts().await.map_err(failed)?.len();
     let rooms = provider.store.room_count().await.map_err(failed)?;
-    let peers = config.peers.len();
+    let table = provider.peers.tables().current();
+    let peers: Vec<&str> =
+        table.domains().filter(|peer| **peer != provider.domain).map(Domain::as_str).collect();
     let unknown_peers = config.federation.unknown_peers.as_str();
     tracing::info!(
         domain = %provider.domain,
@@ -220,6 +238,7 @@ async fn announce(provider: &Provider, addresses: &Addresses) -> Result<(), Star
         rooms,
         "provider started"
     );
+    let peers = peers.join(" ");
     tracing::info!(address = %addresses.federation, peers, unknown_peers, "federation listener");
     tracing::info!(address = %addresses.client, "client listener");
     tracing::info!(address = %addresses.admin, "admin listener");

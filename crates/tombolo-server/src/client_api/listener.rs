@@ -12,11 +12,17 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use mimi_provider::Reject;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tower_service::Service;
 
 use super::{ClientAddress, ClientApi, router};
 use crate::http_error::HttpError;
 use crate::tls::{self, ConnectionLimits, PeerChain, client_api_server_config};
+
+/// Requests handled at once, event streams not counted once they are open.
+const REQUESTS_MAX: usize = 1_024;
+/// Seconds after which further ones may come back.
+const REQUESTS_RETRY_AFTER_S: u64 = 1;
 
 /// Serves until `shutdown` resolves and requests in flight are answered, at most `drain_max`.
 pub(crate) async fn serve(
@@ -28,12 +34,13 @@ pub(crate) async fn serve(
     let config = client_api_server_config(Arc::clone(&api.provider.identity));
     let limits = ConnectionLimits { drain_max, ..ConnectionLimits::default() };
     let router = router(api);
+    let slots = Arc::new(Semaphore::new(REQUESTS_MAX));
     let service_for = move |address: SocketAddr, _: Option<Arc<PeerChain>>| {
-        let router = router.clone();
+        let (router, slots) = (router.clone(), Arc::clone(&slots));
         service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ClientAddress(address));
             let mut router = router.clone();
-            async move { respond(router.call(request)).await }
+            respond(Arc::clone(&slots), async move { router.call(request).await })
         })
     };
     tls::serve(listener, config, limits, shutdown, service_for).await;
@@ -41,9 +48,17 @@ pub(crate) async fn serve(
 
 /// Answers in a task of its own: a client that hangs up does not stop half-way what it asked for.
 async fn respond<E: Send + 'static>(
+    slots: Arc<Semaphore>,
     answering: impl Future<Output = Result<Response, E>> + Send + 'static,
 ) -> Result<Response<Body>, E> {
-    match tokio::spawn(answering).await {
+    let Ok(slot) = slots.try_acquire_owned() else {
+        return Ok(HttpError::TooMany(REQUESTS_RETRY_AFTER_S).into_response());
+    };
+    let answering = tokio::spawn(async move {
+        let _slot = slot;
+        answering.await
+    });
+    match answering.await {
         Ok(response) => response,
         Err(error) => Ok(HttpError::Reject(Reject::Internal(error.to_string())).into_response()),
     }

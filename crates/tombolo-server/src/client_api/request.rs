@@ -13,6 +13,7 @@ use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Body as _;
 use mimi_provider::Reject;
 use mimi_provider::record::DeviceRecord;
 use mimi_provider::requester::{DeviceIdentity, Requester};
@@ -152,6 +153,10 @@ async fn path_value(parts: &mut Parts, api: &ClientApi) -> Result<String, HttpEr
 }
 
 async fn read(body: Body, max: usize) -> Result<Bytes, HttpError> {
+    // What is announced as too large is not read at all.
+    if body.size_hint().lower() > max as u64 {
+        return Err(HttpError::TooLarge(max));
+    }
     let collected = tokio::time::timeout(BODY_TIME_MAX, Limited::new(body, max).collect());
     match collected.await {
         Err(_) => Err(HttpError::TooSlow),

@@ -81,6 +81,11 @@ impl PeerTable {
         Arc::clone(pinned.unwrap_or(&self.general_roots))
     }
 
+    /// The peers that the operator names.
+    pub(crate) fn domains(&self) -> impl Iterator<Item = &Domain> {
+        self.peers.keys()
+    }
+
     /// Where a host is, if the operator said so.
     pub(crate) fn address_of(&self, host: &str) -> Option<&str> {
         let domain = Domain::new(host).ok()?;

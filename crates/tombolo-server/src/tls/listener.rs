@@ -38,7 +38,7 @@ impl Default for ConnectionLimits {
         Self {
             connections_max: 4_096,
             handshake_max: Duration::from_secs(10),
-            drain_max: Duration::from_secs(30),
+            drain_max: crate::running::DRAIN_MAX,
         }
     }
 }

@@ -1,6 +1,9 @@
 //! One event stream per device: a newer one ends the older, which as a rule is a connection the
 //! device has lost and the server does not know of yet.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -1,1 +1,143 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::sync::Arc;
+
+use http::HeaderMap;
+use mimi_provider::record::{Account, DeviceRecord, EventKind, LoggedEvent, NewEvent};
+use mimi_provider::{Change, Effect, Expect};
+use mimi_wire::MimiUri;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tombolo_store::memory::MemoryStore;
+
+use super::{Feed, KEEP_ALIVE, PAGE_ENTRIES_MAX, frame, last_event_id};
+use crate::account::password::Passwords;
+use crate::client_api::ClientApi;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::init::{InitOptions, init};
+use crate::issuer::ClientIssuer;
+use crate::keys::open_or_create_hub_keys;
+use crate::provider::{Parts, Provider};
+use crate::tls::Identity;
+
+fn uri(text: &str) -> MimiUri {
+    text.parse().unwrap()
+}
+
+fn event(seq: u64) -> NewEvent {
+    NewEvent {
+        stream: uri("mimi://a.example/u/alice"),
+        seq,
+        kind: EventKind::RequestConsent,
+        timestamp_ms: 7,
+        payload: vec![0xfb, 0xff],
+        audience: Vec::new(),
+        targets: None,
+        detail: Vec::new(),
+    }
+}
+
+/// A device of alice on a store in memory, and the switch that stops the provider.
+async fn device() -> (ClientApi, DeviceRecord, watch::Sender<bool>) {
+    let home = tempfile::tempdir().unwrap();
+    let outcome =
+        init(&InitOptions::new("a.example".parse().unwrap(), home.path().into())).unwrap();
+    let config = Config::load(&outcome.config).unwrap();
+    let domain = config.domain.clone();
+    let clock = Clock::system();
+    let hub_keys = open_or_create_hub_keys(home.path(), &domain).unwrap();
+    let client_issuer = ClientIssuer::open_or_create(home.path(), &domain, clock.now_ms()).unwrap();
+    let identity = Identity::from_files(domain, &outcome.certificate, &outcome.key).unwrap();
+    let (store, identity) = (Arc::new(MemoryStore::new()), Arc::new(identity));
+    let parts = Parts { config, clock, store, hub_keys, client_issuer, identity };
+    let provider = Provider::new(parts).unwrap();
+    let user = uri("mimi://a.example/u/alice");
+    let account = Account { user: user.clone(), password_hash: None, created_ms: 1 };
+    let record = DeviceRecord {
+        client: uri("mimi://a.example/d/alice/phone"),
+        user: user.clone(),
+        name: "phone".to_owned(),
+        token_sha256: [1; 32],
+        signature_key: vec![2; 32],
+        created_ms: 1,
+    };
+    let join = Change::Join { client: record.client.clone(), stream: user, from_seq: 1 };
+    let changes = vec![Change::CreateAccount(account), Change::PutDevice(record.clone()), join];
+    provider.enqueue(changes, Vec::new(), Vec::new(), None).durable().await.unwrap();
+    let (stop, stopping) = watch::channel(false);
+    let api = ClientApi::new(provider, Passwords::new().await.unwrap(), stopping);
+    (api, record, stop)
+}
+
+async fn append(api: &ClientApi, seqs: std::ops::RangeInclusive<u64>) {
+    let stream = uri("mimi://a.example/u/alice");
+    let expect = vec![Expect::StreamSeq { stream: stream.clone(), seq: seqs.start() - 1 }];
+    let changes = seqs.map(|seq| Change::Append(event(seq))).collect();
+    let wake = vec![Effect::WakeStream(stream)];
+    api.provider.enqueue(changes, expect, wake, None).durable().await.unwrap();
+}
+
+async fn next(feed: &mut Feed) -> Option<String> {
+    feed.next().await.map(|chunk| String::from_utf8(chunk.to_vec()).unwrap())
+}
+
+#[test]
+fn an_entry_is_written_as_the_api_says() {
+    let framed = frame(&LoggedEvent { id: 42, event: event(3) });
+    let expected = "id: 42\nevent: request_consent\ndata: {\"stream\":\"mimi://a.example/u/alice\",\
+                    \"seq\":3,\"timestamp_ms\":7,\"payload\":\"+/8=\"}\n\n";
+    assert_eq!(framed, expected);
+}
+
+#[test]
+fn the_last_event_is_named_by_a_number() {
+    let named = |value: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert("last-event-id", value.parse().unwrap());
+        last_event_id(&headers)
+    };
+    assert_eq!(last_event_id(&HeaderMap::new()).unwrap(), None);
+    assert_eq!(named("17").unwrap(), Some(17));
+    named("x").unwrap_err();
+    named("-1").unwrap_err();
+}
+
+#[tokio::test]
+async fn a_feed_reads_page_by_page_and_then_waits() {
+    let (api, device, _stop) = device().await;
+    let most = PAGE_ENTRIES_MAX as u64;
+    append(&api, 1..=most + 1).await;
+    let mut feed = Feed::open(api.clone(), device, 0).await.unwrap();
+    assert!(next(&mut feed).await.unwrap().starts_with("retry: "));
+    for seq in 1..=most + 1 {
+        let written = next(&mut feed).await.unwrap();
+        assert!(written.contains(&format!("\"seq\":{seq},")), "{written}");
+        // No more is held than one page.
+        assert!(feed.page.len() < PAGE_ENTRIES_MAX);
+    }
+    let (written, ()) = tokio::join!(next(&mut feed), append(&api, most + 2..=most + 2));
+    assert!(written.unwrap().contains(&format!("\"seq\":{},", most + 2)));
+}
+
+#[tokio::test]
+async fn silence_is_broken_by_keep_alives() {
+    let (api, device, _stop) = device().await;
+    let mut feed = Feed::open(api, device, 0).await.unwrap();
+    next(&mut feed).await.unwrap();
+    tokio::time::pause();
+    for _ in 0..2 {
+        let before = Instant::now();
+        assert_eq!(next(&mut feed).await.unwrap(), ": keep-alive\n\n");
+        assert_eq!(before.elapsed().as_secs(), KEEP_ALIVE.as_secs());
+    }
+}
+
+#[tokio::test]
+async fn a_feed_ends_when_the_provider_stops() {
+    let (api, device, stop) = device().await;
+    let mut feed = Feed::open(api, device, 0).await.unwrap();
+    next(&mut feed).await.unwrap();
+    let (ended, _) = tokio::join!(next(&mut feed), async { stop.send_replace(true) });
+    assert_eq!(ended, None);
+}
