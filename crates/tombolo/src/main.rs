@@ -23,24 +23,22 @@ struct Arguments {
 enum Command {
     Demo(command::demo::Demo),
     Chat(command::chat::Chat),
+    Init(command::init::Init),
+    Serve(command::serve::Serve),
+    Admin(command::admin::Admin),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Demo(demo) => return demo.run().await,
-        Command::Chat(chat) => chat.run().await,
+        Command::Chat(chat) => chat.run().await.map_err(command::Failure::from),
+        Command::Init(init) => init.run(),
+        Command::Serve(serve) => serve.run().await,
+        Command::Admin(admin) => admin.run().await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            complain(&message);
-            ExitCode::FAILURE
-        }
+        Err(failure) => failure.complain(),
     }
-}
-
-#[expect(clippy::print_stderr, reason = "a command line program says what went wrong")]
-fn complain(message: &str) {
-    eprintln!("tombolo: {message}");
 }

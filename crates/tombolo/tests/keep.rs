@@ -101,6 +101,8 @@ fn people_chat_from_terminals_and_a_fourth_provider_joins() {
     bob.says("== Lounge");
     let mut cathy = Talking::start(&["chat", path(&cathy_toml)]);
     cathy.says("== Lounge");
+    // What is written in an epoch before she came in, she cannot read.
+    bob.says("cathy@c.example comes in with terminal");
     bob.types("Hello from a terminal");
     cathy.says("bob@b.example: Hello from a terminal");
     bob.says("I hear you: 21 characters");

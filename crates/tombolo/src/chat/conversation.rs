@@ -1,10 +1,14 @@
 //! The conversation: what the person types becomes operations, what happens becomes lines.
 
+use std::collections::BTreeSet;
+
 use mimi_policy::preset::Preset;
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
 use tokio::sync::broadcast;
-use tombolo_client::{Client, ClientError, ClientEvent, RoomState, RoomStatus, ShownMessage};
+use tombolo_client::{
+    Client, ClientError, ClientEvent, Participant, RoomState, RoomStatus, ShownMessage,
+};
 
 use crate::chat::input::{self, Input};
 use crate::chat::profile::Device;
@@ -26,6 +30,8 @@ pub(crate) struct Conversation {
     events: broadcast::Receiver<ClientEvent>,
     terminal: Terminal,
     room: Option<MimiUri>,
+    /// Devices in the room, with their users.
+    present: BTreeSet<(MimiUri, MimiUri)>,
     /// Messages by the numbers shown in front of them, from 1.
     numbered: Vec<MessageId>,
 }
@@ -39,7 +45,8 @@ impl Conversation {
     ) -> Result<Self, String> {
         let events = client.subscribe();
         let terminal = Terminal::open()?;
-        let mut chat = Self { client, events, terminal, room: None, numbered: Vec::new() };
+        let (present, numbered) = (BTreeSet::new(), Vec::new());
+        let mut chat = Self { client, events, terminal, room: None, present, numbered };
         let me = chat.client.identity().clone();
         chat.terminal
             .print(&format!("You are {} on {}. /help lists the commands.", me.user, me.client));
@@ -102,6 +109,7 @@ impl Conversation {
         match self.client.room(&room).await {
             Ok(state) => {
                 self.room = Some(room);
+                self.present = devices(&state);
                 self.numbered.clear();
                 self.terminal.print(&format!("== {} ({})", state.name, state.room));
                 self.terminal.print(&standing(&state));
@@ -167,6 +175,9 @@ impl Conversation {
                 let line = format!("-- {} writes in {room}; /rooms", short(&message.sender));
                 self.terminal.print(&line);
             }
+            ClientEvent::RoomChanged(room) if Some(&room) == self.room.as_ref() => {
+                self.room_changed(&room).await;
+            }
             ClientEvent::Joined(room) if self.room.is_none() => self.show_room(room).await,
             ClientEvent::Joined(room) if Some(&room) != self.room.as_ref() => {
                 self.terminal.print(&format!("-- you are now in {room}; /rooms"));
@@ -186,6 +197,19 @@ impl Conversation {
                 self.terminal.print("-- the provider is out of reach; trying again …");
             }
             _ => {}
+        }
+    }
+
+    /// Says who came and who went.
+    async fn room_changed(&mut self, room: &MimiUri) {
+        let Ok(state) = self.client.room(room).await else { return };
+        let now = devices(&state);
+        let before = std::mem::replace(&mut self.present, now.clone());
+        for (user, client) in now.difference(&before) {
+            self.terminal.print(&format!("-- {} comes in with {}", short(user), device(client)));
+        }
+        for (user, client) in before.difference(&now) {
+            self.terminal.print(&format!("-- {} goes with {}", short(user), device(client)));
         }
     }
 
@@ -310,6 +334,20 @@ fn standing_of(status: &RoomStatus) -> String {
         RoomStatus::Frozen { reason } => format!("frozen, because its rules were broken: {reason}"),
         _ => "this client does not know this state".to_owned(),
     }
+}
+
+/// Users and devices in a room.
+fn devices(state: &RoomState) -> BTreeSet<(MimiUri, MimiUri)> {
+    let of = |participant: &Participant| {
+        let user = participant.user.clone();
+        participant.clients.clone().into_iter().map(move |client| (user.clone(), client))
+    };
+    state.participants.iter().flat_map(of).collect()
+}
+
+/// `phone` for `mimi://b.example/d/bob/phone`.
+fn device(client: &MimiUri) -> String {
+    client.segments().pop().unwrap_or_default()
 }
 
 /// `bob@b.example` for `mimi://b.example/u/bob`.

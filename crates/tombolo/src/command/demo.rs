@@ -66,9 +66,11 @@ impl Demo {
     }
 
     async fn play(&self, narrator: &Arc<Narrator>, directory: &Path) -> Result<Vec<Check>, String> {
-        narrator.line("Tombolo: users of three providers talk to each other, end-to-end encrypted.");
+        narrator
+            .line("Tombolo: users of three providers talk to each other, end-to-end encrypted.");
         let clients = directory.join("clients");
-        let occupied = std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
+        let occupied =
+            std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
         if occupied {
             return Err(format!("{} is not empty: choose another --dir", directory.display()));
         }
@@ -78,7 +80,10 @@ impl Demo {
         narrator.act("Three providers, each a process of its own");
         federation.start_all().await?;
         let mut story = Story::new(narrator.clone(), federation, clients);
-        let played = story.play().await;
+        let played = tokio::select! {
+            played = story.play() => played,
+            _ = tokio::signal::ctrl_c() => Err("stopped by Ctrl-C".to_owned()),
+        };
         let mut checks = match &played {
             Ok(()) => checks::all(&story).await,
             Err(error) => {

@@ -1,0 +1,154 @@
+//! `tombolo admin`.
+
+use std::io::{self, BufRead, IsTerminal, Read};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use tombolo_server::account::Password;
+use tombolo_server::admin_api::operate;
+use tombolo_server::admin_api::{AddUser, Status, Waiting};
+use tombolo_server::config::Config;
+
+use super::Failure;
+
+/// Octets of standard input that are read for a password.
+const INPUT_OCTETS_MAX: u64 = 4_096;
+
+/// Operate a provider: accounts and state
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Accounts can be managed whether the provider runs or not; `status` needs it to run.
+
+Examples:
+  tombolo admin --config a.example/tombolo.toml user add alice
+  tombolo admin --config a.example/tombolo.toml user list
+  tombolo admin --config a.example/tombolo.toml status")]
+pub(crate) struct Admin {
+    /// The provider's configuration file
+    #[arg(long, value_name = "FILE", default_value = "tombolo.toml", global = true)]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: AdminCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AdminCommand {
+    /// Manage accounts
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// Show how the provider fares: users, rooms, and what waits for other providers and why
+    Status {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum UserCommand {
+    /// Add an account; its password is made up and shown once, unless it is given
+    #[command(after_help = "\
+Examples:
+  tombolo admin user add alice
+  tombolo admin user add alice --password-stdin < password.txt")]
+    Add {
+        /// Local name, e.g. alice for mimi://a.example/u/alice
+        name: String,
+        /// Read the password from standard input, up to the end of its first line
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// List accounts
+    List,
+}
+
+impl Admin {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let config = Config::load(&self.config).map_err(|errors| Failure::usage(&errors))?;
+        match self.command {
+            AdminCommand::User { command: UserCommand::Add { name, password_stdin } } => {
+                add_user(&config, name, password_stdin).await
+            }
+            AdminCommand::User { command: UserCommand::List } => list_users(&config).await,
+            AdminCommand::Status { json } => show_status(&config, json).await,
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "what the command did")]
+async fn add_user(config: &Config, name: String, password_stdin: bool) -> Result<(), Failure> {
+    let password = if password_stdin { Some(read_password()?) } else { None };
+    let added = operate::add_user(config, &AddUser { name, password }).await;
+    let added = added.map_err(|error| Failure::new(&error))?;
+    println!("Added {}", added.user);
+    if let Some(password) = added.password {
+        println!("Password: {}", password.reveal());
+        println!("It is not shown again.");
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "what was asked for")]
+async fn list_users(config: &Config) -> Result<(), Failure> {
+    let users = operate::users(config).await.map_err(|error| Failure::new(&error))?.users;
+    for user in &users {
+        let devices = match user.devices {
+            1 => "1 device".to_owned(),
+            count => format!("{count} devices"),
+        };
+        println!("{}  {devices}", user.user);
+    }
+    if users.is_empty() {
+        println!("There are no users; add one with `tombolo admin user add NAME`.");
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "what was asked for")]
+async fn show_status(config: &Config, json: bool) -> Result<(), Failure> {
+    let status = operate::status(config).await.map_err(|error| Failure::new(&error))?;
+    if json {
+        let object = serde_json::to_string(&status).expect("strings and numbers");
+        println!("{object}");
+        return Ok(());
+    }
+    let Status { domain, users, rooms, waiting } = status;
+    println!("{domain} runs: {users} users, {rooms} rooms");
+    if waiting.is_empty() {
+        println!("Nothing waits for other providers.");
+    }
+    for line in waiting.iter().map(told) {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+fn told(waiting: &Waiting) -> String {
+    let Waiting { stream, follower, waiting: count, attempts, last_error, .. } = waiting;
+    let why = match last_error {
+        Some(error) => format!(", failed {attempts} times, last: {error}"),
+        None => String::new(),
+    };
+    format!("{count} of {stream} wait for {follower}{why}")
+}
+
+/// The first line of standard input.
+fn read_password() -> Result<Password, Failure> {
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        return Err(Failure::usage(
+            &"--password-stdin reads the password from a file or a pipe: use `< password.txt`, or \
+              leave it out to have a password made up",
+        ));
+    }
+    let mut line = String::new();
+    let read = stdin.lock().take(INPUT_OCTETS_MAX).read_line(&mut line);
+    read.map_err(|error| Failure::new(&format!("the password cannot be read: {error}")))?;
+    line.truncate(line.trim_end_matches(['\r', '\n']).len());
+    if line.is_empty() {
+        return Err(Failure::usage(&"standard input holds no password"));
+    }
+    Ok(Password::new(line))
+}

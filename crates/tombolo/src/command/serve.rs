@@ -1,0 +1,76 @@
+//! `tombolo serve`.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tombolo_server::config::{Config, LogConfig, LogFormat};
+use tombolo_server::running::Running;
+use tracing_subscriber::EnvFilter;
+
+use super::Failure;
+
+/// Run a provider until it is told to stop
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Log lines go to standard error, as the [log] table of the configuration says; the environment
+variable RUST_LOG, if set, says it instead. SIGTERM and SIGINT (Ctrl-C) stop the provider cleanly:
+requests in flight are finished and everything is on disk. A second signal ends it at once, which
+loses nothing that was acknowledged either.
+
+Example:
+  tombolo serve --config a.example/tombolo.toml")]
+pub(crate) struct Serve {
+    /// The configuration file, as `tombolo init` writes it
+    #[arg(long, value_name = "FILE", default_value = "tombolo.toml")]
+    config: PathBuf,
+}
+
+impl Serve {
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let config = Config::load(&self.config).map_err(|errors| Failure::usage(&errors))?;
+        start_logging(&config.log);
+        let mut stop = Stop::listen()?;
+        let running = Running::start(config).await.map_err(|error| Failure::new(&error))?;
+        stop.requested().await;
+        tokio::select! {
+            () = running.shutdown() => Ok(()),
+            () = stop.requested() => Err(Failure::new(&"stopped at once, by a second signal")),
+        }
+    }
+}
+
+fn start_logging(log: &LogConfig) {
+    // A malformed RUST_LOG is as good as none.
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(log.level.as_str()));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match log.format {
+        LogFormat::Text => subscriber.with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Json => subscriber.json().init(),
+    }
+}
+
+/// The signals that ask to stop.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::new(&format!("no signals are received: {error}")))
+        };
+        let terminate = listen(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn requested(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
