@@ -63,6 +63,8 @@ use crate::store::{Saved, SavedRoom, Secret, StoreChange};
 pub struct Session {
     device: Device,
     account: Option<SavedAccount>,
+    /// What a registration got, until it is checked.
+    unproven: Option<SavedAccount>,
     issuers: IssuerBook,
     rooms: BTreeMap<MimiUri, Room>,
     cursor: u64,
@@ -85,6 +87,7 @@ impl Session {
         Self {
             device,
             account: None,
+            unproven: None,
             issuers: IssuerBook::default(),
             rooms: BTreeMap::new(),
             cursor: 0,
@@ -104,7 +107,11 @@ impl Session {
             Device::restore(device).map_err(|error| ClientError::Storage(error.to_string()))?;
         let mut session = Self::with_device(device);
         if let Some(account) = saved.values.get(saved::ACCOUNT) {
-            session.account = Some(saved::unpack(account, "the account")?);
+            let account: SavedAccount = saved::unpack(account, "the account")?;
+            match account.proven {
+                true => session.account = Some(account),
+                false => session.unproven = Some(account),
+            }
         }
         if let Some(cursor) = saved.values.get(saved::CURSOR) {
             session.cursor = saved::unpack(cursor, "the event cursor")?;
@@ -142,7 +149,7 @@ impl Session {
             room.load_message(message);
         }
         self.resume_room(&mut room, &saved.values, &own)?;
-        if room.has_pending_of_others(&own) {
+        if room.has_pending_proposals() {
             room.commit_pending_due = true;
             self.effects.timer(now_ms, Timer::CommitPending(uri.clone()));
         }
@@ -190,9 +197,11 @@ impl Session {
         self.account.as_ref().map(|account| &account.identity)
     }
 
-    /// The access token, once it is registered.
+    /// The access token, once there is one.
     pub fn token(&self) -> Option<SecretText> {
-        self.account.as_ref().map(|account| SecretText::new(account.token.clone()))
+        // A registration needs it already for the issuers its certificate is checked with.
+        let account = self.account.as_ref().or(self.unproven.as_ref());
+        account.map(|account| SecretText::new(account.token.clone()))
     }
 
     /// The last event taken.
@@ -267,7 +276,11 @@ impl Session {
             Command::CreateRoom { name, preset } => self.create_room(operation, name, preset),
             Command::AddUser { room, user } => self.add_user(operation, room, user),
             Command::JoinRoom(room) => self.join_room(operation, &room, at),
-            Command::LeaveRoom(room) => self.leave_room(operation, &room),
+            Command::LeaveRoom(room) => {
+                self.leave_room(operation, &room)?;
+                self.with_room(&room, at, |_, _, _| {});
+                Ok(())
+            }
             Command::RemoveUser { room, user } => {
                 self.commit_for(operation, &room, Intent::RemoveUser(user), at)
             }
@@ -410,9 +423,9 @@ impl Session {
     fn due(&mut self, timer: Timer, at: &mut Moment<'_>) {
         match timer {
             Timer::Resend(id) => self.effects.resend(id),
-            Timer::CommitPending(room) => self.with_room(&room, at, |room, means, _| {
-                room.commit_pending_of_others(&means.own.user);
-            }),
+            Timer::CommitPending(room) => {
+                self.with_room(&room, at, |room, _, _| room.commit_pending_of_others());
+            }
             Timer::CommitAgain(room) => {
                 self.with_room(&room, at, |room, means, at| room.commit_again(means, at));
             }
@@ -421,7 +434,7 @@ impl Session {
             }
             Timer::SendAgain(room) => self.with_room(&room, at, |room, _, _| room.send_again()),
             Timer::LeaveAgain(room) => {
-                self.with_room(&room, at, |room, means, _| room.leave_again(means));
+                self.with_room(&room, at, |room, _, _| room.leave_again());
             }
             Timer::JoinAgain(room) => {
                 self.with_room(&room, at, |room, means, at| room.join_again(means, at));

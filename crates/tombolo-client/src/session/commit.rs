@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use mimi_mls::member::CommitPlan;
-use mimi_policy::{Actor, RoomView, StagedChange};
+use mimi_policy::{RoomView, StagedChange};
 use mimi_wire::protocol::update::{UpdateOutcome, UpdateRequest};
 use mimi_wire::room::metadata::RoomMetadata;
 use mimi_wire::{MimiUri, Wire};
@@ -154,24 +154,23 @@ impl Room {
             Some(Current { wanted, stage: Stage::Sent { body, request }, told: false });
     }
 
-    /// Whether proposals wait that none of this user's clients made: such a user may not commit
-    /// while it leaves (PROTO-UPD-4).
-    pub(crate) fn has_pending_of_others(&self, own: &MimiUri) -> bool {
-        let Ok(group) = self.member() else { return false };
-        let pending = group.pending_change();
-        let by_own_user = pending.proposals.iter().any(|proposal| match &proposal.sender {
-            Actor::Member { user, .. } => user == own,
-            Actor::Joiner(_) | Actor::ExternalSender { .. } => false,
-        });
-        !pending.proposals.is_empty() && !by_own_user
+    /// Whether proposals wait for a committer. This user's own wish to leave does not count: by
+    /// then it is no member in good standing any more, and may not commit (PROTO-UPD-4).
+    pub(crate) fn has_pending_proposals(&self) -> bool {
+        self.member().is_ok_and(|group| !group.pending_change().proposals.is_empty())
     }
 
     /// The random delay is over: commits what others proposed, unless a commit is on its way.
-    pub(crate) fn commit_pending_of_others(&mut self, own: &MimiUri) {
+    pub(crate) fn commit_pending_of_others(&mut self) {
         self.commit_pending_due = false;
-        if !self.is_committing() && self.has_pending_of_others(own) {
+        if !self.is_committing() && self.has_pending_proposals() {
             self.want_commit(None, Intent::CommitPendingOfOthers);
         }
+    }
+
+    /// Whether a commit waits for the hub, or for its turn after one that won.
+    pub(crate) fn has_commit_under_way(&self) -> bool {
+        self.commits.current.is_some()
     }
 
     pub(crate) fn is_committing(&self) -> bool {
@@ -180,7 +179,11 @@ impl Room {
 
     /// Builds the next commit if none is under way.
     pub(crate) fn advance_commits(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
-        while self.commits.current.is_none() && self.blocked.is_none() && self.member().is_ok() {
+        while self.commits.current.is_none()
+            && self.leaving.is_none()
+            && self.blocked.is_none()
+            && self.member().is_ok()
+        {
             let Some(wanted) = self.commits.queue.pop_front() else { return };
             self.build_commit(wanted, means, at);
         }

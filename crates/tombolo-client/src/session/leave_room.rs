@@ -30,8 +30,17 @@ const EPOCH_LATE_MS: u64 = 1_000;
 pub(crate) struct Leaving {
     operation: Option<OperationId>,
     attempts: u32,
-    /// While the hub has them, or will get them: the first proposal, and the request.
-    sent: Option<(MlsMessage, RequestId)>,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// To be proposed as soon as no commit of ours is under way.
+    Wanted,
+    /// The hub has the proposals, or will get them.
+    Sent { first: Box<MlsMessage>, request: RequestId },
+    /// The hub is in another epoch, which the stream will bring.
+    Pausing,
 }
 
 /// Proposals to leave, as stored.
@@ -46,7 +55,7 @@ impl Session {
         operation: OperationId,
         room: &MimiUri,
     ) -> Result<(), ClientError> {
-        let (known, mut means) = self.parts(room)?;
+        let (known, means) = self.parts(room)?;
         if known.standing == Standing::Left {
             means.effects.finish(Some(operation), Ok(Outcome::Done));
             return Ok(());
@@ -58,32 +67,44 @@ impl Session {
         if known.leaving.is_some() {
             return Err(ClientError::Other("this device is leaving already".to_owned()));
         }
-        known.leaving = Some(Leaving { operation: Some(operation), attempts: 0, sent: None });
-        known.propose_leaving(&mut means)
+        known.leaving =
+            Some(Leaving { operation: Some(operation), attempts: 0, stage: Stage::Wanted });
+        Ok(())
     }
 }
 
 impl Room {
+    /// Proposes to leave, if that is wanted. Until the hub has the proposals no commit of ours is
+    /// begun: it would void them.
+    pub(crate) fn advance_leaving(&mut self, means: &mut Means<'_>) {
+        let wanted = self.leaving.as_ref().is_some_and(|leaving| {
+            matches!(leaving.stage, Stage::Wanted) && !self.has_commit_under_way()
+        });
+        if wanted && self.blocked.is_none() && self.member().is_ok() {
+            let proposed = self.propose_leaving(means);
+            if let Err(error) = proposed {
+                self.leaving_failed(error, means.effects);
+            }
+        }
+    }
+
     fn propose_leaving(&mut self, means: &mut Means<'_>) -> Result<(), ClientError> {
         let (Some(group), Some(leaving)) = (&mut self.group, &mut self.leaving) else {
             return Ok(());
         };
         leaving.attempts += 1;
-        let proposed = group.leave(means.device);
-        let bundle = match proposed {
-            Ok(bundle) => bundle,
-            Err(error) => {
-                self.leaving = None;
-                return Err(ClientError::Other(error.to_string()));
-            }
-        };
-        let first = bundle.proposal.clone();
+        if leaving.attempts > ATTEMPTS_MAX {
+            return Err(ClientError::Refused("the room keeps changing; try again".to_owned()));
+        }
+        let bundle = group.leave(means.device);
+        let bundle = bundle.map_err(|error| ClientError::Other(error.to_string()))?;
+        let first = Box::new(bundle.proposal.clone());
         let body = UpdateRequest::Proposals(bundle).encode();
         means.effects.put_room(&self.uri, room_value::LEAVE, &SavedLeaving { body: body.clone() });
         means.effects.save_group(&self.uri, group);
         let request = Request::Update { room: self.uri.clone(), body: Bytes::from(body) };
         let request = means.effects.request(Purpose::Leave(self.uri.clone()), request);
-        leaving.sent = Some((first, request));
+        leaving.stage = Stage::Sent { first, request };
         Ok(())
     }
 
@@ -95,8 +116,8 @@ impl Room {
         let body = Bytes::from(saved.body.clone());
         let request = Request::Update { room: self.uri.clone(), body };
         let request = effects.request_again(Purpose::Leave(self.uri.clone()), request);
-        let sent = Some((bundle.proposal, request));
-        self.leaving = Some(Leaving { operation: None, attempts: 1, sent });
+        let stage = Stage::Sent { first: Box::new(bundle.proposal), request };
+        self.leaving = Some(Leaving { operation: None, attempts: 1, stage });
     }
 
     pub(crate) fn leave_answered(
@@ -113,7 +134,7 @@ impl Room {
             UpdateOutcome::Success { .. } => self.leaving_accepted(means.effects),
             UpdateOutcome::WrongEpoch { .. } => {
                 if let Some(leaving) = &mut self.leaving {
-                    leaving.sent = None;
+                    leaving.stage = Stage::Pausing;
                 }
                 means.effects.remove_room(&self.uri, room_value::LEAVE);
                 let due = at.now_ms + EPOCH_LATE_MS;
@@ -133,21 +154,18 @@ impl Room {
 
     /// Our proposals come back in the stream: accepted, if the answer did not say so.
     pub(crate) fn leaving_echoed(&mut self, message: &MlsMessage, effects: &mut Effects) {
-        let sent = self.leaving.as_ref().and_then(|leaving| leaving.sent.as_ref());
-        if sent.is_some_and(|(first, _)| first.octets() == message.octets()) {
+        let Some(Leaving { stage: Stage::Sent { first, .. }, .. }) = &self.leaving else { return };
+        if first.octets() == message.octets() {
             self.leaving_accepted(effects);
         }
     }
 
     /// The hub guarantees that they are committed: for a person, we have left.
     fn leaving_accepted(&mut self, effects: &mut Effects) {
-        let Some(leaving) = self.leaving.take() else { return };
-        if let Some((_, request)) = leaving.sent {
-            effects.cancel(request);
+        if self.leaving.is_some() {
+            self.depart(effects);
+            self.leaving_over(effects);
         }
-        effects.remove_room(&self.uri, room_value::LEAVE);
-        self.depart(effects);
-        effects.finish(leaving.operation, Ok(Outcome::Done));
     }
 
     /// This device's user leaves, by this device or another.
@@ -161,29 +179,22 @@ impl Room {
         effects.event(ClientEvent::Left { room, status });
     }
 
-    /// The epoch has changed, or should have: leaving is proposed in the new one.
-    pub(crate) fn leave_again(&mut self, means: &mut Means<'_>) {
-        let Some(leaving) = &self.leaving else { return };
-        if leaving.sent.is_some() || self.member().is_err() {
-            return;
-        }
-        let proposed = match leaving.attempts < ATTEMPTS_MAX {
-            true => self.propose_leaving(means),
-            false => Err(ClientError::Refused("the room keeps changing; try again".to_owned())),
-        };
-        if let Err(error) = proposed {
-            self.leaving_failed(error, means.effects);
+    /// The hub's epoch should have come by now.
+    pub(crate) fn leave_again(&mut self) {
+        if let Some(leaving) = &mut self.leaving
+            && matches!(leaving.stage, Stage::Pausing)
+        {
+            leaving.stage = Stage::Wanted;
         }
     }
 
     /// Another commit has ended the epoch: proposals of it are void.
-    pub(crate) fn leaving_overtaken(&mut self, means: &mut Means<'_>) {
+    pub(crate) fn leaving_overtaken(&mut self, effects: &mut Effects) {
         let Some(leaving) = &mut self.leaving else { return };
-        if let Some((_, request)) = leaving.sent.take() {
-            means.effects.cancel(request);
+        if let Stage::Sent { request, .. } = std::mem::replace(&mut leaving.stage, Stage::Wanted) {
+            effects.cancel(request);
+            effects.remove_room(&self.uri, room_value::LEAVE);
         }
-        means.effects.remove_room(&self.uri, room_value::LEAVE);
-        self.leave_again(means);
     }
 
     fn leaving_failed(&mut self, error: ClientError, effects: &mut Effects) {
@@ -196,7 +207,7 @@ impl Room {
     /// This device is out, so there is nothing more to propose.
     pub(crate) fn leaving_over(&mut self, effects: &mut Effects) {
         let Some(leaving) = self.leaving.take() else { return };
-        if let Some((_, request)) = leaving.sent {
+        if let Stage::Sent { request, .. } = leaving.stage {
             effects.cancel(request);
         }
         effects.remove_room(&self.uri, room_value::LEAVE);

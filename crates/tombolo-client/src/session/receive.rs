@@ -230,7 +230,7 @@ impl Room {
             return self.evicted(after, means);
         }
         self.race_lost(means.effects, at);
-        self.leaving_overtaken(means);
+        self.leaving_overtaken(means.effects);
         self.send_again();
     }
 

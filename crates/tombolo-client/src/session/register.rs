@@ -17,14 +17,6 @@ use crate::session::saved::{self, SavedAccount};
 #[derive(Debug)]
 pub(crate) struct Registering {
     operation: OperationId,
-    /// What the provider gave, until its issuers are known.
-    certified: Option<Certified>,
-}
-
-#[derive(Debug)]
-struct Certified {
-    identity: ClientIdentity,
-    token: SecretText,
 }
 
 impl Session {
@@ -40,10 +32,23 @@ impl Session {
         }
         // The key must outlive a lost answer: the provider may have certified it.
         self.save_device();
-        let signature_key = self.device.signature_key().to_vec();
-        let request = Request::Register { user, password, device, signature_key };
-        self.effects.request(Purpose::Register, request);
-        self.registering = Some(Registering { operation, certified: None });
+        match &self.unproven {
+            // Certified before a restart; what is left is to check it.
+            Some(account) => {
+                let client = &account.identity.client;
+                if client.segments() != [user, device] {
+                    let text = format!("the file holds a registration of {client}");
+                    return Err(ClientError::Other(text));
+                }
+                self.issuers.need(client.domain(), &mut self.effects);
+            }
+            None => {
+                let signature_key = self.device.signature_key().to_vec();
+                let request = Request::Register { user, password, device, signature_key };
+                self.effects.request(Purpose::Register, request);
+            }
+        }
+        self.registering = Some(Registering { operation });
         Ok(())
     }
 
@@ -52,19 +57,19 @@ impl Session {
             Ok(Response::Registered { user, client, token, certificate_chain }) => {
                 let identity = ClientIdentity { user, client, claims: Vec::new() };
                 let taken = self.device.certify(&certificate_chain, identity.clone());
+                let token = token.reveal().to_owned();
                 taken
-                    .map(|()| Certified { identity, token })
+                    .map(|()| SavedAccount { identity, token, proven: false })
                     .map_err(|error| ClientError::Other(format!("the certificate: {error}")))
             }
             other => Err(refusal(other)),
         };
         match certified {
-            Ok(certified) => {
-                let domain = certified.identity.user.domain();
-                if let Some(registering) = &mut self.registering {
-                    registering.certified = Some(certified);
-                }
-                self.issuers.need(domain, &mut self.effects);
+            Ok(account) => {
+                self.save_device();
+                self.effects.put(saved::ACCOUNT, &account);
+                self.issuers.need(account.identity.user.domain(), &mut self.effects);
+                self.unproven = Some(account);
             }
             Err(error) => self.end_registration(Err(error)),
         }
@@ -77,46 +82,39 @@ impl Session {
         known: Result<(), ClientError>,
         at: &mut Moment<'_>,
     ) {
-        let Some(registering) = &mut self.registering else { return };
-        let Some(certified) = registering.certified.take() else { return };
-        if certified.identity.user.domain() != *domain {
-            registering.certified = Some(certified);
+        let Some(account) = &self.unproven else { return };
+        if account.identity.user.domain() != *domain {
             return;
         }
-        let registered = known.and_then(|()| self.take_account(certified, at));
-        match registered {
+        match known.and_then(|()| self.take_account(at)) {
             Ok(()) => self.upload_key_packages(at),
             Err(error) => self.end_registration(Err(error)),
         }
     }
 
     /// Takes the account on if the certificate proves it (AMB-ID-1, AMB-ID-4).
-    fn take_account(
-        &mut self,
-        certified: Certified,
-        at: &mut Moment<'_>,
-    ) -> Result<(), ClientError> {
+    fn take_account(&mut self, at: &mut Moment<'_>) -> Result<(), ClientError> {
+        let Some(mut account) = self.unproven.take() else { return Ok(()) };
         let credential = self.device.credential().ok_or_else(super::not_registered)?;
         let key = self.device.signature_key();
         let proven = identify(&credential, key, self.issuers.trusted(), at.now_ms);
         let identity =
             proven.map_err(|error| ClientError::Other(format!("the certificate: {error}")))?;
-        let given = &certified.identity;
+        let given = &account.identity;
         if identity.user != given.user || identity.client != given.client {
             let text = "the provider's certificate names another device".to_owned();
             return Err(ClientError::Other(text));
         }
-        let token = certified.token.reveal().to_owned();
-        let account = SavedAccount { identity, token };
+        account.identity = identity;
+        account.proven = true;
         self.effects.put(saved::ACCOUNT, &account);
         self.account = Some(account);
-        self.save_device();
         Ok(())
     }
 
     /// Ends the registration under way, if there is one.
     pub(crate) fn end_registration(&mut self, result: Result<(), ClientError>) {
-        if let Some(Registering { operation, .. }) = self.registering.take() {
+        if let Some(Registering { operation }) = self.registering.take() {
             self.effects.finish(Some(operation), result.map(|()| Outcome::Done));
         }
     }

@@ -165,13 +165,14 @@ impl Room {
             self.retry_waiting(means, at);
             self.plan_commit_of_pending(means, at);
         }
+        self.advance_leaving(means);
         self.advance_commits(means, at);
         self.advance_sends(means, at);
     }
 
     /// Proposals of others are committed by whoever is first, after a random delay.
     fn plan_commit_of_pending(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
-        if self.commit_pending_due || !self.has_pending_of_others(&means.own.user) {
+        if self.commit_pending_due || !self.has_pending_proposals() {
             return;
         }
         self.commit_pending_due = true;

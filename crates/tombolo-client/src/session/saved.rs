@@ -44,11 +44,13 @@ pub(crate) mod room_value {
     pub(crate) const SEND: &str = "send/";
 }
 
-/// Who the device is, once registered.
+/// Who the device is, once the provider has certified it.
 #[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct SavedAccount {
     pub(crate) identity: ClientIdentity,
     pub(crate) token: String,
+    /// Whether the certificate proves the identity, checked as every other client will.
+    pub(crate) proven: bool,
 }
 
 impl fmt::Debug for SavedAccount {

@@ -225,7 +225,7 @@ impl Room {
 
     /// Others' proposals stand before the first message: they are committed at once.
     fn commit_before_sending(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
-        if self.has_pending_of_others(&means.own.user) && !self.is_committing() {
+        if self.has_pending_proposals() && !self.is_committing() {
             self.want_commit(None, Intent::CommitPendingOfOthers);
             self.advance_commits(means, at);
         }
