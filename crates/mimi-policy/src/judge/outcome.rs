@@ -117,8 +117,9 @@ fn limits(reading: &Reading<'_>) -> Result<(), Denied> {
         }
     }
     let view = reading.view;
-    let clients = reading.roster.all_after().map(|(_, standing)| standing.clients).sum();
-    if setter.is_some() || clients > view.clients.len() {
+    let (come, go) = reading.roster.growth();
+    let clients = (view.clients.len() + come).saturating_sub(go);
+    if setter.is_some() || come > go {
         let grower = reading.roster.touched().find(|(_, it)| growing(it.before, it.after));
         maximum_clients(policy, clients)
             .map_err(|denied| blame(denied, grower.map(|(_, it)| it.cause).or(setter)))?;

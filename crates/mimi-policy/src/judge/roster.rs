@@ -77,8 +77,18 @@ impl<'a> Roster<'a> {
 
     /// Everybody, as they will stand.
     pub(super) fn all_after(&self) -> impl Iterator<Item = (&'a MimiUri, Standing)> {
-        let unlisted = |user: &&MimiUri| !self.before.contains_key(*user);
-        let new = self.touched.keys().copied().filter(unlisted);
-        self.before.keys().copied().chain(new).map(|user| (user, self.after(user)))
+        let stay = self.before.iter().map(|(user, before)| {
+            (*user, self.touched.get(user).map_or(*before, |touched| touched.after))
+        });
+        let new = self.touched.iter().filter(|(user, _)| !self.before.contains_key(*user));
+        stay.chain(new.map(|(user, touched)| (*user, touched.after)))
+    }
+
+    /// How many clients users win, and how many others lose.
+    pub(super) fn growth(&self) -> (usize, usize) {
+        self.touched.values().fold((0, 0), |(come, go), Touched { before, after, .. }| {
+            let come = come + after.clients.saturating_sub(before.clients);
+            (come, go + before.clients.saturating_sub(after.clients))
+        })
     }
 }

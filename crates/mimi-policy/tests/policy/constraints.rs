@@ -92,3 +92,14 @@ fn a_full_banned_role_never_prevents_a_ban() {
     assert_allowed(room.commit("alice", room.ban("bob")));
     assert_allowed(room.commit("alice", [room.list_add("dave", BANNED)]));
 }
+
+#[test]
+fn an_active_minimum_asks_only_who_makes_somebody_inactive() {
+    // AMB-POL-17
+    let mut room = Room::usual();
+    room.role_mut(ORDINARY).minimum_active_participants_constraint = 3;
+    assert_allowed(room.commit("alice", [room.list_add("dave", ORDINARY)]));
+    let newcomer = [room.list_add("dave", ORDINARY), add_client("dave", 1)];
+    assert_allowed(room.commit("alice", newcomer));
+    assert_denied(room.commit("alice", room.drop_all("bob")), Rule::MinimumActive);
+}

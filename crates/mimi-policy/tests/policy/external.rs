@@ -206,3 +206,35 @@ fn a_joiner_takes_its_preauthorized_role() {
     let without = join(&room, &client("carol", 2), [room.list_role("carol", ADMIN)]);
     assert_denied(without, Rule::ChangeOwnRole);
 }
+
+#[test]
+fn nobody_else_speaks_inside_an_external_commit() {
+    // AMB-UPD-16: what stands inline is the joiner's, what is referred to may be others'.
+    let room = Room::usual();
+    let carol = client("carol", 2);
+    let mut foreign = by(&room.member("alice"), room.drop_all("bob"));
+    let committer = Actor::Joiner(carol.clone());
+    let own = [ProposedChange::ExternalJoin(carol)];
+    assert_allowed(room.judge_commit(committer.clone(), foreign.clone(), own.clone()));
+    foreign[0].reference = None;
+    assert_denied(room.judge_commit(committer, foreign, own), Rule::ExternalCommitShape);
+}
+
+#[test]
+fn a_joiner_lends_its_right_to_nobody_else() {
+    // AMB-UPD-14
+    let room = open_room().denying(ORDINARY, Capability::CAN_ADD_PARTICIPANT);
+    let cached = by(&Actor::Joiner(client("dave", 1)), [add_client("dave", 1)]);
+    let entries = [room.list_add("dave", ORDINARY), room.list_add("frank", ORDINARY)];
+    let verdict = room.judge_commit(room.member("bob"), cached, entries);
+    assert_denied(verdict, Rule::AddParticipant);
+}
+
+#[test]
+fn whoever_is_removed_does_not_come_in_beside_it() {
+    // PROTO-ST-8: only somebody who was never listed waits for an entry.
+    let room = Room::usual().with("dave", ORDINARY, 0);
+    let removal = by(&room.member("alice"), [room.list_remove("dave")]);
+    let coming = by(&Actor::Joiner(client("dave", 1)), [add_client("dave", 1)]);
+    assert!(room.judge_bundle([removal, coming].concat()).is_err());
+}

@@ -341,3 +341,42 @@ fn clients_are_named_in_denials() {
     assert_eq!(denied.target, Some(client("dave", 1).client.to_string()));
     assert_eq!(denied.actor, Some(user("alice")));
 }
+
+#[test]
+fn only_what_leaves_by_itself_counts_beside_the_action() {
+    // AMB-POL-41: even a Remove by the removed user's other client is another action.
+    let room = Room::usual();
+    let dropped = by(&room.member("bob"), [room.drop_client("bob", 2)]);
+    let rest = [room.list_remove("bob"), room.drop_client("bob", 1)];
+    let verdict = room.judge_commit(room.member("alice"), dropped, rest);
+    assert_denied(verdict, Rule::ClientsLeftBehind);
+}
+
+#[test]
+fn membership_is_fixed_before_and_after() {
+    // POLICY-BASE-1: neither lifting nor setting it lets anybody slip through.
+    let mut room = Room::usual();
+    for role in room.roles_mut() {
+        role.role_capabilities.retain(|held| *held != Capability::CAN_ADD_PARTICIPANT);
+    }
+    for fixed in [true, false] {
+        let mut room = room.clone();
+        room.policy_mut().fixed_membership = fixed;
+        let mut policy = room.view.base_policy.clone().unwrap();
+        policy.fixed_membership = !fixed;
+        let switch = ProposedChange::BasePolicy(policy);
+        assert_allowed(room.commit("alice", [switch.clone()]));
+        let change = [vec![switch], room.removal("bob")].concat();
+        assert_denied(room.commit("alice", change), Rule::FixedMembership);
+    }
+}
+
+#[test]
+fn what_is_wrong_already_does_not_grow() {
+    // POLICY-ROLE-2: a role without clients, and somebody in it who has one.
+    let room = Room::usual().granting(ENFORCER, Capability::CAN_ADD_OWN_CLIENT);
+    let room = room.with("warden", ENFORCER, 1);
+    assert_denied(room.commit("warden", [add_client("warden", 2)]), Rule::MaximumActive);
+    assert_allowed(room.commit("alice", room.drop_all("warden")));
+    assert_allowed(room.commit("alice", [add_client("alice", 3)]));
+}

@@ -117,3 +117,19 @@ fn unreadable_proposals_restrict_nobody() {
     let pending = pending(&room, &hub(), vec![ProposedChange::ParticipantList(update)]);
     assert_eq!(pending, Restrictions::default());
 }
+
+#[test]
+fn the_stricter_restriction_holds() {
+    let mut room = Room::usual().with("erin", 6, 1);
+    for (index, name) in [(6, "guest"), (7, "listener")] {
+        let mut silent = room.view.role(ORDINARY).unwrap().clone();
+        (silent.role_index, silent.role_name) = (index, name.to_owned());
+        silent.role_capabilities.clear();
+        room.roles_mut().push(silent);
+    }
+    let alice = room.member("alice");
+    let sidewards = pending(&room, &alice, vec![room.list_role("erin", 7)]);
+    assert_eq!(sidewards, Restrictions::default());
+    let twice = vec![room.list_role("bob", BANNED), room.list_role("bob", 6)];
+    assert!(pending(&room, &alice, twice).may_only_remove_own(&user("bob")));
+}

@@ -223,3 +223,26 @@ fn fixed_rooms_have_no_role_that_adds() {
     });
     assert_allowed(room.propose(&hub(), [without]));
 }
+
+#[test]
+fn a_role_change_is_no_kick() {
+    // AMB-POL-25 covers the clients of the banned, nobody else's.
+    let room = Room::usual().denying(SUPER, Capability::CAN_KICK);
+    let change = [vec![room.list_role("bob", ADMIN)], room.drop_all("bob")].concat();
+    assert_denied(room.commit("alice", change), Rule::Kick);
+}
+
+#[test]
+fn in_a_fixed_room_the_banned_role_may_hold_anything() {
+    // POLICY-BASE-1: non-zero, non-banned roles.
+    let mut room = Room::usual();
+    room.policy_mut().fixed_membership = true;
+    let held = redefined(&room, |room| {
+        for role in room.roles_mut() {
+            role.role_capabilities.retain(|held| *held != Capability::CAN_ADD_PARTICIPANT);
+        }
+        let banned = &mut room.role_mut(BANNED).role_capabilities;
+        banned.push(Capability::CAN_ADD_PARTICIPANT);
+    });
+    assert_allowed(room.propose(&hub(), [held]));
+}
