@@ -1,37 +1,73 @@
-//! `docs/requirements.toml` says which requirements are fulfilled; each must be named where it is
-//! checked and in a test that proves it.
+//! `docs/requirements.toml` lists every requirement and whether it is fulfilled; a fulfilled one must
+//! be named where it is checked and in a test that proves it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Fails with every requirement that no code or no test names.
+/// How far a document is fulfilled.
+#[derive(Default)]
+struct Coverage {
+    fulfilled: usize,
+    listed: usize,
+    fulfilled_musts: usize,
+    listed_musts: usize,
+}
+
+/// Fails with every requirement that is said to be fulfilled and that no code or no test names, and
+/// with every entry of another form. Prints what is fulfilled, by document.
 pub(crate) fn check() -> Result<(), String> {
     let path = "docs/requirements.toml";
     let listed = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
     let table: toml::Table = listed.parse().map_err(|error| format!("{path}: {error}"))?;
-    let fulfilled = table.get("fulfilled").and_then(toml::Value::as_array);
-    let ids: Vec<&str> = fulfilled.into_iter().flatten().filter_map(toml::Value::as_str).collect();
-    if ids.is_empty() {
-        return Err(format!("{path} lists nothing under `fulfilled`"));
-    }
     let sources = sources(Path::new("crates"))?;
     let mut faults = Vec::new();
-    for id in &ids {
-        let (mut code, mut test) = (false, false);
-        for (path, text) in &sources {
-            if names(text, id) {
-                if is_test(path) { test = true } else { code = true }
+    for (document, entries) in &table {
+        let Some(entries) = entries.as_table() else {
+            return Err(format!("{path}: {document} is no table of requirements"));
+        };
+        let mut coverage = Coverage::default();
+        for (id, entry) in entries {
+            if let Err(fault) = judge(id, entry, &sources, &mut coverage) {
+                faults.push(fault);
             }
         }
-        if !code {
-            faults.push(format!("{id}: no code names it"));
-        }
-        if !test {
-            faults.push(format!("{id}: no test names it"));
-        }
+        let Coverage { fulfilled, listed, fulfilled_musts, listed_musts } = coverage;
+        crate::say(&format!(
+            "   {document:34} {fulfilled:3} of {listed:3}, musts {fulfilled_musts:3} of {listed_musts:3}"
+        ));
     }
-    crate::say(&format!("   {} requirements", ids.len()));
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
+}
+
+fn judge(
+    id: &str,
+    entry: &toml::Value,
+    sources: &BTreeMap<PathBuf, String>,
+    coverage: &mut Coverage,
+) -> Result<(), String> {
+    let text = |key: &str| {
+        let value = entry.get(key).and_then(toml::Value::as_str);
+        value.ok_or_else(|| format!("{id}: `{key}` is missing"))
+    };
+    let (_, level, state) = (text("actor")?, text("level")?, text("state")?);
+    let must = usize::from(level.eq_ignore_ascii_case("must"));
+    coverage.listed += 1;
+    coverage.listed_musts += must;
+    match state {
+        "open" => return Ok(()),
+        "fulfilled" => {}
+        other => return Err(format!("{id}: state is {other:?}, must be fulfilled or open")),
+    }
+    coverage.fulfilled += 1;
+    coverage.fulfilled_musts += must;
+    let named = |wanted: fn(&Path) -> bool| {
+        sources.iter().any(|(path, text)| wanted(path) && names(text, id))
+    };
+    match (named(|path| !is_test(path)), named(is_test)) {
+        (true, true) => Ok(()),
+        (false, _) => Err(format!("{id}: fulfilled, but no code names it")),
+        (true, false) => Err(format!("{id}: fulfilled, but no test names it")),
+    }
 }
 
 /// Whether a text names an id, alone or in a range such as `PROTO-PL-1..6` or a list `…-1, -2`.
