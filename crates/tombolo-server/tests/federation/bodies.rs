@@ -44,7 +44,7 @@ async fn garbage_is_malformed() {
             assert_eq!(reply.code(), "malformed", "{path}");
         }
     }
-    assert_eq!(format!("{store:?}"), before, "nothing has changed");
+    assert!(format!("{store:?}") == before, "nothing has changed");
 }
 
 #[tokio::test]

@@ -6,5 +6,8 @@ mod authentication;
 mod bodies;
 mod delivery;
 mod directory;
+mod hostile;
 mod peers;
+mod restarts;
+mod rooms;
 mod support;

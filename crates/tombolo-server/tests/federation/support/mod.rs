@@ -4,6 +4,7 @@
 mod caller;
 mod fake_peer;
 mod local_user;
+mod phone;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use tombolo_store::memory::MemoryStore;
 pub(crate) use caller::{Caller, Reply};
 pub(crate) use fake_peer::{FakePeer, Seen, status};
 pub(crate) use local_user::LocalUser;
+pub(crate) use phone::Phone;
 
 /// Longer than a provider takes to see that its peers file has changed.
 const PEERS_FILE_PAUSE: Duration = Duration::from_millis(700);
@@ -92,6 +94,8 @@ impl Federation {
             [federation]
             peers_file = "peers.toml"
             {federation}
+            [debug]
+            capture_dir = "capture/{name}"
             "#
         );
         Config::parse(&text, base).unwrap()
@@ -121,6 +125,16 @@ impl Federation {
 
 pub(crate) fn now_ms() -> u64 {
     Clock::system().now_ms()
+}
+
+/// What a provider was sent or has sent, oldest first: `what` as in the file names.
+pub(crate) fn captured(federation: &Federation, name: &str, what: &str) -> Vec<Vec<u8>> {
+    let directory = federation.directory.path().join("capture").join(name);
+    let Ok(files) = std::fs::read_dir(directory) else { return Vec::new() };
+    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let matching = files.iter().filter(|file| file.to_str().unwrap().contains(what));
+    matching.map(|file| std::fs::read(file).unwrap()).collect()
 }
 
 /// Waits until something holds, for ten seconds.

@@ -1,0 +1,420 @@
+//! A device of a provider under test, with real MLS state, that speaks the client API.
+//!
+//! It signs up straight in its provider's store and reads its events from there: what is under test
+//! is between the providers.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use http::Method;
+use mimi_mls::device::Device;
+use mimi_mls::identity::Issuers;
+use mimi_mls::label::HpkeKeyPair;
+use mimi_mls::member::{CommitPlan, Founding, MemberGroup, Received};
+use mimi_policy::preset::{Preset, base_policy, hub_preauth};
+use mimi_policy::{ClientIdentity, LeafIndex};
+use mimi_provider::Change;
+use mimi_provider::record::{Account, DeviceRecord};
+use mimi_wire::protocol::Extensions;
+use mimi_wire::protocol::consent::{ConsentEntry, ConsentOperation};
+use mimi_wire::protocol::found_room::RoomFounding;
+use mimi_wire::protocol::group_info::{
+    GROUP_INFO_ENCRYPTION_LABEL, GROUP_INFO_REQUEST_LABEL, GroupInfoOutcome,
+    GroupInfoRatchetTreeTbe, GroupInfoRequest, GroupInfoRequestTbs, GroupInfoResponse,
+};
+use mimi_wire::protocol::key_material::{
+    ClientMaterial, KEY_MATERIAL_REQUEST_LABEL, KeyMaterialRequest, KeyMaterialRequestTbs,
+    KeyMaterialResponse, KeyPackageList,
+};
+use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
+use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
+use mimi_wire::protocol::update::{CommitBundle, UpdateOutcome, UpdateRequest, UpdateResponse};
+use mimi_wire::room::metadata::RoomMetadata;
+use mimi_wire::room::participant_list::{ParticipantListUpdate, UserRolePair};
+use mimi_wire::{MimiUri, UriKind, Wire};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use sha2::{Digest, Sha256};
+use tombolo_server::issuer::ClientIssuer;
+use tombolo_server::running::Running;
+use tombolo_store::{Commit, Store};
+
+use super::{Caller, Federation, Reply, domain, eventually, now_ms};
+
+const SUITE: u16 = mimi_mls::CIPHERSUITE;
+const DAY_S: u64 = 24 * 60 * 60;
+
+pub(crate) struct Phone<S> {
+    pub(crate) user: MimiUri,
+    pub(crate) client: MimiUri,
+    pub(crate) device: Device,
+    pub(crate) groups: BTreeMap<MimiUri, MemberGroup>,
+    /// Messages read so far: who and what.
+    pub(crate) read: Vec<(String, String)>,
+    store: S,
+    directory: PathBuf,
+    caller: Caller,
+    address: SocketAddr,
+    token: String,
+    cursor: u64,
+    rng: StdRng,
+}
+
+impl<S: Store + Clone> Phone<S> {
+    pub(crate) async fn sign_up(
+        federation: &Federation,
+        running: &Running,
+        store: &S,
+        name: &str,
+    ) -> Self {
+        let (provider, name) = name.split_once('/').unwrap();
+        let (user_name, device_name) = name.split_once('/').unwrap();
+        let provider = domain(provider);
+        let user = MimiUri::build(&provider, UriKind::User, &[user_name]).unwrap();
+        let client = MimiUri::build(&provider, UriKind::Client, &[user_name, device_name]).unwrap();
+        let data_dir = federation.directory.path().join(provider.as_str());
+        let issuer = ClientIssuer::open_or_create(&data_dir, &provider, now_ms()).unwrap();
+        let mut rng = StdRng::from_os_rng();
+        let mut device = Device::generate(&mut rng);
+        let chain = issuer.issue(&user, &client, device.signature_key(), now_ms()).unwrap();
+        let identity =
+            ClientIdentity { user: user.clone(), client: client.clone(), claims: Vec::new() };
+        device.certify(&chain, identity).unwrap();
+        let token = format!("{user_name}-{device_name}");
+        let mut changes = Vec::new();
+        if store.account(&user).await.unwrap().is_none() {
+            let account = Account { user: user.clone(), password_hash: None, created_ms: 1 };
+            changes.push(Change::CreateAccount(account));
+        }
+        changes.push(Change::PutDevice(DeviceRecord {
+            client: client.clone(),
+            user: user.clone(),
+            name: device_name.to_owned(),
+            token_sha256: Sha256::digest(token.as_bytes()).into(),
+            signature_key: device.signature_key().to_vec(),
+            created_ms: 1,
+        }));
+        store.commit(Commit { expect: Vec::new(), changes }).await.unwrap();
+        let mut phone = Self {
+            user,
+            client,
+            device,
+            groups: BTreeMap::new(),
+            read: Vec::new(),
+            store: store.clone(),
+            directory: federation.directory.path().to_owned(),
+            caller: federation.anonymous(),
+            address: running.addresses().client,
+            token,
+            cursor: 0,
+            rng,
+        };
+        phone.stock(10).await;
+        phone
+    }
+
+    /// Its provider has been started again.
+    pub(crate) fn reconnect(&mut self, running: &Running) {
+        self.address = running.addresses().client;
+    }
+
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Reply {
+        let host = self.user.domain();
+        let mut connection = self.caller.connect(self.address, host.as_str()).await.unwrap();
+        let bearer = format!("Bearer {}", self.token);
+        let headers = [("host", host.as_str()), ("authorization", &bearer)];
+        let path = format!("/client/v1{path}");
+        connection.send(method, &path, &headers, Bytes::from(body)).await.unwrap()
+    }
+
+    async fn post<T: Wire>(&self, path: &str, body: Vec<u8>) -> T {
+        let reply = self.call(Method::POST, path, body).await;
+        assert_eq!(reply.status.as_u16(), 200, "{path}: {:?}", reply.body);
+        T::decode(&reply.body).unwrap()
+    }
+
+    /// Uploads KeyPackages.
+    pub(crate) async fn stock(&mut self, count: usize) {
+        let packages = self.device.key_packages(count, 30 * DAY_S, now_ms(), &mut self.rng);
+        let body = KeyPackageList(packages.unwrap()).encode();
+        let reply = self.call(Method::POST, "/key-packages", body).await;
+        assert_eq!(reply.status.as_u16(), 200, "{:?}", reply.body);
+    }
+
+    /// The issuers of every provider that has been started.
+    pub(crate) fn issuers(&self) -> Issuers {
+        let mut issuers = Issuers::default();
+        for name in ["a.example", "b.example", "c.example"] {
+            if let Ok(pem) =
+                std::fs::read_to_string(self.directory.join(name).join("client-issuer.pem"))
+            {
+                issuers.trust(domain(name), &[pem]).unwrap();
+            }
+        }
+        issuers
+    }
+
+    /// Lets another user fetch its KeyPackages, and waits until nothing is on its way.
+    pub(crate) async fn grant(&self, requester: &MimiUri) {
+        let entry = ConsentEntry {
+            operation: ConsentOperation::Grant { client_key_packages: Vec::new() },
+            requester_uri: requester.clone(),
+            target_uri: self.user.clone(),
+            room_id: None,
+            consent_extensions: Extensions::default(),
+        };
+        let reply = self.call(Method::POST, "/consent", entry.encode()).await;
+        assert_eq!(reply.status.as_u16(), 201, "{:?}", reply.body);
+    }
+
+    /// Founds a room at its own provider.
+    pub(crate) async fn found(&mut self, name: &str) -> MimiUri {
+        let hub = self.user.domain();
+        let room = MimiUri::build(&hub, UriKind::Room, &[name]).unwrap();
+        let group = MimiUri::build(&hub, UriKind::Group, &[name]).unwrap();
+        let reply = self.call(Method::GET, "/provider", Vec::new()).await;
+        let provider: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        let sender = base64(provider["hub_sender"].as_str().unwrap());
+        let preset = Preset::Cooperative;
+        let founding = Founding {
+            group_id: group.as_bytes().to_vec(),
+            metadata: RoomMetadata {
+                room_uri: room.clone(),
+                room_name: name.to_owned(),
+                room_descriptions: Vec::new(),
+                room_avatar: String::new(),
+                room_subject: String::new(),
+                room_mood: String::new(),
+            },
+            roles: preset.roles(),
+            creator_role: preset.creator_role(),
+            preauth: hub_preauth(&hub, preset),
+            base_policy: base_policy(),
+            hub_sender: mimi_wire::mls::ExternalSender::decode(&sender).unwrap(),
+        };
+        let created = MemberGroup::create(&self.device, &founding, &mut self.rng, now_ms());
+        let (group, group_info, ratchet_tree) = created.unwrap();
+        let body = RoomFounding { group_info, ratchet_tree }.encode();
+        let reply = self.call(Method::PUT, &room_path(&room, ""), body).await;
+        assert_eq!(reply.status.as_u16(), 201, "{:?}", reply.body);
+        self.groups.insert(room.clone(), group);
+        room
+    }
+
+    pub(crate) fn group(&mut self, room: &MimiUri) -> &mut MemberGroup {
+        self.groups.get_mut(room).unwrap()
+    }
+
+    /// A signed request for a user's KeyPackages.
+    pub(crate) fn key_material_request(
+        &mut self,
+        target: &MimiUri,
+        room: &MimiUri,
+    ) -> KeyMaterialRequest {
+        let tbs = KeyMaterialRequestTbs {
+            requesting_user: self.user.clone(),
+            target_user: target.clone(),
+            room_id: Some(room.clone()),
+            acceptable_ciphersuites: vec![SUITE],
+            required_capabilities: self.group(room).required_capabilities(),
+            requester_signature_key: self.device.signature_key().to_vec(),
+            requester_credential: self.device.credential().unwrap(),
+        };
+        let signature = self.device.sign_with_label(KEY_MATERIAL_REQUEST_LABEL, &tbs.encode());
+        KeyMaterialRequest { tbs, signature }
+    }
+
+    pub(crate) async fn fetch(&mut self, target: &MimiUri, room: &MimiUri) -> KeyMaterialResponse {
+        let request = self.key_material_request(target, room);
+        self.post(&format!("/key-material/{}", encoded(target)), request.encode()).await
+    }
+
+    /// A plan that adds a user with all clients that have KeyPackages.
+    pub(crate) async fn plan_to_add(&mut self, target: &MimiUri, room: &MimiUri) -> CommitPlan {
+        let material = self.fetch(target, room).await;
+        let add = material.clients.into_iter().filter_map(|client| match client.material {
+            ClientMaterial::KeyPackage(package) => Some(package),
+            _ => None,
+        });
+        let add: Vec<_> = add.collect();
+        assert!(!add.is_empty(), "{target}: {:?}", material.user_status);
+        let role_index = Preset::Cooperative.ordinary_role();
+        let entry = UserRolePair { user: target.clone(), role_index };
+        let participants =
+            ParticipantListUpdate { added_participants: vec![entry], ..Default::default() };
+        CommitPlan { add, participants: Some(participants), ..CommitPlan::default() }
+    }
+
+    /// A commit that stays pending here.
+    pub(crate) fn build(&mut self, room: &MimiUri, plan: &CommitPlan) -> CommitBundle {
+        let group = self.groups.get_mut(room).unwrap();
+        group.commit(&self.device, plan, &mut self.rng, now_ms()).unwrap().0
+    }
+
+    pub(crate) async fn update(&self, room: &MimiUri, request: &UpdateRequest) -> UpdateResponse {
+        self.post(&room_path(room, "/update"), request.encode()).await
+    }
+
+    /// Commits a plan, which the hub takes.
+    pub(crate) async fn commit(&mut self, room: &MimiUri, plan: &CommitPlan) -> u64 {
+        let bundle = self.build(room, plan);
+        let response = self.update(room, &UpdateRequest::Commit(bundle)).await;
+        let UpdateOutcome::Success { accepted_timestamp } = response.outcome else {
+            panic!("{response:?}");
+        };
+        self.group(room).accept_pending().unwrap();
+        accepted_timestamp
+    }
+
+    pub(crate) async fn add(&mut self, target: &MimiUri, room: &MimiUri) {
+        let plan = self.plan_to_add(target, room).await;
+        self.commit(room, &plan).await;
+    }
+
+    pub(crate) fn message(&mut self, room: &MimiUri, text: &str) -> SubmitMessageRequest {
+        let group = self.groups.get_mut(room).unwrap();
+        let app_message = group.encrypt(&self.device, text.as_bytes()).unwrap();
+        SubmitMessageRequest { app_message, sending_uri: self.user.clone() }
+    }
+
+    pub(crate) async fn submit(
+        &self,
+        room: &MimiUri,
+        request: &SubmitMessageRequest,
+    ) -> SubmitMessageResponse {
+        self.post(&room_path(room, "/submit-message"), request.encode()).await
+    }
+
+    pub(crate) async fn send(&mut self, room: &MimiUri, text: &str) {
+        let request = self.message(room, text);
+        let response = self.submit(room, &request).await;
+        assert!(matches!(response, SubmitMessageResponse::Accepted { .. }), "{response:?}");
+    }
+
+    /// Asks the hub for what it takes to join by itself.
+    pub(crate) async fn group_info(
+        &mut self,
+        room: &MimiUri,
+    ) -> (GroupInfoResponse, Option<GroupInfoRatchetTreeTbe>) {
+        let keys = HpkeKeyPair::derive(SUITE, &rand::random()).unwrap();
+        let tbs = GroupInfoRequestTbs {
+            cipher_suite: SUITE,
+            requesting_signature_key: self.device.signature_key().to_vec(),
+            requesting_credential: self.device.credential().unwrap(),
+            group_info_public_key: keys.public.clone(),
+            joining_code: None,
+        };
+        let signature = self.device.sign_with_label(GROUP_INFO_REQUEST_LABEL, &tbs.encode());
+        let body = GroupInfoRequest { tbs, signature }.encode();
+        let response: GroupInfoResponse = self.post(&room_path(room, "/group-info"), body).await;
+        let material = match &response.outcome {
+            GroupInfoOutcome::Success(success) => {
+                let opened = keys.decrypt_with_label(
+                    SUITE,
+                    GROUP_INFO_ENCRYPTION_LABEL,
+                    room.as_bytes(),
+                    &success.encrypted_group_info_and_tree,
+                );
+                Some(GroupInfoRatchetTreeTbe::decode(&opened.unwrap()).unwrap())
+            }
+            _ => None,
+        };
+        (response, material)
+    }
+
+    /// Joins a room by itself.
+    pub(crate) async fn join(&mut self, room: &MimiUri) {
+        let material = self.group_info(room).await.1.expect("group info");
+        let issuers = self.issuers();
+        let joined = MemberGroup::join_by_external_commit(
+            &self.device,
+            &material,
+            None,
+            &issuers,
+            &mut self.rng,
+            now_ms(),
+        );
+        let (group, bundle) = joined.unwrap();
+        let response = self.update(room, &UpdateRequest::Commit(bundle)).await;
+        assert!(matches!(response.outcome, UpdateOutcome::Success { .. }), "{response:?}");
+        self.groups.insert(room.clone(), group);
+    }
+
+    /// The leaves of a user.
+    pub(crate) fn leaves(&mut self, room: &MimiUri, user: &MimiUri) -> Vec<LeafIndex> {
+        self.group(room).view().clients_of(user).map(|client| client.leaf).collect()
+    }
+
+    /// Reads everything new that its provider has for it.
+    pub(crate) async fn catch_up(&mut self) {
+        loop {
+            let events = self.store.client_events(&self.client, self.cursor, 100).await.unwrap();
+            let Some(last) = events.last() else { return };
+            self.cursor = last.id;
+            for logged in events {
+                if let Ok(message) = FanoutMessage::decode(&logged.event.payload) {
+                    self.take(&logged.event.stream, &message);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, room: &MimiUri, message: &FanoutMessage) {
+        let issuers = self.issuers();
+        if matches!(message.kind, FanoutKind::Welcome { .. }) {
+            if self.device.is_welcomed_by(&message.message) {
+                let joined =
+                    MemberGroup::join_by_event(&mut self.device, message, &issuers, now_ms());
+                self.groups.insert(room.clone(), joined.unwrap());
+            }
+            return;
+        }
+        let Some(group) = self.groups.get_mut(room).filter(|group| group.is_active()) else {
+            return;
+        };
+        match group.receive(message, &issuers, now_ms()).unwrap() {
+            Received::Commit(staged) => group.merge(*staged).unwrap(),
+            Received::Application { user, application_data, .. } => {
+                let text = String::from_utf8(application_data).unwrap();
+                self.read.push((user.segments()[0].clone(), text));
+            }
+            Received::Future { epoch } => panic!("{}: an event of epoch {epoch}", self.client),
+            _ => {}
+        }
+    }
+
+    /// Reads until its state of a room is in an epoch.
+    pub(crate) async fn until_epoch(&mut self, room: &MimiUri, epoch: u64) {
+        eventually(async || {
+            self.catch_up().await;
+            let group = self.groups.get(room)?;
+            (group.view().epoch >= epoch).then_some(())
+        })
+        .await;
+    }
+
+    /// Reads until so many messages have come.
+    pub(crate) async fn until_read(&mut self, count: usize) {
+        eventually(async || {
+            self.catch_up().await;
+            (self.read.len() >= count).then_some(())
+        })
+        .await;
+    }
+}
+
+fn base64(text: &str) -> Vec<u8> {
+    use base64::Engine;
+    base64::prelude::BASE64_STANDARD.decode(text).unwrap()
+}
+
+fn encoded(uri: &MimiUri) -> String {
+    utf8_percent_encode(uri.as_str(), NON_ALPHANUMERIC).to_string()
+}
+
+fn room_path(room: &MimiUri, rest: &str) -> String {
+    format!("/rooms/{}{rest}", encoded(room))
+}
