@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
 use mimi_wire::protocol::update::UpdateRequest;
 

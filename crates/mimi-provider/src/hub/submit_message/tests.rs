@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use mimi_policy::{ProposedChange, StagedProposal};
 use mimi_wire::protocol::notify::FanoutKind;
 use mimi_wire::room::capability::Capability;

@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use mimi_policy::ProposedChange::{AddClient, ExternalJoin, RemoveClient, SelfRemove};
 
 use super::*;
