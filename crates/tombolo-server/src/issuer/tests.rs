@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use ed25519_dalek::SigningKey;
 use mimi_wire::{Domain, MimiUri};
 use x509_parser::extensions::GeneralName;

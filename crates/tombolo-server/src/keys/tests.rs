@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use super::{HUB_SEED_FILE, KeysError, open_or_create_hub_keys};
 
 /// AMB-ST-1: rooms name the hub's key, so it must be the same after every start.

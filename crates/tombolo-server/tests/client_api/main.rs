@@ -8,4 +8,5 @@ mod endpoints;
 mod events;
 mod harness;
 mod hostile;
+mod rooms;
 mod shutdown;

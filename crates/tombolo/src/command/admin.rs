@@ -94,11 +94,7 @@ async fn add_user(config: &Config, name: String, password_stdin: bool) -> Result
 async fn list_users(config: &Config) -> Result<(), Failure> {
     let users = operate::users(config).await.map_err(|error| Failure::new(&error))?.users;
     for user in &users {
-        let devices = match user.devices {
-            1 => "1 device".to_owned(),
-            count => format!("{count} devices"),
-        };
-        println!("{}  {devices}", user.user);
+        println!("{}  {}", user.user, counted(user.devices as u64, "device"));
     }
     if users.is_empty() {
         println!("There are no users; add one with `tombolo admin user add NAME`.");
@@ -115,7 +111,7 @@ async fn show_status(config: &Config, json: bool) -> Result<(), Failure> {
         return Ok(());
     }
     let Status { domain, users, rooms, waiting } = status;
-    println!("{domain} runs: {users} users, {rooms} rooms");
+    println!("{domain} runs: {}, {}", counted(users, "user"), counted(rooms, "room"));
     if waiting.is_empty() {
         println!("Nothing waits for other providers.");
     }
@@ -123,6 +119,14 @@ async fn show_status(config: &Config, json: bool) -> Result<(), Failure> {
         println!("{line}");
     }
     Ok(())
+}
+
+/// A number of things.
+fn counted(count: u64, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
 }
 
 fn told(waiting: &Waiting) -> String {

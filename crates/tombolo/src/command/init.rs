@@ -41,7 +41,7 @@ pub(crate) struct Init {
     /// File in which providers that share it find each other instead of in DNS
     #[arg(long, value_name = "FILE")]
     peers_file: Option<PathBuf>,
-    /// What to do with providers that no [peers] table names
+    /// What to do with providers that no peers table names
     #[arg(long, value_name = "POLICY", default_value = "allow")]
     unknown_peers: Policy,
     /// Address for other providers and clients to connect to; `::` is every address

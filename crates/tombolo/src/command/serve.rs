@@ -15,9 +15,11 @@ use super::Failure;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Log lines go to standard error, as the [log] table of the configuration says; the environment
-variable RUST_LOG, if set, says it instead. SIGTERM and SIGINT (Ctrl-C) stop the provider cleanly:
-requests in flight are finished and everything is on disk. A second signal ends it at once, which
-loses nothing that was acknowledged either.
+variable RUST_LOG, if set, says it instead.
+
+SIGTERM and SIGINT (Ctrl-C) stop the provider cleanly: requests in flight are finished and
+everything is on disk. A second signal ends it at once, which loses nothing that was acknowledged
+either. SIGHUP reads the TLS certificate and its key again.
 
 Example:
   tombolo serve --config a.example/tombolo.toml")]
@@ -32,12 +34,25 @@ impl Serve {
         let config = Config::load(&self.config).map_err(|errors| Failure::usage(&errors))?;
         start_logging(&config.log);
         let mut stop = Stop::listen()?;
+        let mut reload = listen(SignalKind::hangup())?;
         let running = Running::start(config).await.map_err(|error| Failure::new(&error))?;
-        stop.requested().await;
+        loop {
+            tokio::select! {
+                () = stop.requested() => break,
+                _ = reload.recv() => reload_certificate(&running),
+            }
+        }
         tokio::select! {
             () = running.shutdown() => Ok(()),
             () = stop.requested() => Err(Failure::new(&"stopped at once, by a second signal")),
         }
+    }
+}
+
+fn reload_certificate(running: &Running) {
+    match running.reload_certificate() {
+        Ok(()) => tracing::info!("the certificate is read again"),
+        Err(error) => tracing::error!(%error, "the certificate stays the one it was"),
     }
 }
 
@@ -60,9 +75,6 @@ struct Stop {
 
 impl Stop {
     fn listen() -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| Failure::new(&format!("no signals are received: {error}")))
-        };
         let terminate = listen(SignalKind::terminate())?;
         Ok(Self { terminate, interrupt: listen(SignalKind::interrupt())? })
     }
@@ -73,4 +85,8 @@ impl Stop {
             _ = self.interrupt.recv() => {}
         }
     }
+}
+
+fn listen(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::new(&format!("no signals are received: {error}")))
 }

@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 

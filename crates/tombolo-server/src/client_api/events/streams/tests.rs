@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use mimi_wire::MimiUri;
 
 use super::Streams;
