@@ -10,7 +10,7 @@ use openmls::prelude::{
     CredentialType, CredentialWithKey, KeyPackageBundle, KeyPackageRef, Lifetime, MlsMessageBodyIn,
 };
 use openmls_rust_crypto::RustCrypto;
-use rand::{CryptoRng, RngCore};
+use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
 use tls_codec::{Deserialize as _, Serialize as _};
 use zeroize::{Zeroize as _, Zeroizing};
@@ -55,7 +55,7 @@ struct Saved {
 
 impl Device {
     /// A fresh signature key, without a credential yet.
-    pub fn generate(rng: &mut (impl RngCore + CryptoRng)) -> Self {
+    pub fn generate(rng: &mut impl CryptoRng) -> Self {
         let mut seed = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *seed);
         Self {
@@ -110,7 +110,7 @@ impl Device {
         count: usize,
         lifetime_s: u64,
         now_ms: u64,
-        rng: &mut (impl RngCore + CryptoRng),
+        rng: &mut impl CryptoRng,
     ) -> Result<Vec<KeyPackage>, StageError> {
         let now_s = now_ms / 1_000;
         self.forget_expired(now_s)?;

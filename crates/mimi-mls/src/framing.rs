@@ -14,9 +14,10 @@ use tls_codec::Serialize as _;
 
 use crate::error::StageError;
 
-/// `mls_welcome` and `mls_public_message` with their version, as they start an MLSMessage.
+/// `mls_welcome` with its version, as it starts an MLSMessage.
 pub(crate) const WELCOME_HEADER: [u8; 4] = [0, 1, 0, 3];
-const PUBLIC_MESSAGE_HEADER: [u8; 4] = [0, 1, 0, 1];
+/// `mls_public_message`, likewise.
+pub(crate) const PUBLIC_MESSAGE_HEADER: [u8; 4] = [0, 1, 0, 1];
 /// Octets that an MLSMessage has before an AuthenticatedContent would start.
 const VERSION_OCTETS: usize = 2;
 

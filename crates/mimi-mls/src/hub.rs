@@ -19,6 +19,7 @@ use crate::identity::{Issuers, Validity, prove};
 use public_pieces::PublicPieces;
 
 mod group_info;
+mod proposing;
 mod public_pieces;
 mod staging;
 mod welcome;

@@ -8,7 +8,7 @@ use tls_codec::Serialize as _;
 use crate::signature_key::SignatureKey;
 
 /// The signature key a hub signs proposals and GroupInfo answers with; wiped on drop.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct HubKeys {
     key: SignatureKey,
     domain: Domain,

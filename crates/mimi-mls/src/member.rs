@@ -27,6 +27,8 @@ mod committing;
 mod founding;
 mod joining;
 mod receiving;
+#[cfg(test)]
+mod tests;
 
 /// Messages are padded to multiples of this many octets.
 const PADDING_OCTETS: usize = 128;

@@ -13,6 +13,9 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+/// One changed piece: its key and its value, `None` when it is gone.
+pub(crate) type StateChange = (Vec<u8>, Option<Zeroizing<Vec<u8>>>);
+
 /// A value that cannot be written or read.
 #[derive(Debug, Error)]
 #[error("{piece:?}: {reason}")]
@@ -78,7 +81,7 @@ impl Pieces {
     }
 
     /// What changed since the last call: `None` for what is gone.
-    pub(crate) fn take_changes(&self) -> Vec<(Vec<u8>, Option<Zeroizing<Vec<u8>>>)> {
+    pub(crate) fn take_changes(&self) -> Vec<StateChange> {
         let mut content = self.content();
         let changed = std::mem::take(&mut content.changed);
         let value = |key: Vec<u8>| {

@@ -40,7 +40,7 @@ impl<R: OpenMlsRand> OpenMlsProvider for Provider<'_, R> {
 pub(crate) struct Seeded(Mutex<StdRng>);
 
 impl Seeded {
-    pub(crate) fn from_rng(rng: &mut (impl RngCore + CryptoRng)) -> Self {
+    pub(crate) fn from_rng(rng: &mut impl CryptoRng) -> Self {
         Self(Mutex::new(StdRng::from_rng(rng)))
     }
 }

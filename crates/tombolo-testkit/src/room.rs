@@ -64,16 +64,25 @@ impl TestRoom {
 
     /// A room at the creator's provider, with the creator's device as its only member.
     pub fn found(mut federation: Federation, creator: Device) -> Self {
-        let issuers = federation.issuers();
         let domain = creator.identity().expect("certified").user.domain();
         let hub_keys = federation.hub_keys(domain.as_str());
-        let founding = founding(&domain, &hub_keys);
-        let created = MemberGroup::create(&creator, &founding, &mut federation.rng, now_ms());
-        let (group, group_info, tree) = created.expect("a new group");
-        let hub = HubGroup::open(&group_info, &tree, &issuers, now_ms()).expect("a good founding");
+        Self::try_found(federation, creator, &hub_keys).expect("a good founding")
+    }
+
+    /// [`found`](Self::found) with any hub.
+    pub fn try_found(
+        mut federation: Federation,
+        creator: Device,
+        hub_keys: &HubKeys,
+    ) -> Result<Self, StageError> {
+        let issuers = federation.issuers();
+        let domain = creator.identity().expect("certified").user.domain();
+        let founding = founding(&domain, hub_keys);
+        let (group, group_info, tree) =
+            MemberGroup::create(&creator, &founding, &mut federation.rng, now_ms())?;
         let mut room = Self {
-            hub,
-            hub_keys,
+            hub: HubGroup::open(&group_info, &tree, &issuers, now_ms())?,
+            hub_keys: hub_keys.clone(),
             members: BTreeMap::new(),
             waiting: Vec::new(),
             issuers,
@@ -83,7 +92,7 @@ impl TestRoom {
             timestamp: 0,
         };
         room.take_in(TestMember { device: creator, group });
-        room
+        Ok(room)
     }
 
     /// A room of alice's phone at a.example, with b.example and c.example around.

@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use super::*;
 use crate::CIPHERSUITE;
 use crate::signature_key::SignatureKey;

@@ -12,7 +12,7 @@ use mimi_wire::room::participant_list::ParticipantListUpdate;
 use openmls::group::{Propose, QueuedProposal};
 use openmls::messages::proposals::{AppDataUpdateProposal, Proposal, ProposalOrRefType};
 use openmls::prelude::{LeafNodeIndex, MlsMessageOut, Sender};
-use rand::{CryptoRng, RngCore};
+use rand::CryptoRng;
 
 use super::{CommitPlan, MemberGroup, wire};
 use crate::changes::{CommitReading, already_proven, read_commit};
@@ -29,7 +29,7 @@ impl MemberGroup {
         &mut self,
         device: &Device,
         plan: &CommitPlan,
-        rng: &mut (impl RngCore + CryptoRng),
+        rng: &mut impl CryptoRng,
         now_ms: u64,
     ) -> Result<(CommitBundle, StagedChange), StageError> {
         if self.has_pending() {
@@ -104,7 +104,7 @@ impl MemberGroup {
         &mut self,
         device: &Device,
         plan: &CommitPlan,
-        rng: &mut (impl RngCore + CryptoRng),
+        rng: &mut impl CryptoRng,
         now_ms: u64,
     ) -> Result<CommitBundle, StageError> {
         let added = plan.add.iter().map(|key_package| key_package::verify(key_package, now_ms));

@@ -17,7 +17,7 @@ use openmls::group::{
 };
 use openmls::prelude::{CredentialType, Lifetime, ProposalType};
 use openmls_rust_crypto::RustCrypto;
-use rand::{CryptoRng, RngCore};
+use rand::CryptoRng;
 use tls_codec::Serialize as _;
 
 use super::{Founding, MemberGroup, PADDING_OCTETS, PAST_EPOCHS_MAX, ratchet_configuration, wire};
@@ -40,7 +40,7 @@ impl MemberGroup {
     pub fn create(
         device: &Device,
         founding: &Founding,
-        rng: &mut (impl RngCore + CryptoRng),
+        rng: &mut impl CryptoRng,
         now_ms: u64,
     ) -> Result<(Self, GroupInfo, RatchetTree), StageError> {
         let credential = device.credential_with_key()?;

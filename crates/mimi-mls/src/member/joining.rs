@@ -15,7 +15,7 @@ use openmls::prelude::{
     LeafNodeParameters, MlsMessageBodyIn, ProposalIn, PublicMessageIn, RatchetTreeIn,
 };
 use openmls_rust_crypto::RustCrypto;
-use rand::{CryptoRng, RngCore};
+use rand::CryptoRng;
 
 use super::{MemberGroup, join_config, wire};
 use crate::changes::{Identify, clients};
@@ -87,7 +87,7 @@ impl MemberGroup {
         material: &GroupInfoRatchetTreeTbe,
         participants: Option<ParticipantListUpdate>,
         issuers: &Issuers,
-        rng: &mut (impl RngCore + CryptoRng),
+        rng: &mut impl CryptoRng,
         now_ms: u64,
     ) -> Result<(Self, CommitBundle), StageError> {
         let group_info = material.group_info.parsed();

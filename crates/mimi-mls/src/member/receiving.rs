@@ -61,13 +61,30 @@ impl MemberGroup {
         self.group.merge_staged_commit(&provider, staged).map_err(StageError::internal)?;
         self.view = after;
         if !evicts_us {
-            for proposal in &stapled {
-                // A stapled proposal at fault is no fault of the commit. Should a later commit
-                // include it all the same, that one fails.
-                drop(self.receive_proposals(&[proposal], &issuers, now_ms));
-            }
+            self.take_stapled(&stapled, &issuers, now_ms);
         }
         Ok(())
+    }
+
+    /// Takes in proposals for the epoch a commit has led to; gives those that are new.
+    fn take_stapled(
+        &mut self,
+        stapled: &[MlsMessage],
+        issuers: &Issuers,
+        now_ms: u64,
+    ) -> Option<StagedChange> {
+        let mut fresh = Vec::new();
+        for proposal in stapled {
+            // One at fault is no fault of the commit. Should a later commit include it all the
+            // same, that one fails.
+            if let Ok(Received::Proposals(change)) =
+                self.receive_proposals(&[proposal], issuers, now_ms)
+            {
+                fresh.extend(change.proposals);
+            }
+        }
+        let epoch = self.view.epoch;
+        (!fresh.is_empty()).then_some(StagedChange { epoch, committer: None, proposals: fresh })
     }
 
     fn receive_application(&mut self, message: &MlsMessage) -> Result<Received, ReceiveError> {
@@ -151,7 +168,12 @@ impl MemberGroup {
         now_ms: u64,
     ) -> Result<Received, ReceiveError> {
         if let Some(received) = self.out_of_epoch(message)? {
-            return Ok(received);
+            // Who joined by this commit is in its epoch already, and learns only now what the hub
+            // has stapled to it.
+            return Ok(match self.take_stapled(stapled, issuers, now_ms) {
+                Some(change) => Received::Proposals(change),
+                None => received,
+            });
         }
         let frame = PublicFrame::parse(message).map_err(unreadable)?;
         let FrameBody::Commit { proposals: listed, .. } = &frame.body else {
@@ -162,6 +184,7 @@ impl MemberGroup {
         let staged = match processed.into_content() {
             ProcessedMessageContent::OwnPendingCommit => {
                 self.accept_pending()?;
+                self.take_stapled(stapled, issuers, now_ms);
                 return Ok(Received::OwnCommit);
             }
             ProcessedMessageContent::StagedCommitMessage(staged) => *staged,
