@@ -3,6 +3,8 @@
 //! with what it had stored. In the end every follower has every entry once and in order, timestamps
 //! grow, memberships are right, and nothing that was acknowledged is missing (FLOW-16).
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 #[expect(dead_code, reason = "shared with the unit tests, which use the rest")]
 #[path = "../../src/fixture.rs"]
 mod fixture;

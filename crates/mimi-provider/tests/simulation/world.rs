@@ -1,9 +1,9 @@
 //! Everything that can happen, in any order: requests made, packets lost, doubled and overtaken,
 //! writes made durable, nodes killed.
 
-use mimi_provider::Change;
 use mimi_provider::record::Seq;
 use mimi_provider::requester::Requester;
+use mimi_provider::{Change, Reject};
 
 use crate::Chance;
 use crate::actors::{Mls, Request};
@@ -180,7 +180,11 @@ impl World {
         }
         let request = call.request.clone();
         let requester = call.requester.clone();
-        self.seen.refusals += usize::from(matches!(answer.outcome, Outcome::Refused(_)));
+        if let Outcome::Refused(reject) = &answer.outcome {
+            let ours = matches!(reject, Reject::Internal(_) | Reject::Malformed(_));
+            assert!(!ours, "nobody here asks for anything malformed: {reject}");
+            self.seen.refusals += 1;
+        }
         let authorized = matches!(answer.outcome, Outcome::Authorized);
         call.outcome = Some(answer.outcome);
         if let (true, Request::GroupInfo { short, key }) = (authorized, request) {
