@@ -82,7 +82,7 @@ impl Delivery {
     /// What to do at this time.
     pub fn next(&self, now_ms: u64) -> Next {
         let waited_ms = self.since_ms.map_or(0, |since_ms| now_ms.saturating_sub(since_ms));
-        // Only who has been tried is given up: after a long stop of our own everybody gets a chance.
+        // Only who has been tried is given up: after a long stop of our own all get a chance.
         if self.attempts > 0 && waited_ms >= GIVE_UP_AFTER_MS {
             Next::GiveUp
         } else if now_ms < self.next_attempt_ms {

@@ -1,6 +1,7 @@
 //! A provider's brain: what to do with a request, as pure functions over what is known.
 //!
-//! Every decision has the form `decide(&what_is_known, input, now_ms) -> Result<Transition, Reject>`.
+//! Every decision has the form `decide(&what_is_known, &input) -> Result<Transition, Reject>`; the
+//! input holds the time.
 //! A [`Transition`] says what to store, who to wake and what to answer; nothing here stores, wakes
 //! or answers. No sockets, no SQL, no futures, and nothing of MLS but a verified
 //! [`StagedChange`](mimi_policy::StagedChange).

@@ -75,12 +75,14 @@ pub struct JoinGrant {
 }
 
 /// A submission or update the hub has accepted.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Recent {
     /// SHA-256 of the message's or the request's octets.
     pub sha256: [u8; 32],
     /// What was answered.
     pub timestamp_ms: u64,
+    /// The provider it came from: nobody else is told what became of it.
+    pub by: Option<Domain>,
 }
 
 /// What an entry meant to the MLS group: as staged when it was accepted, or as staged again from
@@ -137,7 +139,8 @@ impl HubState {
         match (event.kind, observed) {
             (EventKind::Application, _) => {
                 let message = application_message(&event.payload)?;
-                self.remember(sha256(message.octets()), event.timestamp_ms);
+                let by = read_submitter(&event.detail)?;
+                self.remember(sha256(message.octets()), event.timestamp_ms, Some(by));
             }
             (EventKind::Welcome, _) => {}
             (EventKind::HubNote, _) => self.follow_note(&event.detail)?,
@@ -179,10 +182,10 @@ impl HubState {
         now_ms.max(self.last_timestamp_ms + 1)
     }
 
-    /// When these octets were accepted, if lately.
-    pub(crate) fn accepted_before(&self, sha256: &[u8; 32]) -> Option<u64> {
-        let mut latest_first = self.recent.iter().rev();
-        latest_first.find(|recent| recent.sha256 == *sha256).map(|recent| recent.timestamp_ms)
+    /// When these octets were accepted from this provider, if lately.
+    pub(crate) fn accepted_before(&self, sha256: &[u8; 32], from: &Domain) -> Option<u64> {
+        let recent = self.recent.iter().rev().find(|recent| recent.sha256 == *sha256)?;
+        (recent.by.as_ref() == Some(from)).then_some(recent.timestamp_ms)
     }
 
     /// What the log keeps of a join grant.
@@ -190,11 +193,11 @@ impl HubState {
         versioned(NOTE_VERSION, &Note::JoinGrant(grant))
     }
 
-    fn remember(&mut self, sha256: [u8; 32], timestamp_ms: u64) {
+    fn remember(&mut self, sha256: [u8; 32], timestamp_ms: u64, by: Option<Domain>) {
         if self.recent.len() == RECENT_SUBMISSIONS_MAX {
             self.recent.pop_front();
         }
-        self.recent.push_back(Recent { sha256, timestamp_ms });
+        self.recent.push_back(Recent { sha256, timestamp_ms, by });
     }
 
     fn follow_note(&mut self, detail: &[u8]) -> Result<(), StateError> {
@@ -232,7 +235,7 @@ impl HubState {
             });
             self.leaving.extend(leaver(proposal, view).cloned());
         }
-        self.remember(sha256(&event.detail), event.timestamp_ms);
+        self.remember(sha256(&event.detail), event.timestamp_ms, provider_of(change));
         self.handshakes_since_snapshot += 1;
         Ok(())
     }
@@ -251,7 +254,7 @@ impl HubState {
             })
         };
         self.leaving.retain(|user| after.role_index_of(user).is_some() && !returns(user));
-        self.remember(sha256(&event.detail), event.timestamp_ms);
+        self.remember(sha256(&event.detail), event.timestamp_ms, provider_of(change));
         self.handshakes_since_snapshot += 1;
     }
 }
@@ -269,6 +272,23 @@ fn leaver<'a>(proposal: &'a StagedProposal, view: &RoomView) -> Option<&'a MimiU
         listed.get(index)
     });
     removed.map(|pair| &pair.user).any(|removed| removed == user).then_some(user)
+}
+
+/// The provider of whoever stands behind an update.
+fn provider_of(change: &StagedChange) -> Option<Domain> {
+    let senders = change.proposals.iter().map(|proposal| &proposal.sender);
+    let mut actors = change.committer.iter().chain(senders);
+    actors.next().and_then(Actor::user).map(MimiUri::domain)
+}
+
+/// What the log keeps of a message beside the message: the provider it came from.
+pub(crate) fn note_submitter(provider: &Domain) -> Vec<u8> {
+    provider.as_str().as_bytes().to_vec()
+}
+
+fn read_submitter(detail: &[u8]) -> Result<Domain, StateError> {
+    let name = std::str::from_utf8(detail).map_err(|error| StateError(error.to_string()))?;
+    Domain::new(name).map_err(|error| StateError(error.to_string()))
 }
 
 fn application_message(payload: &[u8]) -> Result<MlsMessage, StateError> {

@@ -12,7 +12,7 @@ use mimi_wire::{Domain, Wire};
 use crate::hub::audience;
 use crate::hub::log::{Entry, LogWriter};
 use crate::hub::restriction;
-use crate::hub::state::{EPOCH_TOLERANCE, HubState};
+use crate::hub::state::{EPOCH_TOLERANCE, HubState, note_submitter};
 use crate::record::EventKind;
 use crate::requester::Requester;
 use crate::saved::sha256;
@@ -52,7 +52,8 @@ pub fn submit_message(
     }
     // A lost answer is given again, whatever has happened in the room since.
     let message = &input.request.app_message;
-    if let Some(accepted_timestamp) = state.accepted_before(&sha256(message.octets())) {
+    let from = input.requester.domain();
+    if let Some(accepted_timestamp) = state.accepted_before(&sha256(message.octets()), &from) {
         return Ok(Transition::unchanged(accepted(accepted_timestamp)));
     }
     if input.frame_group_id != input.group_id {
@@ -81,7 +82,7 @@ pub fn submit_message(
         payload: fanout.encode(),
         audience: readers.audience,
         targets: readers.targets,
-        detail: Vec::new(),
+        detail: note_submitter(&from),
     });
     Ok(log.finish(accepted(timestamp)))
 }

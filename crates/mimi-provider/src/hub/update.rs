@@ -96,10 +96,10 @@ pub enum SnapshotDue {
 /// Proposals of one epoch that a room keeps; a member could fill the queue for ever otherwise.
 pub const PENDING_PROPOSALS_MAX: usize = 1_024;
 
-/// The first answer to a request whose octets were accepted before. Asked before staging: a
-/// repeated commit can no longer be staged.
-pub fn repeat(state: &HubState, octets: &[u8]) -> Option<UpdateResponse> {
-    state.accepted_before(&sha256(octets)).map(success)
+/// The first answer to a request whose octets were accepted before from the same provider. Asked
+/// before staging: a repeated commit can no longer be staged.
+pub fn repeat(state: &HubState, requester: &Requester, octets: &[u8]) -> Option<UpdateResponse> {
+    state.accepted_before(&sha256(octets), &requester.domain()).map(success)
 }
 
 /// Decides on a verified update.
@@ -110,7 +110,7 @@ pub fn update(state: &HubState, input: &UpdateInput<'_>) -> Result<Transition<Up
     }
     let actor = one_actor(input.change)?;
     spoken_for(input, actor)?;
-    // PROTO-UPD-4: who is being removed commits nothing and proposes only to remove its own clients.
+    // PROTO-UPD-4: who is being removed commits nothing and proposes only its own removal.
     restriction::of(state, input.view).check(input.view, input.change)?;
     // PROTO-UPD-2, -3, -10, PROTO-ST-8 and the room's roles.
     mimi_policy::check(input.view, input.change)?;
@@ -334,6 +334,7 @@ fn follow_local_clients(
 }
 
 /// PROTO-NTF-2, PROTO-NTF-11: each provider gets the part for its own clients, with the whole tree.
+/// The commit's Adds tell whose a KeyPackage was (PROTO-KM-13, AMB-NTF-12).
 fn welcome(
     log: &mut LogWriter<'_>,
     input: &UpdateInput<'_>,

@@ -105,8 +105,8 @@ fn only_the_hub_notifies() {
     assert!(arrivals(None, &domain("a.example"), &room_uri(), Vec::new()).is_err());
 }
 
-/// PROTO-NTF-11, FLOW-3: the first Welcome makes the room known; the commit before it is for those
-/// who were there.
+/// PROTO-NTF-11, PROTO-KM-12, FLOW-3: the first Welcome makes the room known and is for the clients
+/// whose KeyPackages it uses; the commit before it is for those who were there.
 #[test]
 fn a_first_welcome() {
     let mut follower = Follower::new();

@@ -24,7 +24,7 @@ fn an_accepted_message_is_one_entry_for_all() {
     let [event] = appended(&transition)[..] else { panic!("one entry") };
     assert_eq!(event.audience, [domain("b.example"), domain("c.example")]);
     assert_eq!((event.seq, event.timestamp_ms, &event.targets), (1, NOW, &None));
-    assert!(event.detail.is_empty());
+    assert_eq!(event.detail, b"b.example");
     let fanned_out = fanout(event);
     assert_eq!(fanned_out.timestamp, NOW);
     assert_eq!(fanned_out.message, application(0, b"hello"));

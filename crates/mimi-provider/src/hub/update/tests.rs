@@ -53,8 +53,9 @@ fn not_allowed(result: Result<Transition<Updated>, Reject>) {
     assert_eq!(response.outcome, UpdateOutcome::NotAllowed, "{reject}");
 }
 
-/// FLOW-3, PROTO-NTF-1, PROTO-NTF-2, AMB-NTF-8, PROTO-UPD-13: a follower's user adds a third
-/// provider's; the commit goes to everybody, the Welcome only to the new one, with the same time.
+/// FLOW-3, PROTO-NTF-1, PROTO-NTF-2, PROTO-KM-13, AMB-NTF-8, PROTO-UPD-13: a follower's user adds a
+/// third provider's; the commit goes to everybody, the Welcome only to the new one, with the same
+/// time.
 #[test]
 fn a_commit_then_its_welcomes() {
     let mut hub = Hub::new(&["a/alice/phone", "b/bob/phone"]);
@@ -375,16 +376,19 @@ fn a_leaver_stays_gone_after_an_external_commit() {
     hub.submit(&peer("b.example"), "b/bob", epoch, b"back").unwrap();
 }
 
-/// A retry after a lost answer gets the first answer, though it can no longer be staged.
+/// A retry after a lost answer gets the first answer, though it can no longer be staged; nobody else
+/// learns that there was one.
 #[test]
 fn a_repeat_gets_the_first_answer() {
     let mut hub = Hub::new(MEMBERS);
     let change = commit(&hub.view, member(&hub.view, "b/bob/phone"), Vec::new());
     let octets = fixture::commit_request(0, format!("{change:?}").as_bytes()).encode();
-    assert_eq!(repeat(&hub.state, &octets), None);
-    let first = hub.commit(&peer("b.example"), &change, Extras::default()).unwrap();
-    assert_eq!(repeat(&hub.state, &octets), Some(first.reply.response));
-    assert_eq!(repeat(&hub.state, &octets[1..]), None);
+    let from = peer("b.example");
+    assert_eq!(repeat(&hub.state, &from, &octets), None);
+    let first = hub.commit(&from, &change, Extras::default()).unwrap();
+    assert_eq!(repeat(&hub.state, &from, &octets), Some(first.reply.response));
+    assert_eq!(repeat(&hub.state, &from, &octets[1..]), None);
+    assert_eq!(repeat(&hub.state, &peer("c.example"), &octets), None);
 }
 
 #[test]
