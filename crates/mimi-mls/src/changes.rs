@@ -138,6 +138,10 @@ pub(crate) fn read_commit(
         check_resync(epoch, &proposals, identity)?;
     }
     let removed = removed_leaves(&proposals)?;
+    if joiner.is_none() && removed.contains(&committer) {
+        // The library looks for Remove only.
+        return Err(StageError::proposal(None, "a committer cannot remove itself"));
+    }
     let added = added_clients(staged, &proposals)?;
     let newcomers = added.iter().map(|(identity, _)| identity).chain(&joiner).cloned();
     let clients = clients_after(epoch.view, &removed, newcomers);

@@ -274,6 +274,9 @@ impl TestRoom {
                 assert!(!member.group.has_pending(), "a commit of {name} is pending");
             }
         }
+        // The view is kept along with the tree; read back, it comes from the tree alone.
+        let read_back = HubGroup::restore(&self.hub.snapshot()).expect("its own snapshot");
+        assert_eq!(read_back.view(), self.hub.view(), "the room and its tree");
         let leaves = mimi_mls::identity::claimed_domains(&self.hub.ratchet_tree());
         let domains = self.hub.view().clients.iter().map(|client| client.client.domain());
         assert_eq!(leaves, domains.collect(), "the tree and the room name the same providers");
