@@ -163,7 +163,7 @@ impl HubNode {
         now_ms: u64,
     ) -> Result<Transition<Outcome>, Reject> {
         let hot = self.hot(mls);
-        if let Some(first) = repeat(&hot.state, octets) {
+        if let Some(first) = repeat(&hot.state, requester, octets) {
             return Ok(Transition::unchanged(accepted(first)));
         }
         let meaning = &mls.meanings[octets];

@@ -98,7 +98,7 @@ async fn attempt(
     octets: &[u8],
 ) -> Result<UpdateResponse, Obstacle> {
     let mut hub = provider.rooms.hub(provider, room).await?;
-    if let Some(first) = repeat(&hub.room().state, octets) {
+    if let Some(first) = repeat(&hub.room().state, requester, octets) {
         // The first answer may still be on its way to the disk.
         hub.barrier(provider).await?;
         return Ok(first);
