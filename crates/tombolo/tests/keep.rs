@@ -1,92 +1,13 @@
 //! People at terminals: `demo --keep`, `chat` from another terminal, and a fourth provider that
 //! joins by configuration alone.
 
-use std::io::{BufRead, BufReader, Read, Write};
+mod support;
+
+use std::io::Write;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// How long anything may take that must happen.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn tombolo(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tombolo"));
-    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::piped());
-    command
-}
-
-/// A program that talks: its lines as they come.
-struct Talking {
-    child: Child,
-    input: Option<ChildStdin>,
-    lines: Receiver<String>,
-    heard: Vec<String>,
-}
-
-impl Talking {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = tombolo(arguments).spawn().unwrap();
-        let (sender, lines) = channel();
-        let output = child.stdout.take().unwrap();
-        let errors = child.stderr.take().unwrap();
-        listen(output, sender.clone());
-        listen(errors, sender);
-        Self { input: child.stdin.take(), child, lines, heard: Vec::new() }
-    }
-
-    fn types(&mut self, line: &str) {
-        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
-    }
-
-    /// Waits for a line that contains a text, heard before or not.
-    fn says(&mut self, text: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(line) = self.heard.iter().find(|line| line.contains(text)) {
-                return line.clone();
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) => self.heard.push(line),
-                Err(_) => panic!("never said {text:?}, but:\n{}", self.heard.join("\n")),
-            }
-        }
-    }
-
-    fn quits(mut self) {
-        self.types("/quit");
-        drop(self.input.take());
-        assert!(self.child.wait().unwrap().success(), "{}", self.heard.join("\n"));
-    }
-
-    fn terminate(mut self) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").arg(id).status().unwrap().success());
-        assert!(self.child.wait().unwrap().success(), "{}", self.heard.join("\n"));
-    }
-}
-
-impl Drop for Talking {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn listen(output: impl Read + Send + 'static, sender: std::sync::mpsc::Sender<String>) {
-    std::thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                break;
-            }
-        }
-    });
-}
-
-fn path(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
+use support::{PATIENCE, Talking, path, tombolo};
 
 #[test]
 fn people_chat_from_terminals_and_a_fourth_provider_joins() {

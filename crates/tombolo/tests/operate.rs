@@ -153,7 +153,7 @@ fn what_does_not_work_is_said_with_an_exit_code() {
     let empty = provider.admin(&["user", "add", "bob", "--password-stdin"], "\n");
     failed(&empty, 2, "standard input holds no password");
     let short = provider.admin(&["user", "add", "bob", "--password-stdin"], "short\n");
-    failed(&short, 1, "a password has 8 to 1024 octets");
+    failed(&short, 1, "tombolo: a password has 8 to 1024 octets, not 5");
     let odd = provider.admin(&["user", "add", "al/ice"], "");
     assert_eq!(odd.status.code(), Some(1));
     let domain = tombolo(provider.home.path()).args(["init", "A.example"]).output().unwrap();
