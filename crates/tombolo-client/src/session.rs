@@ -473,3 +473,6 @@ impl Session {
 fn not_registered() -> ClientError {
     ClientError::Other("this device is not registered".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

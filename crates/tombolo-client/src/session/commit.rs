@@ -30,8 +30,10 @@ pub const COMMIT_ATTEMPTS_MAX: u32 = 12;
 const OMITTED_ATTEMPTS_MAX: u32 = 5;
 /// The first and the longest wait before it is built again.
 const COMMIT_AGAIN_MS: (u64, u64) = (20, 1_000);
-/// How long the stream may take to bring the commit that won, before the hub is asked again.
+/// How long the stream may take to bring the commit that won, before the hub is asked again; each
+/// time twice as long, up to so many times.
 const WINNER_LATE_MS: u64 = 3_000;
+const WINNER_LATE_DOUBLED: u32 = 5;
 /// How long proposals that the hub says were omitted may take to come.
 const OMITTED_PROPOSALS_MS: u64 = 1_000;
 
@@ -120,6 +122,8 @@ struct Current {
     stage: Stage,
     /// The person has heard that it is made again.
     told: bool,
+    /// How often the hub said that another one won.
+    lost: u32,
 }
 
 #[derive(Debug)]
@@ -151,7 +155,7 @@ impl Room {
         let request = effects.request_again(Purpose::Commit(self.uri.clone()), request);
         let wanted = Wanted { operation: None, intent: saved.intent, attempts: 1 };
         self.commits.current =
-            Some(Current { wanted, stage: Stage::Sent { body, request }, told: false });
+            Some(Current { wanted, stage: Stage::Sent { body, request }, told: false, lost: 0 });
     }
 
     /// Whether proposals wait for a committer. This user's own wish to leave does not count: by
@@ -222,7 +226,7 @@ impl Room {
         let request = Request::Update { room: self.uri.clone(), body: body.clone() };
         let request = means.effects.request(Purpose::Commit(self.uri.clone()), request);
         self.commits.current =
-            Some(Current { wanted, stage: Stage::Sent { body, request }, told: false });
+            Some(Current { wanted, stage: Stage::Sent { body, request }, told: false, lost: 0 });
     }
 
     fn drop_pending_commit(&mut self, effects: &mut Effects) {
@@ -301,7 +305,9 @@ impl Room {
         let Some(current) = &mut self.commits.current else { return };
         let Stage::Sent { body, .. } = &current.stage else { return };
         current.stage = Stage::Lost { body: body.clone() };
-        effects.timer(at.now_ms + WINNER_LATE_MS, Timer::WinnerLate(self.uri.clone()));
+        let late_ms = WINNER_LATE_MS << current.lost.min(WINNER_LATE_DOUBLED);
+        current.lost += 1;
+        effects.timer(at.now_ms + late_ms, Timer::WinnerLate(self.uri.clone()));
         // After a lost answer the winner may be our own commit.
         if !uncertain && !current.wanted.intent.is_quiet() && !current.told {
             current.told = true;

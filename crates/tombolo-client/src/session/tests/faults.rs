@@ -1,0 +1,256 @@
+//! The same with losses, repeats, odd orders and crashes: nothing is lost, nothing doubled, all
+//! agree.
+
+use std::collections::BTreeMap;
+
+use mimi_wire::MimiUri;
+
+use super::world::{Faults, World};
+use crate::session::command::{Command, Draft, Outcome};
+use crate::session::stream_event::StreamEventKind;
+use crate::shown::RoomStatus;
+
+const ALICE: usize = 0;
+const BOB: usize = 1;
+const BOBS_LAPTOP: usize = 2;
+const CATHY: usize = 3;
+
+/// Everybody writes and changes things at once; a new device joins meanwhile.
+fn bustle(world: &mut World, room: &MimiUri) -> usize {
+    let laptop = world.actors.len() - 1;
+    let mut sent = 0;
+    for round in 0..3 {
+        for actor in [ALICE, BOB, BOBS_LAPTOP, CATHY] {
+            let text = format!("{actor}: {round}");
+            let draft = Draft::Text { text, in_reply_to: None };
+            world.start(actor, Command::Send { room: room.clone(), draft });
+            sent += 1;
+            world.step();
+        }
+        let actor = [ALICE, BOB, CATHY][round];
+        let name = format!("renamed by {actor}");
+        world.start(actor, Command::RenameRoom { room: room.clone(), name });
+        if round == 1 {
+            world.start(laptop, Command::JoinRoom(room.clone()));
+        }
+    }
+    sent
+}
+
+/// A room with a second device of cathy's that is not in it yet.
+fn prepared(seed: u64) -> (World, MimiUri) {
+    let (mut world, room) = World::with_room(seed);
+    world.device("c.example", "cathy", "laptop");
+    (world, room)
+}
+
+fn check(world: &World, room: &MimiUri, sent: usize) {
+    world.agree(room);
+    let mut counted: BTreeMap<String, usize> = BTreeMap::new();
+    for text in world.texts(ALICE, room) {
+        *counted.entry(text).or_default() += 1;
+    }
+    assert_eq!(counted.len(), sent, "something is lost: {counted:?}");
+    assert!(counted.values().all(|count| *count == 1), "something is doubled: {counted:?}");
+    // Each writer's messages stay in the order written.
+    let texts = world.texts(ALICE, room);
+    for actor in 0..4 {
+        let prefix = format!("{actor}: ");
+        let own: Vec<_> = texts.iter().filter(|text| text.starts_with(&prefix)).collect();
+        assert!(own.is_sorted(), "{own:?}");
+    }
+    for actor in &world.actors {
+        assert_eq!(actor.session.room(room).unwrap().status, RoomStatus::Joined);
+        let values = &actor.saved.rooms[room].values;
+        let left: Vec<_> = values.keys().filter(|name| !name.starts_with("view/")).collect();
+        assert_eq!(left, ["standing"], "something is under way for ever");
+    }
+}
+
+#[test]
+fn any_order_leads_to_the_same() {
+    for seed in 0..20 {
+        let (mut world, room) = prepared(seed);
+        let sent = bustle(&mut world, &room);
+        world.run();
+        check(&world, &room, sent);
+        assert!(world.actors.iter().all(|actor| actor.finished.values().all(Result::is_ok)));
+    }
+}
+
+#[test]
+fn lost_requests_and_answers_and_repeated_events_change_nothing() {
+    for seed in 100..130 {
+        let (mut world, room) = prepared(seed);
+        world.faults =
+            Faults { requests_lost: 15, answers_lost: 20, events_repeated: 10, crashes: 0 };
+        // Half of the hubs do not recognise repeats of a commit: then the stream settles it.
+        world.hub.forgets_commits = seed % 2 == 0;
+        let sent = bustle(&mut world, &room);
+        world.run();
+        // A join that was lost all the time may have given up; everything else is tried for ever.
+        let laptop = world.actors.len() - 1;
+        if world.actors[laptop].session.room(&room).is_err() {
+            world.faults = Faults::default();
+            world.done(laptop, Command::JoinRoom(room.clone()));
+        }
+        check(&world, &room, sent);
+    }
+}
+
+#[test]
+fn a_crash_at_any_step_loses_and_doubles_nothing() {
+    let (mut calm, room) = prepared(7);
+    let setup = calm.steps;
+    bustle(&mut calm, &room);
+    calm.run();
+    for step in setup..calm.steps {
+        for forgets_commits in [false, true] {
+            let (mut world, room) = prepared(7);
+            world.hub.forgets_commits = forgets_commits;
+            world.crash_at = Some((step, step % 5));
+            let sent = bustle(&mut world, &room);
+            world.run();
+            let laptop = world.actors.len() - 1;
+            if world.actors[laptop].session.room(&room).is_err() {
+                // It stopped before its external commit was made: nobody knows that it wanted in.
+                world.done(laptop, Command::JoinRoom(room.clone()));
+            }
+            check(&world, &room, sent);
+        }
+    }
+}
+
+#[test]
+fn all_at_once_is_survived() {
+    for seed in 200..230 {
+        let (mut world, room) = prepared(seed);
+        world.faults =
+            Faults { requests_lost: 10, answers_lost: 10, events_repeated: 10, crashes: 5 };
+        world.hub.forgets_commits = seed % 2 == 0;
+        let sent = bustle(&mut world, &room);
+        world.run();
+        assert!(world.actors.iter().any(|actor| actor.crashes > 0));
+        world.faults = Faults::default();
+        let laptop = world.actors.len() - 1;
+        world.run();
+        if world.actors[laptop].session.room(&room).is_err() {
+            world.done(laptop, Command::JoinRoom(room.clone()));
+        }
+        check(&world, &room, sent);
+    }
+}
+
+/// A crash while a user is added or leaves, at every step.
+#[test]
+fn a_crash_while_people_come_and_go_leaves_no_one_between() {
+    let play = |crash_at: Option<(usize, usize)>| {
+        let (mut world, room) = World::with_room(9);
+        let dave = world.device("c.example", "dave", "phone");
+        world.befriend(dave, ALICE);
+        let setup = world.steps;
+        world.crash_at = crash_at;
+        let user = world.user(dave);
+        world.start(ALICE, Command::AddUser { room: room.clone(), user: user.clone() });
+        world.start(BOB, Command::LeaveRoom(room.clone()));
+        world.run();
+        let steps = world.steps;
+        // What had not begun to be sent when the device stopped was not promised to anybody.
+        world.crash_at = None;
+        if world.state(BOB, &room).status == RoomStatus::Joined {
+            world.done(BOB, Command::LeaveRoom(room.clone()));
+        }
+        world.done(ALICE, Command::AddUser { room: room.clone(), user });
+        world.text(dave, &room, "hello");
+        world.agree(&room);
+        assert_eq!(world.state(BOBS_LAPTOP, &room).status, RoomStatus::Left);
+        assert_eq!(world.state(ALICE, &room).participants.len(), 3);
+        (setup, steps)
+    };
+    let (setup, steps) = play(None);
+    for step in setup..steps {
+        for actor in 0..5 {
+            play(Some((step, actor)));
+        }
+    }
+}
+
+/// A registration whose answer was stored goes on where it was.
+#[test]
+fn a_registration_is_taken_up_after_a_crash() {
+    let mut world = World::new(3);
+    world.hub.pems.clear();
+    let session = crate::session::Session::new(&mut world.rng);
+    let command = || Command::Register {
+        user: "alice".to_owned(),
+        password: crate::secret::SecretText::new("p".to_owned()),
+        device: "phone".to_owned(),
+    };
+    world.actors.push(super::world::Actor::new(session, "a.example"));
+    assert!(world.outcome(0, command()).is_err(), "nobody knows the issuers");
+    assert!(world.actors[0].session.identity().is_none());
+    world.crash(0);
+    world.hub.restore_pems();
+    world.hub.asked.clear();
+    world.done(0, command());
+    assert_eq!(world.hub.asked, ["issuers", "upload"]);
+    // The same file is no other device's.
+    let mut world = World::new(3);
+    world.device("a.example", "alice", "phone");
+    assert!(world.outcome(0, command()).is_err());
+}
+
+/// Issuers that cannot be had hold a room up, with all that comes, until they can.
+#[test]
+fn a_room_waits_for_issuers_across_a_crash() {
+    let mut world = World::new(5);
+    world.device("a.example", "alice", "phone");
+    world.device("b.example", "bob", "phone");
+    world.device("c.example", "cathy", "phone");
+    let (bob, cathy) = (1, 2);
+    let room = world.create_room(ALICE);
+    world.befriend(bob, ALICE);
+    world.befriend(cathy, ALICE);
+    let user = world.user(bob);
+    world.done(ALICE, Command::AddUser { room: room.clone(), user });
+    // Bob does not hear of cathy's issuers before everything has come.
+    world.actors[bob].is_mute = true;
+    let user = world.user(cathy);
+    world.done(ALICE, Command::AddUser { room: room.clone(), user });
+    world.text(cathy, &room, "hello");
+    world.text(ALICE, &room, "welcome");
+    assert!(world.texts(bob, &room).is_empty());
+    assert_eq!(world.actors[bob].saved.rooms[&room].waiting.len(), 3);
+    world.crash(bob);
+    world.actors[bob].is_mute = false;
+    world.run();
+    assert_eq!(world.texts(bob, &room), ["hello", "welcome"]);
+    world.agree(&room);
+}
+
+/// Events before their time wait as a whole: here a message before the commit that opens its epoch.
+#[test]
+fn events_ahead_wait_for_their_epoch() {
+    let (mut world, room) = World::with_room(6);
+    world.actors[CATHY].is_deaf = true;
+    let name = "Library".to_owned();
+    world.done(ALICE, Command::RenameRoom { room: room.clone(), name });
+    world.text(BOB, &room, "in the new epoch");
+    let client = world.actors[CATHY].client.clone().unwrap();
+    let stream = world.hub.streams.get_mut(&client).unwrap();
+    let last = stream.len() - 1;
+    assert_eq!(stream[last].kind, StreamEventKind::Application);
+    // A provider that mixes them up.
+    let (commit, message) = (stream[last - 1].clone(), stream[last].clone());
+    stream[last - 1] = super::super::StreamEvent { id: commit.id, ..message.clone() };
+    stream[last] = super::super::StreamEvent { id: message.id, ..commit };
+    world.actors[CATHY].is_deaf = false;
+    world.step();
+    assert!(world.texts(CATHY, &room).is_empty());
+    assert_eq!(world.actors[CATHY].saved.rooms[&room].waiting.len(), 1);
+    world.crash(CATHY);
+    world.run();
+    assert_eq!(world.texts(CATHY, &room), ["in the new epoch"]);
+    world.agree(&room);
+    assert!(matches!(world.done(CATHY, Command::CommitPending(room)), Outcome::Done));
+}

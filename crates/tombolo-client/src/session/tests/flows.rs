@@ -1,0 +1,266 @@
+//! What people do, without anything going wrong.
+
+use mimi_wire::MimiUri;
+
+use super::world::World;
+use crate::error::ClientError;
+use crate::event::ClientEvent;
+use crate::session::command::{Command, Draft, Outcome};
+use crate::session::key_packages::{STOCK_FULL, STOCK_LOW};
+use crate::shown::RoomStatus;
+
+const ALICE: usize = 0;
+const BOB: usize = 1;
+const BOBS_LAPTOP: usize = 2;
+const CATHY: usize = 3;
+
+fn user(text: &str) -> MimiUri {
+    MimiUri::new(text).unwrap()
+}
+
+#[test]
+fn a_device_registers_and_fills_its_stock() {
+    let mut world = World::new(1);
+    let alice = world.device("a.example", "alice", "phone");
+    let identity = world.actors[alice].session.identity().unwrap();
+    assert_eq!(identity.user, user("mimi://a.example/u/alice"));
+    assert_eq!(world.hub.stock[&identity.client].len() as u64, STOCK_FULL);
+    assert_eq!(world.hub.asked, ["register", "issuers", "upload"]);
+}
+
+#[test]
+fn a_low_stock_is_refilled() {
+    let mut world = World::new(1);
+    let alice = world.device("a.example", "alice", "phone");
+    let client = world.actors[alice].client.clone().unwrap();
+    world.hub.stock.get_mut(&client).unwrap().truncate(STOCK_LOW as usize);
+    world.actors[alice].session.connected(true, world.now_ms, &mut world.rng);
+    world.flush(alice);
+    world.run();
+    assert_eq!(world.hub.stock[&client].len() as u64, STOCK_LOW);
+    world.hub.stock.get_mut(&client).unwrap().truncate(1);
+    let own = world.user(alice);
+    let kind = crate::session::stream_event::StreamEventKind::KeyPackagesLow;
+    world.hub.log(&own, kind, 1, &[], [client.clone()].iter());
+    world.run();
+    assert_eq!(world.hub.stock[&client].len() as u64, STOCK_FULL);
+}
+
+/// PROTO-UPD-2, FLOW-2, FLOW-3: both users come in with all devices, by a participant of another
+/// provider too.
+#[test]
+fn users_are_added_with_all_their_devices() {
+    let (world, room) = World::with_room(1);
+    let state = world.state(CATHY, &room);
+    let clients: Vec<_> = state.participants.iter().map(|it| it.clients.len()).collect();
+    assert_eq!(clients, [1, 2, 1]);
+    let roles: Vec<_> = state.participants.iter().map(|it| it.role_name.clone()).collect();
+    assert_eq!(roles, ["super_admin", "ordinary_user", "ordinary_user"]);
+    for actor in 0..world.actors.len() {
+        assert_eq!(world.state(actor, &room).status, RoomStatus::Joined);
+        let joined = |event: &&ClientEvent| matches!(event, ClientEvent::Joined(it) if *it == room);
+        assert_eq!(world.actors[actor].heard.iter().filter(joined).count(), 1);
+    }
+}
+
+/// PROTO-KM-6 from the client's side: without consent there is no way in, and it costs nothing.
+#[test]
+fn without_consent_a_user_cannot_be_added() {
+    let mut world = World::new(1);
+    let alice = world.device("a.example", "alice", "phone");
+    let bob = world.device("b.example", "bob", "phone");
+    let room = world.create_room(alice);
+    let target = world.user(bob);
+    let add = Command::AddUser { room: room.clone(), user: target.clone() };
+    let refused = world.outcome(alice, add.clone());
+    assert!(matches!(refused, Err(ClientError::NoConsent(user)) if user == target));
+
+    world.done(alice, Command::RequestConsent(target.clone()));
+    let requester = world.user(alice);
+    let asked = |event: &ClientEvent| {
+        matches!(event, ClientEvent::ConsentRequested { requester: by, room: None } if *by == requester)
+    };
+    assert!(world.actors[bob].heard.iter().any(asked));
+    world.befriend(bob, alice);
+    let granted = |event: &ClientEvent| {
+        matches!(event, ClientEvent::ConsentChanged { target: by, granted: true, .. } if *by == target)
+    };
+    assert!(world.actors[alice].heard.iter().any(granted));
+    world.done(alice, add.clone());
+    world.agree(&room);
+
+    // Who is there already needs no KeyPackage.
+    world.hub.asked.clear();
+    world.done(alice, add);
+    assert!(world.hub.asked.is_empty());
+    let nobody = user("mimi://b.example/u/nobody");
+    let unknown = world.outcome(alice, Command::AddUser { room, user: nobody });
+    assert!(matches!(unknown, Err(ClientError::Refused(_))));
+}
+
+/// FLOW-4, CONTENT-TS-1, PROTO-NTF-7: everybody shows every message once, in one order.
+#[test]
+fn messages_reach_everybody_once() {
+    let (mut world, room) = World::with_room(1);
+    let hello = world.text(ALICE, &room, "hello");
+    let reply = Draft::Text { text: "hi".to_owned(), in_reply_to: Some(hello) };
+    let reply = world.message(BOB, &room, reply);
+    let reaction = Draft::Reaction { to: reply, reaction: "👍".to_owned() };
+    world.message(CATHY, &room, reaction);
+    let edit = Draft::Edit { message: hello, text: "hello all".to_owned() };
+    world.message(ALICE, &room, edit);
+    let gone = world.text(CATHY, &room, "oops");
+    world.message(CATHY, &room, Draft::Delete { message: gone });
+    world.agree(&room);
+    let state = world.state(BOBS_LAPTOP, &room);
+    let [first, second, third] = &state.messages[..] else { panic!("{state:?}") };
+    assert_eq!((first.id, first.text.as_deref(), first.edited), (hello, Some("hello all"), true));
+    assert_eq!((second.id, second.in_reply_to), (reply, Some(hello)));
+    assert_eq!(second.reactions, [(world.user(CATHY), "👍".to_owned())]);
+    assert!(third.deleted && third.text.is_none());
+    // One octet-identical copy went to each; the sender's own came back and was dropped.
+    let shown = world.actors[ALICE].heard.iter();
+    let shown = shown.filter(|event| matches!(event, ClientEvent::Message { .. }));
+    assert_eq!(shown.count(), 6);
+}
+
+/// CONTENT-EDIT-1 from the sender's side.
+#[test]
+fn nobody_edits_or_deletes_for_others_without_the_right() {
+    let (mut world, room) = World::with_room(1);
+    let hello = world.text(ALICE, &room, "hello");
+    for draft in [
+        Draft::Edit { message: hello, text: "bye".to_owned() },
+        Draft::Delete { message: hello },
+    ] {
+        let refused = world.outcome(BOB, Command::Send { room: room.clone(), draft });
+        assert!(matches!(refused, Err(ClientError::Denied(_))), "{refused:?}");
+    }
+    // An administrator may delete what others wrote.
+    let hi = world.text(BOB, &room, "hi");
+    world.message(ALICE, &room, Draft::Delete { message: hi });
+    world.agree(&room);
+    assert!(world.state(CATHY, &room).messages[1].deleted);
+}
+
+/// FLOW-6, PROTO-GI-7: a new device of a participant comes in by itself and reads on.
+#[test]
+fn a_second_device_joins_by_external_commit() {
+    let (mut world, room) = World::with_room(1);
+    world.text(ALICE, &room, "before");
+    let laptop = world.device("c.example", "cathy", "laptop");
+    world.done(laptop, Command::JoinRoom(room.clone()));
+    world.text(ALICE, &room, "after");
+    world.text(laptop, &room, "from the laptop");
+    world.agree(&room);
+    assert_eq!(world.texts(laptop, &room), ["after", "from the laptop"]);
+    assert_eq!(world.texts(CATHY, &room).len(), 3);
+    // Once in, joining again is nothing.
+    world.hub.asked.clear();
+    world.done(laptop, Command::JoinRoom(room));
+    assert!(world.hub.asked.is_empty());
+}
+
+#[test]
+fn strangers_do_not_get_in() {
+    let (mut world, room) = World::with_room(1);
+    let dave = world.device("c.example", "dave", "phone");
+    let refused = world.outcome(dave, Command::JoinRoom(room.clone()));
+    assert!(matches!(refused, Err(ClientError::Refused(_))), "{refused:?}");
+    assert!(world.actors[dave].session.rooms().is_empty());
+    assert!(world.actors[dave].saved.rooms.is_empty());
+    let nowhere = user("mimi://a.example/r/nowhere");
+    assert!(world.outcome(dave, Command::JoinRoom(nowhere)).is_err());
+    let add = Command::AddUser { room, user: world.user(dave) };
+    assert!(matches!(world.outcome(dave, add), Err(ClientError::NotInRoom(_))));
+}
+
+/// FLOW-5, AMB-UPD-9: another member commits the leave by itself after a random delay.
+#[test]
+fn leaving_takes_all_devices_along() {
+    let (mut world, room) = World::with_room(1);
+    world.text(BOB, &room, "bye");
+    let began_ms = world.now_ms;
+    world.done(BOB, Command::LeaveRoom(room.clone()));
+    assert!(world.now_ms >= began_ms + 200);
+    for actor in [BOB, BOBS_LAPTOP] {
+        let state = world.state(actor, &room);
+        assert_eq!(state.status, RoomStatus::Left);
+        assert_eq!(state.messages.len(), 1, "history stays");
+        let left = |event: &&ClientEvent| matches!(event, ClientEvent::Left { .. });
+        assert_eq!(world.actors[actor].heard.iter().filter(left).count(), 1);
+        assert!(world.actors[actor].saved.rooms[&room].group.is_empty(), "keys are gone");
+    }
+    world.agree(&room);
+    assert_eq!(world.state(ALICE, &room).participants.len(), 2);
+    let draft = Draft::Text { text: "still here?".to_owned(), in_reply_to: None };
+    let refused = world.outcome(BOB, Command::Send { room: room.clone(), draft });
+    assert!(matches!(refused, Err(ClientError::NotInRoom(_))));
+    // What is not there need not be left, and who left can be asked back.
+    world.done(BOB, Command::LeaveRoom(room.clone()));
+    let user = world.user(BOB);
+    world.done(ALICE, Command::AddUser { room: room.clone(), user });
+    world.text(BOBS_LAPTOP, &room, "back");
+    world.agree(&room);
+    assert_eq!(world.texts(BOB, &room), ["bye", "back"]);
+}
+
+/// FLOW-7, PROTO-UPD-3.
+#[test]
+fn removing_takes_all_devices_along() {
+    let (mut world, room) = World::with_room(1);
+    let target = world.user(BOB);
+    let remove = Command::RemoveUser { room: room.clone(), user: target };
+    world.done(ALICE, remove.clone());
+    world.agree(&room);
+    for actor in [BOB, BOBS_LAPTOP] {
+        assert_eq!(world.state(actor, &room).status, RoomStatus::Removed);
+    }
+    world.done(ALICE, remove);
+    let own = Command::RemoveUser { room, user: world.user(ALICE) };
+    assert!(world.outcome(ALICE, own).is_err());
+}
+
+/// FLOW-8: the banned neither read nor write nor come back.
+#[test]
+fn a_banned_user_is_out() {
+    let (mut world, room) = World::with_room(1);
+    let target = world.user(CATHY);
+    let ban = Command::BanUser { room: room.clone(), user: target.clone() };
+    let refused = world.outcome(BOB, ban.clone());
+    assert!(matches!(refused, Err(ClientError::Denied(_))));
+    world.done(ALICE, ban);
+    world.text(ALICE, &room, "cathy cannot read this");
+    world.agree(&room);
+    let state = world.state(CATHY, &room);
+    assert_eq!(state.status, RoomStatus::Banned);
+    assert!(state.messages.is_empty());
+    assert!(world.outcome(CATHY, Command::JoinRoom(room.clone())).is_err());
+    assert_eq!(world.state(CATHY, &room).status, RoomStatus::Banned);
+    let add = Command::AddUser { room: room.clone(), user: target };
+    assert!(matches!(world.outcome(BOB, add), Err(ClientError::Refused(_))));
+    let banned = &world.state(ALICE, &room).participants[2];
+    assert_eq!((banned.role_name.as_str(), banned.clients.len()), ("banned", 0));
+}
+
+#[test]
+fn a_room_is_renamed_by_who_may() {
+    let (mut world, room) = World::with_room(1);
+    let name = "Library".to_owned();
+    world.done(BOB, Command::RenameRoom { room: room.clone(), name });
+    world.agree(&room);
+    assert_eq!(world.state(CATHY, &room).name, "Library");
+    assert_eq!(world.done(CATHY, Command::CommitPending(room)), Outcome::Done);
+}
+
+/// Our own other devices come in without a change of the list.
+#[test]
+fn own_devices_are_added_by_key_packages() {
+    let (mut world, room) = World::with_room(1);
+    let tablet = world.device("a.example", "alice", "tablet");
+    let user = world.user(ALICE);
+    world.done(ALICE, Command::AddUser { room: room.clone(), user });
+    world.text(tablet, &room, "hello");
+    world.agree(&room);
+    assert_eq!(world.state(BOB, &room).participants[0].clients.len(), 2);
+}

@@ -1,0 +1,459 @@
+//! Every provider of the tests in one: accounts, KeyPackages, consent, and rooms with one log each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mimi_mls::CIPHERSUITE;
+use mimi_mls::error::StageError;
+use mimi_mls::hub::{HubGroup, StagedUpdate, application_frame};
+use mimi_mls::hub_keys::HubKeys;
+use mimi_mls::identity::Issuers;
+use mimi_mls::label::{encrypt_with_label, verify_with_label};
+use mimi_policy::message::may_submit;
+use mimi_wire::mls::KeyPackage;
+use mimi_wire::protocol::consent::{ConsentEntry, ConsentOperation};
+use mimi_wire::protocol::found_room::RoomFounding;
+use mimi_wire::protocol::group_info::{
+    GROUP_INFO_ENCRYPTION_LABEL, GROUP_INFO_REQUEST_LABEL, GROUP_INFO_RESPONSE_LABEL,
+    GroupInfoOutcome, GroupInfoRatchetTreeTbe, GroupInfoRequest, GroupInfoResponse,
+    GroupInfoSuccess, PendingProposal,
+};
+use mimi_wire::protocol::key_material::{
+    ClientKeyMaterial, ClientMaterial, KEY_MATERIAL_REQUEST_LABEL, KeyMaterialRequest,
+    KeyMaterialResponse, KeyMaterialUserCode, KeyPackageList,
+};
+use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
+use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
+use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
+use mimi_wire::protocol::update::{UpdateOutcome, UpdateRequest, UpdateResponse};
+use mimi_wire::{Domain, MimiUri, UriKind, Wire};
+use tombolo_testkit::Federation;
+
+use crate::secret::SecretText;
+use crate::session::request::{Request, Response, TransportError};
+use crate::session::stream_event::{StreamEvent, StreamEventKind};
+
+/// A room at its hub.
+pub(super) struct HubRoom {
+    pub(super) group: HubGroup,
+    pending: Vec<PendingProposal>,
+    /// Octets accepted, and when.
+    accepted: BTreeMap<Vec<u8>, u64>,
+    last_timestamp: u64,
+}
+
+/// See the module.
+pub(super) struct Hub {
+    pub(super) federation: Federation,
+    pub(super) issuers: Issuers,
+    pub(super) rooms: BTreeMap<MimiUri, HubRoom>,
+    pub(super) keys: BTreeMap<Domain, HubKeys>,
+    /// Each client's stream.
+    pub(super) streams: BTreeMap<MimiUri, Vec<StreamEvent>>,
+    pub(super) stock: BTreeMap<MimiUri, Vec<KeyPackage>>,
+    pub(super) consents: BTreeSet<(MimiUri, MimiUri)>,
+    users: BTreeMap<MimiUri, Vec<MimiUri>>,
+    pub(super) pems: BTreeMap<Domain, String>,
+    next_event: u64,
+    /// Repeats of accepted commits are not recognised: the answer is `wrongEpoch`.
+    pub(super) forgets_commits: bool,
+    /// Commits are taken without asking the judge.
+    pub(super) is_corrupt: bool,
+    /// What was asked, by kind, for tests that count.
+    pub(super) asked: Vec<&'static str>,
+}
+
+impl Hub {
+    pub(super) fn new() -> Self {
+        let domains = ["a.example", "b.example", "c.example"];
+        let mut federation = Federation::new(&domains);
+        let keys = domains
+            .iter()
+            .map(|domain| (Domain::new(domain).unwrap(), federation.hub_keys(domain)))
+            .collect();
+        let pem = |name: &&str| federation.issuer(name).pem().to_owned();
+        let pems = domains.iter().map(|name| (Domain::new(name).unwrap(), pem(name)));
+        Self {
+            issuers: federation.issuers(),
+            pems: pems.collect(),
+            federation,
+            rooms: BTreeMap::new(),
+            keys,
+            streams: BTreeMap::new(),
+            stock: BTreeMap::new(),
+            consents: BTreeSet::new(),
+            users: BTreeMap::new(),
+            next_event: 0,
+            forgets_commits: false,
+            is_corrupt: false,
+            asked: Vec::new(),
+        }
+    }
+
+    /// Everybody's issuers can be had again.
+    pub(super) fn restore_pems(&mut self) {
+        for domain in self.keys.keys() {
+            let pem = self.federation.issuer(domain.as_str()).pem().to_owned();
+            self.pems.insert(domain.clone(), pem);
+        }
+    }
+
+    pub(super) fn room(&self, room: &MimiUri) -> &HubRoom {
+        &self.rooms[room]
+    }
+
+    /// Serves a request of a device.
+    pub(super) fn serve(
+        &mut self,
+        domain: &Domain,
+        client: Option<&MimiUri>,
+        request: &Request,
+        now_ms: u64,
+    ) -> Result<Response, TransportError> {
+        let user = client.map(|client| self.user_of(client));
+        let known = || user.clone().ok_or_else(|| refused("unauthorized"));
+        self.asked.push(kind(request));
+        Ok(match request {
+            Request::Register { user, device, signature_key, .. } => {
+                self.register(domain, user, device, signature_key)?
+            }
+            Request::Provider => Response::Provider {
+                domain: domain.clone(),
+                hub_sender: Box::new(self.keys[domain].external_sender()),
+                presets: vec!["cooperative".to_owned()],
+            },
+            Request::Issuers(of) => {
+                let issuers = self.pems.get(of).ok_or_else(|| refused("unknown"))?;
+                Response::Issuers { domain: of.clone(), issuers: vec![issuers.clone()] }
+            }
+            Request::KeyPackageStock => self.stock(client.unwrap()),
+            Request::UploadKeyPackages(body) => {
+                let list = KeyPackageList::decode(body).unwrap();
+                self.stock.entry(client.unwrap().clone()).or_default().extend(list.0);
+                self.stock(client.unwrap())
+            }
+            Request::KeyMaterial { user: target, body } => {
+                Response::KeyMaterial(Box::new(self.key_material(&known()?, target, body)))
+            }
+            Request::FoundRoom { room, body } => self.found(room, body, now_ms)?,
+            Request::Update { room, body } => {
+                Response::Update(Box::new(self.update(room, body, now_ms)))
+            }
+            Request::SubmitMessage { room, body } => {
+                Response::SubmitMessage(Box::new(self.submit(room, body, now_ms)))
+            }
+            Request::GroupInfo { room, body } => {
+                Response::GroupInfo(Box::new(self.group_info(&known()?, room, body)))
+            }
+            Request::Consent(body) => self.consent(body, now_ms),
+            Request::ConsentRequests => Response::ConsentRequests(Vec::new()),
+        })
+    }
+
+    pub(super) fn user_of(&self, client: &MimiUri) -> MimiUri {
+        let found = self.users.iter().find(|(_, clients)| clients.contains(client));
+        found.unwrap().0.clone()
+    }
+
+    fn register(
+        &mut self,
+        domain: &Domain,
+        user: &str,
+        device: &str,
+        key: &[u8],
+    ) -> Result<Response, TransportError> {
+        let user_uri = MimiUri::build(domain, UriKind::User, &[user]).unwrap();
+        let client = MimiUri::build(domain, UriKind::Client, &[user, device]).unwrap();
+        if self.streams.contains_key(&client) {
+            return Err(refused("conflict"));
+        }
+        self.streams.insert(client.clone(), Vec::new());
+        self.users.entry(user_uri.clone()).or_default().push(client.clone());
+        let issuer = self.federation.issuer(domain.as_str());
+        let certificate_chain = issuer.issue(key, &client, &user_uri);
+        let token = SecretText::new(client.as_str().to_owned());
+        Ok(Response::Registered { user: user_uri, client, token, certificate_chain })
+    }
+
+    fn stock(&self, client: &MimiUri) -> Response {
+        Response::Stock(self.stock.get(client).map_or(0, Vec::len) as u64)
+    }
+
+    fn key_material(
+        &mut self,
+        user: &MimiUri,
+        target: &MimiUri,
+        body: &[u8],
+    ) -> KeyMaterialResponse {
+        let request = KeyMaterialRequest::decode(body).unwrap();
+        let tbs = &request.tbs;
+        let label = KEY_MATERIAL_REQUEST_LABEL;
+        let key = &tbs.requester_signature_key;
+        verify_with_label(CIPHERSUITE, key, label, &tbs.encode(), &request.signature).unwrap();
+        assert_eq!((&tbs.requesting_user, &tbs.target_user), (user, target));
+        assert!(tbs.room_id.is_some());
+        let answer = |user_status, clients| KeyMaterialResponse {
+            user_status,
+            user_uri: target.clone(),
+            clients,
+        };
+        let Some(clients) = self.users.get(target) else {
+            return answer(KeyMaterialUserCode::UserUnknown, Vec::new());
+        };
+        if user != target && !self.consents.contains(&(target.clone(), user.clone())) {
+            return answer(KeyMaterialUserCode::NoConsent, Vec::new());
+        }
+        let clients = clients.iter().map(|client| {
+            let stock = self.stock.entry(client.clone()).or_default();
+            let material = match stock.is_empty() {
+                true => ClientMaterial::Exhausted,
+                false => ClientMaterial::KeyPackage(stock.remove(0)),
+            };
+            ClientKeyMaterial { client_uri: client.clone(), material }
+        });
+        answer(KeyMaterialUserCode::Success, clients.collect())
+    }
+
+    fn found(
+        &mut self,
+        room: &MimiUri,
+        body: &[u8],
+        now_ms: u64,
+    ) -> Result<Response, TransportError> {
+        if self.rooms.contains_key(room) {
+            return Err(refused("conflict"));
+        }
+        let founding = RoomFounding::decode(body).unwrap();
+        let (info, tree) = (&founding.group_info, &founding.ratchet_tree);
+        let group = HubGroup::open(info, tree, &self.issuers, now_ms).unwrap();
+        mimi_policy::check_founding(group.view()).unwrap();
+        assert_eq!(group.view().room(), room);
+        let founded = HubRoom {
+            group,
+            pending: Vec::new(),
+            accepted: BTreeMap::new(),
+            last_timestamp: now_ms,
+        };
+        self.rooms.insert(room.clone(), founded);
+        Ok(Response::Founded { accepted_timestamp: now_ms })
+    }
+
+    pub(super) fn update(&mut self, room: &MimiUri, body: &[u8], now_ms: u64) -> UpdateResponse {
+        let outcome = match self.try_update(room, body, now_ms) {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let (outcome, text) = match error {
+                    StageError::WrongEpoch { current, .. } => {
+                        (UpdateOutcome::WrongEpoch { current_epoch: current }, String::new())
+                    }
+                    StageError::InvalidProposal { references, reason } => {
+                        (UpdateOutcome::InvalidProposal { invalid_proposals: references }, reason)
+                    }
+                    other => (UpdateOutcome::NotAllowed, other.to_string()),
+                };
+                return UpdateResponse { outcome, error_description: text };
+            }
+        };
+        UpdateResponse { outcome, error_description: String::new() }
+    }
+
+    fn try_update(
+        &mut self,
+        uri: &MimiUri,
+        body: &[u8],
+        now_ms: u64,
+    ) -> Result<UpdateOutcome, StageError> {
+        let room = self.rooms.get_mut(uri).unwrap();
+        if let Some(accepted_timestamp) = room.accepted.get(body)
+            && !self.forgets_commits
+        {
+            return Ok(UpdateOutcome::Success { accepted_timestamp: *accepted_timestamp });
+        }
+        let request = UpdateRequest::decode(body).unwrap();
+        let staged = room.group.stage(&request, &self.issuers, now_ms)?;
+        if !self.is_corrupt {
+            mimi_policy::check(room.group.view(), staged.change())?;
+        }
+        let timestamp = now_ms.max(room.last_timestamp + 1);
+        room.last_timestamp = timestamp;
+        room.accepted.insert(body.to_vec(), timestamp);
+        let before: BTreeSet<_> = clients(&room.group);
+        let mut fanout = Vec::new();
+        let mut welcomed = Vec::new();
+        match (&request, &staged) {
+            (UpdateRequest::Commit(bundle), StagedUpdate::Commit(commit)) => {
+                room.pending.clear();
+                let kind = FanoutKind::Commit { external_proposals: Vec::new() };
+                fanout.push((StreamEventKind::Commit, bundle.commit.clone(), kind));
+                for slice in commit.welcomes() {
+                    let tree = commit.ratchet_tree().unwrap().clone();
+                    welcomed.push((slice.clone(), RatchetTreeOption::Full(tree)));
+                }
+            }
+            (UpdateRequest::Proposals(bundle), StagedUpdate::Proposals(_)) => {
+                for proposal in std::iter::once(&bundle.proposal).chain(&bundle.more_proposals) {
+                    let proposal = proposal.clone();
+                    room.pending.push(PendingProposal { proposal, hub_accepted_time: timestamp });
+                }
+                let kind = FanoutKind::Proposal { more_proposals: bundle.more_proposals.clone() };
+                fanout.push((StreamEventKind::Proposal, bundle.proposal.clone(), kind));
+            }
+            _ => unreachable!("staged as what it is"),
+        }
+        room.group.merge(staged).unwrap();
+        let added: BTreeSet<_> = welcomed
+            .iter()
+            .flat_map(|(slice, _)| slice.clients.iter().map(|(client, _)| client.clone()))
+            .collect();
+        let mut audience = before;
+        audience.extend(clients(&room.group).into_iter().filter(|it| !added.contains(it)));
+        for (kind, message, fanout_kind) in fanout {
+            let event = FanoutMessage { timestamp, message, kind: fanout_kind };
+            self.log(uri, kind, timestamp, &event.encode(), audience.iter());
+        }
+        for (slice, ratchet_tree) in welcomed {
+            let kind = FanoutKind::Welcome { ratchet_tree };
+            let event = FanoutMessage { timestamp, message: slice.message, kind };
+            let targets: Vec<_> = slice.clients.iter().map(|(client, _)| client.clone()).collect();
+            let octets = event.encode();
+            self.log(uri, StreamEventKind::Welcome, timestamp, &octets, targets.iter());
+        }
+        Ok(UpdateOutcome::Success { accepted_timestamp: timestamp })
+    }
+
+    fn submit(&mut self, uri: &MimiUri, body: &[u8], now_ms: u64) -> SubmitMessageResponse {
+        let room = self.rooms.get_mut(uri).unwrap();
+        let accepted =
+            |accepted_timestamp| SubmitMessageResponse::Accepted { accepted_timestamp, frank: None };
+        if let Some(timestamp) = room.accepted.get(body) {
+            return accepted(*timestamp);
+        }
+        let request = SubmitMessageRequest::decode(body).unwrap();
+        let frame = application_frame(&request.app_message).unwrap();
+        let current_epoch = room.group.view().epoch;
+        if frame.epoch + 1 < current_epoch {
+            return SubmitMessageResponse::EpochTooOld { current_epoch };
+        }
+        let may = may_submit(room.group.view(), &request.sending_uri);
+        if may.is_err() || frame.epoch > current_epoch {
+            return SubmitMessageResponse::NotAllowed;
+        }
+        let timestamp = now_ms.max(room.last_timestamp + 1);
+        room.last_timestamp = timestamp;
+        room.accepted.insert(body.to_vec(), timestamp);
+        let audience = clients(&room.group);
+        let kind = FanoutKind::Application { frank: None };
+        let event = FanoutMessage { timestamp, message: request.app_message, kind };
+        let octets = event.encode();
+        self.log(uri, StreamEventKind::Application, timestamp, &octets, audience.iter());
+        accepted(timestamp)
+    }
+
+    fn group_info(&self, user: &MimiUri, uri: &MimiUri, body: &[u8]) -> GroupInfoResponse {
+        let answer = |outcome| GroupInfoResponse { room_id: uri.clone(), outcome };
+        let Some(room) = self.rooms.get(uri) else {
+            return answer(GroupInfoOutcome::NoSuchRoom);
+        };
+        let request = GroupInfoRequest::decode(body).unwrap();
+        let tbs = &request.tbs;
+        let key = &tbs.requesting_signature_key;
+        let label = GROUP_INFO_REQUEST_LABEL;
+        verify_with_label(CIPHERSUITE, key, label, &tbs.encode(), &request.signature).unwrap();
+        if room.group.view().role_index_of(user).is_none_or(|role| role < 2) {
+            return answer(GroupInfoOutcome::NotAuthorized);
+        }
+        let material = GroupInfoRatchetTreeTbe {
+            group_info: room.group.group_info().clone(),
+            ratchet_tree: RatchetTreeOption::Full(room.group.ratchet_tree()),
+            pending_proposals: room.pending.clone(),
+        };
+        let keys = &self.keys[&uri.domain()];
+        let success = GroupInfoSuccess {
+            cipher_suite: CIPHERSUITE,
+            hub_sender: keys.external_sender(),
+            encrypted_group_info_and_tree: encrypt_with_label(
+                CIPHERSUITE,
+                &tbs.group_info_public_key,
+                GROUP_INFO_ENCRYPTION_LABEL,
+                uri.as_bytes(),
+                &material.encode(),
+            )
+            .unwrap(),
+            signature: Vec::new(),
+        };
+        let mut response = answer(GroupInfoOutcome::Success(success));
+        let signed = response.to_be_signed();
+        if let GroupInfoOutcome::Success(success) = &mut response.outcome {
+            success.signature = keys.sign_with_label(GROUP_INFO_RESPONSE_LABEL, &signed);
+        }
+        response
+    }
+
+    fn consent(&mut self, body: &[u8], now_ms: u64) -> Response {
+        let entry = ConsentEntry::decode(body).unwrap();
+        let (target, requester) = (entry.target_uri.clone(), entry.requester_uri.clone());
+        let (hears, kind) = match entry.operation {
+            ConsentOperation::Request | ConsentOperation::Cancel => {
+                (target, StreamEventKind::RequestConsent)
+            }
+            ConsentOperation::Grant { .. } => {
+                self.consents.insert((target, requester.clone()));
+                (requester, StreamEventKind::UpdateConsent)
+            }
+            ConsentOperation::Revoke => {
+                self.consents.remove(&(target, requester.clone()));
+                (requester, StreamEventKind::UpdateConsent)
+            }
+        };
+        let clients = self.users.get(&hears).cloned().unwrap_or_default();
+        self.log(&hears, kind, now_ms, body, clients.iter());
+        Response::Done
+    }
+
+    /// Puts an entry into the streams of some clients.
+    pub(super) fn log<'a>(
+        &mut self,
+        stream: &MimiUri,
+        kind: StreamEventKind,
+        timestamp_ms: u64,
+        payload: &[u8],
+        audience: impl Iterator<Item = &'a MimiUri>,
+    ) {
+        self.next_event += 1;
+        let event = StreamEvent {
+            id: self.next_event,
+            kind,
+            stream: stream.clone(),
+            seq: self.next_event,
+            timestamp_ms,
+            payload: payload.to_vec(),
+        };
+        for client in audience {
+            self.streams.get_mut(client).unwrap().push(event.clone());
+        }
+    }
+}
+
+fn clients(group: &HubGroup) -> BTreeSet<MimiUri> {
+    group.view().clients.iter().map(|client| client.client.clone()).collect()
+}
+
+fn refused(code: &str) -> TransportError {
+    TransportError::Refused { code: code.to_owned(), message: code.to_owned() }
+}
+
+fn kind(request: &Request) -> &'static str {
+    match request {
+        Request::Register { .. } => "register",
+        Request::Provider => "provider",
+        Request::Issuers(_) => "issuers",
+        Request::KeyPackageStock => "stock",
+        Request::UploadKeyPackages(_) => "upload",
+        Request::KeyMaterial { .. } => "key material",
+        Request::FoundRoom { .. } => "found",
+        Request::Update { .. } => "update",
+        Request::SubmitMessage { .. } => "submit",
+        Request::GroupInfo { .. } => "group info",
+        Request::Consent(_) => "consent",
+        Request::ConsentRequests => "consent requests",
+    }
+}

@@ -1,0 +1,313 @@
+//! Commits that race each other: one wins, the others are built again from what they are for.
+
+use super::world::World;
+use crate::error::ClientError;
+use crate::event::ClientEvent;
+use crate::session::command::{Command, Draft, Outcome};
+use crate::session::commit::COMMIT_ATTEMPTS_MAX;
+use crate::session::request::{Request, TransportError};
+use crate::shown::RoomStatus;
+
+const ALICE: usize = 0;
+const BOB: usize = 1;
+const BOBS_LAPTOP: usize = 2;
+const CATHY: usize = 3;
+
+fn retries(world: &World, actor: usize) -> usize {
+    let retried = |event: &&ClientEvent| matches!(event, ClientEvent::Retrying { .. });
+    world.actors[actor].heard.iter().filter(retried).count()
+}
+
+/// PROTO-UPD-9: every racer gets its way, one after the other; whoever lost hears of it once per
+/// lost race.
+#[test]
+fn all_racers_succeed_in_the_end() {
+    for seed in 0..10 {
+        let (mut world, room) = World::with_room(seed);
+        let epoch = world.state(ALICE, &room).epoch;
+        let operations: Vec<_> = (0..4)
+            .map(|actor| {
+                let name = format!("named by {actor}");
+                (actor, world.start(actor, Command::RenameRoom { room: room.clone(), name }))
+            })
+            .collect();
+        world.run();
+        for (actor, operation) in operations {
+            assert_eq!(world.finished(actor, operation).unwrap(), Outcome::Done);
+        }
+        assert_eq!(world.state(ALICE, &room).epoch, epoch + 4);
+        let lost: usize = (0..4).map(|actor| retries(&world, actor)).sum();
+        assert!((3..=6).contains(&lost), "{lost} races were lost");
+        world.agree(&room);
+    }
+}
+
+/// The loser's intent may be fulfilled by the winner: then there is nothing left to do.
+#[test]
+fn two_who_add_the_same_user_add_it_once() {
+    for seed in 0..10 {
+        let (mut world, room) = World::with_room(seed);
+        let dave = world.device("c.example", "dave", "phone");
+        world.befriend(dave, ALICE);
+        world.befriend(dave, CATHY);
+        let user = world.user(dave);
+        let add = Command::AddUser { room: room.clone(), user };
+        let first = world.start(ALICE, add.clone());
+        let second = world.start(CATHY, add);
+        world.run();
+        assert_eq!(world.finished(ALICE, first).unwrap(), Outcome::Done);
+        assert_eq!(world.finished(CATHY, second).unwrap(), Outcome::Done);
+        assert_eq!(world.state(dave, &room).participants.len(), 4);
+        world.agree(&room);
+    }
+}
+
+/// AMB-UPD-8: a commit that omits proposals it has not seen waits for them and takes them along.
+#[test]
+fn omitted_proposals_are_waited_for() {
+    let (mut world, room) = World::with_room(1);
+    world.actors[ALICE].is_deaf = true;
+    let leave = world.start(BOB, Command::LeaveRoom(room.clone()));
+    world.run_at_once();
+    assert_eq!(world.finished(BOB, leave).unwrap(), Outcome::Done);
+    world.actors[CATHY].is_mute = true;
+    let name = "Library".to_owned();
+    let rename = world.start(ALICE, Command::RenameRoom { room: room.clone(), name });
+    world.run_at_once();
+    assert!(world.actors[ALICE].finished.get(&rename).is_none());
+    world.actors[ALICE].is_deaf = false;
+    world.run_at_once();
+    assert_eq!(world.finished(ALICE, rename).unwrap(), Outcome::Done);
+    world.actors[CATHY].is_mute = false;
+    world.run();
+    world.agree(&room);
+    let state = world.state(CATHY, &room);
+    assert_eq!((state.name.as_str(), state.participants.len()), ("Library", 2));
+    assert_eq!(world.state(BOBS_LAPTOP, &room).status, RoomStatus::Left);
+}
+
+/// Of all who could commit a leave only one does; the others notice and say nothing.
+#[test]
+fn one_device_commits_for_all() {
+    let (mut world, room) = World::with_room(1);
+    let epoch = world.state(ALICE, &room).epoch;
+    world.done(CATHY, Command::LeaveRoom(room.clone()));
+    assert_eq!(world.state(ALICE, &room).epoch, epoch + 1);
+    for actor in 0..4 {
+        assert_eq!(retries(&world, actor), 0);
+    }
+    world.agree(&room);
+}
+
+/// Messages are not sent over proposals that wait: those are committed first.
+#[test]
+fn a_message_commits_what_is_pending_first() {
+    let (mut world, room) = World::with_room(1);
+    world.start(CATHY, Command::LeaveRoom(room.clone()));
+    world.run_at_once();
+    let before_ms = world.now_ms;
+    world.text(ALICE, &room, "cathy is gone");
+    world.agree(&room);
+    assert_eq!(world.state(ALICE, &room).participants.len(), 2);
+    assert_eq!(world.texts(BOB, &room), ["cathy is gone"]);
+    assert!(world.texts(CATHY, &room).is_empty(), "{before_ms}");
+}
+
+/// Banning somebody who is leaving: the leave goes first, the ban holds afterwards.
+#[test]
+fn who_leaves_can_be_banned_all_the_same() {
+    let (mut world, room) = World::with_room(1);
+    world.start(CATHY, Command::LeaveRoom(room.clone()));
+    world.run_at_once();
+    let user = world.user(CATHY);
+    world.done(ALICE, Command::BanUser { room: room.clone(), user });
+    world.agree(&room);
+    let participants = world.state(BOB, &room).participants;
+    assert_eq!(participants[2].role_name, "banned");
+    assert!(world.outcome(CATHY, Command::JoinRoom(room)).is_err());
+}
+
+/// The stream is late with the winner: the hub is asked again, and nothing is built on sand.
+#[test]
+fn a_late_winner_is_waited_for() {
+    let (mut world, room) = World::with_room(1);
+    world.actors[ALICE].is_deaf = true;
+    let name = "Library".to_owned();
+    world.done(BOB, Command::RenameRoom { room: room.clone(), name });
+    world.hub.asked.clear();
+    let user = world.user(CATHY);
+    let ban = world.start(ALICE, Command::BanUser { room: room.clone(), user });
+    world.run_for(60_000);
+    assert!(world.actors[ALICE].finished.get(&ban).is_none());
+    assert!(world.hub.asked.iter().filter(|kind| **kind == "update").count() > 3);
+    assert_eq!(retries(&world, ALICE), 1);
+    world.actors[ALICE].is_deaf = false;
+    world.run();
+    assert_eq!(world.finished(ALICE, ban).unwrap(), Outcome::Done);
+    world.agree(&room);
+    assert_eq!(world.state(BOB, &room).name, "Library");
+}
+
+/// Our own commit wins, and its answer is lost: neither the hub's `wrongEpoch` nor the stream make a
+/// second one of it.
+#[test]
+fn a_commit_whose_answer_was_lost_is_settled_by_the_stream() {
+    let (mut world, room) = World::with_room(1);
+    world.hub.forgets_commits = true;
+    world.actors[ALICE].is_deaf = true;
+    let epoch = world.state(ALICE, &room).epoch;
+    let name = "Library".to_owned();
+    let rename = world.start(ALICE, Command::RenameRoom { room: room.clone(), name });
+    world.faults.answers_lost = 100;
+    world.step();
+    world.faults.answers_lost = 0;
+    world.run_for(60_000);
+    assert!(world.actors[ALICE].finished.get(&rename).is_none());
+    world.actors[ALICE].is_deaf = false;
+    world.run();
+    assert_eq!(world.finished(ALICE, rename).unwrap(), Outcome::Done);
+    assert_eq!(retries(&world, ALICE), 0, "no race was lost");
+    assert_eq!(world.state(BOB, &room).epoch, epoch + 1);
+    world.agree(&room);
+}
+
+/// Others who never stop are given way to, but not for ever.
+#[test]
+fn a_room_that_never_rests_ends_the_attempt() {
+    let (mut world, room) = World::with_room(1);
+    let user = world.user(CATHY);
+    let ban = world.start(ALICE, Command::BanUser { room: room.clone(), user });
+    for round in 0..COMMIT_ATTEMPTS_MAX {
+        // Each time alice's commit is on its way, bob is faster.
+        world.actors[ALICE].is_mute = true;
+        let name = format!("round {round}");
+        world.done(BOB, Command::RenameRoom { room: room.clone(), name });
+        world.run();
+    }
+    world.actors[ALICE].is_mute = false;
+    world.run();
+    let ended = world.finished(ALICE, ban);
+    assert!(matches!(ended, Err(ClientError::Refused(_))), "{ended:?}");
+    assert_eq!(retries(&world, ALICE), COMMIT_ATTEMPTS_MAX as usize);
+    world.text(ALICE, &room, "never mind");
+    world.agree(&room);
+}
+
+/// An external commit that loses starts over from the GroupInfo.
+#[test]
+fn a_joiner_that_loses_starts_over() {
+    for seed in 0..10 {
+        let (mut world, room) = World::with_room(seed);
+        let laptop = world.device("c.example", "cathy", "laptop");
+        let join = world.start(laptop, Command::JoinRoom(room.clone()));
+        world.step();
+        for actor in 0..4 {
+            let name = format!("named by {actor}");
+            world.start(actor, Command::RenameRoom { room: room.clone(), name });
+        }
+        world.run();
+        assert_eq!(world.finished(laptop, join).unwrap(), Outcome::Done);
+        world.text(laptop, &room, "in");
+        world.agree(&room);
+    }
+}
+
+/// PROTO-GI-6: the SelfRemove of who leaves goes along with who comes.
+#[test]
+fn a_joiner_takes_along_who_leaves() {
+    let (mut world, room) = World::with_room(1);
+    let laptop = world.device("a.example", "alice", "laptop");
+    for actor in [ALICE, BOBS_LAPTOP] {
+        world.actors[actor].is_mute = true;
+    }
+    world.start(CATHY, Command::LeaveRoom(room.clone()));
+    world.actors[BOB].is_mute = true;
+    world.run_at_once();
+    let join = world.start(laptop, Command::JoinRoom(room.clone()));
+    world.run_at_once();
+    assert_eq!(world.finished(laptop, join).unwrap(), Outcome::Done);
+    for actor in [ALICE, BOB, BOBS_LAPTOP] {
+        world.actors[actor].is_mute = false;
+    }
+    world.run();
+    let hub = world.hub.room(&room).group.view();
+    assert!(hub.clients_of(&world.user(CATHY)).next().is_none());
+    world.agree(&room);
+    assert!(world.actors[CATHY].saved.rooms[&room].group.is_empty());
+}
+
+/// What was encrypted for an epoch that is gone is encrypted again, once, in the hub's.
+#[test]
+fn a_message_for_a_past_epoch_is_encrypted_again() {
+    let (mut world, room) = World::with_room(1);
+    world.actors[ALICE].is_deaf = true;
+    world.actors[ALICE].is_mute = true;
+    let draft = Draft::Text {
+        text: "slow".to_owned(),
+        in_reply_to: None,
+    };
+    let send = world.start(ALICE, Command::Send { room: room.clone(), draft });
+    for name in ["one", "two", "three"] {
+        let name = name.to_owned();
+        world.done(BOB, Command::RenameRoom { room: room.clone(), name });
+    }
+    world.actors[ALICE].is_mute = false;
+    world.run_at_once();
+    assert!(world.actors[ALICE].finished.get(&send).is_none());
+    world.actors[ALICE].is_deaf = false;
+    world.run();
+    assert!(world.finished(ALICE, send).is_ok());
+    assert_eq!(world.texts(CATHY, &room), ["slow"]);
+    world.agree(&room);
+}
+
+/// A request that the provider cannot serve now comes through later; one it refuses ends.
+#[test]
+fn passing_faults_pass_and_refusals_end() {
+    let (mut world, room) = World::with_room(1);
+    let session = &mut world.actors[ALICE].session;
+    let name = "Library".to_owned();
+    let command = Command::RenameRoom { room: room.clone(), name };
+    let operation = session.start(command, world.now_ms, &mut world.rng);
+    let outgoing = session.next_request().unwrap();
+    assert!(matches!(outgoing.request, Request::Update { .. }));
+    let busy = TransportError::Busy { message: "later".to_owned(), retry_after_ms: Some(7_000) };
+    session.answer(outgoing.id, Err(busy), world.now_ms, &mut world.rng);
+    assert!(session.next_request().is_none());
+    let due = session.next_timer().unwrap();
+    assert!(due >= world.now_ms + 7_000);
+    session.tick(due, &mut world.rng);
+    let again = session.next_request().unwrap();
+    assert_eq!(again.request, outgoing.request);
+    let refused =
+        TransportError::Refused { code: "too_large".to_owned(), message: "too large".to_owned() };
+    session.answer(again.id, Err(refused), due, &mut world.rng);
+    world.flush(ALICE);
+    let ended = world.finished(ALICE, operation);
+    assert!(matches!(ended, Err(ClientError::Refused(text)) if text == "too large"));
+    world.run();
+    world.agree(&room);
+}
+
+/// A user that was removed while a commit of its own was under way hears that it is out.
+#[test]
+fn operations_of_who_is_out_end() {
+    let (mut world, room) = World::with_room(1);
+    world.actors[CATHY].is_mute = true;
+    let name = "Cathy's".to_owned();
+    let rename = world.start(CATHY, Command::RenameRoom { room: room.clone(), name });
+    let draft =
+        Draft::Text { text: "late".to_owned(), in_reply_to: None };
+    let send = world.start(CATHY, Command::Send { room: room.clone(), draft });
+    let user = world.user(CATHY);
+    world.done(ALICE, Command::RemoveUser { room: room.clone(), user });
+    world.run();
+    for operation in [rename, send] {
+        let ended = world.finished(CATHY, operation);
+        assert!(matches!(ended, Err(ClientError::NotInRoom(_))), "{ended:?}");
+    }
+    let values = &world.actors[CATHY].saved.rooms[&room].values;
+    let left: Vec<_> = values.keys().collect();
+    assert_eq!(left, ["last view", "standing"]);
+    world.agree(&room);
+}
