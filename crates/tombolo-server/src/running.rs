@@ -13,7 +13,7 @@ use mimi_wire::Domain;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tombolo_store::sqlite::{OpenError, Options, SqliteStore};
 use tombolo_store::{Commit, Store};
 
@@ -37,6 +37,11 @@ pub use start_error::StartError;
 pub const DATABASE_FILE: &str = "tombolo.db";
 /// How long requests in flight may take to finish at shutdown.
 pub const DRAIN_MAX: Duration = Duration::from_secs(8);
+/// How often a database in use is tried again at the start, and after how long.
+const OPEN_TRIES_MAX: u32 = 5;
+const OPEN_AGAIN_AFTER: Duration = Duration::from_millis(200);
+/// How long tasks that were cut off may take to let go of the database.
+const RELEASE_MAX: Duration = Duration::from_secs(2);
 /// How often expired KeyPackages are forgotten.
 const MAINTENANCE_EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -73,7 +78,15 @@ impl Running {
     /// Starts a provider on the database in its data directory.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         create_data_dir(&config)?;
-        let opened = open_database(&config).await;
+        let mut opened = open_database(&config).await;
+        // An operator's command may have it open for a moment.
+        for _ in 0..OPEN_TRIES_MAX {
+            if !matches!(opened, Err(OpenError::InUse(_))) {
+                break;
+            }
+            tokio::time::sleep(OPEN_AGAIN_AFTER).await;
+            opened = open_database(&config).await;
+        }
         let path = config.data_dir.join(DATABASE_FILE);
         let store = opened.map_err(|source| StartError::Database { path, source })?;
         Self::start_with(config, Arc::new(store), Clock::system()).await
@@ -143,7 +156,17 @@ impl Running {
             tracing::error!(%error, "the storage has failed at shutdown");
         }
         address_file::remove(&self.provider.config.data_dir);
+        self.released().await;
         tracing::info!(domain = %self.provider.domain, "stopped");
+    }
+
+    /// Waits until nothing else holds the provider, so that its database is closed once this one is
+    /// dropped.
+    async fn released(&self) {
+        let deadline = Instant::now() + RELEASE_MAX;
+        while Arc::strong_count(&self.provider) > 1 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Starts what runs beside the requests, then takes requests.

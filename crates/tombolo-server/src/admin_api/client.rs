@@ -60,7 +60,14 @@ struct ErrorBody {
 
 #[derive(Deserialize)]
 struct ErrorDetail {
+    code: String,
     message: String,
+}
+
+/// A refusal for a person, without its class.
+pub(super) fn in_words(code: &str, message: &str) -> String {
+    let class = format!("{}: ", code.replace('_', " "));
+    message.strip_prefix(&class).unwrap_or(message).to_owned()
 }
 
 /// Speaks to a running provider.
@@ -115,7 +122,9 @@ impl AdminClient {
             return Err(AdminError::AnotherProvider(self.address));
         }
         match serde_json::from_slice::<ErrorBody>(&answer) {
-            Ok(body) => Err(AdminError::Refused(body.error.message)),
+            Ok(ErrorBody { error }) => {
+                Err(AdminError::Refused(in_words(&error.code, &error.message)))
+            }
             Err(_) => Err(self.bad_answer(&format!("HTTP status {status}"))),
         }
     }

@@ -1,17 +1,27 @@
 //! What an operator does from the command line. A running provider is asked; while none runs, the
 //! database is opened directly, which is safe because only one process can have it open.
 
-use thiserror::Error;
-use tombolo_store::sqlite::OpenError;
+use std::io;
+use std::time::Duration;
 
+use mimi_provider::Reject;
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tombolo_store::sqlite::{OpenError, SqliteStore};
+
+use super::client::in_words;
 use super::users::all;
-use super::{AddUser, AddedUser, AdminClient, AdminError, Status, UserList};
+use super::{ADMIN_TOKEN_FILE, AddUser, AddedUser, AdminClient, AdminError, Status, UserList};
 use crate::account::new_user::new_user;
 use crate::account::password::Passwords;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::private_file;
 use crate::running::{self, AddressFileError, DATABASE_FILE};
+
+/// How often a provider that starts or stops just now is waited for, and how long each time.
+const TRIES_MAX: u32 = 15;
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// Why an operator's wish was not fulfilled.
 #[derive(Debug, Error)]
@@ -39,16 +49,18 @@ pub enum OperateError {
     Refused(String),
 }
 
+/// Who can fulfil a wish.
+enum Reached {
+    Running(AdminClient),
+    Database(SqliteStore),
+}
+
 /// Adds an account.
 pub async fn add_user(config: &Config, wish: &AddUser) -> Result<AddedUser, OperateError> {
-    if let Some(running) = running_provider(config)? {
-        match running.add_user(wish).await {
-            Err(AdminError::NotRunning(_)) => {}
-            outcome => return Ok(outcome?),
-        }
-    }
-    let store = open(config).await?;
-    let refused = |reject: mimi_provider::Reject| OperateError::Refused(reject.to_string());
+    let store = match reach(config).await? {
+        Reached::Running(provider) => return Ok(provider.add_user(wish).await?),
+        Reached::Database(store) => store,
+    };
     let passwords = Passwords::new().await.map_err(refused)?;
     let (name, password) = (&wish.name, wish.password.clone());
     let now_ms = Clock::system().now_ms();
@@ -59,39 +71,59 @@ pub async fn add_user(config: &Config, wish: &AddUser) -> Result<AddedUser, Oper
 
 /// All accounts.
 pub async fn users(config: &Config) -> Result<UserList, OperateError> {
-    if let Some(running) = running_provider(config)? {
-        match running.users().await {
-            Err(AdminError::NotRunning(_)) => {}
-            outcome => return Ok(outcome?),
-        }
+    match reach(config).await? {
+        Reached::Running(provider) => Ok(provider.users().await?),
+        Reached::Database(store) => all(&store).await.map_err(refused),
     }
-    let store = open(config).await?;
-    all(&store).await.map_err(|reject| OperateError::Refused(reject.to_string()))
 }
 
 /// How the running provider fares.
 pub async fn status(config: &Config) -> Result<Status, OperateError> {
-    let running = running_provider(config)?.ok_or(OperateError::NotRunning)?;
-    match running.status().await {
-        Err(AdminError::NotRunning(_)) => Err(OperateError::NotRunning),
-        outcome => Ok(outcome?),
+    match running_provider(config).await? {
+        Some(provider) => Ok(provider.status().await?),
+        None => Err(OperateError::NotRunning),
     }
 }
 
-/// The provider with this configuration, if it has ever run.
-fn running_provider(config: &Config) -> Result<Option<AdminClient>, OperateError> {
-    if !config.data_dir.join(super::ADMIN_TOKEN_FILE).exists() {
-        return Ok(None);
-    }
-    let Some(address) = running::admin_address(config)? else { return Ok(None) };
-    Ok(Some(AdminClient::new(address, &config.data_dir)?))
+fn refused(reject: Reject) -> OperateError {
+    OperateError::Refused(in_words(reject.code(), &reject.to_string()))
 }
 
-async fn open(config: &Config) -> Result<tombolo_store::sqlite::SqliteStore, OperateError> {
+/// The running provider, or its database while none runs; one that starts or stops just now is
+/// waited for.
+async fn reach(config: &Config) -> Result<Reached, OperateError> {
     let path = config.data_dir.join(DATABASE_FILE);
     if let Err(error) = private_file::create_directory(&config.data_dir) {
         return Err(OperateError::Database { path, source: OpenError::Io(error) });
     }
-    let opened = running::open_database(config).await;
-    opened.map_err(|source| OperateError::Database { path, source })
+    let mut tries_left = TRIES_MAX;
+    loop {
+        if let Some(provider) = running_provider(config).await? {
+            return Ok(Reached::Running(provider));
+        }
+        match running::open_database(config).await {
+            Ok(store) => return Ok(Reached::Database(store)),
+            Err(OpenError::InUse(_)) if tries_left > 0 => {
+                tries_left -= 1;
+                tokio::time::sleep(TRY_AGAIN_AFTER).await;
+            }
+            Err(source) => return Err(OperateError::Database { path, source }),
+        }
+    }
+}
+
+/// The provider with this configuration, if one listens.
+async fn running_provider(config: &Config) -> Result<Option<AdminClient>, OperateError> {
+    if !config.data_dir.join(ADMIN_TOKEN_FILE).exists() {
+        return Ok(None);
+    }
+    let Some(address) = running::admin_address(config)? else { return Ok(None) };
+    match TcpStream::connect(address).await {
+        Ok(_) => Ok(Some(AdminClient::new(address, &config.data_dir)?)),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(None),
+        Err(error) => {
+            let reason = error.to_string();
+            Err(OperateError::Admin(AdminError::BadAnswer { address, reason }))
+        }
+    }
 }
