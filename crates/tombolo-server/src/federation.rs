@@ -43,6 +43,7 @@ use tokio::sync::Semaphore;
 use crate::capture::Direction;
 use crate::http_error::HttpError;
 use crate::provider::Provider;
+use crate::running::DRAIN_MAX;
 use crate::tls::{self, ConnectionLimits, PeerChain};
 
 /// Requests handled at once; further ones are told to come back (AMB-TR-4).
@@ -79,7 +80,8 @@ pub async fn serve(
             respond(provider, slots, chain, request)
         })
     };
-    tls::serve(listener, config, ConnectionLimits::default(), shutdown, service_for).await;
+    let limits = ConnectionLimits { drain_max: DRAIN_MAX, ..ConnectionLimits::default() };
+    tls::serve(listener, config, limits, shutdown, service_for).await;
 }
 
 /// Answers in a task of its own: a peer that hangs up does not stop half-way what it asked for, and
@@ -117,7 +119,11 @@ async fn dispatch(
     let (endpoint, variable) = split_path(&path)?;
     let method = method_of(endpoint);
     if request.method() != method {
-        return Err(HttpError::MethodNotAllowed(if method == Method::GET { "GET" } else { "POST" }));
+        return Err(HttpError::MethodNotAllowed(if method == Method::GET {
+            "GET"
+        } else {
+            "POST"
+        }));
     }
     let peer = authenticate::peer(provider, chain, &request)?;
     crate::delivery::peer_is_up(provider, &peer);

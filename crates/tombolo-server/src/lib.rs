@@ -28,4 +28,5 @@ pub mod provider;
 pub mod rooms;
 pub mod running;
 pub mod tls;
+mod turns;
 pub mod wake;

@@ -17,7 +17,7 @@ use mimi_wire::{Domain, MimiUri, Wire};
 use tokio::sync::{Notify, watch};
 use tombolo_store::FollowerBatch;
 
-use super::Key;
+use super::{Key, LastRequest};
 use crate::federation::outgoing::{Post, post};
 use crate::peers::{Answer, PeerError};
 use crate::provider::{Provider, storage_failed};
@@ -186,17 +186,18 @@ impl Runner<'_> {
 
     fn attempted(&self, attempt: Attempt) {
         let now_ms = self.provider.now_ms();
-        let failing = &self.provider.delivery.failing;
-        let (before, after) = self.lane.update(|progress| {
-            let before = progress.attempts;
-            progress.attempted(attempt, rand::random(), now_ms);
-            (before, progress.attempts)
-        });
-        match (before, after) {
-            (0, 1..) => failing.fetch_add(1, Ordering::Relaxed),
-            (1.., 0) => failing.fetch_sub(1, Ordering::Relaxed),
-            _ => 0,
+        let outcome = match attempt {
+            Attempt::Accepted => LastRequest::Accepted,
+            Attempt::Failed { .. } => LastRequest::Failed,
         };
+        let failed_before = self.lane.update(|progress| {
+            let failed_before = progress.attempts > 0;
+            progress.attempted(attempt, rand::random(), now_ms);
+            failed_before
+        });
+        if failed_before || matches!(outcome, LastRequest::Failed) {
+            self.provider.delivery.note(self.key, outcome);
+        }
     }
 
     /// The follower has everything up to `seq`. Not waited for: should the cursor be lost, the

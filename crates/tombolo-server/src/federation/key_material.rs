@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use bytes::Bytes;
 use http::Response;
-use mimi_mls::identity::identify;
+use mimi_mls::identity::{IdentityError, claimed, identify};
 use mimi_mls::key_package::satisfies;
 use mimi_mls::label::verify_with_label;
 use mimi_policy::ClientIdentity;
@@ -182,6 +182,7 @@ async fn attempt(
     let now_ms = provider.now_ms();
     let identity = verify(provider, request, now_ms)?;
     let target = &request.tbs.target_user;
+    let _turn = provider.turns.take(target).await;
     let clients = clients(provider, target, now_ms).await?;
     let requester = &request.tbs.requesting_user;
     let consents = provider.store.consents(target, requester).await?;
@@ -220,16 +221,16 @@ fn verify(
     if !is_signed {
         return Err(misbehaved("the signature is not the requester's"));
     }
-    let issuers = provider.peers.issuers();
-    let identity = identify(&tbs.requester_credential, key, &issuers, now_ms);
-    let identity = identity.map_err(|error| match Obstacle::from(error) {
+    let proves_nothing = |error: IdentityError| match Obstacle::from(error) {
         Obstacle::Reject(reject) => misbehaved(&reject.to_string()),
         obstacle => obstacle,
-    })?;
-    if identity.user != tbs.requesting_user {
+    };
+    // Before any issuers are looked up.
+    if claimed(&tbs.requester_credential).map_err(proves_nothing)?.user != tbs.requesting_user {
         return Err(misbehaved("the credential is not the requesting user's"));
     }
-    Ok(identity)
+    let issuers = provider.peers.issuers();
+    identify(&tbs.requester_credential, key, &issuers, now_ms).map_err(proves_nothing)
 }
 
 /// The target's clients with their stock; `None`: no such user.

@@ -24,8 +24,10 @@ pub(super) trait HotRoom: Send + 'static {
 pub(super) struct Slots<R> {
     capacity: usize,
     uses: AtomicU64,
-    slots: Mutex<HashMap<MimiUri, Arc<Slot<R>>>>,
+    places: Places<R>,
 }
+
+type Places<R> = Arc<Mutex<HashMap<MimiUri, Arc<Slot<R>>>>>;
 
 /// The place of one room. Everyone who works with the room, commits on their way to the disk
 /// included, holds a reference.
@@ -35,30 +37,41 @@ pub(super) struct Slot<R> {
     room: Arc<tokio::sync::Mutex<Option<R>>>,
 }
 
-/// A locked place, with or without the room.
+/// A locked place, with or without the room. A place that is left empty is given up, so that asking
+/// for rooms that do not exist pushes no room out.
 pub(super) struct Locked<R> {
     guard: OwnedMutexGuard<Option<R>>,
     slot: Arc<Slot<R>>,
+    places: Places<R>,
 }
 
 impl<R: HotRoom> Slots<R> {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, uses: AtomicU64::new(0), slots: Mutex::default() }
+        Self { capacity, uses: AtomicU64::new(0), places: Places::default() }
     }
 
     /// Locks a room's place.
     pub(super) async fn lock(&self, provider: &Arc<Provider>, room: &MimiUri) -> Locked<R> {
-        let slot = self.slot(provider, room);
-        let guard = Arc::clone(&slot.room).lock_owned().await;
-        Locked { guard, slot }
+        let slot = self.place(room, |places| self.evict(provider, places));
+        self.locked(slot).await
     }
 
-    fn slot(&self, provider: &Arc<Provider>, room: &MimiUri) -> Arc<Slot<R>> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if !slots.contains_key(room) && slots.len() >= self.capacity {
-            self.evict(provider, &mut slots);
+    async fn locked(&self, slot: Arc<Slot<R>>) -> Locked<R> {
+        let guard = Arc::clone(&slot.room).lock_owned().await;
+        Locked { guard, slot, places: Arc::clone(&self.places) }
+    }
+
+    /// A room's place; `make_way` is called first if there are too many.
+    fn place(
+        &self,
+        room: &MimiUri,
+        make_way: impl FnOnce(&mut HashMap<MimiUri, Arc<Slot<R>>>),
+    ) -> Arc<Slot<R>> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if !places.contains_key(room) && places.len() >= self.capacity {
+            make_way(&mut places);
         }
-        let slot = slots.entry(room.clone()).or_insert_with(|| {
+        let slot = places.entry(room.clone()).or_insert_with(|| {
             let uri = room.clone();
             Arc::new(Slot { uri, last_use: AtomicU64::new(0), room: Arc::default() })
         });
@@ -67,15 +80,10 @@ impl<R: HotRoom> Slots<R> {
         Arc::clone(slot)
     }
 
-    /// Drops the rooms longest unused. A room that anybody works with stays: its latest entries may
-    /// not be readable yet.
-    fn evict(&self, provider: &Arc<Provider>, slots: &mut HashMap<MimiUri, Arc<Slot<R>>>) {
-        let idle = slots.values().filter(|slot| Arc::strong_count(slot) == 1);
-        let mut idle: Vec<_> =
-            idle.map(|slot| (slot.last_use.load(Ordering::Relaxed), slot.uri.clone())).collect();
-        idle.sort_unstable_by_key(|(last_use, _)| *last_use);
-        for (_, uri) in idle.into_iter().take(EVICTED_AT_ONCE) {
-            let Some(slot) = slots.remove(&uri) else { continue };
+    /// Drops the rooms longest unused.
+    fn evict(&self, provider: &Arc<Provider>, places: &mut HashMap<MimiUri, Arc<Slot<R>>>) {
+        for uri in self.longest_unused(places, EVICTED_AT_ONCE) {
+            let Some(slot) = places.remove(&uri) else { continue };
             let snapshot =
                 slot.room.try_lock().ok().and_then(|mut room| room.as_mut()?.snapshot(&uri));
             if let Some(snapshot) = snapshot {
@@ -85,10 +93,23 @@ impl<R: HotRoom> Slots<R> {
         }
     }
 
+    /// Rooms to drop. One that anybody works with stays: its latest entries may not be readable yet.
+    fn longest_unused(
+        &self,
+        places: &HashMap<MimiUri, Arc<Slot<R>>>,
+        count: usize,
+    ) -> Vec<MimiUri> {
+        let idle = places.values().filter(|slot| Arc::strong_count(slot) == 1);
+        let mut idle: Vec<_> =
+            idle.map(|slot| (slot.last_use.load(Ordering::Relaxed), slot.uri.clone())).collect();
+        idle.sort_unstable_by_key(|(last_use, _)| *last_use);
+        idle.into_iter().take(count).map(|(_, uri)| uri).collect()
+    }
+
     /// Snapshots of all rooms that need one.
     pub(super) async fn snapshots(&self) -> Vec<Change> {
         let slots: Vec<_> = {
-            let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            let slots = self.places.lock().unwrap_or_else(PoisonError::into_inner);
             slots.values().cloned().collect()
         };
         let mut changes = Vec::new();
@@ -137,9 +158,25 @@ impl<R> Locked<R> {
     }
 }
 
+impl<R> Drop for Locked<R> {
+    fn drop(&mut self) {
+        if self.guard.is_some() {
+            return;
+        }
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        // Ours and the map's: nobody else waits for the place, and nobody can begin to.
+        if Arc::strong_count(&self.slot) == 2 {
+            places.remove(&self.slot.uri);
+        }
+    }
+}
+
 impl<R> fmt::Debug for Slots<R> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         write!(formatter, "Slots({} rooms)", slots.len())
     }
 }
+
+#[cfg(test)]
+mod tests;
