@@ -53,6 +53,10 @@ impl MemberGroup {
         if self.has_pending() {
             return Err(StageError::invalid("a commit already waits for the hub's answer"));
         }
+        // Signatures are deterministic: in one epoch a second bundle would be the first again.
+        if Selection::of(self).leavers.contains(&self.own_leaf()) {
+            return Err(StageError::invalid("the hub has our proposals to leave already"));
+        }
         let mut proposals = Vec::new();
         let own = self.view.client_at(self.own_leaf()).cloned();
         let own = own.ok_or_else(|| StageError::invalid("no longer a member"))?;
