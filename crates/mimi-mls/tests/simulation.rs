@@ -286,7 +286,9 @@ impl World {
 
     /// Who joins anew starts from there.
     fn forget_reader(&mut self, name: &str) {
-        self.sent.values_mut().for_each(|readers| drop(readers.remove(name)));
+        for readers in self.sent.values_mut() {
+            readers.remove(name);
+        }
     }
 
     fn drain(&mut self) {

@@ -81,7 +81,8 @@ impl MemberGroup {
         Ok(ProposalBundle { proposal, more_proposals: proposals.collect() })
     }
 
-    /// The hub accepted our commit.
+    /// The hub accepted our commit. Whoever accepts several without receiving what the hub had
+    /// before them runs away from late messages: those of three epochs back can still be read.
     pub fn accept_pending(&mut self) -> Result<(), StageError> {
         let CommitReading { after, .. } = self.read_pending()?;
         let provider = Provider { crypto: &self.crypto, rand: &self.crypto, pieces: &self.pieces };

@@ -134,7 +134,13 @@ impl MemberGroup {
             if let Some(received) = self.out_of_epoch(message)? {
                 return Ok(received);
             }
-            let queued = match self.process(message).map_err(stage_error)?.into_content() {
+            let processed = match self.process(message) {
+                // Of external senders the library knows a few kinds only. Should a commit include
+                // what it does not know, that commit fails.
+                Err(fault @ Fault::UnsupportedProposalType) => return Err(unreadable(fault)),
+                processed => processed.map_err(stage_error)?,
+            };
+            let queued = match processed.into_content() {
                 ProcessedMessageContent::ProposalMessage(queued)
                 | ProcessedMessageContent::ExternalJoinProposalMessage(queued) => *queued,
                 _ => return Err(StageError::invalid("not a proposal").into()),
@@ -249,7 +255,6 @@ fn stage_error(fault: Fault) -> StageError {
     match fault {
         Fault::LibraryError(_) | Fault::StorageError(_) => StageError::internal(fault),
         Fault::InvalidCommit(error) => error.into(),
-        Fault::UnsupportedProposalType => StageError::proposal(None, fault),
         _ => StageError::invalid(fault),
     }
 }
