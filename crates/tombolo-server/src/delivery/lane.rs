@@ -20,7 +20,7 @@ use tombolo_store::FollowerBatch;
 use super::{Key, LastRequest};
 use crate::federation::outgoing::{Post, post};
 use crate::peers::{Answer, PeerError};
-use crate::provider::{Provider, storage_failed};
+use crate::provider::{Enqueued, Provider, storage_failed};
 
 /// Pause after a failure of our own storage.
 const STORAGE_PAUSE: Duration = Duration::from_secs(1);
@@ -68,7 +68,8 @@ pub(super) async fn run(
     lane: Arc<Lane>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut runner = Runner { provider: &provider, key: &key, lane: &lane, cursor: None };
+    let mut runner =
+        Runner { provider: &provider, key: &key, lane: &lane, cursor: None, recorded: None };
     loop {
         lane.take_hint();
         let step = tokio::select! {
@@ -114,6 +115,8 @@ struct Runner<'a> {
     lane: &'a Lane,
     /// Known once it was read; then ours to move.
     cursor: Option<Seq>,
+    /// The latest move of the cursor, on its way to the disk.
+    recorded: Option<Enqueued>,
 }
 
 impl Runner<'_> {
@@ -131,13 +134,14 @@ impl Runner<'_> {
             }
         };
         self.cursor = Some(after);
-        let batch = store.follower_batch(stream, follower, after, BATCH_OCTETS_MAX).await;
+        let octets_max = if self.is_own_stream() { 1 } else { BATCH_OCTETS_MAX };
+        let batch = store.follower_batch(stream, follower, after, octets_max).await;
         let batch = batch.map_err(storage_failed)?;
         if batch.events.is_empty() {
             if batch.next_cursor > after {
-                return self.advance(batch.next_cursor).await;
+                return Ok(self.advance(batch.next_cursor));
             }
-            return Ok(Step::Nothing);
+            return self.settle().await;
         }
         let oldest_ms = batch.events[0].event.timestamp_ms;
         self.lane.update(|progress| progress.waiting(oldest_ms));
@@ -155,22 +159,24 @@ impl Runner<'_> {
         let (stream, follower) = self.key;
         let slots = self.provider.delivery.slots_of(follower);
         let slot = slots.acquire().await.expect("the semaphore is never closed");
-        let outcome = if *stream == self.provider.domain.provider_uri() {
-            send_entry(self.provider, follower, &batch.events[0].event).await
+        let first = &batch.events[0].event;
+        let (outcome, accepted_to) = if self.is_own_stream() {
+            (send_entry(self.provider, follower, first).await, first.seq)
         } else {
-            notify(self.provider, stream, follower, batch).await
+            (notify(self.provider, stream, follower, batch).await, batch.next_cursor)
         };
         drop(slot);
-        let accepted_to = match outcome {
-            Ok(()) if *stream == self.provider.domain.provider_uri() => batch.events[0].event.seq,
-            Ok(()) => batch.next_cursor,
-            Err(error) => {
-                self.failed(&error);
-                return Ok(Step::More);
-            }
-        };
+        if let Err(error) = outcome {
+            self.failed(&error);
+            return Ok(Step::More);
+        }
         self.attempted(Attempt::Accepted);
-        self.advance(accepted_to).await
+        Ok(self.advance(accepted_to))
+    }
+
+    /// What the provider owes others outside rooms goes out entry by entry.
+    fn is_own_stream(&self) -> bool {
+        self.key.0 == self.provider.domain.provider_uri()
     }
 
     fn failed(&self, error: &PeerError) {
@@ -202,11 +208,22 @@ impl Runner<'_> {
 
     /// The follower has everything up to `seq`. Not waited for: should the cursor be lost, the
     /// follower sees a repeat (PROTO-NTF-10).
-    async fn advance(&mut self, seq: Seq) -> Result<Step, Reject> {
+    fn advance(&mut self, seq: Seq) -> Step {
         let (stream, follower) = self.key;
         self.record(delivered(stream, follower, seq));
         self.cursor = Some(seq);
-        Ok(Step::More)
+        Step::More
+    }
+
+    /// Nothing waits. Before the lane ends the cursor must be readable for the next one.
+    async fn settle(&mut self) -> Result<Step, Reject> {
+        match self.recorded.take() {
+            None => Ok(Step::Nothing),
+            Some(recorded) => {
+                recorded.durable().await.map_err(storage_failed)?;
+                Ok(Step::More)
+            }
+        }
     }
 
     /// AMB-NTF-10.
@@ -220,9 +237,9 @@ impl Runner<'_> {
         Ok(Step::More)
     }
 
-    fn record(&self, transition: Transition<()>) {
+    fn record(&mut self, transition: Transition<()>) {
         let Transition { changes, expect, effects, reply: () } = transition;
-        self.provider.enqueue(changes, expect, effects, None);
+        self.recorded = Some(self.provider.enqueue(changes, expect, effects, None));
     }
 
     /// Waits, unless the follower is heard of or everything stops. More entries do not end the wait.

@@ -13,7 +13,7 @@ use mimi_wire::{MimiUri, Wire};
 use tombolo_store::StoreError;
 
 use super::LOG_PAGE;
-use super::slots::{HotRoom, Locked};
+use super::slots::{HotRoom, Locked, Snapshot};
 use crate::provider::{Enqueued, Provider, storage_failed};
 
 /// Who is in, as the handshakes tell, and where our copy of the log ends.
@@ -81,7 +81,7 @@ pub(crate) fn follow(roster: &mut Roster, message: &FanoutMessage) -> RosterChan
 }
 
 impl HotRoom for FollowerRoom {
-    fn snapshot(&mut self, room: &MimiUri) -> Option<Change> {
+    fn snapshot(&mut self, room: &MimiUri) -> Option<Snapshot> {
         let seq = self.state.last_seq;
         if seq == self.saved_seq {
             return None;
@@ -90,7 +90,7 @@ impl HotRoom for FollowerRoom {
         self.saved_seq = seq;
         let roster = self.roster.snapshot();
         let snapshot = FollowerSnapshot { roster, state: self.state.clone() };
-        Some(Change::PutSnapshot { room: room.clone(), seq, snapshot: snapshot.encode() })
+        Some(Snapshot { room: room.clone(), seq, octets: snapshot.encode() })
     }
 }
 
@@ -124,7 +124,7 @@ impl FollowerLock {
                 room.state.observe(event, change);
             }
             if reply.snapshot == SnapshotDue::Now {
-                changes.extend(room.snapshot(&uri));
+                changes.extend(room.snapshot(&uri).map(Snapshot::into_change));
             }
         }
         let forget = Box::pin(self.0.slot().forget());

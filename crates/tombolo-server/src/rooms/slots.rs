@@ -5,11 +5,12 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mimi_provider::Change;
+use mimi_provider::record::Seq;
+use mimi_provider::{Change, Expect};
 use mimi_wire::MimiUri;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::provider::Provider;
+use crate::provider::{Enqueued, Provider};
 
 /// How many rooms make way at once when there are too many.
 const EVICTED_AT_ONCE: usize = 32;
@@ -17,7 +18,27 @@ const EVICTED_AT_ONCE: usize = 32;
 /// A room that can be kept in memory.
 pub(super) trait HotRoom: Send + 'static {
     /// A snapshot if there are entries since the last one; it counts as written.
-    fn snapshot(&mut self, room: &MimiUri) -> Option<Change>;
+    fn snapshot(&mut self, room: &MimiUri) -> Option<Snapshot>;
+}
+
+/// A room as of an entry of its log.
+pub(super) struct Snapshot {
+    pub(super) room: MimiUri,
+    pub(super) seq: Seq,
+    pub(super) octets: Vec<u8>,
+}
+
+impl Snapshot {
+    pub(super) fn into_change(self) -> Change {
+        Change::PutSnapshot { room: self.room, seq: self.seq, snapshot: self.octets }
+    }
+
+    /// Queues the snapshot behind the entries it is made of, on condition that they are written:
+    /// should they fail, so must it.
+    pub(super) fn enqueue(self, provider: &Arc<Provider>) -> Enqueued {
+        let expect = Expect::StreamSeq { stream: self.room.clone(), seq: self.seq };
+        provider.enqueue(vec![self.into_change()], vec![expect], Vec::new(), None)
+    }
 }
 
 /// Rooms by URI.
@@ -88,7 +109,7 @@ impl<R: HotRoom> Slots<R> {
                 slot.room.try_lock().ok().and_then(|mut room| room.as_mut()?.snapshot(&uri));
             if let Some(snapshot) = snapshot {
                 // Nobody waits for it: without it the log is longer to read, and that is all.
-                provider.enqueue(vec![snapshot], Vec::new(), Vec::new(), None);
+                snapshot.enqueue(provider);
             }
         }
     }
@@ -107,17 +128,17 @@ impl<R: HotRoom> Slots<R> {
     }
 
     /// Snapshots of all rooms that need one.
-    pub(super) async fn snapshots(&self) -> Vec<Change> {
+    pub(super) async fn snapshots(&self) -> Vec<Snapshot> {
         let slots: Vec<_> = {
             let slots = self.places.lock().unwrap_or_else(PoisonError::into_inner);
             slots.values().cloned().collect()
         };
-        let mut changes = Vec::new();
+        let mut snapshots = Vec::new();
         for slot in slots {
             let mut room = slot.room.lock().await;
-            changes.extend(room.as_mut().and_then(|room| room.snapshot(&slot.uri)));
+            snapshots.extend(room.as_mut().and_then(|room| room.snapshot(&slot.uri)));
         }
-        changes
+        snapshots
     }
 }
 

@@ -3,7 +3,7 @@ use super::*;
 struct Room;
 
 impl HotRoom for Room {
-    fn snapshot(&mut self, _: &MimiUri) -> Option<Change> {
+    fn snapshot(&mut self, _: &MimiUri) -> Option<Snapshot> {
         None
     }
 }

@@ -138,7 +138,8 @@ impl SharedStore for MemoryStore {
 
 impl SharedStore for Arc<SqliteStore> {
     fn shared(&self) -> Arc<dyn Store> {
-        Arc::<SqliteStore>::clone(self)
+        let shared: Self = self.clone();
+        shared
     }
 }
 
