@@ -3,6 +3,7 @@
 
 mod caller;
 mod fake_peer;
+mod faulty_store;
 mod local_user;
 mod phone;
 
@@ -23,6 +24,7 @@ use tombolo_store::sqlite::SqliteStore;
 
 pub(crate) use caller::{Caller, Reply};
 pub(crate) use fake_peer::{FakePeer, Seen, status};
+pub(crate) use faulty_store::FaultyStore;
 pub(crate) use local_user::LocalUser;
 pub(crate) use phone::Phone;
 
