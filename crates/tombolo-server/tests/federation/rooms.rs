@@ -10,7 +10,7 @@ use mimi_wire::{MimiUri, Wire};
 use tombolo_server::running::Running;
 use tombolo_store::memory::MemoryStore;
 
-use crate::support::{Federation, Phone};
+use crate::support::{Federation, Phone, captured};
 
 /// Three providers that know each other.
 pub(crate) struct Trio {
@@ -96,6 +96,25 @@ async fn a_room_over_three_providers() {
             others.map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
         assert_eq!(member.read, others);
     }
+}
+
+/// Requester, hub and target at one provider: nothing crosses a wire.
+#[tokio::test]
+async fn a_room_at_one_provider() {
+    let federation = Federation::new();
+    let store = MemoryStore::new();
+    let running = federation.start_on("a.example", &store).await;
+    let sign_up = async |name| Phone::sign_up(&federation, &running, &store, name).await;
+    let mut alice = sign_up("a.example/alice/phone").await;
+    let mut dora = sign_up("a.example/dora/phone").await;
+    dora.grant(&alice.user).await;
+    let room = alice.found("club").await;
+    alice.add(&dora.user, &room).await;
+    dora.until_epoch(&room, 1).await;
+    assert_agreement(&room, &mut [&mut alice, &mut dora]);
+    dora.send(&room, "hello").await;
+    alice.until_read(1).await;
+    assert!(captured(&federation, "a.example", "").is_empty());
 }
 
 /// FLOW-6: a second device asks the hub, joins by external commit and reads on.
