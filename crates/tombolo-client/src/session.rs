@@ -432,7 +432,9 @@ impl Session {
             Timer::WinnerLate(room) => {
                 self.with_room(&room, at, |room, means, _| room.winner_late(means.effects));
             }
-            Timer::SendAgain(room) => self.with_room(&room, at, |room, _, _| room.send_again()),
+            Timer::SendAgain(room) => {
+                self.with_room(&room, at, |room, means, _| room.send_again(means));
+            }
             Timer::LeaveAgain(room) => {
                 self.with_room(&room, at, |room, _, _| room.leave_again());
             }

@@ -78,7 +78,7 @@ pub(crate) enum Timer {
     CommitAgain(MimiUri),
     /// The stream has not brought the commit that won against ours.
     WinnerLate(MimiUri),
-    /// A message is to be encrypted again.
+    /// The stream has not brought the epoch that a message is to be encrypted for.
     SendAgain(MimiUri),
     /// Leaving is to be proposed again.
     LeaveAgain(MimiUri),

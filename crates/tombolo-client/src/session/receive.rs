@@ -231,7 +231,6 @@ impl Room {
         }
         self.race_lost(means.effects, at);
         self.leaving_overtaken(means.effects);
-        self.send_again();
     }
 
     /// The commit removed this device.
