@@ -27,7 +27,7 @@ mod register;
 mod remove_user;
 pub mod request;
 mod room;
-mod saved;
+pub(crate) mod saved;
 pub mod send;
 pub mod stream_event;
 mod timeline;
@@ -96,6 +96,11 @@ impl Session {
             adding: BTreeMap::new(),
             effects: Effects::default(),
         }
+    }
+
+    /// Whether a device, registered or not, is stored.
+    pub fn is_stored(saved: &Saved) -> bool {
+        saved.values.contains_key(saved::DEVICE)
     }
 
     /// A device as it was stored; what was under way goes on.
@@ -404,6 +409,7 @@ impl Session {
         if connected {
             self.effects.resend_now();
             self.check_stock();
+            self.refresh_issuers(now_ms);
             let rooms: Vec<MimiUri> = self.rooms.keys().cloned().collect();
             for room in rooms {
                 self.with_room(&room, &mut at, |_, _, _| {});
@@ -442,6 +448,7 @@ impl Session {
                 self.with_room(&room, at, |room, means, at| room.join_again(means, at));
             }
             Timer::Issuers(domain) => self.issuers_due(domain),
+            Timer::RefreshIssuers => self.refresh_issuers(at.now_ms),
         }
     }
 
@@ -477,4 +484,4 @@ fn not_registered() -> ClientError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -25,6 +25,9 @@ use crate::session::remove_user::{BANNED, is_banned, is_touched};
 use crate::session::request::{Request, Response};
 use crate::session::{Session, not_registered};
 
+/// Issuers fetched longer ago are asked for again before a KeyPackage is held against its user.
+const RECENT_MS: u64 = 60_000;
+
 /// A user on its way in, until its KeyPackages are there.
 #[derive(Debug)]
 pub(crate) struct Adding {
@@ -112,7 +115,18 @@ impl Session {
             };
             let facts = key_package::inspect(package, self.issuers.trusted(), at.now_ms);
             let facts = match facts {
-                Err(StageError::Identity(IdentityError::IssuerUnknown(domain))) => {
+                Err(StageError::Identity(IdentityError::IssuerUnknown(domain)))
+                    if !self.issuers.trusted().knows(&domain) =>
+                {
+                    adding.verifying = Some((domain.clone(), response));
+                    self.issuers.need(domain, &mut self.effects);
+                    return Ok(());
+                }
+                // Their provider may have a new issuer.
+                Err(StageError::Identity(_))
+                    if self.issuers.is_older(&adding.user.domain(), RECENT_MS, at.now_ms) =>
+                {
+                    let domain = adding.user.domain();
                     adding.verifying = Some((domain.clone(), response));
                     self.issuers.need(domain, &mut self.effects);
                     return Ok(());

@@ -24,6 +24,8 @@ const RESEND_MAX_MS: u64 = 3_000;
 const RETRY_AFTER_MAX_MS: u64 = 60_000;
 /// How often a request that nothing stored depends on is sent.
 const ATTEMPTS_MAX: u32 = 8;
+/// How often a registration is: a person waits for it.
+const REGISTER_ATTEMPTS_MAX: u32 = 3;
 
 /// The time, and randomness, of one call.
 pub(crate) struct Moment<'a> {
@@ -58,6 +60,14 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
+    fn attempts_max(&self) -> u32 {
+        match self {
+            Self::Register => REGISTER_ATTEMPTS_MAX,
+            stored if stored.is_stored() => u32::MAX,
+            _ => ATTEMPTS_MAX,
+        }
+    }
+
     /// Whether the request is stored and so must come through sooner or later.
     fn is_stored(&self) -> bool {
         matches!(
@@ -86,6 +96,8 @@ pub(crate) enum Timer {
     JoinAgain(MimiUri),
     /// Issuers a room waits for are asked for again.
     Issuers(Domain),
+    /// Issuers that are known may have changed.
+    RefreshIssuers,
 }
 
 #[derive(Debug)]
@@ -236,11 +248,13 @@ impl Effects {
     ) -> Option<Answer> {
         let pending = self.requests.get_mut(&id)?;
         let uncertain = pending.lost > 0;
+        let stored = pending.purpose.is_stored();
         if let Err(error) = &result
-            && error.is_passing()
+            // An answer that cannot be read leaves open what it answers.
+            && (error.is_passing() || stored && matches!(error, TransportError::Garbled(_)))
         {
-            pending.lost += 1;
-            if pending.purpose.is_stored() || pending.lost < ATTEMPTS_MAX {
+            pending.lost = pending.lost.saturating_add(1);
+            if pending.lost < pending.purpose.attempts_max() {
                 let due = resend_at(error, pending.lost, at);
                 tracing::debug!(%error, purpose = ?pending.purpose, "a request is sent again");
                 self.timer(due, Timer::Resend(id));
@@ -271,6 +285,11 @@ impl Effects {
     pub(crate) fn timer(&mut self, due_ms: u64, timer: Timer) {
         let number = self.number();
         self.timers.insert((due_ms, number), timer);
+    }
+
+    /// Whether a timer like this runs.
+    pub(crate) fn is_due(&self, timer: &Timer) -> bool {
+        self.timers.values().any(|running| running == timer)
     }
 
     pub(crate) fn next_timer(&self) -> Option<u64> {

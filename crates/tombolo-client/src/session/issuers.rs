@@ -1,9 +1,11 @@
-//! Client issuers of other providers: fetched when first needed, then kept.
+//! Client issuers of other providers: fetched when first needed, kept, and looked at again every
+//! day, so that a provider can introduce a new one before it uses it.
 
 use std::collections::BTreeMap;
 
 use mimi_mls::identity::Issuers;
 use mimi_wire::Domain;
+use serde::{Deserialize, Serialize};
 
 use crate::error::ClientError;
 use crate::session::Session;
@@ -15,10 +17,22 @@ use crate::store::Secret;
 /// How long a room waits before issuers that could not be had are asked for again.
 const AGAIN_MS: u64 = 10_000;
 
+/// Issuers older than this are fetched again when the occasion comes.
+const FRESH_MS: u64 = 24 * 60 * 60 * 1_000;
+
 /// The issuers known on this device.
 #[derive(Debug, Default)]
 pub(crate) struct IssuerBook {
     trusted: Issuers,
+    /// When each domain's were fetched.
+    fetched_ms: BTreeMap<Domain, u64>,
+}
+
+/// A domain's issuers, as stored.
+#[derive(Deserialize, Serialize)]
+struct SavedIssuers {
+    fetched_ms: u64,
+    pem: Vec<String>,
 }
 
 impl IssuerBook {
@@ -29,9 +43,10 @@ impl IssuerBook {
             let Some(domain) = name.strip_prefix(saved::ISSUERS) else { continue };
             let unreadable = |why: String| ClientError::Storage(format!("{name}: {why}"));
             let domain = Domain::new(domain).map_err(|error| unreadable(error.to_string()))?;
-            let pem: Vec<String> = saved::unpack(value, name)?;
-            let trusted = book.trusted.trust(domain, &pem);
+            let SavedIssuers { fetched_ms, pem } = saved::unpack(value, name)?;
+            let trusted = book.trusted.trust(domain.clone(), &pem);
             trusted.map_err(|error| unreadable(error.to_string()))?;
+            book.fetched_ms.insert(domain, fetched_ms);
         }
         Ok(book)
     }
@@ -48,10 +63,26 @@ impl IssuerBook {
         }
     }
 
+    /// Whether a domain's issuers were fetched longer ago than this.
+    pub(crate) fn is_older(&self, domain: &Domain, age_ms: u64, now_ms: u64) -> bool {
+        let fetched_ms = self.fetched_ms.get(domain).copied().unwrap_or_default();
+        now_ms.saturating_sub(fetched_ms) > age_ms
+    }
+
+    /// Asks again for all that are no longer fresh.
+    pub(crate) fn refresh(&self, now_ms: u64, effects: &mut Effects) {
+        for domain in self.fetched_ms.keys() {
+            if self.is_older(domain, FRESH_MS, now_ms) {
+                self.need(domain.clone(), effects);
+            }
+        }
+    }
+
     fn trust(
         &mut self,
         domain: &Domain,
         response: Response,
+        now_ms: u64,
         effects: &mut Effects,
     ) -> Result<(), ClientError> {
         let Response::Issuers { domain: given, issuers } = response else {
@@ -64,7 +95,9 @@ impl IssuerBook {
         }
         let trusted = self.trusted.trust(domain.clone(), &issuers);
         trusted.map_err(|error| unusable(error.to_string()))?;
-        effects.put(format!("{}{domain}", saved::ISSUERS), &issuers);
+        let saved = SavedIssuers { fetched_ms: now_ms, pem: issuers };
+        effects.put(format!("{}{domain}", saved::ISSUERS), &saved);
+        self.fetched_ms.insert(domain.clone(), now_ms);
         Ok(())
     }
 }
@@ -78,7 +111,7 @@ impl Session {
         at: &mut Moment<'_>,
     ) {
         let known = match answer.result {
-            Ok(response) => self.issuers.trust(domain, response, &mut self.effects),
+            Ok(response) => self.issuers.trust(domain, response, at.now_ms, &mut self.effects),
             Err(error) => Err(refusal(Err(error))),
         };
         self.resume_registration(domain, known.clone(), at);
@@ -104,6 +137,14 @@ impl Session {
                 self.effects.timer(at.now_ms + AGAIN_MS, Timer::Issuers(domain.clone()));
             }
             Err(_) => {}
+        }
+    }
+
+    /// Looks once a day whether known issuers have changed.
+    pub(crate) fn refresh_issuers(&mut self, now_ms: u64) {
+        self.issuers.refresh(now_ms, &mut self.effects);
+        if !self.effects.is_due(&Timer::RefreshIssuers) {
+            self.effects.timer(now_ms.saturating_add(FRESH_MS), Timer::RefreshIssuers);
         }
     }
 

@@ -97,7 +97,7 @@ fn check(world: &World, room: &MimiUri, sent: usize) {
 fn any_order_leads_to_the_same() {
     for seed in 0..20 {
         let (mut world, room) = prepared(seed);
-        world.faults.delays = seed as u32;
+        world.faults.delays = u32::try_from(seed).unwrap();
         let sent = bustle(&mut world, &room, 3);
         world.run();
         check(&world, &room, sent);

@@ -33,8 +33,8 @@ use crate::session::request::{Request, Response, TransportError};
 use crate::session::stream_event::{StreamEvent, StreamEventKind};
 
 /// A room at its hub.
-pub(super) struct HubRoom {
-    pub(super) group: HubGroup,
+pub(crate) struct HubRoom {
+    pub(crate) group: HubGroup,
     pending: Vec<PendingProposal>,
     /// Octets accepted, and when.
     accepted: BTreeMap<Vec<u8>, u64>,
@@ -42,28 +42,28 @@ pub(super) struct HubRoom {
 }
 
 /// See the module.
-pub(super) struct Hub {
-    pub(super) federation: Federation,
-    pub(super) issuers: Issuers,
-    pub(super) rooms: BTreeMap<MimiUri, HubRoom>,
-    pub(super) keys: BTreeMap<Domain, HubKeys>,
+pub(crate) struct Hub {
+    pub(crate) federation: Federation,
+    pub(crate) issuers: Issuers,
+    pub(crate) rooms: BTreeMap<MimiUri, HubRoom>,
+    pub(crate) keys: BTreeMap<Domain, HubKeys>,
     /// Each client's stream.
-    pub(super) streams: BTreeMap<MimiUri, Vec<StreamEvent>>,
-    pub(super) stock: BTreeMap<MimiUri, Vec<KeyPackage>>,
-    pub(super) consents: BTreeSet<(MimiUri, MimiUri)>,
+    pub(crate) streams: BTreeMap<MimiUri, Vec<StreamEvent>>,
+    pub(crate) stock: BTreeMap<MimiUri, Vec<KeyPackage>>,
+    pub(crate) consents: BTreeSet<(MimiUri, MimiUri)>,
     users: BTreeMap<MimiUri, Vec<MimiUri>>,
-    pub(super) pems: BTreeMap<Domain, String>,
+    pub(crate) pems: BTreeMap<Domain, String>,
     next_event: u64,
     /// Repeats of accepted commits are not recognised: the answer is `wrongEpoch`.
-    pub(super) forgets_commits: bool,
+    pub(crate) forgets_commits: bool,
     /// Commits are taken without asking the judge.
-    pub(super) is_corrupt: bool,
+    pub(crate) is_corrupt: bool,
     /// What was asked, by kind, for tests that count.
-    pub(super) asked: Vec<&'static str>,
+    pub(crate) asked: Vec<&'static str>,
 }
 
 impl Hub {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let domains = ["a.example", "b.example", "c.example"];
         let mut federation = Federation::new(&domains);
         let keys = domains
@@ -90,19 +90,19 @@ impl Hub {
     }
 
     /// Everybody's issuers can be had again.
-    pub(super) fn restore_pems(&mut self) {
+    pub(crate) fn restore_pems(&mut self) {
         for domain in self.keys.keys() {
             let pem = self.federation.issuer(domain.as_str()).pem().to_owned();
             self.pems.insert(domain.clone(), pem);
         }
     }
 
-    pub(super) fn room(&self, room: &MimiUri) -> &HubRoom {
+    pub(crate) fn room(&self, room: &MimiUri) -> &HubRoom {
         &self.rooms[room]
     }
 
     /// Serves a request of a device.
-    pub(super) fn serve(
+    pub(crate) fn serve(
         &mut self,
         domain: &Domain,
         client: Option<&MimiUri>,
@@ -149,7 +149,7 @@ impl Hub {
         })
     }
 
-    pub(super) fn user_of(&self, client: &MimiUri) -> MimiUri {
+    pub(crate) fn user_of(&self, client: &MimiUri) -> MimiUri {
         let found = self.users.iter().find(|(_, clients)| clients.contains(client));
         found.unwrap().0.clone()
     }
@@ -237,7 +237,7 @@ impl Hub {
         Ok(Response::Founded { accepted_timestamp: now_ms })
     }
 
-    pub(super) fn update(&mut self, room: &MimiUri, body: &[u8], now_ms: u64) -> UpdateResponse {
+    pub(crate) fn update(&mut self, room: &MimiUri, body: &[u8], now_ms: u64) -> UpdateResponse {
         let outcome = match self.try_update(room, body, now_ms) {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -322,8 +322,10 @@ impl Hub {
 
     fn submit(&mut self, uri: &MimiUri, body: &[u8], now_ms: u64) -> SubmitMessageResponse {
         let room = self.rooms.get_mut(uri).unwrap();
-        let accepted =
-            |accepted_timestamp| SubmitMessageResponse::Accepted { accepted_timestamp, frank: None };
+        let accepted = |accepted_timestamp| SubmitMessageResponse::Accepted {
+            accepted_timestamp,
+            frank: None,
+        };
         if let Some(timestamp) = room.accepted.get(body) {
             return accepted(*timestamp);
         }
@@ -410,7 +412,7 @@ impl Hub {
     }
 
     /// Puts an entry into the streams of some clients.
-    pub(super) fn log<'a>(
+    pub(crate) fn log<'a>(
         &mut self,
         stream: &MimiUri,
         kind: StreamEventKind,

@@ -154,8 +154,7 @@ impl World {
     }
 
     pub(super) fn start(&mut self, actor: usize, command: Command) -> OperationId {
-        let operation =
-            self.actors[actor].session.start(command, self.now_ms, &mut self.rng);
+        let operation = self.actors[actor].session.start(command, self.now_ms, &mut self.rng);
         self.flush(actor);
         operation
     }
