@@ -15,7 +15,6 @@ use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot};
-use zeroize::Zeroizing;
 
 use crate::client::driver::{Driver, Input};
 use crate::error::ClientError;
@@ -89,7 +88,7 @@ impl Client {
         refuse_registered(&store.load().await.map_err(storage)?)?;
         let address = serde_json::to_vec(&registration.provider)
             .map_err(|error| ClientError::Other(error.to_string()))?;
-        let put = StoreChange::Put { name: ADDRESS.to_owned(), value: Zeroizing::new(address) };
+        let put = StoreChange::Put { name: ADDRESS.to_owned(), value: address.into() };
         store.commit(vec![put]).await.map_err(storage)?;
         Self::register_over(store, transport, registration).await
     }
@@ -101,7 +100,7 @@ impl Client {
         let address = saved.values.get(ADDRESS).ok_or_else(|| {
             ClientError::Storage("the file holds no registered device".to_owned())
         })?;
-        let address: ProviderAddress = serde_json::from_slice(address)
+        let address: ProviderAddress = serde_json::from_slice(address.octets())
             .map_err(|error| ClientError::Storage(format!("the provider's address: {error}")))?;
         let transport = Arc::new(HttpsTransport::new(&address)?);
         Self::start(Arc::new(store), transport).await

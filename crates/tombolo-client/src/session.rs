@@ -43,7 +43,7 @@ use rand::CryptoRng;
 
 use crate::error::ClientError;
 use crate::event::ClientEvent;
-use crate::secret::SecretText;
+use crate::secret::{Secret, SecretText};
 use crate::session::add_user::Adding;
 use crate::session::command::{Command, Notice, OperationId};
 use crate::session::commit::Intent;
@@ -56,7 +56,7 @@ use crate::session::room::{Means, Room, Standing};
 use crate::session::saved::{SavedAccount, room_value, room_value_of};
 use crate::session::stream_event::{StreamEvent, StreamEventKind};
 use crate::shown::RoomState;
-use crate::store::{Saved, SavedRoom, Secret, StoreChange};
+use crate::store::{Saved, SavedRoom, StoreChange};
 
 /// A device of a user. See the module.
 #[derive(Debug)]
@@ -108,8 +108,8 @@ impl Session {
         let device = saved.values.get(saved::DEVICE);
         let device =
             device.ok_or_else(|| ClientError::Storage("no device is stored".to_owned()))?;
-        let device =
-            Device::restore(device).map_err(|error| ClientError::Storage(error.to_string()))?;
+        let device = Device::restore(device.octets())
+            .map_err(|error| ClientError::Storage(error.to_string()))?;
         let mut session = Self::with_device(device);
         if let Some(account) = saved.values.get(saved::ACCOUNT) {
             let account: SavedAccount = saved::unpack(account, "the account")?;
@@ -140,7 +140,7 @@ impl Session {
         let standing = room_value_of(values, room_value::STANDING, &uri)?;
         let mut room = Room::new(uri.clone(), standing.unwrap_or(Standing::Unknown));
         if !saved.group.is_empty() {
-            let pieces = saved.group.into_iter().map(|(key, value)| (key, value.to_vec()));
+            let pieces = saved.group.into_iter().map(|(key, value)| (key, value.octets().to_vec()));
             let group = MemberGroup::restore(pieces.collect());
             let group = group
                 .map_err(|error| ClientError::Storage(format!("the group of {uri}: {error}")))?;

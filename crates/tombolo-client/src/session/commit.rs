@@ -323,7 +323,7 @@ impl Room {
         current.stage = Stage::Lost { body: body.clone() };
         let late_ms = WINNER_LATE_MS << current.lost.min(WINNER_LATE_DOUBLED);
         current.lost += 1;
-        effects.timer(at.now_ms + late_ms, Timer::WinnerLate(self.uri.clone()));
+        effects.timer(at.later(late_ms), Timer::WinnerLate(self.uri.clone()));
     }
 
     /// `wrongEpoch`: the stream will say whose commit won.
@@ -395,7 +395,7 @@ impl Room {
             return self.commit_failed(refused, effects);
         }
         current.stage = Stage::Pausing;
-        effects.timer(at.now_ms + OMITTED_PROPOSALS_MS, Timer::CommitAgain(self.uri.clone()));
+        effects.timer(at.later(OMITTED_PROPOSALS_MS), Timer::CommitAgain(self.uri.clone()));
     }
 
     /// The pause is over, or proposals have come.

@@ -34,6 +34,11 @@ pub(crate) struct Moment<'a> {
 }
 
 impl Moment<'_> {
+    /// A time from now.
+    pub(crate) fn later(&self, wait_ms: u64) -> u64 {
+        self.now_ms.saturating_add(wait_ms)
+    }
+
     /// A time between two waits from now.
     pub(crate) fn after(&mut self, least_ms: u64, most_ms: u64) -> u64 {
         self.now_ms.saturating_add(self.rng.random_range(least_ms..=most_ms))
@@ -163,7 +168,10 @@ impl Effects {
 
     /// Stores the device's own keys.
     pub(crate) fn put_device(&mut self, device: &Device) {
-        self.store(StoreChange::Put { name: saved::DEVICE.to_owned(), value: device.snapshot() });
+        self.store(StoreChange::Put {
+            name: saved::DEVICE.to_owned(),
+            value: device.snapshot().into(),
+        });
     }
 
     /// Stores what changed in a group since the last time.
@@ -171,7 +179,7 @@ impl Effects {
         for (key, value) in group.take_state_changes() {
             let room = room.clone();
             self.store(match value {
-                Some(value) => StoreChange::PutGroupState { room, key, value },
+                Some(value) => StoreChange::PutGroupState { room, key, value: value.into() },
                 None => StoreChange::RemoveGroupState { room, key },
             });
         }

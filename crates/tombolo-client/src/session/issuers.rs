@@ -8,11 +8,11 @@ use mimi_wire::Domain;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ClientError;
+use crate::secret::Secret;
 use crate::session::Session;
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
 use crate::session::request::{Request, Response};
 use crate::session::saved;
-use crate::store::Secret;
 
 /// How long a room waits before issuers that could not be had are asked for again.
 const AGAIN_MS: u64 = 10_000;
@@ -134,7 +134,7 @@ impl Session {
             }
             Err(error) if !blocked.is_empty() => {
                 tracing::warn!(%domain, %error, "a room waits for client issuers");
-                self.effects.timer(at.now_ms + AGAIN_MS, Timer::Issuers(domain.clone()));
+                self.effects.timer(at.later(AGAIN_MS), Timer::Issuers(domain.clone()));
             }
             Err(_) => {}
         }

@@ -348,7 +348,7 @@ impl Room {
             // The winner may be our own commit: then the stream brings it.
             Stage::Committed { request, .. } if uncertain => {
                 *request = None;
-                at.now_ms + ECHO_LATE_MS
+                at.later(ECHO_LATE_MS)
             }
             _ => {
                 self.drop_unaccepted(effects);

@@ -297,7 +297,7 @@ impl Room {
         sending.request = None;
         let late_ms = EPOCH_LATE_MS << sending.behind.min(EPOCH_LATE_DOUBLED);
         sending.behind += 1;
-        effects.timer(at.now_ms + late_ms, Timer::SendAgain(self.uri.clone()));
+        effects.timer(at.later(late_ms), Timer::SendAgain(self.uri.clone()));
     }
 
     /// The stream is late: perhaps the hub answers otherwise now.
