@@ -256,6 +256,8 @@ impl Driver {
             Wake::Answer((id, result)) => {
                 self.session.answer(id, result, self.clock.now_ms(), &mut self.rng);
             }
+            // The follower of the stream is gone: another one is started.
+            Wake::Stream(None) => self.stream = None,
             Wake::Stream(signal) => self.take_signals(signal),
             Wake::Acknowledged(result) => {
                 self.acknowledging = None;

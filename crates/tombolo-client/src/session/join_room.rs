@@ -1,4 +1,5 @@
-//! Coming in by oneself: GroupInfo from the hub, verified and decrypted, then an external commit.
+//! Coming in by oneself (PROTO-GI-7): GroupInfo from the hub, verified and decrypted, then an
+//! external commit.
 
 use bytes::Bytes;
 use mimi_mls::CIPHERSUITE;

@@ -65,7 +65,7 @@ impl Room {
         means.issuers.need(domain, means.effects);
     }
 
-    /// Keeps an event, whole, until it can be processed.
+    /// Keeps an event, whole, until it can be processed (POLICY-OP-1).
     fn wait(&mut self, event: StreamEvent, effects: &mut Effects) {
         if self.waiting.len() >= WAITING_MAX {
             tracing::error!(room = %self.uri, id = event.id, "too many events wait; one is dropped");

@@ -77,6 +77,7 @@ impl Session {
     ) -> Result<(), ClientError> {
         let (known, means) = self.parts(room)?;
         let view = known.member()?.view();
+        // CONTENT-MSG-1.
         let mut salt = [0; 16];
         at.rng.fill_bytes(&mut salt);
         let own = &means.own.user;
@@ -257,7 +258,8 @@ impl Room {
         }
     }
 
-    /// The message under way comes back in the stream: accepted, if the answer did not say so.
+    /// The message under way comes back in the stream: accepted, if the answer did not say so
+    /// (PROTO-NTF-7).
     pub(crate) fn send_echoed(
         &mut self,
         message: &MlsMessage,

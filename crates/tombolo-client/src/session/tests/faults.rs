@@ -254,7 +254,7 @@ fn a_room_waits_for_issuers_across_a_crash() {
     world.agree(&room);
 }
 
-/// Events before their time wait as a whole: here a message before the commit that opens its epoch.
+/// POLICY-OP-1: events before their time wait as a whole: here a message before the commit that opens its epoch.
 #[test]
 fn events_ahead_wait_for_their_epoch() {
     let (mut world, room) = World::with_room(6);

@@ -99,6 +99,10 @@ fn without_consent_a_user_cannot_be_added() {
 fn messages_reach_everybody_once() {
     let (mut world, room) = World::with_room(1);
     let hello = world.text(ALICE, &room, "hello");
+    // CONTENT-MSG-1: the same words are never the same message.
+    let again = world.text(ALICE, &room, "hello");
+    assert_ne!(hello, again);
+    world.message(ALICE, &room, Draft::Delete { message: again });
     let reply = Draft::Text { text: "hi".to_owned(), in_reply_to: Some(hello) };
     let reply = world.message(BOB, &room, reply);
     let reaction = Draft::Reaction { to: reply, reaction: "👍".to_owned() };
@@ -109,7 +113,7 @@ fn messages_reach_everybody_once() {
     world.message(CATHY, &room, Draft::Delete { message: gone });
     world.agree(&room);
     let state = world.state(BOBS_LAPTOP, &room);
-    let [first, second, third] = &state.messages[..] else { panic!("{state:?}") };
+    let [first, _, second, third] = &state.messages[..] else { panic!("{state:?}") };
     assert_eq!((first.id, first.text.as_deref(), first.edited), (hello, Some("hello all"), true));
     assert_eq!((second.id, second.in_reply_to), (reply, Some(hello)));
     assert_eq!(second.reactions, [(world.user(CATHY), "👍".to_owned())]);
@@ -117,7 +121,7 @@ fn messages_reach_everybody_once() {
     // One octet-identical copy went to each; the sender's own came back and was dropped.
     let shown = world.actors[ALICE].heard.iter();
     let shown = shown.filter(|event| matches!(event, ClientEvent::Message { .. }));
-    assert_eq!(shown.count(), 6);
+    assert_eq!(shown.count(), 8);
 }
 
 /// CONTENT-EDIT-1 from the sender's side.
