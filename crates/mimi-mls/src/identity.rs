@@ -40,6 +40,10 @@ pub enum IdentityError {
     /// Fetch the issuers of this domain and try again.
     #[error("the client issuers of {0} are not known")]
     IssuerUnknown(Domain),
+    /// None of the issuers known of this domain vouches for it, perhaps because a new one is not
+    /// known here yet: fetch them once and try again before refusing.
+    #[error("no client issuer known of {0} vouches for the credential")]
+    IssuerNotAmong(Domain),
     /// A credential type the room does not use.
     #[error("credential type {0} is not accepted")]
     CredentialType(u16),
@@ -49,6 +53,14 @@ pub enum IdentityError {
 }
 
 impl IdentityError {
+    /// The domain whose issuers may make a difference: fetch them and try again, once.
+    pub fn issuers_wanted(&self) -> Option<&Domain> {
+        match self {
+            Self::IssuerUnknown(domain) | Self::IssuerNotAmong(domain) => Some(domain),
+            Self::CredentialType(_) | Self::NotProven(_) => None,
+        }
+    }
+
     fn not_proven(reason: impl Into<String>) -> Self {
         Self::NotProven(reason.into())
     }
@@ -117,10 +129,11 @@ pub fn claimed_domains(tree: &RatchetTree) -> BTreeSet<Domain> {
 /// Whether a certificate's expiry counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Validity {
-    /// Valid now: for clients that come in.
+    /// Valid now: for clients that come in, at their provider and at the hub.
     At(u64),
-    /// Already valid now, perhaps expired since: for members of a group that a client joins. The
-    /// members have all accepted them, and one expired certificate must not lock a room.
+    /// Already valid now, perhaps expired since: for members of a group that a client joins, and
+    /// for what the hub has accepted. One expired certificate must not lock a room, nor a device
+    /// that has been away.
     MayHaveExpired(u64),
 }
 
@@ -207,7 +220,7 @@ fn prove_x509(
     if intermediate.is_some_and(|between| vouched(&between)) {
         return Ok(identity);
     }
-    Err(IdentityError::not_proven(format!("no client issuer of {domain} vouches for it")))
+    Err(IdentityError::IssuerNotAmong(domain))
 }
 
 /// Exactly one client and one user, of the same domain; other names do not matter.

@@ -49,6 +49,7 @@ fn key(seed: u64) -> Vec<u8> {
 fn reason(result: Result<ClientIdentity, IdentityError>) -> String {
     match result.unwrap_err() {
         IdentityError::NotProven(reason) => reason,
+        error @ IdentityError::IssuerNotAmong(_) => error.to_string(),
         other => panic!("{other:?}"),
     }
 }
@@ -317,7 +318,9 @@ fn nobody_comes_in_unproven() {
     let bundle = room.build("alice/phone", &plan);
     let request = mimi_wire::protocol::update::UpdateRequest::Commit(bundle);
     let refused = room.submit(&request).unwrap_err();
-    assert!(matches!(refused, StageError::Identity(IdentityError::NotProven(_))), "{refused}");
+    let StageError::Identity(error) = refused else { panic!("{refused}") };
+    assert!(matches!(error, IdentityError::IssuerNotAmong(_)), "there may be a new one: {error}");
+    assert_eq!(error.issuers_wanted().unwrap().as_str(), "b.example");
     room.issuers = Issuers::default();
     let refused = room.submit(&request).unwrap_err();
     let StageError::Identity(IdentityError::IssuerUnknown(domain)) = refused else {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use mimi_policy::ClientIdentity;
 use mimi_wire::codec::Reader;
-use mimi_wire::mls::MlsMessage;
+use mimi_wire::mls::{GroupInfo, MlsMessage};
+use mimi_wire::protocol::group_info::GroupInfoRatchetTreeTbe;
+use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::protocol::ratchet_tree::{GroupInfoOption, RatchetTreeOption};
 use mimi_wire::protocol::update::{CommitBundle, ProposalBundle, UpdateRequest};
 use mimi_wire::room::base_policy::BaseRoomPolicy;
@@ -23,7 +25,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tls_codec::Deserialize as _;
 
-use super::{CommitPlan, Founding, MemberGroup};
+use super::{CommitPlan, Founding, MemberGroup, ReceiveError};
 use crate::device::Device;
 use crate::hub::{HubGroup, StagedUpdate};
 use crate::hub_keys::HubKeys;
@@ -360,4 +362,79 @@ fn handshakes_carry_an_empty_safe_aad() {
         panic!("a PrivateMessage")
     };
     assert_eq!(message.aad(), [0]);
+}
+
+/// Octets of a confirmation tag with its length; of a signature; of a leaf index.
+const TAG_OCTETS: usize = 33;
+const SIGNATURE_OCTETS: usize = 66;
+const INDEX_OCTETS: usize = 4;
+
+/// A joiner may lie about the confirmation tag to the hub as well, which has no key to tell. Then
+/// nobody can follow, and everybody can join again.
+#[test]
+fn a_wrong_confirmation_tag_ends_with_rejoins() {
+    let mut room = Room::new();
+    let carol_device = device("carol", &mut room.rng);
+    let material = |hub: &HubGroup| GroupInfoRatchetTreeTbe {
+        group_info: hub.group_info().clone(),
+        ratchet_tree: RatchetTreeOption::Full(hub.ratchet_tree()),
+        pending_proposals: Vec::new(),
+    };
+    let joined = MemberGroup::join_by_external_commit(
+        &carol_device,
+        &material(&room.hub),
+        None,
+        &room.issuers,
+        &mut room.rng,
+        now_ms(),
+    );
+    let (_, bundle) = joined.unwrap();
+    let mut commit = bundle.commit.octets().to_vec();
+    *commit.last_mut().unwrap() ^= 1;
+    let GroupInfoOption::Full(group_info) = &bundle.group_info else { panic!("it is whole") };
+    let mut group_info = group_info.octets().to_vec();
+    group_info.truncate(group_info.len() - SIGNATURE_OCTETS);
+    let end_of_tag = group_info.len() - INDEX_OCTETS;
+    let tag_is_the_same = commit[commit.len() - TAG_OCTETS..commit.len() - 1]
+        == group_info[end_of_tag - TAG_OCTETS..end_of_tag - 1];
+    assert!(tag_is_the_same);
+    group_info[end_of_tag - 1] ^= 1;
+    let signature = carol_device.signer().sign_with_label("GroupInfoTBS", &group_info);
+    let mut writer = mimi_wire::codec::Writer::default();
+    writer.raw(&group_info);
+    writer.opaque(&signature);
+    let lie = CommitBundle {
+        commit: MlsMessage::decode(&commit).unwrap(),
+        group_info: GroupInfoOption::Full(GroupInfo::decode(&writer.into_octets()).unwrap()),
+        ..bundle
+    };
+    let event = FanoutMessage {
+        timestamp: now_ms(),
+        message: lie.commit.clone(),
+        kind: FanoutKind::Commit { external_proposals: Vec::new() },
+    };
+    let staged = room.hub.stage(&UpdateRequest::Commit(lie), &room.issuers, now_ms()).unwrap();
+    room.hub.merge(staged).unwrap();
+    let received = room.alice.receive(&event, &room.issuers, now_ms());
+    let Err(ReceiveError::RejoinNeeded(reason)) = received else { panic!("{received:?}") };
+    assert!(reason.contains("confirmation tag"), "{reason}");
+    for (member, device) in
+        [(&mut room.alice, &room.alice_device), (&mut room.bob, &room.bob_device)]
+    {
+        let (again, bundle) = MemberGroup::join_by_external_commit(
+            device,
+            &material(&room.hub),
+            None,
+            &room.issuers,
+            &mut room.rng,
+            now_ms(),
+        )
+        .unwrap();
+        let request = UpdateRequest::Commit(bundle);
+        let staged = room.hub.stage(&request, &room.issuers, now_ms()).unwrap();
+        room.hub.merge(staged).unwrap();
+        *member = again;
+    }
+    assert_eq!(room.bob.tree_hash(), room.hub.tree_hash());
+    assert_eq!(room.bob.view(), room.hub.view());
 }
