@@ -172,6 +172,16 @@ pub(crate) fn claim_of(
     }
 }
 
+/// Whether a certificate in a credential has expired.
+pub(crate) fn has_expired(credential: &openmls::prelude::Credential, now_ms: u64) -> bool {
+    let chain = match credential.credential_type() {
+        CredentialType::X509 => read_chain(credential.serialized_content()).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let mut certificates = chain.into_iter().filter_map(|der| Certificate::parse(der).ok());
+    certificates.any(|certificate| certificate.check_validity(Validity::At(now_ms)).is_err())
+}
+
 /// The claims of a credential, for preauthorization (AMB-POL-3).
 pub(crate) fn claims_of(credential: &openmls::prelude::Credential) -> Vec<Claim> {
     match credential.credential_type() {

@@ -17,6 +17,7 @@ use crate::changes::{CommitReading, Epoch, Identify, read_commit, read_proposal,
 use crate::components;
 use crate::error::StageError;
 use crate::framing::{FrameBody, PublicFrame};
+use crate::key_package::may_be_left_out;
 
 impl HubGroup {
     pub(super) fn stage_commit(
@@ -160,11 +161,7 @@ impl HubGroup {
                     true
                 }
                 // Nobody can commit what has expired meanwhile.
-                Proposal::Add(add)
-                    if add.key_package().life_time().not_after() <= now_ms / 1_000 =>
-                {
-                    true
-                }
+                Proposal::Add(add) if may_be_left_out(add.key_package(), now_ms) => true,
                 // All others die with the epoch when a client joins by itself.
                 _ => *sender == Sender::NewMemberCommit,
             }

@@ -21,6 +21,10 @@ use crate::provider::Provider;
 
 impl MemberGroup {
     /// Processes one event of the room.
+    ///
+    /// Whether a certificate had expired when it came in was for the hub to say, as is the order
+    /// of events: members read at other times, and must agree all the same. So here a certificate
+    /// may have expired; it must be valid already by our clock or by the time the hub names.
     pub fn receive(
         &mut self,
         event: &FanoutMessage,
@@ -30,6 +34,7 @@ impl MemberGroup {
         if !self.is_active() {
             return Err(ReceiveError::Unreadable("no longer a member".to_owned()));
         }
+        let now_ms = now_ms.max(event.timestamp);
         match (event.message.kind(), &event.kind) {
             (MessageKind::Application, FanoutKind::Application { .. }) => {
                 self.receive_application(&event.message)
@@ -147,7 +152,7 @@ impl MemberGroup {
             if known.into_iter().any(|known| known == reference) {
                 continue;
             }
-            let validity = Validity::At(now_ms);
+            let validity = Validity::MayHaveExpired(now_ms);
             let identify = |credential: &_, key: &[u8]| prove(credential, key, issuers, validity);
             let read = read_proposal(self.epoch(&identify), &queued, None);
             proposals.push(read.map_err(proposal_error)?);
@@ -206,7 +211,7 @@ impl MemberGroup {
         if listed.len() != staged.queued_proposals().count() {
             return Err(StageError::proposal(None, "a proposal is listed twice").into());
         }
-        let validity = Validity::At(now_ms);
+        let validity = Validity::MayHaveExpired(now_ms);
         let identify = |credential: &_, key: &[u8]| prove(credential, key, issuers, validity);
         let CommitReading { change, after, .. } =
             read_commit(self.epoch(&identify), &staged, &sender)?;

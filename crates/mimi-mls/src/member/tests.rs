@@ -27,6 +27,7 @@ use tls_codec::Deserialize as _;
 
 use super::{CommitPlan, Founding, MemberGroup, ReceiveError};
 use crate::device::Device;
+use crate::error::StageError;
 use crate::hub::{HubGroup, StagedUpdate};
 use crate::hub_keys::HubKeys;
 use crate::identity::Issuers;
@@ -437,4 +438,85 @@ fn a_wrong_confirmation_tag_ends_with_rejoins() {
     }
     assert_eq!(room.bob.tree_hash(), room.hub.tree_hash());
     assert_eq!(room.bob.view(), room.hub.view());
+}
+
+impl Room {
+    /// Bob proposes to add carol's phone, whose KeyPackage is valid for this long; the hub caches
+    /// that.
+    fn carol_waits(&mut self, mut carol: Device, valid_s: u64) -> FanoutMessage {
+        let skew_s = 60 * 60;
+        let packages = carol.key_packages(1, skew_s + valid_s, now_ms(), &mut self.rng);
+        let verified = crate::key_package::verify(&packages.unwrap()[0], now_ms()).unwrap();
+        let bundle = self.propose(Propose::Add(verified));
+        let event = FanoutMessage {
+            timestamp: now_ms(),
+            message: bundle.proposal.clone(),
+            kind: FanoutKind::Proposal { more_proposals: Vec::new() },
+        };
+        let request = UpdateRequest::Proposals(bundle);
+        let staged = self.hub.stage(&request, &self.issuers, now_ms()).unwrap();
+        self.hub.merge(staged).unwrap();
+        event
+    }
+
+    /// Whether alice's commit has the Add, and what the hub says to the commit at a time.
+    fn alice_commits(&mut self, hub_ms: u64) -> (bool, Result<StagedUpdate, StageError>) {
+        let Self { alice, alice_device, rng, .. } = self;
+        let plan = CommitPlan::default();
+        let (bundle, change) = alice.commit(alice_device, &plan, rng, now_ms()).unwrap();
+        alice.drop_pending().unwrap();
+        let staged = self.hub.stage(&UpdateRequest::Commit(bundle), &self.issuers, hub_ms);
+        (!change.proposals.is_empty(), staged)
+    }
+}
+
+/// PROTO-UPD-12 ends where nobody can comply: the library commits no expired KeyPackage.
+#[test]
+fn a_pending_add_that_expires_is_left_out() {
+    let mut room = Room::new();
+    let carol = device("carol", &mut room.rng);
+    let event = room.carol_waits(carol, 60);
+    room.alice.receive(&event, &room.issuers, now_ms()).unwrap();
+    assert_eq!(room.alice.pending_change().proposals.len(), 1);
+    let (included, staged) = room.alice_commits(now_ms());
+    assert!(!included);
+    staged.unwrap();
+    let mut room = Room::new();
+    let carol = device("carol", &mut room.rng);
+    let event = room.carol_waits(carol, 60 * 60);
+    let (_, refused) = room.alice_commits(now_ms());
+    assert!(refused.unwrap_err().to_string().contains("omits"), "it has not come to alice");
+    room.alice.receive(&event, &room.issuers, now_ms()).unwrap();
+    let (included, _) = room.alice_commits(now_ms());
+    assert!(included);
+}
+
+/// What waits has been proven; if its certificate expires meanwhile, commits may have it or not.
+#[test]
+fn a_pending_add_with_an_expired_certificate_blocks_nobody() {
+    const HOUR_MS: u64 = 60 * 60 * 1_000;
+    let mut room = Room::new();
+    let issuer = tombolo_testkit::TestIssuer::new("a.example");
+    room.issuers.trust(issuer.domain().clone(), &[issuer.pem().to_owned()]).unwrap();
+    let mut carol = Device::generate(&mut room.rng);
+    let (client, user) =
+        (uri(UriKind::Client, &["carol", "phone"]), uri(UriKind::User, &["carol"]));
+    let names = [client.as_str(), user.as_str()];
+    let chain = vec![issuer.issue_with(carol.signature_key(), &names, |params| {
+        let end = std::time::Duration::from_millis(now_ms() + HOUR_MS);
+        params.not_after = rcgen::date_time_ymd(1970, 1, 1) + end;
+    })];
+    carol.certify(&chain, ClientIdentity { user, client, claims: Vec::new() }).unwrap();
+    let event = room.carol_waits(carol, 1_000_000);
+    let later = now_ms() + 2 * HOUR_MS;
+    let (_, refused) = room.alice_commits(now_ms());
+    assert!(refused.unwrap_err().to_string().contains("omits"));
+    let (included, staged) = room.alice_commits(later);
+    assert!(!included);
+    staged.unwrap();
+    room.alice.receive(&event, &room.issuers, later).unwrap();
+    let (included, staged) = room.alice_commits(later);
+    assert!(included);
+    // A Welcome comes along, so it is a commit that the hub can take.
+    staged.unwrap();
 }
