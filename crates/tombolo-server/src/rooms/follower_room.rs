@@ -59,6 +59,9 @@ impl FollowerRoom {
     fn replay(&mut self, event: &NewEvent) -> Result<(), Reject> {
         let change = match event.kind {
             EventKind::Commit | EventKind::Proposal | EventKind::Welcome => {
+                if !self.state.is_present() {
+                    self.roster = Roster::default();
+                }
                 let message = FanoutMessage::decode(&event.payload)
                     .map_err(|error| damaged(&event.stream, error))?;
                 follow(&mut self.roster, &message)
@@ -102,6 +105,13 @@ impl FollowerLock {
     /// The room, if we know it.
     pub(crate) fn room(&self) -> Option<&FollowerRoom> {
         self.0.get()
+    }
+
+    /// The roster to follow new messages with. What was sent while no client of ours was in has
+    /// not been kept, so an old roster is worth nothing.
+    pub(crate) fn roster(&self) -> Roster {
+        let present = self.room().filter(|room| room.state.is_present());
+        present.map(|room| room.roster.clone()).unwrap_or_default()
     }
 
     /// Follows a decision in memory and queues it for storage; `roster` is the roster after it.
