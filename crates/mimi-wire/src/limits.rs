@@ -15,6 +15,10 @@ pub const KEY_MATERIAL_CLIENTS_MAX: usize = 256;
 pub const GRANT_KEY_PACKAGES_MAX: usize = 256;
 /// Participants in one list.
 pub const PARTICIPANTS_MAX: usize = 100_000;
+/// Nodes of a ratchet tree: 131 072 leaves and their parents.
+pub const TREE_NODES_MAX: usize = 262_143;
+/// Messages in one `notify` body.
+pub const FANOUT_MESSAGES_MAX: usize = 16_384;
 /// Elements in any list without a limit of its own.
 pub const LIST_ELEMENTS_MAX: usize = 4_096;
 /// Octets of a short human-readable text (error descriptions, names).

@@ -1,7 +1,7 @@
 //! `notify` (protocol section 5.5): a concatenation of fanout messages of one room (AMB-NTF-4).
 
 use crate::codec::{Malformed, Reader, Wire, Writer};
-use crate::limits::HANDSHAKE_BODY_OCTETS_MAX;
+use crate::limits::{FANOUT_MESSAGES_MAX, HANDSHAKE_BODY_OCTETS_MAX};
 use crate::mls::{MessageKind, MlsMessage};
 use crate::protocol::ratchet_tree::RatchetTreeOption;
 use crate::protocol::submit_message::Frank;
@@ -54,6 +54,10 @@ impl FanoutMessage {
         }
         let mut messages = vec![Self::read(&mut reader)?];
         while !reader.is_empty() {
+            if messages.len() == FANOUT_MESSAGES_MAX {
+                let reason = format!("more than {FANOUT_MESSAGES_MAX} messages");
+                return Err(reader.malformed("body", reason));
+            }
             messages.push(Self::read(&mut reader)?);
         }
         Ok(messages)
