@@ -154,6 +154,10 @@ impl Session {
             room.load_message(message);
         }
         self.resume_room(&mut room, &saved.values, &own)?;
+        if room.standing == Standing::Rejoining && room.joining.is_none() {
+            room.resume_rejoining();
+            self.effects.timer(now_ms, Timer::JoinAgain(uri.clone()));
+        }
         if room.has_pending_proposals() {
             room.commit_pending_due = true;
             self.effects.timer(now_ms, Timer::CommitPending(uri.clone()));

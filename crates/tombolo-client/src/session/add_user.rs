@@ -3,8 +3,6 @@
 
 use bytes::Bytes;
 use mimi_mls::CIPHERSUITE;
-use mimi_mls::error::StageError;
-use mimi_mls::identity::IdentityError;
 use mimi_mls::key_package;
 use mimi_mls::member::CommitPlan;
 use mimi_policy::preset::Preset;
@@ -24,9 +22,6 @@ use crate::session::effects::{Answer, Moment, Purpose, refusal};
 use crate::session::remove_user::{BANNED, is_banned, is_touched};
 use crate::session::request::{Request, Response};
 use crate::session::{Session, not_registered};
-
-/// Issuers fetched longer ago are asked for again before a KeyPackage is held against its user.
-const RECENT_MS: u64 = 60_000;
 
 /// A user on its way in, until its KeyPackages are there.
 #[derive(Debug)]
@@ -115,23 +110,15 @@ impl Session {
             };
             let facts = key_package::inspect(package, self.issuers.trusted(), at.now_ms);
             let facts = match facts {
-                Err(StageError::Identity(IdentityError::IssuerUnknown(domain)))
-                    if !self.issuers.trusted().knows(&domain) =>
-                {
+                Ok(facts) => facts,
+                Err(error) => {
+                    let Some(domain) = self.issuers.wanted_to_stage(&error, at.now_ms) else {
+                        return Err(not_theirs(&adding.user, &error.to_string()));
+                    };
                     adding.verifying = Some((domain.clone(), response));
                     self.issuers.need(domain, &mut self.effects);
                     return Ok(());
                 }
-                // Their provider may have a new issuer.
-                Err(StageError::Identity(_))
-                    if self.issuers.is_older(&adding.user.domain(), RECENT_MS, at.now_ms) =>
-                {
-                    let domain = adding.user.domain();
-                    adding.verifying = Some((domain.clone(), response));
-                    self.issuers.need(domain, &mut self.effects);
-                    return Ok(());
-                }
-                other => other.map_err(|error| not_theirs(&adding.user, &error.to_string()))?,
             };
             let theirs =
                 facts.identity.user == adding.user && facts.identity.client == client.client_uri;

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use mimi_mls::member::CommitPlan;
 use mimi_policy::{RoomView, StagedChange};
-use mimi_wire::protocol::update::{UpdateOutcome, UpdateRequest};
+use mimi_wire::protocol::update::{ProposalRef, UpdateOutcome, UpdateRequest};
 use mimi_wire::room::metadata::RoomMetadata;
 use mimi_wire::{MimiUri, Wire};
 use serde::{Deserialize, Serialize};
@@ -271,8 +271,8 @@ impl Room {
                 let refused = told_by_hub(response.error_description, "the hub does not allow it");
                 self.commit_failed(refused, means.effects);
             }
-            UpdateOutcome::InvalidProposal { .. } => {
-                self.proposals_omitted(response.error_description, means.effects, at);
+            UpdateOutcome::InvalidProposal { invalid_proposals } => {
+                self.proposals_omitted(&invalid_proposals, response.error_description, means, at);
             }
         }
     }
@@ -381,21 +381,40 @@ impl Room {
         self.commits.current = Some(current);
     }
 
+    /// What was on its way goes back into the queue: the group it was made in is given up.
+    pub(crate) fn take_back_commit(&mut self, effects: &mut Effects) {
+        let Some(current) = self.commits.current.take() else { return };
+        if let Stage::Sent { request, .. } = current.stage {
+            effects.cancel(request);
+        }
+        effects.remove_room(&self.uri, room_value::COMMIT);
+        if !current.given_up {
+            self.commits.queue.push_front(current.wanted);
+        }
+    }
+
     /// `invalidProposal`: most likely proposals the hub holds have not come yet (AMB-UPD-8).
     fn proposals_omitted(
         &mut self,
+        references: &[ProposalRef],
         description: String,
-        effects: &mut Effects,
+        means: &mut Means<'_>,
         at: &mut Moment<'_>,
     ) {
-        self.drop_pending_commit(effects);
-        let Some(current) = &mut self.commits.current else { return };
+        self.drop_pending_commit(means.effects);
+        let (Some(current), Some(group)) = (&mut self.commits.current, &self.group) else {
+            return;
+        };
         if current.wanted.attempts >= OMITTED_ATTEMPTS_MAX {
+            if !group.lacks(references).is_empty() {
+                // Nobody but the hub could take them: an external commit ends their epoch.
+                return self.rejoin(means, at);
+            }
             let refused = told_by_hub(description, "the hub calls a proposal invalid");
-            return self.commit_failed(refused, effects);
+            return self.commit_failed(refused, means.effects);
         }
         current.stage = Stage::Pausing;
-        effects.timer(at.later(OMITTED_PROPOSALS_MS), Timer::CommitAgain(self.uri.clone()));
+        means.effects.timer(at.later(OMITTED_PROPOSALS_MS), Timer::CommitAgain(self.uri.clone()));
     }
 
     /// The pause is over, or proposals have come.

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use mimi_mls::identity::Issuers;
+use mimi_mls::error::StageError;
+use mimi_mls::identity::{IdentityError, Issuers};
 use mimi_wire::Domain;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,8 @@ const AGAIN_MS: u64 = 10_000;
 
 /// Issuers older than this are fetched again when the occasion comes.
 const FRESH_MS: u64 = 24 * 60 * 60 * 1_000;
+/// Issuers fetched longer ago are fetched again before anything is held against a credential.
+const RECENT_MS: u64 = 60_000;
 
 /// The issuers known on this device.
 #[derive(Debug, Default)]
@@ -63,10 +66,24 @@ impl IssuerBook {
         }
     }
 
-    /// Whether a domain's issuers were fetched longer ago than this.
-    pub(crate) fn is_older(&self, domain: &Domain, age_ms: u64, now_ms: u64) -> bool {
+    fn is_older(&self, domain: &Domain, age_ms: u64, now_ms: u64) -> bool {
         let fetched_ms = self.fetched_ms.get(domain).copied().unwrap_or_default();
         now_ms.saturating_sub(fetched_ms) > age_ms
+    }
+
+    /// The domain whose issuers are to be fetched before a credential counts as unproven: they are
+    /// not known, or a new one may not be.
+    pub(crate) fn wanted(&self, error: &IdentityError, now_ms: u64) -> Option<Domain> {
+        let domain = error.issuers_wanted()?;
+        self.is_older(domain, RECENT_MS, now_ms).then(|| domain.clone())
+    }
+
+    /// [`wanted`](Self::wanted) for what could not be staged.
+    pub(crate) fn wanted_to_stage(&self, error: &StageError, now_ms: u64) -> Option<Domain> {
+        match error {
+            StageError::Identity(error) => self.wanted(error, now_ms),
+            _ => None,
+        }
     }
 
     /// Asks again for all that are no longer fresh.

@@ -6,4 +6,5 @@ mod flows;
 pub(crate) mod hub;
 mod judging;
 mod racing;
+mod rejoining;
 mod world;

@@ -254,6 +254,22 @@ fn a_room_waits_for_issuers_across_a_crash() {
     world.agree(&room);
 }
 
+/// A provider renews its issuer: whoever meets it first asks again before holding it against anybody.
+#[test]
+fn a_renewed_issuer_is_learnt_when_it_is_met() {
+    let (mut world, room) = World::with_room(8);
+    world.hub.renew_issuer("c.example");
+    // Long enough for what is known of the old one to be of yesterday.
+    world.now_ms += 600_000;
+    let dave = world.device("c.example", "dave", "phone");
+    world.befriend(dave, ALICE);
+    let user = world.user(dave);
+    world.done(ALICE, Command::AddUser { room: room.clone(), user });
+    world.text(dave, &room, "hello");
+    world.agree(&room);
+    assert_eq!(world.state(BOB, &room).participants.len(), 4);
+}
+
 /// POLICY-OP-1: events before their time wait as a whole: here a message before the commit that opens its epoch.
 #[test]
 fn events_ahead_wait_for_their_epoch() {

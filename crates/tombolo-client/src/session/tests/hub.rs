@@ -26,7 +26,7 @@ use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
 use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
 use mimi_wire::protocol::update::{UpdateOutcome, UpdateRequest, UpdateResponse};
 use mimi_wire::{Domain, MimiUri, UriKind, Wire};
-use tombolo_testkit::Federation;
+use tombolo_testkit::{Federation, TestIssuer};
 
 use crate::secret::SecretText;
 use crate::session::request::{Request, Response, TransportError};
@@ -53,6 +53,8 @@ pub(crate) struct Hub {
     pub(crate) consents: BTreeSet<(MimiUri, MimiUri)>,
     users: BTreeMap<MimiUri, Vec<MimiUri>>,
     pub(crate) pems: BTreeMap<Domain, String>,
+    /// Issuers that took the place of the federation's first ones.
+    successors: BTreeMap<Domain, TestIssuer>,
     next_event: u64,
     /// Repeats of accepted commits are not recognised: the answer is `wrongEpoch`.
     pub(crate) forgets_commits: bool,
@@ -82,11 +84,21 @@ impl Hub {
             stock: BTreeMap::new(),
             consents: BTreeSet::new(),
             users: BTreeMap::new(),
+            successors: BTreeMap::new(),
             next_event: 0,
             forgets_commits: false,
             is_corrupt: false,
             asked: Vec::new(),
         }
+    }
+
+    /// A provider certifies with a new issuer from now on; the old one stays valid.
+    pub(crate) fn renew_issuer(&mut self, domain: &str) {
+        let successor = TestIssuer::new(domain);
+        let domain = successor.domain().clone();
+        let pems = [self.pems[&domain].clone(), successor.pem().to_owned()];
+        self.issuers.trust(domain.clone(), &pems).unwrap();
+        self.successors.insert(domain, successor);
     }
 
     /// Everybody's issuers can be had again.
@@ -122,8 +134,10 @@ impl Hub {
                 presets: vec!["cooperative".to_owned()],
             },
             Request::Issuers(of) => {
-                let issuers = self.pems.get(of).ok_or_else(|| refused("unknown"))?;
-                Response::Issuers { domain: of.clone(), issuers: vec![issuers.clone()] }
+                let first = self.pems.get(of).ok_or_else(|| refused("unknown"))?;
+                let successor = self.successors.get(of).map(|issuer| issuer.pem().to_owned());
+                let issuers = std::iter::once(first.clone()).chain(successor).collect();
+                Response::Issuers { domain: of.clone(), issuers }
             }
             Request::KeyPackageStock => self.stock(client.unwrap()),
             Request::UploadKeyPackages(body) => {
@@ -168,7 +182,8 @@ impl Hub {
         }
         self.streams.insert(client.clone(), Vec::new());
         self.users.entry(user_uri.clone()).or_default().push(client.clone());
-        let issuer = self.federation.issuer(domain.as_str());
+        let first = self.federation.issuer(domain.as_str());
+        let issuer = self.successors.get(domain).unwrap_or(first);
         let certificate_chain = issuer.issue(key, &client, &user_uri);
         let token = SecretText::new(client.as_str().to_owned());
         Ok(Response::Registered { user: user_uri, client, token, certificate_chain })
