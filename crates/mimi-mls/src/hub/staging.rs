@@ -137,6 +137,12 @@ impl HubGroup {
 
     /// PROTO-UPD-12: a commit includes every proposal of the epoch it may, the leave guarantee
     /// above all.
+    ///
+    /// A hub has no membership key: it may have cached what members cannot verify and have dropped.
+    /// Then no member can commit any more, and an external commit, which a member may make too,
+    /// ends the epoch. What remains is a SelfRemove with a wrong membership tag: joiners cannot
+    /// verify it either and include it, so every member that has dropped it has to join again in
+    /// turn. Its sender, whom the signature names, goes with it.
     fn check_cached_are_covered(
         &self,
         staged: &openmls::group::StagedCommit,

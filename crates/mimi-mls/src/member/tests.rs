@@ -520,3 +520,28 @@ fn a_pending_add_with_an_expired_certificate_blocks_nobody() {
     // A Welcome comes along, so it is a commit that the hub can take.
     staged.unwrap();
 }
+
+/// An Add by reference, too, is compared with the system's clock when its commit is read.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the library knows the system's clock only")]
+fn a_committed_add_that_expires_unread_freezes_nobody() {
+    let mut room = Room::new();
+    let carol = device("carol", &mut room.rng);
+    let valid_s = 4;
+    let event = room.carol_waits(carol, valid_s);
+    for member in [&mut room.alice, &mut room.bob] {
+        member.receive(&event, &room.issuers, now_ms()).unwrap();
+    }
+    let bundle = room.commit(Vec::new(), &BTreeMap::new(), Default::default()).unwrap();
+    let event = FanoutMessage {
+        timestamp: now_ms(),
+        message: bundle.commit.clone(),
+        kind: FanoutKind::Commit { external_proposals: Vec::new() },
+    };
+    let request = UpdateRequest::Commit(bundle);
+    let staged = room.hub.stage(&request, &room.issuers, now_ms()).unwrap();
+    assert_eq!(staged.change().proposals.len(), 1);
+    std::thread::sleep(std::time::Duration::from_secs(valid_s + 1));
+    let received = room.alice.receive(&event, &room.issuers, now_ms());
+    assert!(matches!(received, Err(ReceiveError::Expired(_))), "{received:?}");
+}
