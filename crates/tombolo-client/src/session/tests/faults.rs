@@ -107,7 +107,7 @@ fn any_order_leads_to_the_same() {
 
 #[test]
 fn lost_requests_and_answers_and_repeated_events_change_nothing() {
-    for seed in 100..130 {
+    for seed in 100..115 {
         let (mut world, room) = prepared(seed);
         world.faults = Faults {
             requests_lost: 15,
@@ -146,7 +146,7 @@ fn a_crash_at_any_step_loses_and_doubles_nothing() {
 
 #[test]
 fn all_at_once_is_survived() {
-    for seed in 200..230 {
+    for seed in 200..220 {
         let (mut world, room) = prepared(seed);
         world.faults = Faults {
             requests_lost: 10,
@@ -195,7 +195,7 @@ fn a_crash_while_people_come_and_go_leaves_no_one_between() {
     };
     let (setup, steps) = play(None);
     for step in setup..steps {
-        for actor in 0..5 {
+        for actor in [ALICE, 1 + step % 4] {
             play(Some((step, actor)));
         }
     }
