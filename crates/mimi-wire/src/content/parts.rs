@@ -104,14 +104,17 @@ fn collect<'a>(part: &'a NestedPart, level: u32, parts: &mut Vec<IndexedPart<'a>
     }
 }
 
-/// Appends what is chosen of a part and gives its rank, or appends nothing and gives None.
+/// How good a choice is, the least being the best: parts that cannot be shown, then the rank.
+type Merit = (u32, u32);
+
+/// Appends what is chosen of a part and gives its merit, or appends nothing and gives None.
 fn choose<'a>(
     part: &'a NestedPart,
     level: u32,
     next: &mut usize,
     receiver: &impl Receiver,
     chosen: &mut Vec<IndexedPart<'a>>,
-) -> Option<u32> {
+) -> Option<Merit> {
     let index = PartIndex(*next);
     *next += 1;
     let Part::Multi { semantics, parts } = &part.part else {
@@ -122,29 +125,34 @@ fn choose<'a>(
         if rank.is_some() {
             chosen.push(IndexedPart { index, level, part });
         }
-        return rank;
+        return rank.map(|rank| (0, rank));
     };
     let options: Vec<_> = parts
         .iter()
         .map(|part| {
             let mut own = Vec::new();
-            let rank = choose(part, level + 1, next, receiver, &mut own);
-            (rank, own)
+            let merit = choose(part, level + 1, next, receiver, &mut own);
+            (merit, own)
         })
         .collect();
-    let ranks = || options.iter().map(|(rank, _)| *rank);
-    let rank = match semantics {
-        PartSemantics::SingleUnit => ranks().collect::<Option<Vec<_>>>()?.into_iter().max(),
-        PartSemantics::ChooseOne | PartSemantics::ProcessAll => ranks().flatten().min(),
-    }?;
+    let merits = || options.iter().map(|(merit, _)| *merit);
+    let missing = || merits().map(|merit| merit.map_or(1, |(missing, _)| missing)).sum();
+    let ranks = || merits().flatten().map(|(_, rank)| rank);
+    let merit = match semantics {
+        PartSemantics::ChooseOne => merits().flatten().min()?,
+        PartSemantics::SingleUnit if merits().any(|merit| merit.is_none()) => return None,
+        // As good as its worst part.
+        PartSemantics::SingleUnit => (missing(), ranks().max()?),
+        PartSemantics::ProcessAll => (missing(), ranks().min()?),
+    };
     // Of equals the first: the sender may have put them in an order.
-    let best = ranks().position(|own| own == Some(rank));
+    let best = merits().position(|own| own == Some(merit));
     for (at, (_, own)) in options.into_iter().enumerate() {
         if *semantics != PartSemantics::ChooseOne || Some(at) == best {
             chosen.extend(own);
         }
     }
-    Some(rank)
+    Some(merit)
 }
 
 /// The parts a text refers to.

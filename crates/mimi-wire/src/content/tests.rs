@@ -1,3 +1,5 @@
+mod semantics;
+
 use std::collections::BTreeMap;
 
 use minicbor::Encoder;
