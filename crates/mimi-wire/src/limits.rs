@@ -43,3 +43,13 @@ pub const CONTENT_LEVELS_MAX: u32 = 4;
 pub const TOPIC_ID_OCTETS_MAX: usize = 4_096;
 /// Octets of a text key of a content extension (CONTENT-DM-1).
 pub const EXTENSION_KEY_OCTETS_MAX: usize = 255;
+/// Entries of one message status report.
+pub const STATUS_REPORT_ENTRIES_MAX: u64 = 16_384;
+/// Octets of a message's subject (CEXT-3).
+pub const SUBJECT_OCTETS_MAX: usize = 4_096;
+/// Messages that one message names as last seen (CEXT-4).
+pub const LAST_SEEN_MAX: u64 = 65_535;
+/// Seconds from acceptance to an expiry that makes sense, either way: 365 days (CONTENT-SEC-1).
+pub const EXPIRY_SECONDS_MAX: u32 = 365 * 86_400;
+/// Milliseconds that a hub's clock may be ahead: "a few minutes" (CONTENT-SEC-1, AMB-CNT-15).
+pub const CLOCK_SKEW_MS_MAX: u64 = 5 * 60 * 1_000;

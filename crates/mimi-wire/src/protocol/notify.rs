@@ -47,7 +47,12 @@ impl FanoutMessage {
     /// Decodes a whole body: one message after the other up to its end, all or nothing
     /// (AMB-NTF-4).
     pub fn decode_all(body: &[u8]) -> Result<Vec<Self>, Malformed> {
-        let mut reader = Reader::new(body);
+        Self::decode_all_from(Reader::new(body))
+    }
+
+    /// As [`decode_all`](Self::decode_all), from a reader that stands at the start of the body.
+    pub(crate) fn decode_all_from(mut reader: Reader<'_>) -> Result<Vec<Self>, Malformed> {
+        let body = reader.rest();
         if body.len() > HANDSHAKE_BODY_OCTETS_MAX {
             let reason = format!("{} octets, at most {HANDSHAKE_BODY_OCTETS_MAX}", body.len());
             return Err(reader.malformed("body", reason));

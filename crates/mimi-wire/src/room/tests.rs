@@ -1,3 +1,5 @@
+mod policies;
+
 use proptest::prelude::{any, prop_assert_eq, proptest};
 
 use super::base_policy::BaseRoomPolicy;
