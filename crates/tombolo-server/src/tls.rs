@@ -4,6 +4,7 @@
 //! no chain to any trusted root; which domain a chain may speak for is checked per request, once
 //! `From` is known.
 
+mod activity;
 mod configuration;
 mod identity;
 mod listener;
