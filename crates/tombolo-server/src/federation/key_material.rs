@@ -13,7 +13,9 @@ use mimi_mls::key_package::satisfies;
 use mimi_mls::label::verify_with_label;
 use mimi_policy::ClientIdentity;
 use mimi_provider::hub::key_material::Route;
-use mimi_provider::key_material::{Asker, ClientStock, KeyMaterialInput, key_material};
+use mimi_provider::key_material::{
+    Asker, ClientStock, KeyMaterialInput, key_material, well_addressed,
+};
 use mimi_provider::record::StoredKeyPackage;
 use mimi_provider::requester::Requester;
 use mimi_provider::{Reject, reply};
@@ -180,6 +182,7 @@ async fn attempt(
     request: &KeyMaterialRequest,
 ) -> Result<KeyMaterialResponse, Obstacle> {
     let now_ms = provider.now_ms();
+    well_addressed(&provider.domain, asker, request)?;
     let identity = verify(provider, request, now_ms)?;
     let target = &request.tbs.target_user;
     let _turn = provider.turns.take(target).await;
