@@ -20,6 +20,8 @@ pub(crate) use status::waiting;
 
 /// Requests in flight to one peer, over all its lanes.
 const REQUESTS_PER_PEER_MAX: usize = 32;
+/// A peer's calls make us try its failing lanes at most this often.
+const HEARD_OF_EVERY_MS: u64 = 3_000;
 
 /// All lanes.
 #[derive(Debug)]
@@ -37,6 +39,24 @@ struct Lanes {
     in_flight: HashMap<Domain, Arc<Semaphore>>,
     /// Lanes whose last request failed, by follower.
     failing: HashMap<Domain, HashSet<MimiUri>>,
+    /// When followers with failing lanes were last heard of.
+    heard_of: HashMap<Domain, u64>,
+}
+
+impl Lanes {
+    /// Whether to act on a sign of life: only for peers with failing lanes, and not at every call.
+    fn hear(&mut self, peer: &Domain, now_ms: u64) -> bool {
+        if !self.failing.contains_key(peer) {
+            return false;
+        }
+        let last_ms = self.heard_of.get(peer);
+        // A clock set back is no reason to stay deaf.
+        let lately = last_ms.is_some_and(|last_ms| now_ms.abs_diff(*last_ms) < HEARD_OF_EVERY_MS);
+        if !lately {
+            self.heard_of.insert(peer.clone(), now_ms);
+        }
+        !lately
+    }
 }
 
 /// How the last request of a lane ended.
@@ -80,6 +100,7 @@ impl Delivery {
                 failing.remove(stream);
                 if failing.is_empty() {
                     lanes.failing.remove(follower);
+                    lanes.heard_of.remove(follower);
                 }
             }
         }
@@ -145,10 +166,17 @@ pub(crate) fn peer_is_up(provider: &Provider, peer: &Domain) {
     if delivery.failing_peers.load(Ordering::Relaxed) == 0 {
         return;
     }
-    let lanes = delivery.lanes();
+    let now_ms = provider.now_ms();
+    let mut lanes = delivery.lanes();
+    if !lanes.hear(peer, now_ms) {
+        return;
+    }
     for stream in lanes.failing.get(peer).into_iter().flatten() {
         if let Some(lane) = lanes.by_key.get(&(stream.clone(), peer.clone())) {
-            lane.heard_of(provider.now_ms());
+            lane.heard_of(now_ms);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use mimi_provider::delivery::{
     Attempt, BATCH_OCTETS_MAX, Delivery as Progress, Next, delivered, give_up,
 };
@@ -47,7 +48,7 @@ impl Lane {
 
     /// The follower has called us: a wait for the next attempt ends.
     pub(super) fn heard_of(&self, now_ms: u64) {
-        self.update(|progress| progress.next_attempt_ms = progress.next_attempt_ms.min(now_ms));
+        self.update(|progress| progress.heard_of(now_ms));
         self.heard_of.notify_one();
     }
 
@@ -167,6 +168,12 @@ impl Runner<'_> {
         };
         drop(slot);
         if let Err(error) = outcome {
+            if self.is_own_stream() && is_final(&error) {
+                // The entry is between two users; what waits behind it is others' business.
+                tracing::warn!(%follower, kind = ?first.kind, %error, "refused, and not sent again");
+                self.attempted(Attempt::Accepted);
+                return Ok(self.advance(accepted_to));
+            }
             self.failed(&error);
             return Ok(Step::More);
         }
@@ -252,6 +259,18 @@ impl Runner<'_> {
     }
 }
 
+/// Whether the peer will not take this entry at any other time either. In a room's stream nothing
+/// is final: an entry left out would leave the follower's clients behind for good.
+fn is_final(error: &PeerError) -> bool {
+    match error {
+        PeerError::Refused { status, .. } => {
+            let later = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+            status.is_client_error() && !later.contains(status)
+        }
+        _ => false,
+    }
+}
+
 /// Everything that waits of a room, concatenated (AMB-NTF-4).
 async fn notify(
     provider: &Provider,
@@ -296,3 +315,6 @@ async fn deliver(
     let request = Post { peer: follower, endpoint, identifier, body, answer_octets_max };
     post(provider, &request).await.and_then(Answer::success).map(drop)
 }
+
+#[cfg(test)]
+mod tests;
