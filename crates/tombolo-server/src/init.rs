@@ -8,6 +8,7 @@ mod peers_file;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
@@ -101,6 +102,19 @@ pub enum InitError {
     /// Others could not find a provider at any free port.
     #[error("a peers file needs a federation port that others can know: choose one other than 0")]
     FreePort,
+    /// Only one listener can have a port.
+    #[error("port {port} is given for {one} and for {other}: choose different ones")]
+    SamePort {
+        /// The port.
+        port: u16,
+        /// What it is for.
+        one: &'static str,
+        /// And what else.
+        other: &'static str,
+    },
+    /// A certificate of one's own, or its key, is not where it should be.
+    #[error("{0} does not exist: give the file of a certificate or key of your own")]
+    Missing(PathBuf),
     /// Two sources for one certificate.
     #[error("a certificate of your own needs no development CA: give one or the other")]
     TwoCertificates,
@@ -148,6 +162,11 @@ pub fn init(options: &InitOptions) -> Result<InitOutcome, InitError> {
     if options.own_certificate.is_some() && options.dev_ca.is_some() {
         return Err(InitError::TwoCertificates);
     }
+    check_ports(&options.listen)?;
+    if let Some(own) = &options.own_certificate {
+        let missing = [&own.certificate, &own.key].into_iter().find(|path| !path.is_file());
+        missing.map_or(Ok(()), |path| Err(InitError::Missing(path.clone())))?;
+    }
     let directory = absolute(&options.directory)?;
     let config = directory.join(CONFIG_FILE);
     let issued = directory.join(format!("{}.pem", options.domain));
@@ -186,6 +205,24 @@ pub fn init(options: &InitOptions) -> Result<InitOutcome, InitError> {
         peers_file::add(file, &options.domain, options.listen.federation, root)?;
     }
     Ok(outcome)
+}
+
+/// Refuses two listeners on one port, whatever their addresses: one that listens everywhere would
+/// be in the way of the other.
+fn check_ports(listen: &ListenConfig) -> Result<(), InitError> {
+    let mut taken = BTreeMap::new();
+    let listeners =
+        [("federation", listen.federation), ("clients", listen.client), ("admin", listen.admin)];
+    for (other, address) in listeners {
+        let port = address.port();
+        // Port 0 is any free one, another one each time.
+        if port != 0
+            && let Some(one) = taken.insert(port, other)
+        {
+            return Err(InitError::SamePort { port, one, other });
+        }
+    }
+    Ok(())
 }
 
 /// Has the development authority issue a certificate; returns where its root is.

@@ -114,6 +114,16 @@ fn impossible_wishes_are_refused_before_anything_is_written() {
     let (certificate, key) = (home.path().join("own.pem"), home.path().join("own.key"));
     twice.own_certificate = Some(OwnCertificate { certificate, key });
     assert!(matches!(init(&twice), Err(InitError::TwoCertificates)));
+
+    let mut lost = options("a.example", &directory);
+    let (certificate, key) = (home.path().join("own.pem"), home.path().join("own.key"));
+    lost.own_certificate = Some(OwnCertificate { certificate: certificate.clone(), key });
+    assert!(matches!(init(&lost), Err(InitError::Missing(path)) if path == certificate));
+
+    let mut crowded = options("a.example", &directory);
+    crowded.listen.client.set_port(8445);
+    let refused = init(&crowded).unwrap_err();
+    assert!(matches!(refused, InitError::SamePort { port: 8445, .. }), "{refused}");
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
 }
 

@@ -1,12 +1,12 @@
 //! `tombolo init`.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use mimi_wire::Domain;
 use tombolo_server::config::{ListenConfig, LogFormat, PeerPolicy};
-use tombolo_server::init::{InitOptions, InitOutcome, OwnCertificate, init};
+use tombolo_server::init::{InitError, InitOptions, InitOutcome, OwnCertificate, init};
 
 use super::{Failure, say};
 
@@ -75,8 +75,15 @@ enum Format {
 
 impl Init {
     pub(crate) fn run(self) -> Result<(), Failure> {
-        let outcome = init(&self.options()).map_err(|error| Failure::new(&error))?;
+        let options = self.options();
+        let outcome = init(&options).map_err(|error| match error {
+            InitError::SamePort { .. } | InitError::FreePort | InitError::Missing(_) => {
+                Failure::usage(&error)
+            }
+            _ => Failure::new(&error),
+        })?;
         report(&outcome);
+        say_what_is_next(&options, &outcome);
         Ok(())
     }
 
@@ -126,10 +133,58 @@ fn report(outcome: &InitOutcome) {
     if let Some(peers) = &outcome.peers_file {
         say(&format!("Providers that share {} find this one by itself", shown(peers)));
     }
+}
+
+/// The commands up to the first user's first message, to be typed as they stand.
+fn say_what_is_next(options: &InitOptions, outcome: &InitOutcome) {
+    let program = match std::env::current_exe().map(|path| typed(&path)) {
+        // A shell would look for a name alone elsewhere.
+        Ok(path) if !path.contains('/') => format!("./{path}"),
+        Ok(path) => path,
+        Err(_) => "tombolo".to_owned(),
+    };
+    let config = typed(&outcome.config);
     say("");
     say("Next:");
-    say(&format!("  tombolo serve --config {config}"));
-    say(&format!("  tombolo admin --config {config} user add alice"));
+    say(&format!("  {program} serve --config {config}"));
+    say(&format!("  {program} admin --config {config} user add alice"));
+    say(&format!("  {program} chat {}", chat_arguments(options, outcome)));
+}
+
+fn chat_arguments(options: &InitOptions, outcome: &InitOutcome) -> String {
+    let client = options.listen.client;
+    // Port 0 is known only once the provider runs, and says so in its log.
+    let port = match client.port() {
+        0 => "PORT".to_owned(),
+        port => port.to_string(),
+    };
+    let mut arguments = format!("--provider https://{}:{port}", options.domain);
+    // Without a public certificate the domain is hardly in DNS, nor if nobody outside can connect.
+    if outcome.root.is_some() || client.ip().is_loopback() {
+        let ip = match client.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        let host = SocketAddr::new(ip, 0).to_string();
+        let host = host.strip_suffix(":0").expect("the port is 0");
+        arguments.push_str(&format!(" --connect {host}:{port}"));
+    }
+    if let Some(root) = &outcome.root {
+        arguments.push_str(&format!(" --roots {}", typed(root)));
+    }
+    arguments.push_str(" --user alice --store alice.db");
+    arguments
+}
+
+/// A path as a shell takes it.
+fn typed(path: &Path) -> String {
+    let path = shown(path);
+    let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"/._-+@%=:,".contains(&octet);
+    match path.bytes().all(plain) {
+        true => path,
+        false => format!("'{}'", path.replace('\'', "'\\''")),
+    }
 }
 
 /// A path as short as it can be typed here.
