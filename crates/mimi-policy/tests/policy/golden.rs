@@ -171,7 +171,7 @@ impl Matrix {
                 proposing(room, who, |_| vec![ProposedChange::SelfRemove])
             }),
             ("leave", |room, who| proposing(room, who, |room| room.leave(ACTOR))),
-            ("own role to ordinary", |room, who| match who {
+            ("own role to role 2", |room, who| match who {
                 Who::Participant(role) if who.is_active(room) && role != ORDINARY => {
                     acting(room, who, vec![room.list_role(ACTOR, ORDINARY)])
                 }
@@ -254,10 +254,9 @@ impl Matrix {
 
     /// The room an actor acts in, itself included with two clients.
     fn room(&self, who: Who) -> Room {
-        let mut room = Room::new();
-        room.view.roles = self.preset.roles();
+        let mut room = Room::of(self.preset);
         let ids = &mut room.policy_mut().policy_component_ids;
-        ids.extend([0x0024, 0x0028]);
+        ids.extend([0x0024, 0x0026, 0x0028]);
         for role in self.roles(false) {
             for bystander in 1..=2 {
                 room = room.with(&format!("bystander{role}{bystander}"), role, 1);
@@ -279,8 +278,7 @@ impl Matrix {
 
     /// Roles somebody can have, or only those with clients.
     fn roles(&self, clientless: bool) -> Vec<RoleIndex> {
-        let mut room = Room::new();
-        room.view.roles = self.preset.roles();
+        let room = Room::of(self.preset);
         let indices = self.preset.roles().roles.into_iter().map(|role| role.role_index);
         indices.filter(|index| *index != 0 && (clientless || active(&room, *index))).collect()
     }
