@@ -27,3 +27,7 @@ pub const ROLES_LIST: ComponentId = 0x0025;
 pub const PREAUTH_LIST: ComponentId = 0x0026;
 /// `base_room_policy`.
 pub const BASE_ROOM_POLICY: ComponentId = 0x0027;
+/// `join_link_policy`.
+pub const JOIN_LINK_POLICY: ComponentId = 0x0029;
+/// `join_links`.
+pub const JOIN_LINKS: ComponentId = 0x002a;

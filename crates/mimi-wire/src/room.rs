@@ -2,6 +2,7 @@
 
 pub mod base_policy;
 pub mod capability;
+pub mod join_links;
 pub mod metadata;
 pub mod participant_list;
 pub mod preauth;

@@ -5,6 +5,7 @@ mod components;
 mod constraints;
 mod external;
 mod golden;
+mod knowledge;
 mod leaving;
 mod membership;
 mod messages;
