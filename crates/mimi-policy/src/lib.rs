@@ -22,6 +22,7 @@ pub mod preset;
 pub mod restrictions;
 pub mod rule;
 pub mod view;
+pub mod what_if;
 
 mod preauth;
 

@@ -59,7 +59,7 @@ rules! {
     /// A user is listed once.
     AlreadyListed = "PROTO-PL-4", "already-listed", "add";
     /// Indices name entries of the epoch's list.
-    IndexInList = "PROTO-PL-5", "index-in-list", "change the participant list at";
+    IndexInList = "PROTO-PL-5", "index-in-list", "change the list entry of";
     /// Roles of participants are defined, and not 0.
     RoleDefined = "PROTO-PL-5", "role-defined", "assign";
     /// A role change changes the role.

@@ -13,5 +13,7 @@ mod metadata;
 mod presets;
 mod properties;
 mod restrictions;
+mod roads;
 mod roles;
 mod room;
+mod what_if;
