@@ -102,7 +102,7 @@ fn roles(field: &Field<'_>) -> Result<RoleData, Malformed> {
     Ok(RoleData { roles })
 }
 
-fn role(field: &Field<'_>) -> Result<Role, Malformed> {
+pub(super) fn role(field: &Field<'_>) -> Result<Role, Malformed> {
     let fields = field.fields(&[
         "role_index",
         "role_name",
@@ -171,7 +171,7 @@ fn role_changes(field: Field<'_>) -> Result<SingleSourceRoleChangeTargets, Malfo
 
 /// A base policy that says nothing. Every policy component counts as listed, so that one that does
 /// not speak of them forbids none (POLICY-BASE-9).
-fn all_absent() -> BaseRoomPolicy {
+pub(super) fn all_absent() -> BaseRoomPolicy {
     let first = mimi_wire::component::MLS_OPERATIONAL_POLICY;
     BaseRoomPolicy {
         fixed_membership: false,
@@ -190,7 +190,10 @@ fn all_absent() -> BaseRoomPolicy {
 /// Message expiration (room-policy section 7.8).
 const POLICY_COMPONENT_LAST: ComponentId = 0x0030;
 
-fn base_policy(field: &Field<'_>, roles: &RoleData) -> Result<BaseRoomPolicy, Malformed> {
+pub(super) fn base_policy(
+    field: &Field<'_>,
+    roles: &RoleData,
+) -> Result<BaseRoomPolicy, Malformed> {
     let fields = field.fields(&[
         "fixed_membership",
         "parent_dependant",
