@@ -1,5 +1,5 @@
 //! Role tables ready to use (room-policy appendix A, POLICY-PRESET-1), and what else a normal room
-//! starts with.
+//! starts with. What each table comes to is written out under `tests/golden` (POLICY-PRESET-2).
 
 mod cooperative;
 mod direct;
