@@ -7,6 +7,7 @@ use serde_json::Value;
 /// Each crate and the workspace crates it may depend on.
 const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("mimi-wire", &[]),
+    ("mimi-render", &["mimi-wire"]),
     ("mimi-policy", &["mimi-wire"]),
     ("mimi-mls", &["mimi-wire", "mimi-policy"]),
     ("mimi-provider", &["mimi-wire", "mimi-policy"]),
@@ -19,7 +20,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that see no clock, socket, database, environment or randomness of their own.
-const PURE: &[&str] = &["mimi-wire", "mimi-policy", "mimi-mls", "mimi-provider"];
+const PURE: &[&str] = &["mimi-wire", "mimi-render", "mimi-policy", "mimi-mls", "mimi-provider"];
 
 /// What a pure crate must not depend on.
 const IMPURE: &[&str] = &[
@@ -102,7 +103,7 @@ fn wasm() -> Result<(), String> {
     let program = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut command = Command::new(program);
     command.args(["check", "--target", "wasm32-unknown-unknown"]);
-    for name in ["mimi-wire", "mimi-policy", "mimi-provider"] {
+    for name in ["mimi-wire", "mimi-render", "mimi-policy", "mimi-provider"] {
         command.args(["--package", name]);
     }
     match command.status() {

@@ -127,8 +127,13 @@ pub(crate) fn read_commit(
 ) -> Result<CommitReading, StageError> {
     let path_leaf = staged.update_path_leaf_node();
     let (committer, joiner) = committer(epoch, staged, sender, path_leaf)?;
-    let proposals = staged.queued_proposals();
-    let proposals = proposals.map(|queued| read_proposal(epoch, queued, joiner.as_ref()));
+    let cached = Epoch { identify: &already_proven, ..epoch };
+    let read = |queued: &QueuedProposal| {
+        // Proven when it was cached; its certificate may have expired since.
+        let by_reference = queued.proposal_or_ref_type() == ProposalOrRefType::Reference;
+        read_proposal(if by_reference { cached } else { epoch }, queued, joiner.as_ref())
+    };
+    let proposals = staged.queued_proposals().map(read);
     let proposals = proposals.collect::<Result<Vec<_>, _>>()?;
     let actor = match &joiner {
         Some(identity) => Actor::Joiner(identity.clone()),

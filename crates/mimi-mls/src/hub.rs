@@ -234,6 +234,10 @@ impl HubGroup {
     /// As [`stage`](Self::stage), for an update that was accepted before and is read again from the
     /// room's log: identities are taken as claimed, since they were proven then. A room must open
     /// again when a peer is out of reach or has changed its issuers.
+    ///
+    /// The library compares KeyPackages with the system's clock here as well: a commit that adds
+    /// somebody cannot be staged again once that KeyPackage has expired. So the log behind a
+    /// snapshot must not grow that old.
     pub fn stage_again(
         &self,
         request: &UpdateRequest,

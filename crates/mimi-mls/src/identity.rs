@@ -21,16 +21,24 @@ mod certificate;
 const CHAIN_CERTIFICATES_MAX: usize = 3;
 /// Octets of one certificate.
 const CERTIFICATE_OCTETS_MAX: usize = 16 * 1024;
-/// Issuers of one domain.
+/// Issuers that a domain publishes at once.
 const ISSUERS_MAX: usize = 16;
+/// Issuers of one domain beyond which earlier ones are forgotten.
+const KEPT_ISSUERS_MAX: usize = 8;
 
 /// The client issuers a verifier trusts, each for URIs of its own domain only.
 #[derive(Clone, Debug, Default)]
 pub struct Issuers {
-    /// DER certificates by domain.
-    x509: BTreeMap<Domain, Vec<Vec<u8>>>,
+    x509: BTreeMap<Domain, Vec<Issuer>>,
     /// Domains whose `basic` credentials an operator accepts.
     basic: BTreeSet<Domain>,
+}
+
+/// One authority's certificate.
+#[derive(Clone, Debug)]
+struct Issuer {
+    der: Vec<u8>,
+    pem: String,
 }
 
 /// Why a credential does not prove who a client is.
@@ -40,6 +48,10 @@ pub enum IdentityError {
     /// Fetch the issuers of this domain and try again.
     #[error("the client issuers of {0} are not known")]
     IssuerUnknown(Domain),
+    /// None of the issuers known of this domain vouches for it, perhaps because a new one is not
+    /// known here yet: fetch them once and try again before refusing.
+    #[error("no client issuer known of {0} vouches for the credential")]
+    IssuerNotAmong(Domain),
     /// A credential type the room does not use.
     #[error("credential type {0} is not accepted")]
     CredentialType(u16),
@@ -49,29 +61,51 @@ pub enum IdentityError {
 }
 
 impl IdentityError {
+    /// The domain whose issuers may make a difference: fetch them and try again, once.
+    pub fn issuers_wanted(&self) -> Option<&Domain> {
+        match self {
+            Self::IssuerUnknown(domain) | Self::IssuerNotAmong(domain) => Some(domain),
+            Self::CredentialType(_) | Self::NotProven(_) => None,
+        }
+    }
+
     fn not_proven(reason: impl Into<String>) -> Self {
         Self::NotProven(reason.into())
     }
 }
 
 impl Issuers {
-    /// Trusts PEM certificates as issuers of a domain, replacing earlier ones.
+    /// Trusts PEM certificates as issuers of a domain, replacing earlier ones: for what an operator
+    /// sets, and for what [`trust_also`](Self::trust_also) has given before.
     pub fn trust(&mut self, domain: Domain, pem: &[String]) -> Result<(), IdentityError> {
-        let mut issuers = Vec::new();
-        for text in pem {
-            for der in certificate::from_pem(text)? {
-                Certificate::parse(&der)?.check_authority()?;
-                if issuers.len() == ISSUERS_MAX {
-                    return Err(IdentityError::not_proven(format!("over {ISSUERS_MAX} issuers")));
-                }
-                issuers.push(der);
+        self.x509.insert(domain, read_issuers(pem)?);
+        Ok(())
+    }
+
+    /// Trusts what a provider publishes now, and what it has published before for as long as that
+    /// is valid and there is room. A hub and its clients look at different times; a certificate by
+    /// an issuer that only one of them knows must not come between them.
+    ///
+    /// Gives the PEM certificates trusted now, newest first, to be kept and handed to
+    /// [`trust`](Self::trust) after a restart.
+    pub fn trust_also(
+        &mut self,
+        domain: Domain,
+        pem: &[String],
+        now_ms: u64,
+    ) -> Result<Vec<String>, IdentityError> {
+        let mut issuers = read_issuers(pem)?;
+        for earlier in self.x509.get(&domain).into_iter().flatten() {
+            let is_listed = issuers.iter().any(|issuer| issuer.der == earlier.der);
+            let certificate = Certificate::parse(&earlier.der)?;
+            let is_valid = certificate.check_validity(Validity::At(now_ms)).is_ok();
+            if !is_listed && is_valid && issuers.len() < KEPT_ISSUERS_MAX {
+                issuers.push(earlier.clone());
             }
         }
-        if issuers.is_empty() {
-            return Err(IdentityError::not_proven("no certificate in the PEM text"));
-        }
+        let kept = issuers.iter().map(|issuer| issuer.pem.clone()).collect();
         self.x509.insert(domain, issuers);
-        Ok(())
+        Ok(kept)
     }
 
     /// Accepts `basic` credentials of a domain (development, closed federations).
@@ -117,10 +151,11 @@ pub fn claimed_domains(tree: &RatchetTree) -> BTreeSet<Domain> {
 /// Whether a certificate's expiry counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Validity {
-    /// Valid now: for clients that come in.
+    /// Valid now: for clients that come in, at their provider and at the hub.
     At(u64),
-    /// Already valid now, perhaps expired since: for members of a group that a client joins. The
-    /// members have all accepted them, and one expired certificate must not lock a room.
+    /// Already valid now, perhaps expired since: for members of a group that a client joins, and
+    /// for what the hub has accepted. One expired certificate must not lock a room, nor a device
+    /// that has been away.
     MayHaveExpired(u64),
 }
 
@@ -159,6 +194,16 @@ pub(crate) fn claim_of(
     }
 }
 
+/// Whether a certificate in a credential has expired.
+pub(crate) fn has_expired(credential: &openmls::prelude::Credential, now_ms: u64) -> bool {
+    let chain = match credential.credential_type() {
+        CredentialType::X509 => read_chain(credential.serialized_content()).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let mut certificates = chain.into_iter().filter_map(|der| Certificate::parse(der).ok());
+    certificates.any(|certificate| certificate.check_validity(Validity::At(now_ms)).is_err())
+}
+
 /// The claims of a credential, for preauthorization (AMB-POL-3).
 pub(crate) fn claims_of(credential: &openmls::prelude::Credential) -> Vec<Claim> {
     match credential.credential_type() {
@@ -175,6 +220,23 @@ pub(crate) fn chain_content(chain: &[Vec<u8>]) -> Vec<u8> {
         writer.opaque(certificate);
     }
     writer.into_octets()
+}
+
+fn read_issuers(pem: &[String]) -> Result<Vec<Issuer>, IdentityError> {
+    let mut issuers = Vec::new();
+    for text in pem {
+        for (pem, der) in certificate::from_pem(text)? {
+            Certificate::parse(&der)?.check_authority()?;
+            if issuers.len() == ISSUERS_MAX {
+                return Err(IdentityError::not_proven(format!("over {ISSUERS_MAX} issuers")));
+            }
+            issuers.push(Issuer { der, pem });
+        }
+    }
+    if issuers.is_empty() {
+        return Err(IdentityError::not_proven("no certificate in the PEM text"));
+    }
+    Ok(issuers)
 }
 
 fn prove_x509(
@@ -195,7 +257,7 @@ fn prove_x509(
     };
     leaf.check_leaf(signature_key)?;
     leaf.check_validity(validity)?;
-    let trusted = trusted.iter().map(|der| Certificate::parse(der));
+    let trusted = trusted.iter().map(|issuer| Certificate::parse(&issuer.der));
     let trusted = trusted.collect::<Result<Vec<_>, _>>()?;
     if trusted.iter().any(|issuer| issuer.vouches_for(leaf, 0, validity)) {
         return Ok(identity);
@@ -207,7 +269,7 @@ fn prove_x509(
     if intermediate.is_some_and(|between| vouched(&between)) {
         return Ok(identity);
     }
-    Err(IdentityError::not_proven(format!("no client issuer of {domain} vouches for it")))
+    Err(IdentityError::IssuerNotAmong(domain))
 }
 
 /// Exactly one client and one user, of the same domain; other names do not matter.

@@ -9,11 +9,17 @@ use openmls_rust_crypto::RustCrypto;
 use tls_codec::Serialize as _;
 
 use crate::error::StageError;
-use crate::identity::{Issuers, Validity, prove};
+use crate::identity::{Issuers, Validity, has_expired, prove};
 
 /// Longest lifetime of a KeyPackage: three months and a day (RFC 9420 section 10.1 asks for a
 /// limit).
 const LIFETIME_S_MAX: u64 = 93 * 24 * 60 * 60;
+
+/// A committer leaves out pending Adds that expire within this time.
+const COMMITTER_MARGIN_S: u64 = 5 * 60;
+/// The hub lets commits leave out Adds that expire within this time: longer than the committers'
+/// by what their clocks may be ahead.
+const HUB_MARGIN_S: u64 = 15 * 60;
 
 /// Verified facts of a KeyPackage.
 #[derive(Clone, Debug)]
@@ -98,6 +104,26 @@ pub(crate) fn verify(
         return Err(StageError::invalid("the KeyPackage claims to be valid for too long"));
     }
     Ok(verified)
+}
+
+/// Whether a committer leaves a pending Add out: nobody can commit it once its lifetime is over,
+/// and clocks differ.
+pub(crate) fn is_left_out(key_package: &openmls::prelude::KeyPackage, now_ms: u64) -> bool {
+    ends_within(key_package, COMMITTER_MARGIN_S, now_ms)
+}
+
+/// Whether the hub lets a commit leave an Add out: when a committer's clock, or its library, may
+/// take the KeyPackage or a certificate for expired.
+pub(crate) fn may_be_left_out(key_package: &openmls::prelude::KeyPackage, now_ms: u64) -> bool {
+    ends_within(key_package, HUB_MARGIN_S, now_ms)
+        || has_expired(
+            key_package.leaf_node().credential(),
+            now_ms.saturating_add(HUB_MARGIN_S * 1_000),
+        )
+}
+
+fn ends_within(key_package: &openmls::prelude::KeyPackage, margin_s: u64, now_ms: u64) -> bool {
+    key_package.life_time().not_after() <= now_ms / 1_000 + margin_s
 }
 
 /// As an extension of RFC 9420's registry, or as the component of mls-extensions.

@@ -2,6 +2,10 @@
 //!
 //! Octets go in, verified [`StagedChange`](mimi_policy::StagedChange)s come out, and nothing is
 //! merged until the caller says so. Knows no policy, no storage and no HTTP.
+//!
+//! Time and randomness are arguments, with two exceptions that the library makes: it compares the
+//! lifetimes of KeyPackages with the system's clock, and it draws from the system what HPKE and the
+//! reuse guards of messages need. So a group's octets are never quite the same twice.
 
 #![warn(missing_docs)]
 

@@ -1,5 +1,7 @@
 //! A room's group as one of its member clients sees it.
 
+use std::collections::BTreeSet;
+
 use mimi_policy::{LeafIndex, RoomView, StagedChange};
 use mimi_wire::mls::{ExternalSender, KeyPackage, MlsMessage, RequiredCapabilities};
 use mimi_wire::room::base_policy::BaseRoomPolicy;
@@ -15,15 +17,16 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tls_codec::Serialize as _;
 
-use crate::changes::{Epoch, already_proven, clients, read_proposal};
+use crate::changes::{Epoch, already_proven, clients, read_proposal, reference_of};
 use crate::context::{check_requirements, hub_sender, room_view};
 use crate::device::Device;
 use crate::error::{SnapshotError, StageError};
-use crate::identity::Issuers;
+use crate::identity::{IdentityError, Issuers};
 use crate::pieces::{Piece, Pieces};
 use crate::provider::Provider;
 
 mod committing;
+mod faults;
 mod founding;
 mod joining;
 mod receiving;
@@ -145,14 +148,44 @@ impl StagedMemberCommit {
     }
 }
 
-/// Why an event could not be processed.
+/// Why an event could not be processed, by what the caller does about it.
+///
+/// A hub holds no secret of the group. It verifies signatures, identities and rules, but cannot
+/// see a wrong membership tag, a wrong confirmation tag or path secrets that decrypt to nothing;
+/// so any member can have such messages accepted. They cost the group a rejoin of its members, and
+/// never the room: who sent them is named by the signature, and can be removed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReceiveError {
-    /// Nothing this group could have sent, or no longer decryptable: drop it, note it.
+    /// Nothing this group could have sent, no longer decryptable, or a proposal that is at fault:
+    /// note it and go on. A commit that includes such a proposal gives
+    /// [`RejoinNeeded`](Self::RejoinNeeded), and commits of ours that lack it are refused by the
+    /// hub ([`MemberGroup::lacks`]).
     #[error("not processed: {0}")]
     Unreadable(String),
-    /// A verification failed that members must all agree on: freeze the room.
+    /// A proposal that no issuer we know of vouches for: fetch the issuers of this domain once
+    /// ([`IdentityError::issuers_wanted`]) and receive it again. After that it is as
+    /// [`Unreadable`](Self::Unreadable).
+    #[error(transparent)]
+    Unproven(IdentityError),
+    /// A commit adds a client whose KeyPackage is out of its lifetime by the system's clock, as
+    /// when this device has been away for long; the library insists on that. Nobody is at fault.
+    /// Do as with [`RejoinNeeded`](Self::RejoinNeeded).
+    #[error("this device cannot follow, because a lifetime is over: {0}")]
+    Expired(String),
+    /// A commit that this device cannot apply, for reasons that no hub can see: a wrong membership
+    /// or confirmation tag, a path secret it cannot decrypt, a proposal it has dropped, a commit of
+    /// its own that it has forgotten. If the hub's group goes on, the way out is to drop this
+    /// group and to [join by external commit](MemberGroup::join_by_external_commit), which ends
+    /// the epoch whatever is cached. Rules are not judged over the commit that is skipped: compare
+    /// the view before with the one after, and ask the user if somebody came in meanwhile who was
+    /// not in the room.
+    #[error("this device can only join again: {0}")]
+    RejoinNeeded(String),
+    /// A commit that an honest hub would have refused: keep the evidence and freeze the room.
+    /// Except for a [`StageError::Identity`] with [`IdentityError::issuers_wanted`]: fetch the
+    /// issuers of that domain and receive the event again; freeze only if they were fetched since
+    /// the event has come.
     #[error(transparent)]
     Stage(#[from] StageError),
 }
@@ -218,6 +251,17 @@ impl MemberGroup {
     /// Whether a commit of ours waits for the hub's answer.
     pub fn has_pending(&self) -> bool {
         self.group.pending_commit().is_some()
+    }
+
+    /// Which of these references of proposals this group does not have. When the hub refuses a
+    /// commit of ours for what it omits and some of that is lacking here, trying again is no use:
+    /// it was dropped because nobody but the hub could take it. An external commit ends the epoch
+    /// without it.
+    pub fn lacks<'a>(&self, references: &'a [Vec<u8>]) -> Vec<&'a [u8]> {
+        let has: BTreeSet<Vec<u8>> =
+            self.group.pending_proposals().filter_map(reference_of).collect();
+        let lacking = references.iter().filter(|reference| !has.contains(*reference));
+        lacking.map(Vec::as_slice).collect()
     }
 
     /// Encrypts `application_data`. Refused while proposals wait for a commit (RFC 9420 section

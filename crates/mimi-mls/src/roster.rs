@@ -8,30 +8,36 @@ use std::collections::{BTreeMap, BTreeSet};
 use mimi_policy::LeafIndex;
 use mimi_wire::MimiUri;
 use mimi_wire::Wire;
+use mimi_wire::codec::Reader;
+use mimi_wire::limits::{LIST_ELEMENTS_MAX, OPAQUE_OCTETS_MAX, PARTICIPANTS_MAX};
 use mimi_wire::mls::{KeyPackage, MlsMessage};
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
 use openmls::ciphersuite::hash_ref::make_key_package_ref;
-use openmls::prelude::{
-    AddProposalIn, MlsMessageBodyIn, ProposalIn, ProposalOrRefIn, RemoveProposal,
-};
+use openmls::prelude::{AddProposalIn, ProposalIn, ProposalOrRefIn, RemoveProposal};
 use openmls_rust_crypto::RustCrypto;
 use serde::{Deserialize, Serialize};
 use tls_codec::Serialize as _;
 
 use crate::error::SnapshotError;
-use crate::framing::{FrameBody, FrameSender, LeafFrame, PublicFrame, tree_leaves};
+use crate::framing::{FrameBody, FrameSender, LeafFrame, PublicFrame, WELCOME_HEADER, tree_leaves};
 use crate::identity::claim_of;
 use crate::leaf::SUITE;
 
-const SNAPSHOT_VERSION: u8 = 1;
+const SNAPSHOT_VERSION: u8 = 2;
 /// Proposals remembered in one epoch; a hub that sends more is followed less well.
 const PROPOSALS_MAX: usize = 4_096;
+
+/// Leaves of one room; as many as the list of participants may have.
+const LEAVES_MAX: usize = PARTICIPANTS_MAX;
 
 /// Leaves and their clients.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Roster {
+    /// Empty until a Welcome has brought the tree.
     leaves: BTreeMap<LeafIndex, MimiUri>,
+    /// Clients that came by external commit before there was a tree to find their leaves in.
+    unplaced: BTreeSet<MimiUri>,
     /// The epoch's proposals by reference, for the commit that includes them.
     proposals: BTreeMap<Vec<u8>, Step>,
     /// Clients a commit has added, by KeyPackageRef: they come in when their Welcome does.
@@ -75,9 +81,9 @@ impl Roster {
         }
     }
 
-    /// The clients in the room, by ascending leaf.
+    /// The clients in the room, by ascending leaf; those whose leaf is unknown come last.
     pub fn clients(&self) -> impl Iterator<Item = &MimiUri> {
-        self.leaves.values()
+        self.leaves.values().chain(&self.unplaced)
     }
 
     /// As one versioned blob.
@@ -99,11 +105,7 @@ impl Roster {
 
     /// A Welcome brings the tree as it is once the commit before it has been applied.
     fn welcome(&mut self, message: &MlsMessage, tree: &RatchetTreeOption) -> RosterChange {
-        let MlsMessageBodyIn::Welcome(welcome) = message.parsed().clone().extract() else {
-            return RosterChange::default();
-        };
-        let welcomed = welcome.secrets().iter().map(|it| it.new_member().as_slice().to_vec());
-        let welcomed: Vec<Vec<u8>> = welcomed.collect();
+        let Some(welcomed) = welcomed(message) else { return RosterChange::default() };
         let awaited = std::mem::take(&mut self.awaited);
         let arrived = welcomed.iter().filter_map(|reference| awaited.get(reference));
         let mut joined: BTreeSet<MimiUri> = arrived.cloned().collect();
@@ -111,9 +113,10 @@ impl Roster {
         if let RatchetTreeOption::Full(tree) = tree
             && let Ok(leaves) = tree_leaves(tree)
         {
-            let known: BTreeSet<MimiUri> = self.leaves.values().cloned().collect();
+            let known: BTreeSet<MimiUri> = self.clients().cloned().collect();
             let leaves = leaves.into_iter().filter_map(|(index, it)| Some((index, client(&it)?)));
-            self.leaves = leaves.collect();
+            self.leaves = leaves.take(LEAVES_MAX).collect();
+            self.unplaced.clear();
             let now: BTreeSet<MimiUri> = self.leaves.values().cloned().collect();
             joined.extend(now.difference(&known).cloned());
             left.extend(known.difference(&now).cloned());
@@ -154,9 +157,10 @@ impl Roster {
                 left.extend(self.leaves.remove(leaf));
             }
         }
+        let mut search_from = 0;
         for step in steps {
             if let Step::Add { client, reference } = step {
-                self.place(client.clone());
+                search_from = self.place(client.clone(), search_from);
                 self.awaited.insert(reference, client);
             }
         }
@@ -165,7 +169,10 @@ impl Roster {
         if let Some(client) = &joined {
             // A client that comes back in place of its old leaf has not left.
             left.remove(client);
-            self.place(client.clone());
+            if self.leaves.is_empty() && self.unplaced.len() < LEAVES_MAX {
+                self.unplaced.insert(client.clone());
+            }
+            self.place(client.clone(), 0);
         }
         RosterChange {
             joined: joined.into_iter().collect(),
@@ -174,13 +181,45 @@ impl Roster {
         }
     }
 
-    /// The leftmost free leaf.
-    fn place(&mut self, client: MimiUri) {
-        let free = (0..LeafIndex::MAX).find(|leaf| !self.leaves.contains_key(leaf));
-        if let Some(leaf) = free {
-            self.leaves.insert(leaf, client);
+    /// The leftmost free leaf, none of which are before `search_from`; returns where none are
+    /// before now. Without a tree nothing tells which leaves are free.
+    fn place(&mut self, client: MimiUri, search_from: LeafIndex) -> LeafIndex {
+        if self.leaves.is_empty() || self.leaves.len() >= LEAVES_MAX {
+            return search_from;
         }
+        let mut free = search_from;
+        for taken in self.leaves.range(search_from..).map(|(leaf, _)| *leaf) {
+            if taken > free {
+                break;
+            }
+            free = taken + 1;
+        }
+        self.leaves.insert(free, client);
+        free + 1
     }
+}
+
+/// The client that an external commit says it lets in; `None` for anything else. Nothing is verified.
+pub fn external_joiner(commit: &MlsMessage) -> Option<MimiUri> {
+    let frame = PublicFrame::parse(commit).ok()?;
+    match (frame.sender, frame.body) {
+        (FrameSender::NewMemberCommit, FrameBody::Commit { path_leaf, .. }) => client(&path_leaf?),
+        _ => None,
+    }
+}
+
+/// The KeyPackageRefs of a Welcome, read without a copy of all of it.
+fn welcomed(message: &MlsMessage) -> Option<Vec<Vec<u8>>> {
+    let octets = message.octets().strip_prefix(&WELCOME_HEADER)?;
+    let mut reader = Reader::new(octets);
+    reader.u16("Welcome.cipher_suite").ok()?;
+    let welcomed = reader.vector(LIST_ELEMENTS_MAX, "Welcome.secrets", |reader| {
+        let new_member = reader.opaque(OPAQUE_OCTETS_MAX, "EncryptedGroupSecrets.new_member")?;
+        reader.opaque(OPAQUE_OCTETS_MAX, "HPKECiphertext.kem_output")?;
+        reader.opaque(OPAQUE_OCTETS_MAX, "HPKECiphertext.ciphertext")?;
+        Ok(new_member.to_vec())
+    });
+    welcomed.ok()
 }
 
 fn step(proposal: &ProposalIn, sender: FrameSender) -> Option<Step> {

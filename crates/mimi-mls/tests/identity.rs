@@ -49,6 +49,7 @@ fn key(seed: u64) -> Vec<u8> {
 fn reason(result: Result<ClientIdentity, IdentityError>) -> String {
     match result.unwrap_err() {
         IdentityError::NotProven(reason) => reason,
+        error @ IdentityError::IssuerNotAmong(_) => error.to_string(),
         other => panic!("{other:?}"),
     }
 }
@@ -213,6 +214,43 @@ fn issuers_are_authorities() {
     assert!(issuers.knows(&domain));
 }
 
+/// A rotation does not come between those who look before it and those who look after it; what has
+/// expired goes, and so does what is one too many.
+#[test]
+fn earlier_issuers_stay_for_a_while() {
+    let domain = Domain::new("a.example").unwrap();
+    let (old, new) = (TestIssuer::new("a.example"), TestIssuer::new("a.example"));
+    let by = |issuer: &TestIssuer| issuer.issue(&key(1), &uri(CLIENT), &uri(USER));
+    let mut issuers = trusting(&[&old]);
+    let unknown = identify(&credential(&by(&new)), &key(1), &issuers, now_ms()).unwrap_err();
+    assert_eq!(unknown, IdentityError::IssuerNotAmong(domain.clone()));
+    assert_eq!(unknown.issuers_wanted(), Some(&domain), "there may be a new one");
+    let published = [new.pem().to_owned()];
+    let kept = issuers.trust_also(domain.clone(), &published, now_ms()).unwrap();
+    assert_eq!(kept, [new.pem().trim(), old.pem().trim()]);
+    let again = issuers.trust_also(domain.clone(), &published, now_ms()).unwrap();
+    assert_eq!(again, kept, "each is kept once");
+    let mut restarted = Issuers::default();
+    restarted.trust(domain.clone(), &kept).unwrap();
+    for issuers in [&issuers, &restarted] {
+        for issuer in [&old, &new] {
+            identify(&credential(&by(issuer)), &key(1), issuers, now_ms()).unwrap();
+        }
+    }
+    let short = TestIssuer::with("a.example", |params| {
+        params.not_after = rcgen::date_time_ymd(2090, 1, 1);
+    });
+    issuers.trust(domain.clone(), &[short.pem().to_owned()]).unwrap();
+    let in_2095 = 3_944_678_400_000;
+    let kept = issuers.trust_also(domain.clone(), &published, in_2095).unwrap();
+    assert_eq!(kept, [new.pem().trim()], "the earlier one has expired");
+    for _ in 0..10 {
+        let next = [TestIssuer::new("a.example").pem().to_owned()];
+        assert!(issuers.trust_also(domain.clone(), &next, now_ms()).unwrap().len() <= 8);
+    }
+    reason(identify(&credential(&by(&new)), &key(1), &issuers, now_ms()));
+}
+
 #[test]
 fn garbage_is_no_credential() {
     let issuer = TestIssuer::new("a.example");
@@ -317,7 +355,9 @@ fn nobody_comes_in_unproven() {
     let bundle = room.build("alice/phone", &plan);
     let request = mimi_wire::protocol::update::UpdateRequest::Commit(bundle);
     let refused = room.submit(&request).unwrap_err();
-    assert!(matches!(refused, StageError::Identity(IdentityError::NotProven(_))), "{refused}");
+    let StageError::Identity(error) = refused else { panic!("{refused}") };
+    assert!(matches!(error, IdentityError::IssuerNotAmong(_)), "there may be a new one: {error}");
+    assert_eq!(error.issuers_wanted().unwrap().as_str(), "b.example");
     room.issuers = Issuers::default();
     let refused = room.submit(&request).unwrap_err();
     let StageError::Identity(IdentityError::IssuerUnknown(domain)) = refused else {

@@ -257,6 +257,8 @@ fn a_leaver_does_not_commit() {
         let refused = room.submit(&UpdateRequest::Commit(bundle)).unwrap_err();
         assert!(matches!(refused, StageError::InvalidProposal { .. }), "{refused}");
     }
+    let TestMember { device, group } = room.member("bob/phone");
+    assert!(group.leave(device).is_err(), "once is enough");
     let TestMember { device, group } = room.member("alice/phone");
     assert!(group.encrypt(device, b"too early").is_err());
 }

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use mimi_mls::member::CommitPlan;
-use mimi_mls::roster::{Roster, RosterChange};
+use mimi_mls::roster::{Roster, RosterChange, external_joiner};
 use mimi_wire::MimiUri;
 use mimi_wire::mls::MessageKind;
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
@@ -157,4 +157,30 @@ fn what_cannot_be_followed_is_ignored() {
         assert_eq!(follower.take(&odd), RosterChange::default());
         assert_eq!(follower.roster.snapshot(), before);
     }
+}
+
+/// Without a tree nobody is taken for the owner of a leaf: who goes is not guessed.
+#[test]
+fn an_external_joiner_without_a_tree_has_no_leaf() {
+    let mut room = TestRoom::of_alice();
+    let phone = room.federation.device("b.example", "bob", "phone");
+    let plan = room.plan_to_add(vec![phone]);
+    room.commit("alice/phone", &plan);
+    let mut follower = Follower { seen: room.log.len(), ..Default::default() };
+    let tablet = room.federation.device("b.example", "bob", "tablet");
+    room.join_externally(tablet);
+    let commit = &room.log.last().unwrap().message;
+    assert_eq!(external_joiner(commit), uris(&["b.example/d/bob/tablet"]).pop());
+    assert_eq!(follower.follow(&room, true)[0].joined, uris(&["b.example/d/bob/tablet"]));
+    let removed = room.leaf("bob/phone");
+    room.commit("alice/phone", &CommitPlan { remove: vec![removed], ..Default::default() });
+    assert_eq!(follower.follow(&room, true), [RosterChange::default()]);
+    let known: Vec<&MimiUri> = follower.roster.clients().collect();
+    assert_eq!(known, uris(&["b.example/d/bob/tablet"]).iter().collect::<Vec<_>>());
+    let cathy = room.federation.device("c.example", "cathy", "phone");
+    let plan = room.plan_to_add(vec![cathy]);
+    room.commit("alice/phone", &plan);
+    assert_eq!(external_joiner(&room.log[room.log.len() - 2].message), None);
+    follower.follow(&room, true);
+    follower.assert_knows(&room);
 }

@@ -251,7 +251,7 @@ fn members_verify_what_the_hub_cannot() {
     let mut event = room.submit(&UpdateRequest::Commit(bundle)).unwrap().remove(0);
     event.message = MlsMessage::decode(&octets).unwrap();
     let received = receive(&mut room, "bob/phone", &event);
-    assert!(matches!(received, Err(ReceiveError::Stage(_))), "{received:?}");
+    assert!(matches!(received, Err(ReceiveError::RejoinNeeded(_))), "{received:?}");
     assert_eq!(room.member("bob/phone").group.view().epoch, 1);
 }
 

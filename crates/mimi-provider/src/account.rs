@@ -10,6 +10,8 @@ use crate::record::{Account, DeviceRecord, StoredKeyPackage};
 use crate::requester::DeviceIdentity;
 use crate::{Change, Expect, Reject, Transition};
 
+/// How long after its registration a device may ask again for a lost answer.
+pub const REGISTRATION_REPEAT_MS: u64 = 10 * 60 * 1_000;
 /// Octets of a user's or device's name.
 pub const NAME_OCTETS_MAX: usize = 64;
 /// Devices of one user.
@@ -87,7 +89,8 @@ pub fn new_account(
     })
 }
 
-/// A new device of an account.
+/// A new device of an account, or a device that never got the answer to its registration and asks
+/// again with the same key: it is given a new token.
 pub fn new_device(input: &NewDeviceInput<'_>) -> Result<Transition<DeviceIdentity>, Reject> {
     proper_name(input.name)?;
     if input.signature_key.len() != SIGNATURE_KEY_OCTETS {
@@ -97,6 +100,15 @@ pub fn new_device(input: &NewDeviceInput<'_>) -> Result<Transition<DeviceIdentit
     let user = &input.account.user;
     let user_name = user.segments().concat();
     let client = built(MimiUri::build(&user.domain(), UriKind::Client, &[&user_name, input.name]))?;
+    if let Some(device) = input.devices.iter().find(|device| asks_again(device, input, &client)) {
+        let again = DeviceRecord { token_sha256: input.token_sha256, ..device.clone() };
+        return Ok(Transition {
+            changes: vec![Change::PutDevice(again)],
+            expect: Vec::new(),
+            effects: Vec::new(),
+            reply: DeviceIdentity { user: user.clone(), client },
+        });
+    }
     if input.devices.iter().any(|device| device.client == client) {
         return Err(Reject::Conflict("the user has a device of this name".into()));
     }
@@ -122,6 +134,13 @@ pub fn new_device(input: &NewDeviceInput<'_>) -> Result<Transition<DeviceIdentit
         effects: Vec::new(),
         reply: DeviceIdentity { user: user.clone(), client },
     })
+}
+
+/// Only for a while: later, a new token for a device somebody uses would sign that device out.
+fn asks_again(device: &DeviceRecord, input: &NewDeviceInput<'_>, client: &MimiUri) -> bool {
+    device.client == *client
+        && device.signature_key == input.signature_key
+        && input.now_ms.saturating_sub(device.created_ms) <= REGISTRATION_REPEAT_MS
 }
 
 /// A device uploads KeyPackages; the reply is its stock. All are taken or none.

@@ -25,6 +25,8 @@ pub struct Delivery {
     pub since_ms: Option<u64>,
     /// Not before this.
     pub next_attempt_ms: u64,
+    /// Until when the peer itself has asked to be left alone.
+    pub asked_until_ms: u64,
     /// The last failure, for operators.
     pub last_error: Option<String>,
 }
@@ -105,9 +107,17 @@ impl Delivery {
                     None => backoff_ms(self.attempts, jitter),
                 };
                 self.next_attempt_ms = now_ms.saturating_add(pause_ms);
+                let asked = retry_after_ms.is_some();
+                self.asked_until_ms = if asked { self.next_attempt_ms } else { 0 };
                 self.last_error = Some(error);
             }
         }
+    }
+
+    /// The peer has called us: no more need to wait, unless it is what the peer asked for
+    /// (PROTO-TR-6).
+    pub fn heard_of(&mut self, now_ms: u64) {
+        self.next_attempt_ms = self.next_attempt_ms.min(now_ms.max(self.asked_until_ms));
     }
 
     /// For operators.

@@ -1,4 +1,5 @@
 //! A follower's decisions, one file per endpoint.
 
+pub mod external_join;
 pub mod notify;
 pub mod state;

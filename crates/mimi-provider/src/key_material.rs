@@ -70,8 +70,17 @@ pub struct KeyMaterialInput<'a> {
 pub fn key_material(
     input: &KeyMaterialInput<'_>,
 ) -> Result<Transition<KeyMaterialResponse>, Reject> {
-    well_addressed(input)?;
+    well_addressed(input.own, input.asker, input.request)?;
     let tbs = &input.request.tbs;
+    // PROTO-KM-5.
+    if input.identity.user != tbs.requesting_user {
+        return Err(Reject::PeerMisbehaved("the credential is not requestingUser's".into()));
+    }
+    if let Asker::Local(device) = input.asker
+        && device.client != input.identity.client
+    {
+        return Err(Reject::PeerMisbehaved("the credential is another client's".into()));
+    }
     // PROTO-KM-6; a user's own devices need nobody's consent.
     if tbs.requesting_user != tbs.target_user {
         match consent_for(input.consents, &tbs.requesting_user, tbs.room_id.as_ref()) {
@@ -92,30 +101,29 @@ pub fn key_material(
     }
 }
 
-/// Who may ask for whom on which way.
-fn well_addressed(input: &KeyMaterialInput<'_>) -> Result<(), Reject> {
-    let tbs = &input.request.tbs;
-    if tbs.target_user.domain() != *input.own {
+/// Who may ask for whom on which way (AMB-TR-6). To be asked before anybody's issuers are looked up
+/// to verify the credential: whose they are is the requester's word.
+pub fn well_addressed(
+    own: &Domain,
+    asker: &Asker,
+    request: &KeyMaterialRequest,
+) -> Result<(), Reject> {
+    let tbs = &request.tbs;
+    if tbs.target_user.domain() != *own {
         return Err(Reject::Unknown("targetUser is not a user of this provider".into()));
     }
     // PROTO-KM-4.
     if tbs.acceptable_ciphersuites.is_empty() {
         return Err(Reject::Malformed("acceptableCiphersuites is empty".into()));
     }
-    // PROTO-KM-5.
-    if input.identity.user != tbs.requesting_user {
-        return Err(Reject::PeerMisbehaved("the credential is not requestingUser's".into()));
-    }
     let room_hub = tbs.room_id.as_ref().map(MimiUri::domain);
-    let from_the_right_place = match (input.asker, room_hub) {
+    let from_the_right_place = match (asker, room_hub) {
         // PROTO-KM-2: in a room, through its hub and not otherwise (AMB-TR-6, AMB-KM-9).
         (Asker::Peer(from), Some(hub)) => *from == hub,
         (Asker::Peer(from), None) => *from == tbs.requesting_user.domain(),
-        (Asker::Local(device), None) => {
-            device.user == tbs.requesting_user && device.client == input.identity.client
-        }
+        (Asker::Local(device), None) => device.user == tbs.requesting_user,
         (Asker::Local(_), Some(_)) => false,
-        (Asker::OurRoom(_), hub) => hub.as_ref() == Some(input.own),
+        (Asker::OurRoom(_), hub) => hub.as_ref() == Some(own),
     };
     if from_the_right_place {
         Ok(())

@@ -125,7 +125,7 @@ pub enum EventKind {
     Proposal = 3,
     /// A Welcome for some clients, likewise.
     Welcome = 4,
-    /// The hub remembers something about the room; nobody is sent it.
+    /// The provider remembers something about the room; nobody is sent it.
     HubNote = 5,
     /// `requestConsent`; the payload is a `ConsentEntry`.
     RequestConsent = 6,

@@ -4,6 +4,7 @@
 use thiserror::Error;
 
 use crate::limits::HANDSHAKE_BODY_OCTETS_MAX;
+use crate::trace::{Kind, Record, Trace};
 
 /// Why octets are not what they claim to be, and where.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -29,7 +30,13 @@ pub trait Wire: Sized {
 
     /// Decodes a whole body; trailing octets are malformed (WIRE-6).
     fn decode(octets: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(octets);
+        Self::decode_from(Reader::new(octets))
+    }
+
+    /// As [`decode`](Self::decode), from a reader that stands at the start of its octets.
+    #[doc(hidden)]
+    fn decode_from(mut reader: Reader<'_>) -> Result<Self, Malformed> {
+        let octets = reader.rest();
         if octets.len() > Self::OCTETS_MAX {
             let reason = format!("{} octets, at most {} allowed", octets.len(), Self::OCTETS_MAX);
             return Err(reader.malformed("body", reason));
@@ -54,6 +61,8 @@ pub struct Reader<'a> {
     position: usize,
     /// Offset of `octets[0]` in the outermost input.
     base: usize,
+    /// Told of everything read, where someone wants to know.
+    trace: Option<&'a Trace>,
 }
 
 /// Octets being written.
@@ -65,7 +74,34 @@ pub struct Writer {
 impl<'a> Reader<'a> {
     /// Reads from the start of `octets`.
     pub fn new(octets: &'a [u8]) -> Self {
-        Self { octets, position: 0, base: 0 }
+        Self { octets, position: 0, base: 0, trace: None }
+    }
+
+    /// Reads `octets`, which begin at `base` of the outermost input, and tells `trace` of
+    /// everything.
+    pub(crate) fn traced(octets: &'a [u8], base: usize, trace: &'a Trace) -> Self {
+        Self { octets, position: 0, base, trace: Some(trace) }
+    }
+
+    /// Tells the trace what was read from `start` on.
+    fn note(&self, start: usize, field: &'static str, kind: Kind) {
+        if let Some(trace) = self.trace {
+            trace.record(Record { start, end: self.offset(), field, kind });
+        }
+    }
+
+    /// Reads a group of fields.
+    fn group<T>(
+        &mut self,
+        field: &'static str,
+        kind: Kind,
+        read: impl FnOnce(&mut Self) -> Result<T, Malformed>,
+    ) -> Result<T, Malformed> {
+        let Some(trace) = self.trace else { return read(self) };
+        let open = trace.open(self.offset(), field, kind);
+        let value = read(self);
+        trace.close(open, value.is_ok().then(|| self.offset()));
+        value
     }
 
     /// Offset of the next octet in the outermost input.
@@ -109,34 +145,56 @@ impl<'a> Reader<'a> {
 
     /// A fixed array of octets.
     pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], Malformed> {
+        self.fixed(field, Kind::Fixed)
+    }
+
+    /// So many octets, as one field.
+    pub(crate) fn octets(
+        &mut self,
+        count: usize,
+        field: &'static str,
+    ) -> Result<&'a [u8], Malformed> {
+        let start = self.offset();
+        let octets = self.take(count, field)?;
+        self.note(start, field, Kind::Fixed);
+        Ok(octets)
+    }
+
+    fn fixed<const N: usize>(
+        &mut self,
+        field: &'static str,
+        kind: Kind,
+    ) -> Result<[u8; N], Malformed> {
+        let start = self.offset();
         let octets = self.take(N, field)?;
+        self.note(start, field, kind);
         Ok(octets.try_into().expect("take returned N octets"))
     }
 
     /// An unsigned integer of one octet.
     pub fn u8(&mut self, field: &'static str) -> Result<u8, Malformed> {
-        Ok(self.array::<1>(field)?[0])
+        Ok(self.fixed::<1>(field, Kind::Number)?[0])
     }
 
     /// An unsigned integer of two octets.
     pub fn u16(&mut self, field: &'static str) -> Result<u16, Malformed> {
-        Ok(u16::from_be_bytes(self.array(field)?))
+        Ok(u16::from_be_bytes(self.fixed(field, Kind::Number)?))
     }
 
     /// An unsigned integer of four octets.
     pub fn u32(&mut self, field: &'static str) -> Result<u32, Malformed> {
-        Ok(u32::from_be_bytes(self.array(field)?))
+        Ok(u32::from_be_bytes(self.fixed(field, Kind::Number)?))
     }
 
     /// An unsigned integer of eight octets.
     pub fn u64(&mut self, field: &'static str) -> Result<u64, Malformed> {
-        Ok(u64::from_be_bytes(self.array(field)?))
+        Ok(u64::from_be_bytes(self.fixed(field, Kind::Number)?))
     }
 
     /// A length prefix of a variable vector: RFC 9420 section 2.1.2, shortest form only (WIRE-1).
     pub fn length(&mut self, field: &'static str) -> Result<usize, Malformed> {
         let start = self.clone();
-        let first = self.u8(field)?;
+        let first = self.take(1, field)?[0];
         let (extra, mut value) = match first >> 6 {
             0 => (0, usize::from(first)),
             1 => (1, usize::from(first & 0x3f)),
@@ -144,7 +202,7 @@ impl<'a> Reader<'a> {
             _ => return Err(start.malformed(field, "a length prefix of 8 octets is not allowed")),
         };
         for _ in 0..extra {
-            value = value << 8 | usize::from(self.u8(field)?);
+            value = value << 8 | usize::from(self.take(1, field)?[0]);
         }
         let least = match extra {
             0 => 0,
@@ -164,7 +222,9 @@ impl<'a> Reader<'a> {
         if length > max {
             return Err(start.malformed(field, format!("{length} octets, at most {max} allowed")));
         }
-        self.take(length, field)
+        let octets = self.take(length, field)?;
+        self.note(start.offset(), field, Kind::Opaque);
+        Ok(octets)
     }
 
     /// `opaque x<V>` that holds UTF-8 of at most `max` octets.
@@ -191,17 +251,19 @@ impl<'a> Reader<'a> {
             if elements.len() == max {
                 return Err(start.malformed(field, format!("more than {max} elements")));
             }
-            elements.push(element(&mut inner)?);
+            elements.push(inner.group(field, Kind::Element, &mut element)?);
         }
         Ok(elements)
     }
 
     /// A reader over the body of the next variable vector, keeping true offsets.
     pub fn nested(&mut self, field: &'static str) -> Result<Self, Malformed> {
+        let start = self.offset();
         let length = self.length(field)?;
         let base = self.offset();
         let octets = self.take(length, field)?;
-        Ok(Self { octets, position: 0, base })
+        self.note(start, field, Kind::Vector);
+        Ok(Self { octets, position: 0, base, trace: self.trace })
     }
 
     /// One MLS object, whose own structure tells its extent, parsed by the MLS library.
@@ -211,10 +273,15 @@ impl<'a> Reader<'a> {
         &mut self,
         field: &'static str,
     ) -> Result<(&'a [u8], T), Malformed> {
+        let start = self.offset();
         let octets = self.rest();
         let mut left = octets;
         match T::tls_deserialize(&mut left) {
-            Ok(parsed) => Ok((self.take(octets.len() - left.len(), field)?, parsed)),
+            Ok(parsed) => {
+                let octets = self.take(octets.len() - left.len(), field)?;
+                self.note(start, field, Kind::Mls);
+                Ok((octets, parsed))
+            }
             Err(error) => Err(self.malformed(field, format!("not valid MLS: {error}"))),
         }
     }
@@ -222,7 +289,7 @@ impl<'a> Reader<'a> {
     /// A one-octet boolean (AMB-W-7).
     pub fn boolean(&mut self, field: &'static str) -> Result<bool, Malformed> {
         let start = self.clone();
-        match self.u8(field)? {
+        match self.fixed::<1>(field, Kind::Boolean)?[0] {
             0 => Ok(false),
             1 => Ok(true),
             other => Err(start.malformed(field, format!("boolean {other}, must be 0 or 1"))),
@@ -241,11 +308,11 @@ impl<'a> Reader<'a> {
         value: impl FnOnce(&mut Self) -> Result<T, Malformed>,
     ) -> Result<Option<T>, Malformed> {
         let start = self.clone();
-        match self.u8(field)? {
+        self.group(field, Kind::Optional, |reader| match reader.take(1, field)?[0] {
             0 => Ok(None),
-            1 => value(self).map(Some),
+            1 => value(reader).map(Some),
             other => Err(start.malformed(field, format!("presence octet {other}, must be 0 or 1"))),
-        }
+        })
     }
 }
 

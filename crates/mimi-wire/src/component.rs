@@ -1,33 +1,100 @@
 //! Component identifiers of the `app_data_dictionary` (requirements section 31).
 
-/// An `AppDataDictionary` component (mls-extensions section 4).
+use crate::codec::{Malformed, Reader, Wire, Writer};
+use crate::limits::LIST_ELEMENTS_MAX;
+
+/// An `AppDataDictionary` component (mls-extensions section 4). Unknown ones are carried through.
 pub type ComponentId = u16;
 
-/// `app_components`: the components a leaf or a group knows.
-pub const APP_COMPONENTS: ComponentId = 0x0001;
-/// `safe_aad`: the components that may appear in `authenticated_data`.
-pub const SAFE_AAD: ComponentId = 0x0002;
-/// `content_media_types`: turns application framing on.
-pub const CONTENT_MEDIA_TYPES: ComponentId = 0x0003;
-/// `last_resort_key_package`.
-pub const LAST_RESORT_KEY_PACKAGE: ComponentId = 0x0004;
-/// `frank_aad`, in the authenticated data of a message.
-pub const FRANK_AAD: ComponentId = 0x0020;
-/// `franking_agent`.
-pub const FRANKING_AGENT: ComponentId = 0x0021;
-/// `participant_list`.
-pub const PARTICIPANT_LIST: ComponentId = 0x0022;
-/// `room_metadata`.
-pub const ROOM_METADATA: ComponentId = 0x0023;
-/// `mls_operational_policy`.
-pub const MLS_OPERATIONAL_POLICY: ComponentId = 0x0024;
-/// `roles_list`.
-pub const ROLES_LIST: ComponentId = 0x0025;
-/// `preauth_list`.
-pub const PREAUTH_LIST: ComponentId = 0x0026;
-/// `base_room_policy`.
-pub const BASE_ROOM_POLICY: ComponentId = 0x0027;
-/// `join_link_policy`.
-pub const JOIN_LINK_POLICY: ComponentId = 0x0029;
-/// `join_links`.
-pub const JOIN_LINKS: ComponentId = 0x002a;
+/// First of the identifiers for private use.
+pub const PRIVATE_USE: ComponentId = 0x8000;
+
+/// Defines the constants and, from the same lines, the table of their names.
+macro_rules! components {
+    ($($(#[$doc:meta])* $constant:ident = $id:literal, $name:literal;)*) => {
+        $(
+            #[doc = concat!("`", $name, "`: ")]
+            $(#[$doc])*
+            pub const $constant: ComponentId = $id;
+        )*
+
+        /// Every identifier that is assigned or suggested, ascending.
+        pub const ALL: &[ComponentId] = &[$($id),*];
+
+        /// The registry's name of a component.
+        pub fn name(id: ComponentId) -> Option<&'static str> {
+            match id {
+                $($id => Some($name),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+components! {
+    /// the components a leaf or a group knows.
+    APP_COMPONENTS = 0x0001, "app_components";
+    /// the components that may appear in `authenticated_data`.
+    SAFE_AAD = 0x0002, "safe_aad";
+    /// turns application framing on.
+    CONTENT_MEDIA_TYPES = 0x0003, "content_media_types";
+    /// marks a KeyPackage that may be used again; never served here (AMB-KM-7).
+    LAST_RESORT_KEY_PACKAGE = 0x0004, "last_resort_key_package";
+    /// acknowledgements of application messages.
+    APP_ACK = 0x0005, "app_ack";
+    /// who may read SemiPrivateMessages (AMB-SPM-2).
+    EXTERNAL_RECEIVERS = 0x0008, "external_receivers";
+    /// the franking tag, in the authenticated data of a message.
+    FRANK_AAD = 0x0020, "frank_aad";
+    /// also called `franking_signature_key` (AMB-FRK-1).
+    FRANKING_AGENT = 0x0021, "franking_agent";
+    /// users and their roles.
+    PARTICIPANT_LIST = 0x0022, "participant_list";
+    /// name, subject and the like.
+    ROOM_METADATA = 0x0023, "room_metadata";
+    /// how MLS is used.
+    MLS_OPERATIONAL_POLICY = 0x0024, "mls_operational_policy";
+    /// the roles and what they may do.
+    ROLES_LIST = 0x0025, "roles_list";
+    /// who may join without being added.
+    PREAUTH_LIST = 0x0026, "preauth_list";
+    /// membership style and limits.
+    BASE_ROOM_POLICY = 0x0027, "base_room_policy";
+    /// delivery and read receipts.
+    STATUS_NOTIFICATION_POLICY = 0x0028, "status_notification_policy";
+    /// which join links there may be.
+    JOIN_LINK_POLICY = 0x0029, "join_link_policy";
+    /// the join links.
+    JOIN_LINKS = 0x002a, "join_links";
+    /// previews of links.
+    LINK_PREVIEW_POLICY = 0x002b, "link_preview_policy";
+    /// attachments.
+    ASSET_POLICY = 0x002c, "asset_policy";
+    /// who keeps a record.
+    LOGGING_POLICY = 0x002d, "logging_policy";
+    /// sharing what was said before.
+    CHAT_HISTORY_POLICY = 0x002e, "chat_history_policy";
+    /// the bots.
+    BOT_POLICY = 0x002f, "bot_policy";
+    /// expiring messages.
+    MESSAGE_EXPIRATION_POLICY = 0x0030, "message_expiration_policy";
+}
+
+/// `ComponentsList`, the content of `app_components` and of `safe_aad` in leaf nodes and group
+/// contexts (mls-extensions section 4).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ComponentsList(pub Vec<ComponentId>);
+
+impl Wire for ComponentsList {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let field = "ComponentsList.component_ids";
+        Ok(Self(reader.vector(LIST_ELEMENTS_MAX, field, |reader| reader.u16(field))?))
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.vector(&self.0, |writer, id| writer.u16(*id));
+    }
+}
+
+#[cfg(test)]
+mod tests;

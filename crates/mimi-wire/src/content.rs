@@ -7,10 +7,12 @@ use sha2::{Digest, Sha256};
 
 use crate::uri::MimiUri;
 
-mod cbor;
 mod compose;
 mod decode;
 mod encode;
+pub mod extension;
+pub mod parts;
+pub mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -113,6 +115,22 @@ impl Disposition {
     pub const SESSION: Self = Self(7);
     /// 8.
     pub const PREVIEW: Self = Self(8);
+
+    /// The draft's name of the value.
+    pub fn name(self) -> Option<&'static str> {
+        const NAMES: [&str; 9] = [
+            "unspecified",
+            "render",
+            "reaction",
+            "profile",
+            "inline",
+            "icon",
+            "attachment",
+            "session",
+            "preview",
+        ];
+        NAMES.get(usize::from(self.0)).copied()
+    }
 }
 
 /// What the receiver does with the parts of a multi-part.
@@ -125,6 +143,17 @@ pub enum PartSemantics {
     SingleUnit = 1,
     /// As many as possible.
     ProcessAll = 2,
+}
+
+impl PartSemantics {
+    /// The draft's name of the value.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ChooseOne => "chooseOne",
+            Self::SingleUnit => "singleUnit",
+            Self::ProcessAll => "processAll",
+        }
+    }
 }
 
 /// `ExternalPart`.

@@ -198,3 +198,31 @@ pub(crate) fn vector(octets: &[u8]) -> Vec<u8> {
 pub(crate) fn text(text: &str) -> Vec<u8> {
     vector(text.as_bytes())
 }
+
+/// The vectors need MLS objects that stay the same. `cargo test -p mimi-wire -- --ignored --exact
+/// fixtures::write_mls_objects` makes new ones.
+#[test]
+#[ignore = "writes vectors/mls-objects.json anew"]
+#[expect(clippy::disallowed_methods, reason = "what the tests read must be written somehow")]
+fn write_mls_objects() {
+    let fixtures = fixtures();
+    let objects = serde_json::json!({
+        "application": hex::encode(fixtures.application.octets()),
+        "proposal": hex::encode(fixtures.proposal.octets()),
+        "commit": hex::encode(fixtures.commit.octets()),
+        "private_commit": hex::encode(fixtures.private_commit.octets()),
+        "framed_welcome": hex::encode(fixtures.framed_welcome.octets()),
+        "welcome": hex::encode(fixtures.welcome.octets()),
+        "group_info": hex::encode(fixtures.group_info.octets()),
+        "group_info_with_tree": hex::encode(fixtures.group_info_with_tree.octets()),
+        "ratchet_tree": hex::encode(fixtures.ratchet_tree.octets()),
+        "key_package": hex::encode(fixtures.key_package.octets()),
+        "credential": hex::encode(fixtures.credential.octets()),
+        "capabilities": hex::encode(fixtures.capabilities.octets()),
+        "required_capabilities": hex::encode(fixtures.required_capabilities.octets()),
+        "external_sender": hex::encode(fixtures.external_sender.octets()),
+        "hpke_ciphertext": hex::encode(fixtures.hpke_ciphertext.octets()),
+    });
+    let text = serde_json::to_string_pretty(&objects).unwrap() + "\n";
+    std::fs::write("../../vectors/mls-objects.json", text).unwrap();
+}

@@ -22,16 +22,22 @@
 
 #![warn(missing_docs)]
 
+mod cbor;
 pub mod codec;
 pub mod component;
 pub mod content;
+pub mod experimental;
 #[cfg(test)]
 mod fixtures;
+pub mod franking;
+pub mod inspect;
 pub mod limits;
 pub mod media;
 pub mod mls;
 pub mod protocol;
 pub mod room;
+pub mod status;
+mod trace;
 pub mod uri;
 
 pub use codec::{Malformed, Wire};

@@ -15,6 +15,10 @@ pub const KEY_MATERIAL_CLIENTS_MAX: usize = 256;
 pub const GRANT_KEY_PACKAGES_MAX: usize = 256;
 /// Participants in one list.
 pub const PARTICIPANTS_MAX: usize = 100_000;
+/// Nodes of a ratchet tree: 131 072 leaves and their parents.
+pub const TREE_NODES_MAX: usize = 262_143;
+/// Messages in one `notify` body.
+pub const FANOUT_MESSAGES_MAX: usize = 16_384;
 /// Elements in any list without a limit of its own.
 pub const LIST_ELEMENTS_MAX: usize = 4_096;
 /// Octets of a short human-readable text (error descriptions, names).
@@ -39,3 +43,13 @@ pub const CONTENT_LEVELS_MAX: u32 = 4;
 pub const TOPIC_ID_OCTETS_MAX: usize = 4_096;
 /// Octets of a text key of a content extension (CONTENT-DM-1).
 pub const EXTENSION_KEY_OCTETS_MAX: usize = 255;
+/// Entries of one message status report.
+pub const STATUS_REPORT_ENTRIES_MAX: u64 = 16_384;
+/// Octets of a message's subject (CEXT-3).
+pub const SUBJECT_OCTETS_MAX: usize = 4_096;
+/// Messages that one message names as last seen (CEXT-4).
+pub const LAST_SEEN_MAX: u64 = 65_535;
+/// Seconds from acceptance to an expiry that makes sense, either way: 365 days (CONTENT-SEC-1).
+pub const EXPIRY_SECONDS_MAX: u32 = 365 * 86_400;
+/// Milliseconds that a hub's clock may be ahead: "a few minutes" (CONTENT-SEC-1, AMB-CNT-15).
+pub const CLOCK_SKEW_MS_MAX: u64 = 5 * 60 * 1_000;

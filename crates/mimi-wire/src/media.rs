@@ -1,5 +1,9 @@
 //! Media types and `ApplicationFraming` (MLSX-8).
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
 use crate::codec::{Malformed, Reader, Wire, Writer};
 use crate::limits::{APPLICATION_BODY_OCTETS_MAX, LIST_ELEMENTS_MAX, TEXT_OCTETS_MAX};
 
@@ -9,7 +13,7 @@ pub const MIMI_CONTENT: &str = "application/mimi-content";
 pub const MIMI_MESSAGE_STATUS: &str = "application/mimi-message-status";
 
 /// `MediaType` of mls-extensions: a type and its parameters.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct MediaType {
     /// E.g. `text/plain`; empty means the group's first (MLSX-8).
     pub media_type: String,
@@ -35,6 +39,123 @@ impl MediaType {
     pub fn new(media_type: &str) -> Self {
         Self { media_type: media_type.to_owned(), parameters: Vec::new() }
     }
+
+    /// Whether what is said of this type holds for the other: the same type, and the same
+    /// parameters unless this one has none (POLICY-AS-2).
+    pub fn covers(&self, other: &Self) -> bool {
+        let (own, other) = (ContentType::from(self), ContentType::from(other));
+        own.essence == other.essence
+            && (own.parameters.is_empty() || own.parameters == other.parameters)
+    }
+}
+
+/// A `contentType` for comparison: types and names of parameters in lower case, parameters as a
+/// set (AMB-CNT-19).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ContentType {
+    /// `type/subtype`.
+    pub essence: String,
+    /// Value by name, without quotes.
+    pub parameters: BTreeMap<String, String>,
+}
+
+impl ContentType {
+    /// Takes a type apart, leniently: unknown or odd types are not malicious (CONTENT-SEC-2).
+    pub fn parse(content_type: &str) -> Self {
+        let mut pieces = pieces(content_type).into_iter();
+        let essence = pieces.next().unwrap_or_default().to_ascii_lowercase();
+        let parameters = pieces
+            .map(|piece| {
+                let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
+                (name.trim().to_ascii_lowercase(), unquoted(value.trim()))
+            })
+            .filter(|(name, _)| !name.is_empty())
+            .collect();
+        Self { essence, parameters }
+    }
+
+    /// `image` of `image/png`.
+    pub fn top_level(&self) -> &str {
+        self.essence.split('/').next().unwrap_or_default()
+    }
+
+    /// How its content is to be read, if it is text that everyone must know or should know
+    /// (CONTENT-MT-1).
+    pub fn text_format(&self) -> Option<TextFormat> {
+        let charset = self.parameters.get("charset").map_or("utf-8", String::as_str);
+        let is_utf_8 =
+            ["utf-8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known));
+        let variant = self.parameters.get("variant").map_or("GFM-MIMI", String::as_str);
+        match self.essence.as_str() {
+            _ if !is_utf_8 => None,
+            "text/plain" => Some(TextFormat::Plain),
+            "text/html" => Some(TextFormat::Html),
+            // Without a variant as with ours; others are not known (AMB-CNT-19).
+            "text/markdown" if variant.eq_ignore_ascii_case("GFM-MIMI") => {
+                Some(TextFormat::GfmMimi)
+            }
+            "text/markdown" if variant.eq_ignore_ascii_case("CommonMark") => {
+                Some(TextFormat::CommonMark)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Texts of [`ContentType::text_format`].
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum TextFormat {
+    /// `text/plain;charset=utf-8`.
+    Plain,
+    /// `text/markdown;variant=GFM-MIMI`.
+    GfmMimi,
+    /// `text/markdown;variant=CommonMark`.
+    CommonMark,
+    /// `text/html`.
+    Html,
+}
+
+impl From<&MediaType> for ContentType {
+    fn from(media_type: &MediaType) -> Self {
+        let mut content_type = Self::parse(&media_type.media_type);
+        let parameters = media_type.parameters.iter();
+        content_type
+            .parameters
+            .extend(parameters.map(|(name, value)| (name.to_ascii_lowercase(), value.clone())));
+        content_type
+    }
+}
+
+/// What semicolons outside of quotes part, trimmed.
+fn pieces(content_type: &str) -> Vec<&str> {
+    let mut quoted = false;
+    let mut escaped = false;
+    content_type
+        .split(|character| {
+            let parts = character == ';' && !quoted;
+            if character == '"' && !escaped {
+                quoted = !quoted;
+            }
+            escaped = quoted && character == '\\' && !escaped;
+            parts
+        })
+        .map(str::trim)
+        .collect()
+}
+
+fn unquoted(value: &str) -> String {
+    let Some(inner) = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')) else {
+        return value.to_owned();
+    };
+    let mut text = String::new();
+    let mut characters = inner.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => text.extend(characters.next()),
+            _ => text.push(character),
+        }
+    }
+    text
 }
 
 impl Wire for MediaType {

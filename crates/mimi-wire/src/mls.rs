@@ -3,12 +3,14 @@
 //! Signatures, references and message identities are computed over received octets, never over a
 //! re-encoding, so the octets are the value: two objects are equal when their octets are.
 
+mod bounds;
+
 use crate::codec::{Malformed, Reader, Wire, Writer};
 use crate::limits::HANDSHAKE_BODY_OCTETS_MAX;
 
 /// Reads one MLS object whose extent only its own structure tells.
 macro_rules! mls_object {
-    ($(#[$doc:meta])* $name:ident, $parsed:ty) => {
+    ($(#[$doc:meta])* $name:ident, $parsed:ty, $bounds:path) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
         pub struct $name {
@@ -38,6 +40,7 @@ macro_rules! mls_object {
 
         impl Wire for $name {
             fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+                $bounds(reader.clone())?;
                 let (octets, parsed) = reader.mls::<$parsed>(stringify!($name))?;
                 Ok(Self { octets: octets.to_vec(), parsed: Box::new(parsed) })
             }
@@ -52,52 +55,62 @@ macro_rules! mls_object {
 mls_object!(
     /// An `MLSMessage`: version, wire format and one of the formats.
     MlsMessage,
-    openmls::prelude::MlsMessageIn
+    openmls::prelude::MlsMessageIn,
+    bounds::message
 );
 mls_object!(
     /// A `Welcome` without the `MLSMessage` frame (AMB-UPD-6).
     Welcome,
-    openmls::prelude::Welcome
+    openmls::prelude::Welcome,
+    bounds::welcome
 );
 mls_object!(
     /// A `GroupInfo` without the `MLSMessage` frame.
     GroupInfo,
-    openmls::messages::group_info::VerifiableGroupInfo
+    openmls::messages::group_info::VerifiableGroupInfo,
+    bounds::unbounded
 );
 mls_object!(
     /// A `KeyPackage` without the `MLSMessage` frame.
     KeyPackage,
-    openmls::prelude::KeyPackageIn
+    openmls::prelude::KeyPackageIn,
+    bounds::unbounded
 );
 mls_object!(
     /// A `Credential`.
     Credential,
-    openmls::prelude::Credential
+    openmls::prelude::Credential,
+    bounds::unbounded
 );
 mls_object!(
     /// `Capabilities` of a leaf node.
     Capabilities,
-    openmls::prelude::Capabilities
+    openmls::prelude::Capabilities,
+    bounds::unbounded
 );
 mls_object!(
     /// The content of a `required_capabilities` extension.
     RequiredCapabilities,
-    openmls::prelude::RequiredCapabilitiesExtension
+    openmls::prelude::RequiredCapabilitiesExtension,
+    bounds::unbounded
 );
 mls_object!(
     /// One entry of the `external_senders` extension.
     ExternalSender,
-    openmls::prelude::ExternalSender
+    openmls::prelude::ExternalSender,
+    bounds::unbounded
 );
 mls_object!(
     /// The content of a `ratchet_tree` extension: `optional<Node> ratchet_tree<V>` (AMB-RTO-2).
     RatchetTree,
-    openmls::prelude::RatchetTreeIn
+    openmls::prelude::RatchetTreeIn,
+    bounds::ratchet_tree
 );
 mls_object!(
     /// An `HPKECiphertext`.
     HpkeCiphertext,
-    openmls::prelude::HpkeCiphertext
+    openmls::prelude::HpkeCiphertext,
+    bounds::unbounded
 );
 
 /// What an [`MlsMessage`] is to MIMI (AMB-NTF-2).

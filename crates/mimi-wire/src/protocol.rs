@@ -4,9 +4,11 @@ pub mod consent;
 pub mod directory;
 pub mod found_room;
 pub mod group_info;
+pub mod identifier_query;
 pub mod key_material;
 pub mod notify;
 pub mod ratchet_tree;
+pub mod report_abuse;
 pub mod submit_message;
 pub mod update;
 

@@ -201,7 +201,7 @@ impl MimiUri {
         field: &'static str,
     ) -> Result<Option<Self>, Malformed> {
         if reader.rest().first() == Some(&0) {
-            reader.u8(field)?;
+            reader.opaque(0, field)?;
             return Ok(None);
         }
         Self::read_field(reader, field).map(Some)

@@ -15,7 +15,6 @@ use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot};
-use zeroize::Zeroizing;
 
 use crate::client::driver::{Driver, Input};
 use crate::error::ClientError;
@@ -24,7 +23,7 @@ use crate::secret::SecretText;
 use crate::session::Session;
 use crate::session::command::{Command, Draft, Outcome};
 use crate::shown::RoomState;
-use crate::store::{ClientStore, SqliteStore, StoreChange, StoreFailure};
+use crate::store::{ClientStore, Saved, SqliteStore, StoreChange, StoreFailure};
 use crate::transport::{HttpsTransport, Transport};
 
 /// How long an operation may take before its caller is told that it did not come through.
@@ -85,10 +84,13 @@ impl Client {
             true => SqliteStore::open(store).await,
             false => SqliteStore::create(store).await,
         };
-        let store: Arc<dyn ClientStore> = Arc::new(store.map_err(storage)?);
+        let store = Arc::new(store.map_err(storage)?);
+        refuse_registered(&store.load().await.map_err(storage)?)?;
         let address = serde_json::to_vec(&registration.provider)
             .map_err(|error| ClientError::Other(error.to_string()))?;
-        Self::register_with(store, transport, registration, address).await
+        let put = StoreChange::Put { name: ADDRESS.to_owned(), value: address.into() };
+        store.commit(vec![put]).await.map_err(storage)?;
+        Self::register_over(store, transport, registration).await
     }
 
     /// Opens a device registered before.
@@ -98,7 +100,7 @@ impl Client {
         let address = saved.values.get(ADDRESS).ok_or_else(|| {
             ClientError::Storage("the file holds no registered device".to_owned())
         })?;
-        let address: ProviderAddress = serde_json::from_slice(address)
+        let address: ProviderAddress = serde_json::from_slice(address.octets())
             .map_err(|error| ClientError::Storage(format!("the provider's address: {error}")))?;
         let transport = Arc::new(HttpsTransport::new(&address)?);
         Self::start(Arc::new(store), transport).await
@@ -118,23 +120,18 @@ impl Client {
         Ok(Self::run(Driver::new(session, store, transport), identity))
     }
 
-    async fn register_with(
+    /// Registers a new device over a store and a transport of one's own.
+    pub async fn register_over(
         store: Arc<dyn ClientStore>,
         transport: Arc<dyn Transport>,
         registration: Registration,
-        address: Vec<u8>,
     ) -> Result<Self, ClientError> {
         let saved = store.load().await.map_err(storage)?;
-        let session = match saved.values.is_empty() {
-            true => Session::new(&mut driver::fresh_rng()),
-            false => Session::restore(saved, driver::now_ms())?,
+        refuse_registered(&saved)?;
+        let session = match Session::is_stored(&saved) {
+            true => Session::restore(saved, driver::now_ms())?,
+            false => Session::new(&mut driver::fresh_rng()),
         };
-        if let Some(identity) = session.identity() {
-            let text = format!("the file holds a device already: {}", identity.client);
-            return Err(ClientError::Other(text));
-        }
-        let put = StoreChange::Put { name: ADDRESS.to_owned(), value: Zeroizing::new(address) };
-        store.commit(vec![put]).await.map_err(storage)?;
         let mut driver = Driver::new(session, store, transport);
         let command = Command::Register {
             user: registration.user,
@@ -321,6 +318,21 @@ impl Client {
     }
 }
 
+/// A store holds one device.
+fn refuse_registered(saved: &Saved) -> Result<(), ClientError> {
+    if !Session::is_stored(saved) {
+        return Ok(());
+    }
+    let session = Session::restore(saved.clone(), driver::now_ms())?;
+    match session.identity() {
+        None => Ok(()),
+        Some(identity) => {
+            let text = format!("the file holds a device already: {}", identity.client);
+            Err(ClientError::Other(text))
+        }
+    }
+}
+
 fn storage(failure: StoreFailure) -> ClientError {
     ClientError::Storage(failure.0)
 }
@@ -335,3 +347,6 @@ fn timed_out() -> ClientError {
 fn unexpected(outcome: &Outcome) -> ClientError {
     ClientError::Other(format!("an operation ended as {outcome:?}"))
 }
+
+#[cfg(test)]
+mod tests;

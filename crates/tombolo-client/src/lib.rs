@@ -2,6 +2,38 @@
 //!
 //! [`Session`](session::Session) is the pure core: it is asked for outgoing requests and told their
 //! answers. [`Client`] drives it natively, with HTTPS to its provider and a SQLite file.
+//!
+//! ```no_run
+//! use mimi_policy::preset::Preset;
+//! use tombolo_client::{Client, ClientError, ClientEvent, ProviderAddress, Registration};
+//!
+//! # async fn talk() -> Result<(), ClientError> {
+//! let provider = ProviderAddress {
+//!     url: "https://a.example".to_owned(),
+//!     resolve: None,
+//!     roots_pem: None,
+//! };
+//! let registration = Registration {
+//!     provider,
+//!     user: "alice".to_owned(),
+//!     password: "…".to_owned(),
+//!     device: "phone".to_owned(),
+//! };
+//! let alice = Client::register("alice-phone.db".as_ref(), registration).await?;
+//! let mut events = alice.subscribe();
+//! let room = alice.create_room("Clubhouse", Preset::Cooperative).await?;
+//! let bob = "mimi://b.example/u/bob".parse().expect("a canonical URI");
+//! alice.request_consent(&bob).await?;
+//! while let Ok(event) = events.recv().await {
+//!     if matches!(event, ClientEvent::ConsentChanged { granted: true, .. }) {
+//!         alice.add_user(&room, &bob).await?;
+//!         alice.send_text(&room, "hello, bob").await?;
+//!         break;
+//!     }
+//! }
+//! alice.close().await
+//! # }
+//! ```
 
 #![warn(missing_docs)]
 

@@ -27,7 +27,7 @@ mod register;
 mod remove_user;
 pub mod request;
 mod room;
-mod saved;
+pub(crate) mod saved;
 pub mod send;
 pub mod stream_event;
 mod timeline;
@@ -43,7 +43,7 @@ use rand::CryptoRng;
 
 use crate::error::ClientError;
 use crate::event::ClientEvent;
-use crate::secret::SecretText;
+use crate::secret::{Secret, SecretText};
 use crate::session::add_user::Adding;
 use crate::session::command::{Command, Notice, OperationId};
 use crate::session::commit::Intent;
@@ -56,7 +56,7 @@ use crate::session::room::{Means, Room, Standing};
 use crate::session::saved::{SavedAccount, room_value, room_value_of};
 use crate::session::stream_event::{StreamEvent, StreamEventKind};
 use crate::shown::RoomState;
-use crate::store::{Saved, SavedRoom, Secret, StoreChange};
+use crate::store::{Saved, SavedRoom, StoreChange};
 
 /// A device of a user. See the module.
 #[derive(Debug)]
@@ -98,13 +98,18 @@ impl Session {
         }
     }
 
+    /// Whether a device, registered or not, is stored.
+    pub fn is_stored(saved: &Saved) -> bool {
+        saved.values.contains_key(saved::DEVICE)
+    }
+
     /// A device as it was stored; what was under way goes on.
     pub fn restore(saved: Saved, now_ms: u64) -> Result<Self, ClientError> {
         let device = saved.values.get(saved::DEVICE);
         let device =
             device.ok_or_else(|| ClientError::Storage("no device is stored".to_owned()))?;
-        let device =
-            Device::restore(device).map_err(|error| ClientError::Storage(error.to_string()))?;
+        let device = Device::restore(device.octets())
+            .map_err(|error| ClientError::Storage(error.to_string()))?;
         let mut session = Self::with_device(device);
         if let Some(account) = saved.values.get(saved::ACCOUNT) {
             let account: SavedAccount = saved::unpack(account, "the account")?;
@@ -135,7 +140,7 @@ impl Session {
         let standing = room_value_of(values, room_value::STANDING, &uri)?;
         let mut room = Room::new(uri.clone(), standing.unwrap_or(Standing::Unknown));
         if !saved.group.is_empty() {
-            let pieces = saved.group.into_iter().map(|(key, value)| (key, value.to_vec()));
+            let pieces = saved.group.into_iter().map(|(key, value)| (key, value.octets().to_vec()));
             let group = MemberGroup::restore(pieces.collect());
             let group = group
                 .map_err(|error| ClientError::Storage(format!("the group of {uri}: {error}")))?;
@@ -149,6 +154,10 @@ impl Session {
             room.load_message(message);
         }
         self.resume_room(&mut room, &saved.values, &own)?;
+        if room.standing == Standing::Rejoining && room.joining.is_none() {
+            room.resume_rejoining();
+            self.effects.timer(now_ms, Timer::JoinAgain(uri.clone()));
+        }
         if room.has_pending_proposals() {
             room.commit_pending_due = true;
             self.effects.timer(now_ms, Timer::CommitPending(uri.clone()));
@@ -404,6 +413,7 @@ impl Session {
         if connected {
             self.effects.resend_now();
             self.check_stock();
+            self.refresh_issuers(now_ms);
             let rooms: Vec<MimiUri> = self.rooms.keys().cloned().collect();
             for room in rooms {
                 self.with_room(&room, &mut at, |_, _, _| {});
@@ -432,7 +442,9 @@ impl Session {
             Timer::WinnerLate(room) => {
                 self.with_room(&room, at, |room, means, _| room.winner_late(means.effects));
             }
-            Timer::SendAgain(room) => self.with_room(&room, at, |room, _, _| room.send_again()),
+            Timer::SendAgain(room) => {
+                self.with_room(&room, at, |room, means, _| room.send_again(means));
+            }
             Timer::LeaveAgain(room) => {
                 self.with_room(&room, at, |room, _, _| room.leave_again());
             }
@@ -440,6 +452,7 @@ impl Session {
                 self.with_room(&room, at, |room, means, at| room.join_again(means, at));
             }
             Timer::Issuers(domain) => self.issuers_due(domain),
+            Timer::RefreshIssuers => self.refresh_issuers(at.now_ms),
         }
     }
 
@@ -475,4 +488,4 @@ fn not_registered() -> ClientError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -13,15 +13,12 @@ use std::pin::Pin;
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
 use thiserror::Error;
-use zeroize::Zeroizing;
 
+use crate::secret::Secret;
 use crate::session::stream_event::StreamEvent;
 
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;
-
-/// Octets that may hold secrets; wiped on drop.
-pub type Secret = Zeroizing<Vec<u8>>;
 
 /// One write.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -20,6 +20,7 @@ pub use errors::{ConfigError, ConfigErrors};
 pub use peers::{PeerConfig, PeerPolicy, load_peers_file};
 
 use errors::Report;
+use files::NamedFiles;
 use section::Section;
 
 /// Largest configuration or peers file that is read.
@@ -135,32 +136,34 @@ impl LogLevel {
 impl Config {
     /// Reads and checks a file, the files it names included.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
-        let text = errors::read_text(path)?;
+        let text = errors::read_text(path, "there is no such file; `tombolo init` writes one")?;
         let base = base_of(path);
         let mut report = Report::new(path, &text);
-        let config = Self::read(&base, &mut report);
-        if let Some(config) = &config {
-            files::check(config, &mut report);
-        }
+        let mut named = NamedFiles::default();
+        let config = Self::read(&base, &mut report, &mut named);
+        named.check(&mut report);
         report.finish(config)
     }
 
     /// Checks a text whose paths are relative to `base`, without looking at the files it names.
     pub fn parse(text: &str, base: &Path) -> Result<Self, ConfigErrors> {
         let mut report = Report::new(&base.join("tombolo.toml"), text);
-        let config = Self::read(base, &mut report);
+        let config = Self::read(base, &mut report, &mut NamedFiles::default());
         report.finish(config)
     }
 
-    fn read(base: &Path, report: &mut Report<'_>) -> Option<Self> {
+    /// `named` gets every file whose own key is in order, whatever else is at fault.
+    fn read(base: &Path, report: &mut Report<'_>, named: &mut NamedFiles) -> Option<Self> {
         let table = report.parse()?;
         let mut root = Section::root(&table, base);
         let domain = root.parsed(report, "domain", section::domain);
         let data_dir = root.path(report, "data_dir", "the directory of the provider's data");
         let listen = read_listen(&mut root, report);
-        let tls = read_tls(&mut root, report);
-        let federation = read_federation(&mut root, report);
-        let peers = peers::read(&mut root, report);
+        named.domain.clone_from(&domain);
+        named.data_dir.clone_from(&data_dir);
+        let tls = read_tls(&mut root, report, named);
+        let federation = read_federation(&mut root, report, named);
+        let peers = peers::read(&mut root, report, &mut named.roots);
         let log = read_log(&mut root, report);
         let mut debug = root.section(report, "debug");
         let capture_dir =
@@ -198,22 +201,34 @@ fn read_listen(root: &mut Section<'_>, report: &mut Report<'_>) -> Option<Listen
     Some(ListenConfig { federation: federation?, client: client?, admin: admin? })
 }
 
-fn read_tls(root: &mut Section<'_>, report: &mut Report<'_>) -> Option<TlsConfig> {
+fn read_tls(
+    root: &mut Section<'_>,
+    report: &mut Report<'_>,
+    named: &mut NamedFiles,
+) -> Option<TlsConfig> {
     let mut section = root.section(report, "tls");
     let certificate =
         section.path(report, "certificate", "a PEM file with the provider's certificate chain");
     let key = section.path(report, "key", "a PEM file with the certificate's private key");
     let roots = section.optional_paths(report, "roots");
     section.finish(report);
+    named.certificate.clone_from(&certificate);
+    named.key.clone_from(&key);
+    named.roots.extend(roots.clone().map(|roots| ("tls.roots".to_owned(), roots)));
     Some(TlsConfig { certificate: certificate?, key: key?, roots })
 }
 
-fn read_federation(root: &mut Section<'_>, report: &mut Report<'_>) -> Option<FederationConfig> {
+fn read_federation(
+    root: &mut Section<'_>,
+    report: &mut Report<'_>,
+    named: &mut NamedFiles,
+) -> Option<FederationConfig> {
     let mut section = root.section(report, "federation");
     let unknown_peers =
         section.parsed_or(report, "unknown_peers", peers::policy, PeerPolicy::Allow);
     let peers_file = section.optional_path(report, "peers_file", "a TOML file of [peers] tables");
     section.finish(report);
+    named.peers_file.clone_from(&peers_file);
     Some(FederationConfig { unknown_peers: unknown_peers?, peers_file })
 }
 

@@ -7,7 +7,7 @@
 mod lane;
 mod status;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +20,8 @@ pub(crate) use status::waiting;
 
 /// Requests in flight to one peer, over all its lanes.
 const REQUESTS_PER_PEER_MAX: usize = 32;
+/// A peer's calls make us try its failing lanes at most this often.
+const HEARD_OF_EVERY_MS: u64 = 3_000;
 
 /// All lanes.
 #[derive(Debug)]
@@ -27,14 +29,41 @@ pub(crate) struct Delivery {
     lanes: Mutex<Lanes>,
     /// Turns true when no lane may begin anything new.
     stop: watch::Sender<bool>,
-    /// Lanes whose last request failed: whether a sign of life from a peer is of interest.
-    failing: AtomicU64,
+    /// Peers with failing lanes: whether a sign of life from any is of interest.
+    failing_peers: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Lanes {
     by_key: HashMap<Key, Arc<Lane>>,
     in_flight: HashMap<Domain, Arc<Semaphore>>,
+    /// Lanes whose last request failed, by follower.
+    failing: HashMap<Domain, HashSet<MimiUri>>,
+    /// When followers with failing lanes were last heard of.
+    heard_of: HashMap<Domain, u64>,
+}
+
+impl Lanes {
+    /// Whether to act on a sign of life: only for peers with failing lanes, and not at every call.
+    fn hear(&mut self, peer: &Domain, now_ms: u64) -> bool {
+        if !self.failing.contains_key(peer) {
+            return false;
+        }
+        let last_ms = self.heard_of.get(peer);
+        // A clock set back is no reason to stay deaf.
+        let lately = last_ms.is_some_and(|last_ms| now_ms.abs_diff(*last_ms) < HEARD_OF_EVERY_MS);
+        if !lately {
+            self.heard_of.insert(peer.clone(), now_ms);
+        }
+        !lately
+    }
+}
+
+/// How the last request of a lane ended.
+#[derive(Clone, Copy, Debug)]
+enum LastRequest {
+    Accepted,
+    Failed,
 }
 
 /// A stream and one of its followers.
@@ -43,7 +72,7 @@ type Key = (MimiUri, Domain);
 impl Default for Delivery {
     fn default() -> Self {
         let (stop, _) = watch::channel(false);
-        Self { lanes: Mutex::default(), stop, failing: AtomicU64::new(0) }
+        Self { lanes: Mutex::default(), stop, failing_peers: AtomicU64::new(0) }
     }
 }
 
@@ -56,6 +85,27 @@ impl Delivery {
         let mut lanes = self.lanes();
         let slots = lanes.in_flight.entry(follower.clone());
         Arc::clone(slots.or_insert_with(|| Arc::new(Semaphore::new(REQUESTS_PER_PEER_MAX))))
+    }
+
+    /// Notes whether the last request of a lane failed.
+    fn note(&self, (stream, follower): &Key, outcome: LastRequest) {
+        let mut lanes = self.lanes();
+        match outcome {
+            LastRequest::Failed => {
+                let failing = lanes.failing.entry(follower.clone()).or_default();
+                failing.insert(stream.clone());
+            }
+            LastRequest::Accepted => {
+                let Some(failing) = lanes.failing.get_mut(follower) else { return };
+                failing.remove(stream);
+                if failing.is_empty() {
+                    lanes.failing.remove(follower);
+                    lanes.heard_of.remove(follower);
+                }
+            }
+        }
+        let peers = u64::try_from(lanes.failing.len()).unwrap_or(u64::MAX);
+        self.failing_peers.store(peers, Ordering::Relaxed);
     }
 
     /// Ends a lane that has nothing to do, unless it was hinted at meanwhile.
@@ -113,12 +163,20 @@ pub(crate) fn wake(provider: &Arc<Provider>, stream: &MimiUri, follower: &Domain
 /// A peer has just called us: lanes that wait out a failure of its try at once.
 pub(crate) fn peer_is_up(provider: &Provider, peer: &Domain) {
     let delivery = &provider.delivery;
-    if delivery.failing.load(Ordering::Relaxed) == 0 {
+    if delivery.failing_peers.load(Ordering::Relaxed) == 0 {
         return;
     }
-    for ((_, follower), lane) in &delivery.lanes().by_key {
-        if follower == peer {
-            lane.heard_of(provider.now_ms());
+    let now_ms = provider.now_ms();
+    let mut lanes = delivery.lanes();
+    if !lanes.hear(peer, now_ms) {
+        return;
+    }
+    for stream in lanes.failing.get(peer).into_iter().flatten() {
+        if let Some(lane) = lanes.by_key.get(&(stream.clone(), peer.clone())) {
+            lane.heard_of(now_ms);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,14 +43,25 @@ use tokio::sync::Semaphore;
 use crate::capture::Direction;
 use crate::http_error::HttpError;
 use crate::provider::Provider;
+use crate::running::DRAIN_MAX;
+use crate::shares::Shares;
 use crate::tls::{self, ConnectionLimits, PeerChain};
 
 /// Requests handled at once; further ones are told to come back (AMB-TR-4).
 const REQUESTS_MAX: usize = 1_024;
+/// Of them, of one peer.
+const REQUESTS_PER_PEER_MAX: usize = 128;
 /// Seconds after which they may.
 const REQUESTS_RETRY_AFTER_S: u64 = 1;
 /// Path of our endpoints, before their names.
 const ENDPOINTS_PATH: &str = "/mimi/v1/";
+
+/// Places for requests: so many in all, and so many for each proven peer.
+#[derive(Clone)]
+struct Slots {
+    all: Arc<Semaphore>,
+    of_peer: Shares<Domain>,
+}
 
 /// An authenticated request with its whole body.
 struct Call {
@@ -70,32 +81,35 @@ pub async fn serve(
 ) {
     let roots = Arc::clone(provider.peers.tables());
     let config = tls::federation_server_config(Arc::clone(&provider.identity), roots);
-    let slots = Arc::new(Semaphore::new(REQUESTS_MAX));
+    let slots = Slots {
+        all: Arc::new(Semaphore::new(REQUESTS_MAX)),
+        of_peer: Shares::new(REQUESTS_PER_PEER_MAX),
+    };
     let service_for = move |_: SocketAddr, chain: Option<Arc<PeerChain>>| {
-        let (provider, slots) = (Arc::clone(&provider), Arc::clone(&slots));
+        let (provider, slots) = (Arc::clone(&provider), slots.clone());
         service_fn(move |request: Request<Incoming>| {
-            let (provider, slots, chain) =
-                (Arc::clone(&provider), Arc::clone(&slots), chain.clone());
+            let (provider, slots, chain) = (Arc::clone(&provider), slots.clone(), chain.clone());
             respond(provider, slots, chain, request)
         })
     };
-    tls::serve(listener, config, ConnectionLimits::default(), shutdown, service_for).await;
+    let limits = ConnectionLimits { drain_max: DRAIN_MAX, ..ConnectionLimits::default() };
+    tls::serve(listener, config, limits, shutdown, service_for).await;
 }
 
 /// Answers in a task of its own: a peer that hangs up does not stop half-way what it asked for, and
 /// a fault in one request does not end the connection of the others.
 async fn respond(
     provider: Arc<Provider>,
-    slots: Arc<Semaphore>,
+    slots: Slots,
     chain: Option<Arc<PeerChain>>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let Ok(slot) = slots.try_acquire_owned() else {
+    let Ok(slot) = Arc::clone(&slots.all).try_acquire_owned() else {
         return Ok(HttpError::TooMany(REQUESTS_RETRY_AFTER_S).into_response());
     };
     let handling = tokio::spawn(async move {
         let _slot = slot;
-        dispatch(&provider, chain.as_deref(), request).await
+        dispatch(&provider, &slots.of_peer, chain.as_deref(), request).await
     });
     let outcome = match handling.await {
         Ok(outcome) => outcome,
@@ -106,6 +120,7 @@ async fn respond(
 
 async fn dispatch(
     provider: &Arc<Provider>,
+    slots: &Shares<Domain>,
     chain: Option<&PeerChain>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, HttpError> {
@@ -117,9 +132,14 @@ async fn dispatch(
     let (endpoint, variable) = split_path(&path)?;
     let method = method_of(endpoint);
     if request.method() != method {
-        return Err(HttpError::MethodNotAllowed(if method == Method::GET { "GET" } else { "POST" }));
+        return Err(HttpError::MethodNotAllowed(if method == Method::GET {
+            "GET"
+        } else {
+            "POST"
+        }));
     }
     let peer = authenticate::peer(provider, chain, &request)?;
+    let _slot = slots.take(&peer).ok_or(HttpError::TooMany(REQUESTS_RETRY_AFTER_S))?;
     crate::delivery::peer_is_up(provider, &peer);
     let body = body::read(request, body_octets_max(endpoint)).await?;
     let call = Call { peer, variable: variable.to_owned(), body };

@@ -45,32 +45,33 @@ struct ErrorDetail<'a> {
     message: &'a str,
 }
 
-/// Status, code and public message of a decision. What is our fault is told to the log only.
-fn of_reject(reject: &Reject) -> (StatusCode, &'static str, String) {
-    let message = reject.to_string();
-    match reject {
-        Reject::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed", message),
-        Reject::PeerMisbehaved(_) => (StatusCode::FORBIDDEN, "peer_misbehaved", message),
-        Reject::Stale { .. } => (StatusCode::CONFLICT, "stale", message),
-        Reject::InvalidProposals { .. } => (StatusCode::BAD_REQUEST, "malformed", message),
-        Reject::Denied(_) => (StatusCode::FORBIDDEN, "denied", message),
-        Reject::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed", message),
-        Reject::Unknown(_) => (StatusCode::NOT_FOUND, "unknown", message),
-        Reject::Conflict(_) => (StatusCode::CONFLICT, "conflict", message),
-        Reject::Unsupported(_) => (StatusCode::NOT_IMPLEMENTED, "unsupported", message),
-        Reject::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", message),
+/// Status and public message of a decision. What is our fault is told to the log only.
+fn of_reject(reject: &Reject) -> (StatusCode, String) {
+    let status = match reject {
+        Reject::Malformed(_) | Reject::InvalidProposals { .. } => StatusCode::BAD_REQUEST,
+        Reject::PeerMisbehaved(_) | Reject::Denied(_) | Reject::NotAllowed(_) => {
+            StatusCode::FORBIDDEN
+        }
+        Reject::Unknown(_) => StatusCode::NOT_FOUND,
+        Reject::Stale { .. } | Reject::Conflict(_) => StatusCode::CONFLICT,
+        Reject::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
+        Reject::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         _ => {
             let message = "something went wrong here; the operator can see what".to_owned();
-            (StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+            return (StatusCode::INTERNAL_SERVER_ERROR, message);
         }
-    }
+    };
+    (status, reject.to_string())
 }
 
 impl HttpError {
     /// Status, code and public message.
     pub(crate) fn parts(&self) -> (StatusCode, &'static str, String) {
         match self {
-            Self::Reject(reject) => of_reject(reject),
+            Self::Reject(reject) => {
+                let (status, message) = of_reject(reject);
+                (status, reject.code(), message)
+            }
             Self::Unauthorized(why) => (StatusCode::UNAUTHORIZED, "unauthorized", why.clone()),
             Self::TooLarge(most) => {
                 let message = format!("the body exceeds {most} octets");

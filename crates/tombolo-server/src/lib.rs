@@ -27,5 +27,7 @@ mod private_file;
 pub mod provider;
 pub mod rooms;
 pub mod running;
+mod shares;
 pub mod tls;
+mod turns;
 pub mod wake;

@@ -120,7 +120,7 @@ impl Peers {
                 );
                 self.keep(Direction::In, peer, &format!("{endpoint}-answer"), &answer.body).await;
             }
-            Err(error) => tracing::debug!(endpoint, %peer, %error, ms, "no answer from a peer"),
+            Err(error) => tracing::info!(endpoint, %peer, %error, ms, "no answer from a peer"),
         }
         outcome
     }

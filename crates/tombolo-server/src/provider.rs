@@ -19,6 +19,7 @@ use crate::issuer::ClientIssuer;
 use crate::peers::{Peers, PeersError};
 use crate::rooms::Rooms;
 use crate::tls::Identity;
+use crate::turns::Turns;
 use crate::wake::Wake;
 
 /// What a provider is made of; [`crate::running`] reads it from the configuration.
@@ -48,6 +49,7 @@ pub struct Provider {
     pub(crate) identity: Arc<Identity>,
     pub(crate) peers: Peers,
     pub(crate) rooms: Rooms,
+    pub(crate) turns: Turns,
     pub(crate) wake: Wake,
     pub(crate) delivery: Delivery,
     pub(crate) capture: Option<Arc<Capture>>,
@@ -89,6 +91,7 @@ impl Provider {
             identity: parts.identity,
             peers,
             rooms: Rooms::default(),
+            turns: Turns::default(),
             wake: Wake::default(),
             delivery: Delivery::default(),
             capture,

@@ -78,10 +78,11 @@ impl Rooms {
     /// Writes a snapshot of every room that has changed since its last, and waits until they are
     /// durable. At shutdown, when nothing else uses the rooms any more.
     pub(crate) async fn save_all(&self, provider: &Arc<Provider>) {
-        let mut changes = self.hubs.snapshots().await;
-        changes.extend(self.followers.snapshots().await);
-        for change in changes {
-            let written = provider.enqueue(vec![change], Vec::new(), Vec::new(), None);
+        let mut snapshots = self.hubs.snapshots().await;
+        snapshots.extend(self.followers.snapshots().await);
+        let queued: Vec<_> =
+            snapshots.into_iter().map(|snapshot| snapshot.enqueue(provider)).collect();
+        for written in queued {
             if let Err(error) = written.durable().await {
                 tracing::warn!(%error, "a room's snapshot is not written; its log is");
             }

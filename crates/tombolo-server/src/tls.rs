@@ -2,8 +2,9 @@
 //!
 //! Providers authenticate each other on every request (PROTO-TR-4). The handshake refuses whoever has
 //! no chain to any trusted root; which domain a chain may speak for is checked per request, once
-//! `From` is known ([`PeerChain::proves`]).
+//! `From` is known.
 
+mod activity;
 mod configuration;
 mod identity;
 mod listener;
@@ -11,11 +12,11 @@ mod peer_chain;
 mod peer_verifier;
 mod roots;
 
-pub(crate) use configuration::{client_config, crypto, federation_server_config};
 pub use configuration::client_api_server_config;
+pub(crate) use configuration::{client_config, crypto, federation_server_config};
 pub use identity::{Identity, IdentityError};
 pub(crate) use listener::{ConnectionLimits, serve};
 pub(crate) use peer_chain::PeerChain;
 pub(crate) use peer_verifier::HandshakeRoots;
-pub(crate) use roots::{public_roots, read_roots};
 pub use roots::RootsError;
+pub(crate) use roots::{public_roots, read_roots};

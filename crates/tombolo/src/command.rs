@@ -8,6 +8,7 @@ pub(crate) mod policy;
 pub(crate) mod serve;
 
 use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Why a command did not do what it was asked, as a sentence for whoever asked.
@@ -34,6 +35,11 @@ impl Failure {
         eprintln!("tombolo: {}", self.message);
         ExitCode::from(self.exit_code)
     }
+}
+
+/// One line on standard output. Whoever stops reading (`| head`) has seen enough.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 impl From<String> for Failure {

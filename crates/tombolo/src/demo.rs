@@ -9,6 +9,7 @@ pub(crate) mod cast;
 pub(crate) mod checks;
 pub(crate) mod chronicle;
 pub(crate) mod federation;
+pub(crate) mod interrupt;
 pub(crate) mod keep;
 pub(crate) mod narrator;
 pub(crate) mod provider_process;

@@ -3,6 +3,7 @@
 mod chat;
 mod command;
 mod demo;
+mod plain;
 
 use std::process::ExitCode;
 

@@ -17,6 +17,7 @@ use crate::changes::{CommitReading, Epoch, Identify, read_commit, read_proposal,
 use crate::components;
 use crate::error::StageError;
 use crate::framing::{FrameBody, PublicFrame};
+use crate::key_package::may_be_left_out;
 
 impl HubGroup {
     pub(super) fn stage_commit(
@@ -136,6 +137,12 @@ impl HubGroup {
 
     /// PROTO-UPD-12: a commit includes every proposal of the epoch it may, the leave guarantee
     /// above all.
+    ///
+    /// A hub has no membership key: it may have cached what members cannot verify and have dropped.
+    /// Then no member can commit any more, and an external commit, which a member may make too,
+    /// ends the epoch. What remains is a SelfRemove with a wrong membership tag: joiners cannot
+    /// verify it either and include it, so every member that has dropped it has to join again in
+    /// turn. Its sender, whom the signature names, goes with it.
     fn check_cached_are_covered(
         &self,
         staged: &openmls::group::StagedCommit,
@@ -160,11 +167,7 @@ impl HubGroup {
                     true
                 }
                 // Nobody can commit what has expired meanwhile.
-                Proposal::Add(add)
-                    if add.key_package().life_time().not_after() <= now_ms / 1_000 =>
-                {
-                    true
-                }
+                Proposal::Add(add) if may_be_left_out(add.key_package(), now_ms) => true,
                 // All others die with the epoch when a client joins by itself.
                 _ => *sender == Sender::NewMemberCommit,
             }

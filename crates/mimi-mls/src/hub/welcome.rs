@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use mimi_policy::ClientIdentity;
 use mimi_wire::codec::{Malformed, Reader, Writer};
-use mimi_wire::limits::{HANDSHAKE_BODY_OCTETS_MAX, LIST_ELEMENTS_MAX, OPAQUE_OCTETS_MAX};
+use mimi_wire::limits::{LIST_ELEMENTS_MAX, OPAQUE_OCTETS_MAX};
 use mimi_wire::mls::{MlsMessage, Welcome};
 use mimi_wire::protocol::CipherSuite;
 use mimi_wire::{Domain, Wire};
@@ -13,6 +13,10 @@ use mimi_wire::{Domain, Wire};
 use super::WelcomeSlice;
 use crate::error::StageError;
 use crate::framing::WELCOME_HEADER;
+
+/// Octets of a Welcome's encrypted GroupInfo: it holds the GroupContext with the whole list of
+/// participants, and is sent to every provider beside the tree.
+const ENCRYPTED_GROUP_INFO_OCTETS_MAX: usize = 8 * 1024 * 1024;
 
 /// A Welcome, its secrets by KeyPackageRef.
 struct Parts<'a> {
@@ -65,7 +69,7 @@ impl<'a> Parts<'a> {
             return Err(StageError::invalid("the Welcome names a KeyPackage twice"));
         }
         let encrypted_group_info =
-            reader.opaque(HANDSHAKE_BODY_OCTETS_MAX, "Welcome.encrypted_group_info")?;
+            reader.opaque(ENCRYPTED_GROUP_INFO_OCTETS_MAX, "Welcome.encrypted_group_info")?;
         reader.finish()?;
         Ok(Self { suite, secrets, encrypted_group_info })
     }

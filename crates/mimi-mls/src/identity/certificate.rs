@@ -12,16 +12,22 @@ use super::{IdentityError, Validity};
 /// A parsed certificate without anything critical that we would overlook.
 pub(super) struct Certificate<'a>(X509Certificate<'a>);
 
-/// The certificates in a PEM text.
-pub(super) fn from_pem(text: &str) -> Result<Vec<Vec<u8>>, IdentityError> {
+/// Ends each certificate in a PEM text.
+const PEM_END: &str = "-----END CERTIFICATE-----";
+
+/// The certificates in a PEM text: of each its own part of the text, and its DER.
+pub(super) fn from_pem(text: &str) -> Result<Vec<(String, Vec<u8>)>, IdentityError> {
     let mut certificates = Vec::new();
-    for block in Pem::iter_from_buffer(text.as_bytes()) {
-        let block = block.map_err(|error| IdentityError::not_proven(format!("PEM: {error}")))?;
-        if block.label != "CERTIFICATE" {
-            let reason = format!("a PEM block is no certificate but {:?}", block.label);
-            return Err(IdentityError::NotProven(reason));
+    for part in text.split_inclusive(PEM_END) {
+        for block in Pem::iter_from_buffer(part.as_bytes()) {
+            let block =
+                block.map_err(|error| IdentityError::not_proven(format!("PEM: {error}")))?;
+            if block.label != "CERTIFICATE" {
+                let reason = format!("a PEM block is no certificate but {:?}", block.label);
+                return Err(IdentityError::NotProven(reason));
+            }
+            certificates.push((part.trim().to_owned(), block.contents));
         }
-        certificates.push(block.contents);
     }
     Ok(certificates)
 }

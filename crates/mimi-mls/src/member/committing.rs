@@ -53,6 +53,10 @@ impl MemberGroup {
         if self.has_pending() {
             return Err(StageError::invalid("a commit already waits for the hub's answer"));
         }
+        // Signatures are deterministic: in one epoch a second bundle would be the first again.
+        if leavers(self).contains(&self.own_leaf()) {
+            return Err(StageError::invalid("the hub has our proposals to leave already"));
+        }
         let mut proposals = Vec::new();
         let own = self.view.client_at(self.own_leaf()).cloned();
         let own = own.ok_or_else(|| StageError::invalid("no longer a member"))?;
@@ -77,7 +81,8 @@ impl MemberGroup {
         Ok(ProposalBundle { proposal, more_proposals: proposals.collect() })
     }
 
-    /// The hub accepted our commit.
+    /// The hub accepted our commit. Whoever accepts several without receiving what the hub had
+    /// before them runs away from late messages: those of three epochs back can still be read.
     pub fn accept_pending(&mut self) -> Result<(), StageError> {
         let CommitReading { after, .. } = self.read_pending()?;
         let provider = Provider { crypto: &self.crypto, rand: &self.crypto, pieces: &self.pieces };
@@ -110,7 +115,7 @@ impl MemberGroup {
         let added = plan.add.iter().map(|key_package| key_package::verify(key_package, now_ms));
         let added = added.collect::<Result<Vec<_>, _>>()?;
         let own_updates = own_updates(plan, &self.view)?;
-        let selection = Selection::of(self);
+        let selection = Selection::of(self, now_ms);
         let pending = self.group.pending_proposals().filter(|queued| selection.includes(queued));
         let pending = pending.filter_map(|queued| match queued.proposal() {
             Proposal::AppDataUpdate(update) => Some(update.as_ref()),
@@ -178,25 +183,30 @@ impl MemberGroup {
     }
 }
 
+/// Members whose SelfRemove is pending.
+fn leavers(member: &MemberGroup) -> BTreeSet<u32> {
+    let leaver = |queued: &QueuedProposal| match (queued.proposal(), queued.sender()) {
+        (Proposal::SelfRemove, Sender::Member(leaf)) => Some(leaf.u32()),
+        _ => None,
+    };
+    member.group.pending_proposals().filter_map(leaver).collect()
+}
+
 /// Which pending proposals a commit of ours can include.
 struct Selection {
     own_leaf: u32,
-    /// Members whose SelfRemove is pending.
     leavers: BTreeSet<u32>,
+    now_ms: u64,
 }
 
 impl Selection {
-    fn of(member: &MemberGroup) -> Self {
-        let leaver = |queued: &QueuedProposal| match (queued.proposal(), queued.sender()) {
-            (Proposal::SelfRemove, Sender::Member(leaf)) => Some(leaf.u32()),
-            _ => None,
-        };
-        let leavers = member.group.pending_proposals().filter_map(leaver).collect();
-        Self { own_leaf: member.own_leaf(), leavers }
+    fn of(member: &MemberGroup, now_ms: u64) -> Self {
+        Self { own_leaf: member.own_leaf(), leavers: leavers(member), now_ms }
     }
 
     /// Not what removes ourselves (the hub will say so), nor anything else we have proposed in
-    /// order to leave; not a Remove or an Update of who leaves by SelfRemove.
+    /// order to leave; not a Remove or an Update of who leaves by SelfRemove; not an Add that
+    /// expires, which the library refuses to commit.
     fn includes(&self, queued: &QueuedProposal) -> bool {
         let sender = match queued.sender() {
             Sender::Member(leaf) => Some(leaf.u32()),
@@ -211,6 +221,9 @@ impl Selection {
             Proposal::Remove(remove) => {
                 let leaf = remove.removed().u32();
                 leaf != self.own_leaf && !self.leavers.contains(&leaf)
+            }
+            Proposal::Add(add) if !by_value => {
+                !key_package::is_left_out(add.key_package(), self.now_ms)
             }
             Proposal::Update(_) => sender.is_none_or(|leaf| !self.leavers.contains(&leaf)),
             _ => true,

@@ -4,25 +4,27 @@ use mimi_policy::StagedChange;
 use mimi_wire::mls::{MessageKind, MlsMessage};
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use openmls::framing::errors::{MessageDecryptionError, SecretTreeError};
-use openmls::group::{ProcessMessageError, QueuedProposal, ValidationError};
+use openmls::group::{QueuedProposal, ValidationError};
 use openmls::prelude::{
-    MlsMessageBodyIn, ProcessedMessage, ProcessedMessageContent, ProtocolMessage, Sender,
+    MlsMessageBodyIn, ProcessedMessage, ProcessedMessageContent, ProposalOrRefIn, ProtocolMessage,
+    Sender,
 };
 
+use super::faults::{Fault, commit_not_processed, commit_not_staged, rejoin_needed, unreadable};
 use super::{MemberGroup, ReceiveError, Received, StagedMemberCommit};
 use crate::changes::{CommitReading, read_commit, read_proposal, reference_of};
 use crate::components;
 use crate::error::StageError;
 use crate::framing::{FrameBody, PublicFrame};
-use crate::identity::{Issuers, Validity, claim_of, prove};
-use crate::pieces::PieceError;
+use crate::identity::{IdentityError, Issuers, Validity, claim_of, prove};
 use crate::provider::Provider;
-
-/// Why a message was not processed, before it is known whether that matters.
-type Fault = ProcessMessageError<PieceError>;
 
 impl MemberGroup {
     /// Processes one event of the room.
+    ///
+    /// Whether a certificate had expired when it came in was for the hub to say, as is the order
+    /// of events: members read at other times, and must agree all the same. So here a certificate
+    /// may have expired; it must be valid already by our clock or by the time the hub names.
     pub fn receive(
         &mut self,
         event: &FanoutMessage,
@@ -32,6 +34,7 @@ impl MemberGroup {
         if !self.is_active() {
             return Err(ReceiveError::Unreadable("no longer a member".to_owned()));
         }
+        let now_ms = now_ms.max(event.timestamp);
         match (event.message.kind(), &event.kind) {
             (MessageKind::Application, FanoutKind::Application { .. }) => {
                 self.receive_application(&event.message)
@@ -122,6 +125,10 @@ impl MemberGroup {
     }
 
     /// All of a bundle is cached, or nothing of it (PROTO-UPD-11).
+    ///
+    /// A proposal at fault changes nothing and is never a reason to freeze: the hub verifies less
+    /// than members do, and of external senders the library knows a few kinds only. Should a
+    /// commit include one that was dropped, this device can only join again.
     fn receive_proposals(
         &mut self,
         messages: &[&MlsMessage],
@@ -134,19 +141,21 @@ impl MemberGroup {
             if let Some(received) = self.out_of_epoch(message)? {
                 return Ok(received);
             }
-            let queued = match self.process(message).map_err(stage_error)?.into_content() {
+            let processed = self.process(message).map_err(unreadable)?;
+            let queued = match processed.into_content() {
                 ProcessedMessageContent::ProposalMessage(queued)
                 | ProcessedMessageContent::ExternalJoinProposalMessage(queued) => *queued,
-                _ => return Err(StageError::invalid("not a proposal").into()),
+                _ => return Err(unreadable("not a proposal")),
             };
             let reference = reference_of(&queued);
             let known = self.group.pending_proposals().chain(&fresh).map(reference_of);
             if known.into_iter().any(|known| known == reference) {
                 continue;
             }
-            let identify =
-                |credential: &_, key: &[u8]| prove(credential, key, issuers, Validity::At(now_ms));
-            proposals.push(read_proposal(self.epoch(&identify), &queued, None)?);
+            let validity = Validity::MayHaveExpired(now_ms);
+            let identify = |credential: &_, key: &[u8]| prove(credential, key, issuers, validity);
+            let read = read_proposal(self.epoch(&identify), &queued, None);
+            proposals.push(read.map_err(proposal_error)?);
             fresh.push(queued);
         }
         if fresh.is_empty() {
@@ -179,7 +188,8 @@ impl MemberGroup {
         let FrameBody::Commit { proposals: listed, .. } = &frame.body else {
             return Err(ReceiveError::Unreadable("not a commit".to_owned()));
         };
-        let processed = self.process(message).map_err(stage_error)?;
+        self.check_has(listed)?;
+        let processed = self.process(message).map_err(commit_not_processed)?;
         let sender = processed.sender().clone();
         let staged = match processed.into_content() {
             ProcessedMessageContent::OwnPendingCommit => {
@@ -194,15 +204,15 @@ impl MemberGroup {
                 let provider =
                     Provider { crypto: &self.crypto, rand: &self.crypto, pieces: &self.pieces };
                 let staged = self.group.stage_app_data_commit(&provider, *unresolved, updates);
-                staged.map_err(StageError::from)?
+                staged.map_err(commit_not_staged)?
             }
             _ => return Err(ReceiveError::Unreadable("not a commit".to_owned())),
         };
         if listed.len() != staged.queued_proposals().count() {
             return Err(StageError::proposal(None, "a proposal is listed twice").into());
         }
-        let identify =
-            |credential: &_, key: &[u8]| prove(credential, key, issuers, Validity::At(now_ms));
+        let validity = Validity::MayHaveExpired(now_ms);
+        let identify = |credential: &_, key: &[u8]| prove(credential, key, issuers, validity);
         let CommitReading { change, after, .. } =
             read_commit(self.epoch(&identify), &staged, &sender)?;
         Ok(Received::Commit(Box::new(StagedMemberCommit {
@@ -214,6 +224,19 @@ impl MemberGroup {
             issuers: issuers.clone(),
             now_ms,
         })))
+    }
+
+    /// Looked for before the library does: it takes the leaf of an external committer to be where
+    /// the SelfRemoves that it has would make room, and so complains of something else.
+    fn check_has(&self, listed: &[ProposalOrRefIn]) -> Result<(), ReceiveError> {
+        for listed in listed {
+            let ProposalOrRefIn::Reference(reference) = listed else { continue };
+            let mut pending = self.group.pending_proposals();
+            if !pending.any(|queued| *queued.proposal_reference_ref() == **reference) {
+                return Err(rejoin_needed("the commit includes a proposal that was dropped here"));
+            }
+        }
+        Ok(())
     }
 
     /// What a handshake of another epoch is; `None` for the current one.
@@ -241,15 +264,13 @@ impl MemberGroup {
     }
 }
 
-fn unreadable(reason: impl ToString) -> ReceiveError {
-    ReceiveError::Unreadable(reason.to_string())
-}
-
-fn stage_error(fault: Fault) -> StageError {
-    match fault {
-        Fault::LibraryError(_) | Fault::StorageError(_) => StageError::internal(fault),
-        Fault::InvalidCommit(error) => error.into(),
-        Fault::UnsupportedProposalType => StageError::proposal(None, fault),
-        _ => StageError::invalid(fault),
+/// Issuers that can still be fetched are worth waiting for; all else is dropped.
+fn proposal_error(error: StageError) -> ReceiveError {
+    match error {
+        StageError::Identity(IdentityError::IssuerUnknown(_)) => error.into(),
+        StageError::Identity(error @ IdentityError::IssuerNotAmong(_)) => {
+            ReceiveError::Unproven(error)
+        }
+        error => unreadable(error),
     }
 }

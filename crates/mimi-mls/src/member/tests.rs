@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use mimi_policy::ClientIdentity;
 use mimi_wire::codec::Reader;
-use mimi_wire::mls::MlsMessage;
+use mimi_wire::mls::{GroupInfo, MlsMessage};
+use mimi_wire::protocol::group_info::GroupInfoRatchetTreeTbe;
+use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::protocol::ratchet_tree::{GroupInfoOption, RatchetTreeOption};
 use mimi_wire::protocol::update::{CommitBundle, ProposalBundle, UpdateRequest};
 use mimi_wire::room::base_policy::BaseRoomPolicy;
@@ -23,8 +25,9 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tls_codec::Deserialize as _;
 
-use super::{CommitPlan, Founding, MemberGroup};
+use super::{CommitPlan, Founding, MemberGroup, ReceiveError};
 use crate::device::Device;
+use crate::error::StageError;
 use crate::hub::{HubGroup, StagedUpdate};
 use crate::hub_keys::HubKeys;
 use crate::identity::Issuers;
@@ -360,4 +363,185 @@ fn handshakes_carry_an_empty_safe_aad() {
         panic!("a PrivateMessage")
     };
     assert_eq!(message.aad(), [0]);
+}
+
+/// Octets of a confirmation tag with its length; of a signature; of a leaf index.
+const TAG_OCTETS: usize = 33;
+const SIGNATURE_OCTETS: usize = 66;
+const INDEX_OCTETS: usize = 4;
+
+/// A joiner may lie about the confirmation tag to the hub as well, which has no key to tell. Then
+/// nobody can follow, and everybody can join again.
+#[test]
+fn a_wrong_confirmation_tag_ends_with_rejoins() {
+    let mut room = Room::new();
+    let carol_device = device("carol", &mut room.rng);
+    let material = |hub: &HubGroup| GroupInfoRatchetTreeTbe {
+        group_info: hub.group_info().clone(),
+        ratchet_tree: RatchetTreeOption::Full(hub.ratchet_tree()),
+        pending_proposals: Vec::new(),
+    };
+    let joined = MemberGroup::join_by_external_commit(
+        &carol_device,
+        &material(&room.hub),
+        None,
+        &room.issuers,
+        &mut room.rng,
+        now_ms(),
+    );
+    let (_, bundle) = joined.unwrap();
+    let mut commit = bundle.commit.octets().to_vec();
+    *commit.last_mut().unwrap() ^= 1;
+    let GroupInfoOption::Full(group_info) = &bundle.group_info else { panic!("it is whole") };
+    let mut group_info = group_info.octets().to_vec();
+    group_info.truncate(group_info.len() - SIGNATURE_OCTETS);
+    let end_of_tag = group_info.len() - INDEX_OCTETS;
+    let tag_is_the_same = commit[commit.len() - TAG_OCTETS..commit.len() - 1]
+        == group_info[end_of_tag - TAG_OCTETS..end_of_tag - 1];
+    assert!(tag_is_the_same);
+    group_info[end_of_tag - 1] ^= 1;
+    let signature = carol_device.signer().sign_with_label("GroupInfoTBS", &group_info);
+    let mut writer = mimi_wire::codec::Writer::default();
+    writer.raw(&group_info);
+    writer.opaque(&signature);
+    let lie = CommitBundle {
+        commit: MlsMessage::decode(&commit).unwrap(),
+        group_info: GroupInfoOption::Full(GroupInfo::decode(&writer.into_octets()).unwrap()),
+        ..bundle
+    };
+    let event = FanoutMessage {
+        timestamp: now_ms(),
+        message: lie.commit.clone(),
+        kind: FanoutKind::Commit { external_proposals: Vec::new() },
+    };
+    let staged = room.hub.stage(&UpdateRequest::Commit(lie), &room.issuers, now_ms()).unwrap();
+    room.hub.merge(staged).unwrap();
+    let received = room.alice.receive(&event, &room.issuers, now_ms());
+    let Err(ReceiveError::RejoinNeeded(reason)) = received else { panic!("{received:?}") };
+    assert!(reason.contains("confirmation tag"), "{reason}");
+    for (member, device) in
+        [(&mut room.alice, &room.alice_device), (&mut room.bob, &room.bob_device)]
+    {
+        let (again, bundle) = MemberGroup::join_by_external_commit(
+            device,
+            &material(&room.hub),
+            None,
+            &room.issuers,
+            &mut room.rng,
+            now_ms(),
+        )
+        .unwrap();
+        let request = UpdateRequest::Commit(bundle);
+        let staged = room.hub.stage(&request, &room.issuers, now_ms()).unwrap();
+        room.hub.merge(staged).unwrap();
+        *member = again;
+    }
+    assert_eq!(room.bob.tree_hash(), room.hub.tree_hash());
+    assert_eq!(room.bob.view(), room.hub.view());
+}
+
+impl Room {
+    /// Bob proposes to add carol's phone, whose KeyPackage is valid for this long; the hub caches
+    /// that.
+    fn carol_waits(&mut self, mut carol: Device, valid_s: u64) -> FanoutMessage {
+        let skew_s = 60 * 60;
+        let packages = carol.key_packages(1, skew_s + valid_s, now_ms(), &mut self.rng);
+        let verified = crate::key_package::verify(&packages.unwrap()[0], now_ms()).unwrap();
+        let bundle = self.propose(Propose::Add(verified));
+        let event = FanoutMessage {
+            timestamp: now_ms(),
+            message: bundle.proposal.clone(),
+            kind: FanoutKind::Proposal { more_proposals: Vec::new() },
+        };
+        let request = UpdateRequest::Proposals(bundle);
+        let staged = self.hub.stage(&request, &self.issuers, now_ms()).unwrap();
+        self.hub.merge(staged).unwrap();
+        event
+    }
+
+    /// Whether alice's commit has the Add, and what the hub says to the commit at a time.
+    fn alice_commits(&mut self, hub_ms: u64) -> (bool, Result<StagedUpdate, StageError>) {
+        let Self { alice, alice_device, rng, .. } = self;
+        let plan = CommitPlan::default();
+        let (bundle, change) = alice.commit(alice_device, &plan, rng, now_ms()).unwrap();
+        alice.drop_pending().unwrap();
+        let staged = self.hub.stage(&UpdateRequest::Commit(bundle), &self.issuers, hub_ms);
+        (!change.proposals.is_empty(), staged)
+    }
+}
+
+/// PROTO-UPD-12 ends where nobody can comply: the library commits no expired KeyPackage.
+#[test]
+fn a_pending_add_that_expires_is_left_out() {
+    let mut room = Room::new();
+    let carol = device("carol", &mut room.rng);
+    let event = room.carol_waits(carol, 60);
+    room.alice.receive(&event, &room.issuers, now_ms()).unwrap();
+    assert_eq!(room.alice.pending_change().proposals.len(), 1);
+    let (included, staged) = room.alice_commits(now_ms());
+    assert!(!included);
+    staged.unwrap();
+    let mut room = Room::new();
+    let carol = device("carol", &mut room.rng);
+    let event = room.carol_waits(carol, 60 * 60);
+    let (_, refused) = room.alice_commits(now_ms());
+    assert!(refused.unwrap_err().to_string().contains("omits"), "it has not come to alice");
+    room.alice.receive(&event, &room.issuers, now_ms()).unwrap();
+    let (included, _) = room.alice_commits(now_ms());
+    assert!(included);
+}
+
+/// What waits has been proven; if its certificate expires meanwhile, commits may have it or not.
+#[test]
+fn a_pending_add_with_an_expired_certificate_blocks_nobody() {
+    const HOUR_MS: u64 = 60 * 60 * 1_000;
+    let mut room = Room::new();
+    let issuer = tombolo_testkit::TestIssuer::new("a.example");
+    room.issuers.trust(issuer.domain().clone(), &[issuer.pem().to_owned()]).unwrap();
+    let mut carol = Device::generate(&mut room.rng);
+    let (client, user) =
+        (uri(UriKind::Client, &["carol", "phone"]), uri(UriKind::User, &["carol"]));
+    let names = [client.as_str(), user.as_str()];
+    let chain = vec![issuer.issue_with(carol.signature_key(), &names, |params| {
+        let end = std::time::Duration::from_millis(now_ms() + HOUR_MS);
+        params.not_after = rcgen::date_time_ymd(1970, 1, 1) + end;
+    })];
+    carol.certify(&chain, ClientIdentity { user, client, claims: Vec::new() }).unwrap();
+    let event = room.carol_waits(carol, 1_000_000);
+    let later = now_ms() + 2 * HOUR_MS;
+    let (_, refused) = room.alice_commits(now_ms());
+    assert!(refused.unwrap_err().to_string().contains("omits"));
+    let (included, staged) = room.alice_commits(later);
+    assert!(!included);
+    staged.unwrap();
+    room.alice.receive(&event, &room.issuers, later).unwrap();
+    let (included, staged) = room.alice_commits(later);
+    assert!(included);
+    // A Welcome comes along, so it is a commit that the hub can take.
+    staged.unwrap();
+}
+
+/// An Add by reference, too, is compared with the system's clock when its commit is read.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the library knows the system's clock only")]
+fn a_committed_add_that_expires_unread_freezes_nobody() {
+    let mut room = Room::new();
+    let carol = device("carol", &mut room.rng);
+    let valid_s = 4;
+    let event = room.carol_waits(carol, valid_s);
+    for member in [&mut room.alice, &mut room.bob] {
+        member.receive(&event, &room.issuers, now_ms()).unwrap();
+    }
+    let bundle = room.commit(Vec::new(), &BTreeMap::new(), Default::default()).unwrap();
+    let event = FanoutMessage {
+        timestamp: now_ms(),
+        message: bundle.commit.clone(),
+        kind: FanoutKind::Commit { external_proposals: Vec::new() },
+    };
+    let request = UpdateRequest::Commit(bundle);
+    let staged = room.hub.stage(&request, &room.issuers, now_ms()).unwrap();
+    assert_eq!(staged.change().proposals.len(), 1);
+    std::thread::sleep(std::time::Duration::from_secs(valid_s + 1));
+    let received = room.alice.receive(&event, &room.issuers, now_ms());
+    assert!(matches!(received, Err(ReceiveError::Expired(_))), "{received:?}");
 }

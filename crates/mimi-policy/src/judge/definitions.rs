@@ -10,7 +10,7 @@ use mimi_wire::component::{
 };
 use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::capability::Capability;
-use mimi_wire::room::join_links::{JoinLinkPolicy, JoinLinks};
+use mimi_wire::room::join_links::{JoinLinkPolicy, JoinLinksData};
 use mimi_wire::room::participant_list::ParticipantListData;
 use mimi_wire::room::preauth::PreAuthRoleEntry;
 use mimi_wire::room::roles::RoleData;
@@ -213,7 +213,7 @@ fn base_policy(policy: &BaseRoomPolicy, roles: &RoleData, room: &MimiUri) -> Res
 /// The links a change leaves behind, all its updates together.
 fn links(reading: &Reading<'_>) -> Result<(), Denied> {
     let octets = |id| reading.view.other_components.get(&id).map(Vec::as_slice);
-    let links = octets(JOIN_LINKS).and_then(|octets| JoinLinks::decode(octets).ok());
+    let links = octets(JOIN_LINKS).and_then(|octets| JoinLinksData::decode(octets).ok());
     let links = links.unwrap_or_default().links;
     let mut kept: BTreeSet<u32> = (0..).zip(&links).map(|(position, _)| position).collect();
     let mut added = 0;

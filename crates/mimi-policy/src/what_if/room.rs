@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mimi_wire::component::{ComponentId, JOIN_LINKS};
 use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::capability::Capability;
-use mimi_wire::room::join_links::JoinLinks;
+use mimi_wire::room::join_links::{JoinLink, JoinLinksData};
 use mimi_wire::room::metadata::RoomMetadata;
 use mimi_wire::room::participant_list::{ParticipantListData, RoleIndex, UserRolePair};
 use mimi_wire::room::preauth::{PreAuthData, PreAuthRoleEntry};
@@ -47,7 +47,7 @@ pub(super) fn read(value: &Value) -> Result<Room, Malformed> {
         // A link to take back.
         other_components: BTreeMap::from([(
             JOIN_LINKS,
-            JoinLinks { links: vec![b"link".to_vec()] }.encode(),
+            JoinLinksData { links: vec![JoinLink(b"link".to_vec())] }.encode(),
         )]),
         clients: Vec::new(),
         roles,

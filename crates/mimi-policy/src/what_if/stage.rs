@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mimi_wire::MimiUri;
 use mimi_wire::component::{ComponentId, JOIN_LINK_POLICY, MLS_OPERATIONAL_POLICY};
-use mimi_wire::room::join_links::JoinLinksUpdate;
+use mimi_wire::room::join_links::{JoinLink, JoinLinksUpdate};
 use mimi_wire::room::metadata::{RichDescription, RoomMetadata};
 use mimi_wire::room::participant_list::{
     ParticipantListUpdate, RoleIndex, UserIndexRolePair, UserRolePair,
@@ -208,7 +208,7 @@ fn components(field: &Field<'_>, view: &RoomView) -> Result<Vec<ProposedChange>,
             }
             "roles" => return Ok(ProposedChange::Roles(view.roles.clone())),
             "preauth" => return Ok(ProposedChange::Preauth(view.preauth.clone())),
-            "join_links_add" => return Ok(links(Vec::new(), vec![b"new".to_vec()])),
+            "join_links_add" => return Ok(links(Vec::new(), vec![JoinLink(b"new".to_vec())])),
             "join_links_remove" => return Ok(links(vec![0], Vec::new())),
             "operational" => MLS_OPERATIONAL_POLICY,
             "status" => 0x0028,

@@ -14,7 +14,7 @@ use mimi_policy::{
     StagedProposal,
 };
 use mimi_wire::Wire;
-use mimi_wire::room::join_links::{JoinLinks, JoinLinksUpdate};
+use mimi_wire::room::join_links::{JoinLink, JoinLinksData, JoinLinksUpdate};
 use mimi_wire::room::metadata::RichDescription;
 use mimi_wire::room::participant_list::RoleIndex;
 
@@ -203,7 +203,7 @@ impl Matrix {
                 acting(room, who, vec![ProposedChange::OtherComponent(0x0024)])
             }),
             ("new join link", |room, who| {
-                let added_links = vec![b"link".to_vec()];
+                let added_links = vec![JoinLink(b"link".to_vec())];
                 let update = JoinLinksUpdate { added_links, ..JoinLinksUpdate::default() };
                 acting(room, who, vec![ProposedChange::JoinLinks(update)])
             }),
@@ -271,7 +271,7 @@ impl Matrix {
         let mut room = Room::of(self.preset);
         let ids = &mut room.policy_mut().policy_component_ids;
         ids.extend([0x0024, 0x0026, 0x0028]);
-        let links = JoinLinks { links: vec![b"link".to_vec()] };
+        let links = JoinLinksData { links: vec![JoinLink(b"link".to_vec())] };
         room.view.other_components.insert(0x002a, links.encode());
         for role in self.roles(false) {
             for bystander in 1..=2 {

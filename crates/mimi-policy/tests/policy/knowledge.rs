@@ -11,7 +11,7 @@ use mimi_policy::{
 };
 use mimi_wire::Wire;
 use mimi_wire::room::capability::Capability;
-use mimi_wire::room::join_links::{JoinLinkPolicy, JoinLinks, JoinLinksUpdate};
+use mimi_wire::room::join_links::{JoinLink, JoinLinkPolicy, JoinLinksData, JoinLinksUpdate};
 use mimi_wire::room::participant_list::RoleIndex;
 use mimi_wire::room::preauth::{Claim, PreAuthRoleEntry};
 
@@ -190,12 +190,12 @@ fn a_room_becomes_dependent_with_everybody_in_the_parent() {
 fn links_come_by_one_right_and_go_by_another() {
     // AMB-POL-13, POLICY-CAP-RES-1, POLICY-JL-1
     let mut room = Room::usual();
-    let links = JoinLinks { links: vec![b"one".to_vec(), b"two".to_vec()] };
+    let links = JoinLinksData { links: vec![JoinLink(b"one".to_vec()), JoinLink(b"two".to_vec())] };
     room.view.other_components.insert(0x002a, links.encode());
     let update = |removed: &[u32], added: usize| {
         ProposedChange::JoinLinks(JoinLinksUpdate {
             removed_indices: removed.to_vec(),
-            added_links: vec![b"new".to_vec(); added],
+            added_links: vec![JoinLink(b"new".to_vec()); added],
         })
     };
     let creating = room.clone().granting(ORDINARY, Capability::CAN_CREATE_JOIN_CODE);

@@ -62,6 +62,20 @@ fn a_device() {
     assert_eq!(transition.changes, [Change::PutDevice(stored)]);
 }
 
+/// A lost answer is given again, with another token; but not for ever.
+#[test]
+fn a_device_that_asks_again() {
+    let phone = device("phone", 1);
+    let again = sign_up(std::slice::from_ref(&phone), "phone", &[1; 32]).unwrap();
+    let stored = DeviceRecord { token_sha256: [9; 32], ..phone.clone() };
+    assert_eq!((again.changes, again.expect), (vec![Change::PutDevice(stored)], Vec::new()));
+    let created_ms = NOW - REGISTRATION_REPEAT_MS;
+    let older = DeviceRecord { created_ms, ..phone.clone() };
+    sign_up(&[older], "phone", &[1; 32]).unwrap();
+    let older = DeviceRecord { created_ms: created_ms - 1, ..phone };
+    assert!(matches!(sign_up(&[older], "phone", &[1; 32]), Err(Reject::Conflict(_))));
+}
+
 #[test]
 fn devices_that_are_refused() {
     let devices = [device("phone", 1)];

@@ -61,3 +61,16 @@ fn a_peer_is_given_up() {
     let (stream, follower) = (room_uri(), domain("b.example"));
     assert_eq!(transition.changes, [Change::Delivered { stream, follower, seq: 9 }]);
 }
+
+/// PROTO-TR-6: a sign of life ends our own pause, not the one the peer asked for.
+#[test]
+fn a_sign_of_life() {
+    let heard = |retry_after_ms| {
+        let mut delivery = Delivery::default();
+        delivery.attempted(failed(retry_after_ms), u32::MAX, NOW);
+        delivery.heard_of(NOW + 1);
+        delivery.next_attempt_ms
+    };
+    assert_eq!(heard(None), NOW + 1);
+    assert_eq!(heard(Some(7_000)), NOW + 7_000);
+}

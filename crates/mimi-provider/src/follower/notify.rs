@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::{Domain, MimiUri, UriKind, Wire};
 
-use crate::follower::state::{FollowerSnapshot, FollowerState, RosterChange, came_in};
+use crate::follower::state::{
+    FollowerSnapshot, FollowerState, Forwarded, Note, RosterChange, came_in,
+};
 use crate::hub::state::SNAPSHOT_EVERY;
 use crate::hub::update::SnapshotDue;
 use crate::record::{EventKind, NewEvent, RoomKind, Seq};
@@ -83,8 +85,13 @@ pub fn arrivals(
 
 /// Decides what to keep of new messages and whom of our clients they concern.
 ///
-/// Of a room we do not know nothing is kept until a client of ours comes in (PROTO-NTF-11): a hub
-/// that sends more is answered 201 and costs us nothing.
+/// Of a room without clients of ours nothing is kept until one comes in (PROTO-NTF-11): a hub that
+/// sends more is answered 201 and costs us nothing. A refusal would hold up an honest hub, whose
+/// commit may reach us in a body before the Welcome's.
+///
+/// A client of ours comes in by a Welcome for its KeyPackage, or by an external commit that it has
+/// itself sent through us ([`external_join`](super::external_join)). Of anything else that claims to
+/// be from our client the hub may be the author, and no client is made to see a stranger's room.
 pub fn notify(
     state: Option<&FollowerState>,
     input: &NotifyInput<'_>,
@@ -100,16 +107,17 @@ pub fn notify(
     let mut changes = Vec::new();
     let mut appended = Vec::new();
     for (arrival, roster) in input.arrivals {
-        let event = event(input, arrival, roster, seen.last_seq + 1);
-        let newcomers: Vec<MimiUri> = came_in(&event, roster)
-            .iter()
-            .filter(|client| client.domain() == *input.own && !seen.clients_in.contains(*client))
-            .cloned()
-            .collect();
-        let known = state.is_some() || !appended.is_empty();
-        if !known && newcomers.is_empty() {
+        let mut event = event(input, arrival, roster, seen.last_seq + 1);
+        if let Some(forwarded) = forwarded(&seen, arrival, roster) {
+            event.detail = Note::Joined(forwarded.clone()).write();
+        }
+        let mut newcomers = came_in(&event);
+        newcomers
+            .retain(|client| client.domain() == *input.own && !seen.clients_in.contains(client));
+        if !seen.is_present() && newcomers.is_empty() {
             continue;
         }
+        let known = state.is_some() || !appended.is_empty();
         if !known {
             let snapshot =
                 FollowerSnapshot { roster: input.roster.to_vec(), state: FollowerState::default() };
@@ -136,6 +144,20 @@ pub fn notify(
         effects: vec![Effect::WakeStream(input.room.clone())],
         reply: Notified { appended, snapshot },
     })
+}
+
+/// Which request of a client of ours a commit is, if it is one that joins.
+fn forwarded<'a>(
+    state: &'a FollowerState,
+    arrival: &Arrival,
+    roster: &RosterChange,
+) -> Option<&'a Forwarded> {
+    if roster.joined.is_empty() || !matches!(arrival.message.kind, FanoutKind::Commit { .. }) {
+        return None;
+    }
+    let sha256 = sha256(arrival.message.message.octets());
+    let mut forwarded = state.forwarded.iter();
+    forwarded.find(|it| it.sha256 == sha256 && roster.joined.contains(&it.client))
 }
 
 /// The entry of a message in our copy of the log: our order, the hub's time.

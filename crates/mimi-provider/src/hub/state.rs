@@ -1,7 +1,7 @@
 //! What a hub knows of a room beside its MLS group: where the log ends, what is pending, who may
 //! join. It is derived from the log; a snapshot only saves reading all of it.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mimi_policy::{Actor, ProposedChange, RoomView, StagedChange, StagedProposal};
 use mimi_wire::mls::MlsMessage;
@@ -18,8 +18,11 @@ use crate::saved::{StateError, read_versioned, sha256, versioned};
 pub const RECENT_SUBMISSIONS_MAX: usize = 256;
 /// Handshakes between two snapshots of a room.
 pub const SNAPSHOT_EVERY: u32 = 32;
-/// Join grants a room remembers; the oldest go first.
+/// Join grants a room remembers; the oldest of the provider with the most go first, so that no
+/// provider pushes out those of another.
 pub const JOIN_GRANTS_MAX: usize = 1_024;
+/// Join grants of one user; the oldest go first.
+pub const JOIN_GRANTS_PER_USER_MAX: usize = 16;
 /// How long a join grant lasts (AMB-UPD-13).
 pub const JOIN_GRANT_LIFETIME_MS: u64 = 10 * 60 * 1_000;
 /// How many epochs before the current one a message may come from (AMB-SUB-3).
@@ -205,11 +208,27 @@ impl HubState {
         self.grants.retain(|old| {
             (&old.client, &old.signature_key) != (&grant.client, &grant.signature_key)
         });
-        if self.grants.len() == JOIN_GRANTS_MAX {
-            self.grants.remove(0);
+        let of_user = |old: &JoinGrant| old.user == grant.user;
+        if self.grants.iter().filter(|old| of_user(old)).count() >= JOIN_GRANTS_PER_USER_MAX {
+            self.forget_oldest_grant(of_user);
+        }
+        if self.grants.len() >= JOIN_GRANTS_MAX {
+            let mut counts: BTreeMap<Domain, usize> = BTreeMap::new();
+            for old in &self.grants {
+                *counts.entry(old.user.domain()).or_default() += 1;
+            }
+            let most = counts.into_iter().max_by_key(|(_, count)| *count);
+            let most = most.map(|(domain, _)| domain);
+            self.forget_oldest_grant(|old| Some(old.user.domain()) == most);
         }
         self.grants.push(grant);
         Ok(())
+    }
+
+    fn forget_oldest_grant(&mut self, of: impl Fn(&JoinGrant) -> bool) {
+        if let Some(oldest) = self.grants.iter().position(of) {
+            self.grants.remove(oldest);
+        }
     }
 
     fn follow_proposals(

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use mimi_policy::{
     Actor, ClientIdentity, LeafIndex, ProposedChange, RoomView, StagedChange, StagedProposal,
 };
+use mimi_wire::limits::HANDSHAKE_BODY_OCTETS_MAX;
 use mimi_wire::mls::{MlsMessage, RatchetTree};
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
@@ -20,7 +21,7 @@ use crate::hub::state::{HubState, Pending, SNAPSHOT_EVERY};
 use crate::record::{EventKind, Seq};
 use crate::requester::Requester;
 use crate::saved::sha256;
-use crate::{Reject, Transition};
+use crate::{Change, Reject, Transition};
 
 /// A verified update and the room it is for.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +96,9 @@ pub enum SnapshotDue {
 
 /// Proposals of one epoch that a room keeps; a member could fill the queue for ever otherwise.
 pub const PENDING_PROPOSALS_MAX: usize = 1_024;
+
+/// Octets of one `FanoutMessage`: a `notify` body holds at least one, and a frank that comes later.
+pub const FANOUT_OCTETS_MAX: usize = HANDSHAKE_BODY_OCTETS_MAX - 64 * 1024;
 
 /// The first answer to a request whose octets were accepted before from the same provider. Asked
 /// before staging: a repeated commit can no longer be staged.
@@ -183,7 +187,7 @@ fn propose(
         targets: None,
         detail: input.octets.to_vec(),
     });
-    Ok(log.finish(updated(state, timestamp)))
+    within_a_body(log.finish(updated(state, input.change, timestamp)))
 }
 
 /// The next commit must include everything that is pending, so what cannot be committed together
@@ -258,7 +262,7 @@ fn commit(
         let tree = tree_after(bundle, ratchet_tree)?;
         welcome(&mut log, input, welcomes, tree, timestamp);
     }
-    Ok(log.finish(updated(state, timestamp)))
+    within_a_body(log.finish(updated(state, input.change, timestamp)))
 }
 
 /// PROTO-GI-5, AMB-UPD-13: an external commit comes from who asked for the GroupInfo, with the same
@@ -381,8 +385,26 @@ fn tree_after<'a>(
     }
 }
 
-fn updated(state: &HubState, timestamp: u64) -> Updated {
-    let snapshot = if state.handshakes_since_snapshot + 1 >= SNAPSHOT_EVERY {
+/// What cannot be delivered is not accepted: followers would wait for ever behind it.
+fn within_a_body(transition: Transition<Updated>) -> Result<Transition<Updated>, Reject> {
+    let largest = transition.changes.iter().filter_map(|change| match change {
+        Change::Append(event) => Some(event.payload.len()),
+        _ => None,
+    });
+    match largest.max() {
+        Some(octets) if octets > FANOUT_OCTETS_MAX => Err(Reject::NotAllowed(format!(
+            "the fanout would have {octets} octets, at most {FANOUT_OCTETS_MAX} are delivered"
+        ))),
+        _ => Ok(transition),
+    }
+}
+
+/// After an Add the snapshot is due at once: read again from the log, the KeyPackage would be judged
+/// by its lifetime, which may be over by then.
+fn updated(state: &HubState, change: &StagedChange, timestamp: u64) -> Updated {
+    let adds = |proposal: &StagedProposal| matches!(proposal.change, ProposedChange::AddClient(_));
+    let many = state.handshakes_since_snapshot + 1 >= SNAPSHOT_EVERY;
+    let snapshot = if many || change.proposals.iter().any(adds) {
         SnapshotDue::Now
     } else {
         SnapshotDue::Later

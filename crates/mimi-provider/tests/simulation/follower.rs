@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use mimi_policy::Actor;
 use mimi_provider::Change;
+use mimi_provider::follower::external_join::{ExternalJoinInput, external_join};
 use mimi_provider::follower::notify::{NotifyInput, arrivals, notify};
 use mimi_provider::follower::state::{FollowerSnapshot, FollowerState, RosterChange};
 use mimi_provider::hub::update::SnapshotDue;
-use mimi_provider::record::NewEvent;
+use mimi_provider::record::{EventKind, NewEvent};
+use mimi_provider::requester::DeviceIdentity;
 use mimi_wire::protocol::notify::FanoutMessage;
+use mimi_wire::protocol::update::UpdateRequest;
 use mimi_wire::{Domain, MimiUri, Wire};
 
 use crate::actors::{HUB, Mls, owner};
 use crate::disk::{Disk, Queue};
-use crate::fixture::{domain, room_uri};
+use crate::fixture::{NOW, domain, room_uri};
 
 /// The hub's attempt that is answered with 201.
 pub(crate) type Attempt = usize;
@@ -49,6 +53,31 @@ impl FollowerNode {
             Hot::Loaded(state) => state,
             Hot::NotLoaded => unreachable!("loaded above"),
         }
+    }
+
+    /// A client of ours sends an external commit through us.
+    pub(crate) fn forward(&mut self, request: &[u8], mls: &Mls) {
+        let own = self.own.clone();
+        let Some(Actor::Joiner(joiner)) = &mls.meanings[request].change.committer else { return };
+        let UpdateRequest::Commit(bundle) = UpdateRequest::decode(request).unwrap() else {
+            unreachable!("a commit")
+        };
+        let device = DeviceIdentity { user: joiner.user.clone(), client: joiner.client.clone() };
+        let input = ExternalJoinInput {
+            own: &own,
+            room: &room_uri(),
+            device: &device,
+            joiner: &device.client,
+            commit: bundle.commit.octets(),
+            roster: &[],
+            now_ms: NOW,
+        };
+        let state = self.state(mls);
+        let transition = external_join(state.as_ref(), &input).unwrap();
+        for (event, roster) in &transition.reply.appended {
+            state.get_or_insert_default().observe(event, roster);
+        }
+        self.queue.push(transition.changes, transition.expect, None);
     }
 
     /// A notify arrives; tells how many of its messages were repeats.
@@ -104,7 +133,11 @@ pub(crate) fn load(disk: &Disk, mls: &Mls) -> Option<FollowerState> {
     let (snapshot, seq) = disk.snapshot.as_ref()?;
     let FollowerSnapshot { mut state, .. } = FollowerSnapshot::decode(snapshot).unwrap();
     for event in disk.log.iter().filter(|event| event.seq > *seq) {
-        state.observe(event, &roster_of(&message(event), mls));
+        let roster = match event.kind {
+            EventKind::HubNote => RosterChange::default(),
+            _ => roster_of(&message(event), mls),
+        };
+        state.observe(event, &roster);
     }
     Some(state)
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use mimi_policy::Actor;
 use mimi_provider::record::{EventKind, NewEvent};
 use mimi_wire::MimiUri;
-use mimi_wire::protocol::notify::FanoutMessage;
 use mimi_wire::protocol::update::UpdateRequest;
 use mimi_wire::{Domain, Wire};
 
@@ -90,30 +89,29 @@ fn first_message(request: &[u8]) -> Vec<u8> {
     }
 }
 
-/// PROTO-NTF-1, PROTO-NTF-10: exactly once and in order, from its first client's arrival on.
+/// PROTO-NTF-1, PROTO-NTF-10: exactly once and in order, while it has clients in the room.
 fn the_follower_has_all_of_it(world: &World, follower: usize) {
     let node = &world.followers[follower];
     let log = world.hub.disk.log.iter();
-    let sent: Vec<&[u8]> = log
-        .filter(|event| event.audience.contains(&node.own))
-        .map(|event| event.payload.as_slice())
-        .collect();
-    let kept: Vec<&[u8]> = node.disk.log.iter().map(|event| event.payload.as_slice()).collect();
-    let Some(first) = kept.first() else {
-        assert!(sent.is_empty());
-        return;
-    };
-    let begins = sent.iter().position(|payload| payload == first).expect("sent by the hub");
-    assert_eq!(kept, sent[begins..]);
-    // All that may come before is the commit that the first Welcome belongs to.
-    assert!(begins <= 1);
-    for payload in &sent[..begins] {
-        let time = |payload: &[u8]| FanoutMessage::decode(payload).unwrap().timestamp;
-        assert_eq!(time(payload), time(first));
+    let sent: Vec<&NewEvent> = log.filter(|event| event.audience.contains(&node.own)).collect();
+    let notes = |event: &&NewEvent| event.kind == EventKind::HubNote;
+    let mut kept = node.disk.log.iter().filter(|event| !notes(event)).peekable();
+    for (position, event) in sent.iter().enumerate() {
+        if kept.next_if(|kept| kept.payload == event.payload).is_some() {
+            continue;
+        }
+        // All that may be left out is a commit that a Welcome for its only clients belongs to.
+        let welcome = sent[position + 1];
+        assert_eq!((event.kind, welcome.kind), (EventKind::Commit, EventKind::Welcome));
+        assert_eq!(event.timestamp_ms, welcome.timestamp_ms);
+        assert_eq!(kept.peek().map(|kept| &kept.payload), Some(&welcome.payload));
     }
+    assert_eq!(kept.next(), None, "nothing but what the hub has sent");
     for (position, event) in node.disk.log.iter().enumerate() {
         assert_eq!(event.seq, u64::try_from(position).unwrap() + 1);
-        assert_eq!(event.timestamp_ms, message(event).timestamp, "the hub's time");
+        if !notes(&event) {
+            assert_eq!(event.timestamp_ms, message(event).timestamp, "the hub's time");
+        }
     }
     let cursor = world.hub.disk.cursors.get(&node.own).copied().unwrap_or_default();
     let log = world.hub.disk.log.iter();

@@ -127,6 +127,20 @@ impl World {
         self.calls.push(Call { requester, request, outcome: None });
     }
 
+    /// An external commit of a follower's client is durable there before it goes on to the hub.
+    fn forward(&mut self, requester: &Requester, join: &Request) {
+        let (Requester::Peer(provider), Request::Update { octets }) = (requester, join) else {
+            return;
+        };
+        let Some(follower) = self.followers.iter().position(|it| it.own == *provider) else {
+            return;
+        };
+        self.followers[follower].forward(octets, &self.mls);
+        while self.followers[follower].queue.len() > 0 {
+            self.flush_follower(follower);
+        }
+    }
+
     fn ask_again(&mut self) {
         if self.calls.is_empty() {
             return;
@@ -194,6 +208,7 @@ impl World {
                 view.clients.iter().any(|client| client.client == crate::fixture::client(&short));
             if !inside {
                 let join = self.mls.join(&state, &view, &short, &key);
+                self.forward(&requester, &join);
                 self.call(requester, join);
             }
         }

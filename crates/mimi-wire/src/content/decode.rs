@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use minicbor::data::Type;
 
+use crate::cbor::{KeyOrder, StrictDecoder, malformed};
 use crate::codec::Malformed;
-use crate::content::cbor::{KeyOrder, StrictDecoder, malformed};
 use crate::content::{
     Disposition, Expiration, ExtensionKey, ExtensionValue, ExternalPart, MessageId, MimiContent,
     NestedPart, Part, PartSemantics,
@@ -14,31 +14,37 @@ use crate::limits::{
     APPLICATION_BODY_OCTETS_MAX, CONTENT_LEVELS_MAX, CONTENT_PARTS_MAX, EXTENSION_KEY_OCTETS_MAX,
     TOPIC_ID_OCTETS_MAX,
 };
+use crate::trace::Trace;
 
 impl MimiContent {
     /// Decodes deterministic CBOR within the content draft's data model; anything else is
     /// malformed (CONTENT-ENC-1, AMB-CNT-5). The message's ID is over these very octets
     /// (AMB-CNT-3).
     pub fn decode(octets: &[u8]) -> Result<Self, Malformed> {
-        decode(octets, KeyOrder::Sorted)
+        decode(octets, StrictDecoder::new(octets, KeyOrder::Sorted))
     }
 
     /// As [`decode`](Self::decode), but lets maps have their keys in any order, for senders whose
     /// library cannot sort them (AMB-CNT-5).
     pub fn decode_any_key_order(octets: &[u8]) -> Result<Self, Malformed> {
-        decode(octets, KeyOrder::Any)
+        decode(octets, StrictDecoder::new(octets, KeyOrder::Any))
+    }
+
+    /// As [`decode`](Self::decode), telling `trace` of everything read.
+    pub(crate) fn decode_traced(octets: &[u8], trace: &Trace) -> Result<Self, Malformed> {
+        decode(octets, StrictDecoder::traced(octets, KeyOrder::Sorted, trace))
     }
 }
 
-fn decode(octets: &[u8], order: KeyOrder) -> Result<MimiContent, Malformed> {
+fn decode(octets: &[u8], mut decoder: StrictDecoder<'_>) -> Result<MimiContent, Malformed> {
     if octets.len() > APPLICATION_BODY_OCTETS_MAX {
         let reason = format!("{} octets, at most {APPLICATION_BODY_OCTETS_MAX}", octets.len());
         return Err(malformed(0, "mimiContent", reason));
     }
-    let mut decoder = StrictDecoder::new(octets, order);
-    expect_array(&mut decoder, 7, "mimiContent")?;
+    let open = decoder.open("mimiContent");
+    decoder.array_of(7, "mimiContent")?;
     let content = MimiContent {
-        salt: read_fixed(&mut decoder, "mimiContent.salt")?,
+        salt: decoder.octets("mimiContent.salt")?,
         replaces: read_message_id(&mut decoder, "mimiContent.replaces")?,
         topic_id: read_topic_id(&mut decoder)?,
         expires: read_expiration(&mut decoder)?,
@@ -46,32 +52,9 @@ fn decode(octets: &[u8], order: KeyOrder) -> Result<MimiContent, Malformed> {
         extensions: read_extensions(&mut decoder)?,
         body: Parts { decoder: &mut decoder, count: 0 }.read(CONTENT_LEVELS_MAX)?,
     };
+    decoder.close(open);
     decoder.finish()?;
     Ok(content)
-}
-
-/// The head of an array of exactly `count` items.
-fn expect_array(
-    decoder: &mut StrictDecoder<'_>,
-    count: u64,
-    field: &'static str,
-) -> Result<(), Malformed> {
-    let start = decoder.position();
-    match decoder.array(field)? {
-        found if found == count => Ok(()),
-        found => Err(malformed(start, field, format!("{found} items, must be {count}"))),
-    }
-}
-
-fn read_fixed<const N: usize>(
-    decoder: &mut StrictDecoder<'_>,
-    field: &'static str,
-) -> Result<[u8; N], Malformed> {
-    let start = decoder.position();
-    let octets = decoder.bytes(field)?;
-    octets
-        .try_into()
-        .map_err(|_| malformed(start, field, format!("{} octets, must be {N}", octets.len())))
 }
 
 /// Null, or an ID of the one hash function there is (CONTENT-SEC-1).
@@ -82,12 +65,22 @@ fn read_message_id(
     if decoder.null(field)? {
         return Ok(None);
     }
-    let start = decoder.position();
-    let id = MessageId(read_fixed(decoder, field)?);
-    if !id.is_of_known_hash() {
-        return Err(malformed(start, field, format!("unknown hash function {}", id.0[0])));
+    MessageId::read(decoder, field).map(Some)
+}
+
+impl MessageId {
+    /// An ID of the one hash function there is (CONTENT-SEC-1).
+    pub(crate) fn read(
+        decoder: &mut StrictDecoder<'_>,
+        field: &'static str,
+    ) -> Result<Self, Malformed> {
+        let start = decoder.position();
+        let id = Self(decoder.octets(field)?);
+        if !id.is_of_known_hash() {
+            return Err(malformed(start, field, format!("unknown hash function {}", id.0[0])));
+        }
+        Ok(id)
     }
-    Ok(Some(id))
 }
 
 fn read_topic_id(decoder: &mut StrictDecoder<'_>) -> Result<Vec<u8>, Malformed> {
@@ -105,17 +98,21 @@ fn read_expiration(decoder: &mut StrictDecoder<'_>) -> Result<Option<Expiration>
     if decoder.null("mimiContent.expires")? {
         return Ok(None);
     }
-    expect_array(decoder, 2, "mimiContent.expires")?;
-    Ok(Some(Expiration {
+    let open = decoder.open("mimiContent.expires");
+    decoder.array_of(2, "mimiContent.expires")?;
+    let expiration = Expiration {
         relative: decoder.boolean("Expiration.relative")?,
         time: decoder.unsigned("Expiration.time")?,
-    }))
+    };
+    decoder.close(open);
+    Ok(Some(expiration))
 }
 
 fn read_extensions(
     decoder: &mut StrictDecoder<'_>,
 ) -> Result<BTreeMap<ExtensionKey, ExtensionValue>, Malformed> {
     let field = "mimiContent.mimiExtensions";
+    let open = decoder.open(field);
     let (count, mut keys) = decoder.map(field)?;
     let mut extensions = BTreeMap::new();
     for _ in 0..count {
@@ -126,6 +123,7 @@ fn read_extensions(
         let value = read_extension_value(decoder, &key, field)?;
         extensions.insert(key, value);
     }
+    decoder.close(open);
     Ok(extensions)
 }
 
@@ -182,6 +180,7 @@ impl Parts<'_, '_> {
         if self.count > CONTENT_PARTS_MAX {
             return Err(malformed(start, "NestedPart", "more than 1024 parts (CONTENT-SEC-1)"));
         }
+        let open = self.decoder.open("NestedPart");
         let items = self.decoder.array("NestedPart")?;
         let disposition = Disposition(self.decoder.unsigned("NestedPart.disposition")?);
         let language = self.decoder.text("NestedPart.language")?.to_owned();
@@ -199,6 +198,7 @@ impl Parts<'_, '_> {
             let reason = format!("{items} items, must be {expected}");
             return Err(malformed(start, "NestedPart", reason));
         }
+        self.decoder.close(open);
         Ok(NestedPart { disposition, language, part })
     }
 
@@ -245,6 +245,7 @@ impl Parts<'_, '_> {
             other => return Err(malformed(start, field, format!("unknown semantics {other}"))),
         };
         let start = self.decoder.position();
+        let open = self.decoder.open("MultiPart.parts");
         let count = self.decoder.array("MultiPart.parts")?;
         if count < 2 {
             return Err(malformed(start, "MultiPart.parts", "must be two or more"));
@@ -253,6 +254,7 @@ impl Parts<'_, '_> {
         for _ in 0..count {
             parts.push(self.read(levels)?);
         }
+        self.decoder.close(open);
         Ok(Part::Multi { semantics, parts })
     }
 }

@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use minicbor::Encoder;
 use minicbor::encode::Error;
 
+use crate::cbor::malformed;
 use crate::codec::Malformed;
-use crate::content::cbor::malformed;
 use crate::content::{
     ExtensionKey, ExtensionValue, ExternalPart, MessageId, MimiContent, NestedPart, Part,
 };

@@ -1,3 +1,5 @@
+mod semantics;
+
 use std::collections::BTreeMap;
 
 use minicbor::Encoder;
@@ -584,9 +586,9 @@ fn item() -> impl Strategy<Value = ExtensionValue> {
 
 fn key() -> impl Strategy<Value = ExtensionKey> {
     prop_oneof![
-        (1..=super::cbor::INTEGER_KEY_MAX).prop_map(ExtensionKey::Int),
+        (1..=crate::cbor::INTEGER_KEY_MAX).prop_map(ExtensionKey::Int),
         (3..300_i64).prop_map(ExtensionKey::Int),
-        (-super::cbor::INTEGER_KEY_MAX..0).prop_map(ExtensionKey::Int),
+        (-crate::cbor::INTEGER_KEY_MAX..0).prop_map(ExtensionKey::Int),
         "[a-zé]{1,40}".prop_map(ExtensionKey::Text),
     ]
 }

@@ -1,4 +1,4 @@
-use super::{ApplicationFraming, MIMI_CONTENT, MediaType, MediaTypeList};
+use super::{ApplicationFraming, ContentType, MIMI_CONTENT, MediaType, MediaTypeList, TextFormat};
 use crate::Wire;
 use crate::fixtures::{assert_octets, octets, text, vector};
 use crate::limits::{APPLICATION_BODY_OCTETS_MAX, LIST_ELEMENTS_MAX, TEXT_OCTETS_MAX};
@@ -40,4 +40,50 @@ fn framing() {
     let with = |length| framing(MediaType::default(), length).encode();
     assert!(ApplicationFraming::decode(&with(APPLICATION_BODY_OCTETS_MAX)).is_ok());
     assert!(ApplicationFraming::decode(&with(APPLICATION_BODY_OCTETS_MAX + 1)).is_err());
+}
+
+/// AMB-CNT-19: case does not matter, nor the order of parameters, nor quotes.
+#[test]
+fn content_types_compare() {
+    let same = [
+        "text/markdown;variant=GFM-MIMI;charset=utf-8",
+        "Text/Markdown ; CHARSET=\"utf-8\"; variant=\"GFM-\\MIMI\"",
+    ];
+    assert_eq!(ContentType::parse(same[0]), ContentType::parse(same[1]));
+    let odd = ContentType::parse("a/b; x=\"1;\\\"2\"; ;y");
+    assert_eq!(odd.essence, "a/b");
+    assert_eq!(odd.parameters["x"], "1;\"2");
+    assert_eq!(odd.parameters["y"], "");
+    assert_eq!(odd.parameters.len(), 2);
+    assert_eq!(ContentType::parse("").top_level(), "");
+    assert_eq!(ContentType::parse("IMAGE/png").top_level(), "image");
+}
+
+/// CONTENT-MT-1, AMB-CNT-19.
+#[test]
+fn text_formats() {
+    let format = |content_type| ContentType::parse(content_type).text_format();
+    assert_eq!(format("text/plain"), Some(TextFormat::Plain));
+    assert_eq!(format("text/plain;charset=US-ASCII"), Some(TextFormat::Plain));
+    assert_eq!(format("text/plain;charset=latin1"), None);
+    assert_eq!(format("text/markdown"), Some(TextFormat::GfmMimi));
+    assert_eq!(format("text/markdown;variant=gfm-mimi"), Some(TextFormat::GfmMimi));
+    assert_eq!(format("text/markdown;variant=CommonMark"), Some(TextFormat::CommonMark));
+    assert_eq!(format("text/markdown;variant=pandoc"), None);
+    assert_eq!(format("text/html"), Some(TextFormat::Html));
+    assert_eq!(format("image/png"), None);
+}
+
+/// POLICY-AS-2.
+#[test]
+fn media_types_cover() {
+    let utf_8 = MediaType {
+        parameters: vec![("Charset".to_owned(), "utf-8".to_owned())],
+        ..MediaType::new("text/plain")
+    };
+    let inline = MediaType::new("TEXT/plain;charset=utf-8");
+    assert!(MediaType::new("text/plain").covers(&utf_8));
+    assert!(utf_8.covers(&inline) && inline.covers(&utf_8));
+    assert!(!utf_8.covers(&MediaType::new("text/plain")));
+    assert!(!MediaType::new("text/html").covers(&utf_8));
 }

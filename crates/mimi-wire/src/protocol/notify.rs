@@ -1,7 +1,7 @@
 //! `notify` (protocol section 5.5): a concatenation of fanout messages of one room (AMB-NTF-4).
 
 use crate::codec::{Malformed, Reader, Wire, Writer};
-use crate::limits::HANDSHAKE_BODY_OCTETS_MAX;
+use crate::limits::{FANOUT_MESSAGES_MAX, HANDSHAKE_BODY_OCTETS_MAX};
 use crate::mls::{MessageKind, MlsMessage};
 use crate::protocol::ratchet_tree::RatchetTreeOption;
 use crate::protocol::submit_message::Frank;
@@ -47,13 +47,22 @@ impl FanoutMessage {
     /// Decodes a whole body: one message after the other up to its end, all or nothing
     /// (AMB-NTF-4).
     pub fn decode_all(body: &[u8]) -> Result<Vec<Self>, Malformed> {
-        let mut reader = Reader::new(body);
+        Self::decode_all_from(Reader::new(body))
+    }
+
+    /// As [`decode_all`](Self::decode_all), from a reader that stands at the start of the body.
+    pub(crate) fn decode_all_from(mut reader: Reader<'_>) -> Result<Vec<Self>, Malformed> {
+        let body = reader.rest();
         if body.len() > HANDSHAKE_BODY_OCTETS_MAX {
             let reason = format!("{} octets, at most {HANDSHAKE_BODY_OCTETS_MAX}", body.len());
             return Err(reader.malformed("body", reason));
         }
         let mut messages = vec![Self::read(&mut reader)?];
         while !reader.is_empty() {
+            if messages.len() == FANOUT_MESSAGES_MAX {
+                let reason = format!("more than {FANOUT_MESSAGES_MAX} messages");
+                return Err(reader.malformed("body", reason));
+            }
             messages.push(Self::read(&mut reader)?);
         }
         Ok(messages)

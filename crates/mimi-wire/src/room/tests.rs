@@ -1,8 +1,9 @@
+mod policies;
+
 use proptest::prelude::{any, prop_assert_eq, proptest};
 
 use super::base_policy::BaseRoomPolicy;
 use super::capability::Capability;
-use super::join_links::{JoinLinkPolicy, JoinLinks, JoinLinksUpdate};
 use super::metadata::{RichDescription, RoomMetadata};
 use super::participant_list::{
     ParticipantListData, ParticipantListUpdate, UserIndexRolePair, UserRolePair,
@@ -31,21 +32,6 @@ fn participant_lists() {
     let many = |count| ParticipantListData { participants: vec![alice(2); count] }.encode();
     assert!(ParticipantListData::decode(&many(PARTICIPANTS_MAX)).is_ok());
     assert!(ParticipantListData::decode(&many(PARTICIPANTS_MAX + 1)).is_err());
-}
-
-/// AMB-POL-12.
-#[test]
-fn join_links() {
-    let update = JoinLinksUpdate { removed_indices: vec![3], added_links: vec![b"a".to_vec()] };
-    assert_octets(&update, &octets!("04 00000003 02 01 61"));
-    assert_octets(&JoinLinks { links: vec![b"a".to_vec()] }, &octets!("02 01 61"));
-    let policy = JoinLinkPolicy {
-        on_request: true,
-        join_link: "x".to_owned(),
-        multiuser: false,
-        expiration: 60,
-    };
-    assert_octets(&policy, &octets!("01 01 78 00 0000003c"));
 }
 
 /// AMB-PL-3.

@@ -53,6 +53,7 @@ pub(crate) struct Driver {
     store: Arc<dyn ClientStore>,
     transport: Arc<dyn Transport>,
     rng: StdRng,
+    clock: Clock,
     events: broadcast::Sender<ClientEvent>,
     stopped: Arc<OnceLock<String>>,
     callers: BTreeMap<OperationId, oneshot::Sender<Result<Outcome, ClientError>>>,
@@ -85,6 +86,7 @@ impl Driver {
             store,
             transport,
             rng: fresh_rng(),
+            clock: Clock::default(),
             events: broadcast::channel(EVENTS_BUFFERED).0,
             stopped: Arc::default(),
             callers: BTreeMap::new(),
@@ -152,7 +154,7 @@ impl Driver {
         }
         let grace = async {
             while let Some((id, result)) = self.in_flight.next().await {
-                self.session.answer(id, result, now_ms(), &mut self.rng);
+                self.session.answer(id, result, self.clock.now_ms(), &mut self.rng);
             }
         };
         // Nothing is lost when an answer does not come: the request is sent again after the start.
@@ -214,7 +216,8 @@ impl Driver {
 
     async fn wake(&mut self, inputs: Option<&mut mpsc::Receiver<Input>>) -> Wake {
         let due = self.session.next_timer();
-        let wait = due.map(|due| Duration::from_millis(due.saturating_sub(now_ms())));
+        let now_ms = self.clock.now_ms();
+        let wait = due.map(|due| Duration::from_millis(due.saturating_sub(now_ms)));
         let signals = self.stream.as_mut().map(|(received, _)| received);
         let acknowledging = self.acknowledging.as_mut();
         tokio::select! {
@@ -251,8 +254,10 @@ impl Driver {
         match wake {
             Wake::Input(input) => self.take_input(input),
             Wake::Answer((id, result)) => {
-                self.session.answer(id, result, now_ms(), &mut self.rng);
+                self.session.answer(id, result, self.clock.now_ms(), &mut self.rng);
             }
+            // The follower of the stream is gone: another one is started.
+            Wake::Stream(None) => self.stream = None,
             Wake::Stream(signal) => self.take_signals(signal),
             Wake::Acknowledged(result) => {
                 self.acknowledging = None;
@@ -261,7 +266,7 @@ impl Driver {
                     tracing::debug!(%error, "events not acknowledged");
                 }
             }
-            Wake::Timer => self.session.tick(now_ms(), &mut self.rng),
+            Wake::Timer => self.session.tick(self.clock.now_ms(), &mut self.rng),
         }
     }
 
@@ -276,7 +281,7 @@ impl Driver {
     }
 
     fn start(&mut self, command: Command, caller: oneshot::Sender<Result<Outcome, ClientError>>) {
-        let operation = self.session.start(command, now_ms(), &mut self.rng);
+        let operation = self.session.start(command, self.clock.now_ms(), &mut self.rng);
         self.callers.insert(operation, caller);
     }
 
@@ -287,10 +292,10 @@ impl Driver {
         while let Some(signal) = next {
             match signal {
                 StreamSignal::Event(event) => {
-                    self.session.event(event, now_ms(), &mut self.rng);
+                    self.session.event(event, self.clock.now_ms(), &mut self.rng);
                 }
                 StreamSignal::Connected(connected) => {
-                    self.session.connected(connected, now_ms(), &mut self.rng);
+                    self.session.connected(connected, self.clock.now_ms(), &mut self.rng);
                 }
             }
             taken += 1;
@@ -310,6 +315,27 @@ impl Drop for Driver {
     }
 }
 
+/// The time as the session hears it: it never goes back, or timers would stand still until the
+/// system's clock, once corrected, has caught up.
+#[derive(Debug, Default)]
+struct Clock {
+    last_ms: u64,
+    ahead_ms: u64,
+}
+
+impl Clock {
+    fn now_ms(&mut self) -> u64 {
+        self.at(now_ms())
+    }
+
+    fn at(&mut self, system_ms: u64) -> u64 {
+        let now_ms = system_ms.saturating_add(self.ahead_ms);
+        self.ahead_ms += self.last_ms.saturating_sub(now_ms);
+        self.last_ms = self.last_ms.max(now_ms);
+        self.last_ms
+    }
+}
+
 /// Milliseconds since the UNIX epoch.
 pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -320,3 +346,6 @@ pub(crate) fn now_ms() -> u64 {
 pub(crate) fn fresh_rng() -> StdRng {
     StdRng::from_os_rng()
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,6 @@
 
 use bytes::Bytes;
 use mimi_mls::CIPHERSUITE;
-use mimi_mls::error::StageError;
-use mimi_mls::identity::IdentityError;
 use mimi_mls::key_package;
 use mimi_mls::member::CommitPlan;
 use mimi_policy::preset::Preset;
@@ -112,12 +110,15 @@ impl Session {
             };
             let facts = key_package::inspect(package, self.issuers.trusted(), at.now_ms);
             let facts = match facts {
-                Err(StageError::Identity(IdentityError::IssuerUnknown(domain))) => {
+                Ok(facts) => facts,
+                Err(error) => {
+                    let Some(domain) = self.issuers.wanted_to_stage(&error, at.now_ms) else {
+                        return Err(not_theirs(&adding.user, &error.to_string()));
+                    };
                     adding.verifying = Some((domain.clone(), response));
                     self.issuers.need(domain, &mut self.effects);
                     return Ok(());
                 }
-                other => other.map_err(|error| not_theirs(&adding.user, &error.to_string()))?,
             };
             let theirs =
                 facts.identity.user == adding.user && facts.identity.client == client.client_uri;

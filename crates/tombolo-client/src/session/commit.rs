@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use mimi_mls::member::CommitPlan;
 use mimi_policy::{RoomView, StagedChange};
-use mimi_wire::protocol::update::{UpdateOutcome, UpdateRequest};
+use mimi_wire::protocol::update::{ProposalRef, UpdateOutcome, UpdateRequest};
 use mimi_wire::room::metadata::RoomMetadata;
 use mimi_wire::{MimiUri, Wire};
 use serde::{Deserialize, Serialize};
@@ -124,6 +124,15 @@ struct Current {
     told: bool,
     /// How often the hub said that another one won.
     lost: u32,
+    /// The person has heard that it failed: it is not made again.
+    given_up: bool,
+}
+
+impl Current {
+    fn sent(wanted: Wanted, body: Bytes, request: RequestId) -> Self {
+        let stage = Stage::Sent { body, request };
+        Self { wanted, stage, told: false, lost: 0, given_up: false }
+    }
 }
 
 #[derive(Debug)]
@@ -154,8 +163,7 @@ impl Room {
         let request = Request::Update { room: self.uri.clone(), body: body.clone() };
         let request = effects.request_again(Purpose::Commit(self.uri.clone()), request);
         let wanted = Wanted { operation: None, intent: saved.intent, attempts: 1 };
-        self.commits.current =
-            Some(Current { wanted, stage: Stage::Sent { body, request }, told: false, lost: 0 });
+        self.commits.current = Some(Current::sent(wanted, body, request));
     }
 
     /// Whether proposals wait for a committer. This user's own wish to leave does not count: by
@@ -225,8 +233,7 @@ impl Room {
         self.save_group(means.effects);
         let request = Request::Update { room: self.uri.clone(), body: body.clone() };
         let request = means.effects.request(Purpose::Commit(self.uri.clone()), request);
-        self.commits.current =
-            Some(Current { wanted, stage: Stage::Sent { body, request }, told: false, lost: 0 });
+        self.commits.current = Some(Current::sent(wanted, body, request));
     }
 
     fn drop_pending_commit(&mut self, effects: &mut Effects) {
@@ -249,6 +256,10 @@ impl Room {
     ) {
         let response = match answer.result {
             Ok(Response::Update(response)) => response,
+            // Refused now, it may have been accepted before: only the stream knows.
+            other if answer.uncertain => {
+                return self.commit_in_doubt(refusal(other), means.effects, at);
+            }
             other => return self.commit_failed(refusal(other), means.effects),
         };
         match response.outcome {
@@ -260,8 +271,8 @@ impl Room {
                 let refused = told_by_hub(response.error_description, "the hub does not allow it");
                 self.commit_failed(refused, means.effects);
             }
-            UpdateOutcome::InvalidProposal { .. } => {
-                self.proposals_omitted(response.error_description, means.effects, at);
+            UpdateOutcome::InvalidProposal { invalid_proposals } => {
+                self.proposals_omitted(&invalid_proposals, response.error_description, means, at);
             }
         }
     }
@@ -291,7 +302,28 @@ impl Room {
         }
         // What had to go first may have gone alone: the queue looks at the intent again, and ends
         // it when it is fulfilled.
-        self.commits.queue.push_front(current.wanted);
+        if !current.given_up {
+            self.commits.queue.push_front(current.wanted);
+        }
+    }
+
+    /// The person hears of the refusal; the commit stays until the stream settles what became of it.
+    fn commit_in_doubt(&mut self, error: ClientError, effects: &mut Effects, at: &mut Moment<'_>) {
+        self.await_winner(effects, at);
+        if let Some(current) = &mut self.commits.current
+            && !std::mem::replace(&mut current.given_up, true)
+        {
+            effects.finish(current.wanted.operation.take(), Err(error));
+        }
+    }
+
+    fn await_winner(&mut self, effects: &mut Effects, at: &mut Moment<'_>) {
+        let Some(current) = &mut self.commits.current else { return };
+        let Stage::Sent { body, .. } = &current.stage else { return };
+        current.stage = Stage::Lost { body: body.clone() };
+        let late_ms = WINNER_LATE_MS << current.lost.min(WINNER_LATE_DOUBLED);
+        current.lost += 1;
+        effects.timer(at.later(late_ms), Timer::WinnerLate(self.uri.clone()));
     }
 
     /// `wrongEpoch`: the stream will say whose commit won.
@@ -302,12 +334,8 @@ impl Room {
         effects: &mut Effects,
         at: &mut Moment<'_>,
     ) {
+        self.await_winner(effects, at);
         let Some(current) = &mut self.commits.current else { return };
-        let Stage::Sent { body, .. } = &current.stage else { return };
-        current.stage = Stage::Lost { body: body.clone() };
-        let late_ms = WINNER_LATE_MS << current.lost.min(WINNER_LATE_DOUBLED);
-        current.lost += 1;
-        effects.timer(at.now_ms + late_ms, Timer::WinnerLate(self.uri.clone()));
         // After a lost answer the winner may be our own commit.
         if !uncertain && !current.wanted.intent.is_quiet() && !current.told {
             current.told = true;
@@ -338,6 +366,9 @@ impl Room {
             Stage::Lost { .. } => {}
         }
         effects.remove_room(&self.uri, room_value::COMMIT);
+        if current.given_up {
+            return;
+        }
         let wanted = &current.wanted;
         if !wanted.intent.is_quiet() && !current.told {
             let (room, current_epoch) = (self.uri.clone(), group.view().epoch);
@@ -350,21 +381,40 @@ impl Room {
         self.commits.current = Some(current);
     }
 
+    /// What was on its way goes back into the queue: the group it was made in is given up.
+    pub(crate) fn take_back_commit(&mut self, effects: &mut Effects) {
+        let Some(current) = self.commits.current.take() else { return };
+        if let Stage::Sent { request, .. } = current.stage {
+            effects.cancel(request);
+        }
+        effects.remove_room(&self.uri, room_value::COMMIT);
+        if !current.given_up {
+            self.commits.queue.push_front(current.wanted);
+        }
+    }
+
     /// `invalidProposal`: most likely proposals the hub holds have not come yet (AMB-UPD-8).
     fn proposals_omitted(
         &mut self,
+        references: &[ProposalRef],
         description: String,
-        effects: &mut Effects,
+        means: &mut Means<'_>,
         at: &mut Moment<'_>,
     ) {
-        self.drop_pending_commit(effects);
-        let Some(current) = &mut self.commits.current else { return };
+        self.drop_pending_commit(means.effects);
+        let (Some(current), Some(group)) = (&mut self.commits.current, &self.group) else {
+            return;
+        };
         if current.wanted.attempts >= OMITTED_ATTEMPTS_MAX {
+            if !group.lacks(references).is_empty() {
+                // Nobody but the hub could take them: an external commit ends their epoch.
+                return self.rejoin(means, at);
+            }
             let refused = told_by_hub(description, "the hub calls a proposal invalid");
-            return self.commit_failed(refused, effects);
+            return self.commit_failed(refused, means.effects);
         }
         current.stage = Stage::Pausing;
-        effects.timer(at.now_ms + OMITTED_PROPOSALS_MS, Timer::CommitAgain(self.uri.clone()));
+        means.effects.timer(at.later(OMITTED_PROPOSALS_MS), Timer::CommitAgain(self.uri.clone()));
     }
 
     /// The pause is over, or proposals have come.

@@ -24,6 +24,8 @@ const RESEND_MAX_MS: u64 = 3_000;
 const RETRY_AFTER_MAX_MS: u64 = 60_000;
 /// How often a request that nothing stored depends on is sent.
 const ATTEMPTS_MAX: u32 = 8;
+/// How often a registration is: a person waits for it.
+const REGISTER_ATTEMPTS_MAX: u32 = 3;
 
 /// The time, and randomness, of one call.
 pub(crate) struct Moment<'a> {
@@ -32,6 +34,11 @@ pub(crate) struct Moment<'a> {
 }
 
 impl Moment<'_> {
+    /// A time from now.
+    pub(crate) fn later(&self, wait_ms: u64) -> u64 {
+        self.now_ms.saturating_add(wait_ms)
+    }
+
     /// A time between two waits from now.
     pub(crate) fn after(&mut self, least_ms: u64, most_ms: u64) -> u64 {
         self.now_ms.saturating_add(self.rng.random_range(least_ms..=most_ms))
@@ -58,6 +65,14 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
+    fn attempts_max(&self) -> u32 {
+        match self {
+            Self::Register => REGISTER_ATTEMPTS_MAX,
+            stored if stored.is_stored() => u32::MAX,
+            _ => ATTEMPTS_MAX,
+        }
+    }
+
     /// Whether the request is stored and so must come through sooner or later.
     fn is_stored(&self) -> bool {
         matches!(
@@ -78,7 +93,7 @@ pub(crate) enum Timer {
     CommitAgain(MimiUri),
     /// The stream has not brought the commit that won against ours.
     WinnerLate(MimiUri),
-    /// A message is to be encrypted again.
+    /// The stream has not brought the epoch that a message is to be encrypted for.
     SendAgain(MimiUri),
     /// Leaving is to be proposed again.
     LeaveAgain(MimiUri),
@@ -86,6 +101,8 @@ pub(crate) enum Timer {
     JoinAgain(MimiUri),
     /// Issuers a room waits for are asked for again.
     Issuers(Domain),
+    /// Issuers that are known may have changed.
+    RefreshIssuers,
 }
 
 #[derive(Debug)]
@@ -151,7 +168,10 @@ impl Effects {
 
     /// Stores the device's own keys.
     pub(crate) fn put_device(&mut self, device: &Device) {
-        self.store(StoreChange::Put { name: saved::DEVICE.to_owned(), value: device.snapshot() });
+        self.store(StoreChange::Put {
+            name: saved::DEVICE.to_owned(),
+            value: device.snapshot().into(),
+        });
     }
 
     /// Stores what changed in a group since the last time.
@@ -159,7 +179,7 @@ impl Effects {
         for (key, value) in group.take_state_changes() {
             let room = room.clone();
             self.store(match value {
-                Some(value) => StoreChange::PutGroupState { room, key, value },
+                Some(value) => StoreChange::PutGroupState { room, key, value: value.into() },
                 None => StoreChange::RemoveGroupState { room, key },
             });
         }
@@ -236,11 +256,13 @@ impl Effects {
     ) -> Option<Answer> {
         let pending = self.requests.get_mut(&id)?;
         let uncertain = pending.lost > 0;
+        let stored = pending.purpose.is_stored();
         if let Err(error) = &result
-            && error.is_passing()
+            // An answer that cannot be read leaves open what it answers.
+            && (error.is_passing() || stored && matches!(error, TransportError::Garbled(_)))
         {
-            pending.lost += 1;
-            if pending.purpose.is_stored() || pending.lost < ATTEMPTS_MAX {
+            pending.lost = pending.lost.saturating_add(1);
+            if pending.lost < pending.purpose.attempts_max() {
                 let due = resend_at(error, pending.lost, at);
                 tracing::debug!(%error, purpose = ?pending.purpose, "a request is sent again");
                 self.timer(due, Timer::Resend(id));
@@ -271,6 +293,11 @@ impl Effects {
     pub(crate) fn timer(&mut self, due_ms: u64, timer: Timer) {
         let number = self.number();
         self.timers.insert((due_ms, number), timer);
+    }
+
+    /// Whether a timer like this runs.
+    pub(crate) fn is_due(&self, timer: &Timer) -> bool {
+        self.timers.values().any(|running| running == timer)
     }
 
     pub(crate) fn next_timer(&self) -> Option<u64> {

@@ -1,16 +1,16 @@
-//! Coming in by oneself: GroupInfo from the hub, verified and decrypted, then an external commit.
+//! Coming in by oneself (PROTO-GI-7): GroupInfo from the hub, verified and decrypted, then an
+//! external commit.
 
 use bytes::Bytes;
 use mimi_mls::CIPHERSUITE;
 use mimi_mls::error::StageError;
-use mimi_mls::identity::IdentityError;
 use mimi_mls::label::{HpkeKeyPair, verify_with_label};
 use mimi_mls::member::MemberGroup;
 use mimi_wire::mls::{ExternalSender, MlsMessage};
 use mimi_wire::protocol::group_info::{
     GROUP_INFO_ENCRYPTION_LABEL, GROUP_INFO_REQUEST_LABEL, GROUP_INFO_RESPONSE_LABEL,
     GroupInfoOutcome, GroupInfoRatchetTreeTbe, GroupInfoRequest, GroupInfoRequestTbs,
-    GroupInfoResponse,
+    GroupInfoResponse, GroupInfoSuccess,
 };
 use mimi_wire::protocol::update::{CommitBundle, UpdateOutcome, UpdateRequest};
 use mimi_wire::room::participant_list::{ParticipantListUpdate, UserRolePair};
@@ -27,11 +27,14 @@ use crate::session::request::{Request, RequestId, Response};
 use crate::session::room::{Means, Room, Standing};
 use crate::session::saved::room_value;
 use crate::session::{Session, hub_sender, not_registered};
+use crate::shown::RoomStatus;
 
 /// How often joining starts over.
 const ATTEMPTS_MAX: u32 = 8;
 /// The longest wait before it does.
 const AGAIN_MS: u64 = 400;
+/// The pause after a device that must come in again could not.
+const REJOIN_AGAIN_MS: u64 = 10_000;
 /// How long our own commit may take to come in the stream, when its answer was lost.
 const ECHO_LATE_MS: u64 = 3_000;
 
@@ -81,7 +84,7 @@ impl Session {
         self.identity().ok_or_else(not_registered)?;
         let before = self.rooms.get(room).map(|known| known.standing.clone());
         match &before {
-            Some(Standing::Joined) => {
+            Some(Standing::Joined | Standing::Rejoining) => {
                 self.effects.finish(Some(operation), Ok(Outcome::Done));
                 return Ok(());
             }
@@ -154,14 +157,14 @@ impl Room {
         joining.attempts += 1;
         if joining.attempts > ATTEMPTS_MAX {
             let text = "the room keeps changing; try again".to_owned();
-            return self.joining_failed(ClientError::Refused(text), means.effects);
+            return self.joining_failed(ClientError::Refused(text), means.effects, at);
         }
         let mut randomness = [0; 32];
         at.rng.fill_bytes(&mut randomness);
         let keys = HpkeKeyPair::derive(CIPHERSUITE, &randomness);
         let credential = means.device.credential();
         let (Ok(keys), Some(requesting_credential)) = (keys, credential) else {
-            return self.joining_failed(not_registered(), means.effects);
+            return self.joining_failed(not_registered(), means.effects, at);
         };
         let tbs = GroupInfoRequestTbs {
             cipher_suite: CIPHERSUITE,
@@ -187,13 +190,25 @@ impl Room {
         let Stage::Asking { keys } = std::mem::replace(&mut joining.stage, Stage::Pausing) else {
             return;
         };
-        let opened = match answer.result {
-            Ok(Response::GroupInfo(response)) => open(&self.uri, &response, &keys),
-            other => Err(refusal(other)),
+        let response = match answer.result {
+            Ok(Response::GroupInfo(response)) => response,
+            other => return self.joining_failed(refusal(other), means.effects, at),
         };
-        match opened {
+        let refused = |text: &str| ClientError::Refused(format!("{}: {text}", self.uri));
+        let success = match &response.outcome {
+            GroupInfoOutcome::Success(success) => success,
+            GroupInfoOutcome::NotAuthorized => {
+                let refused = refused("the hub does not let this device in");
+                return self.joining_refused(refused, means.effects);
+            }
+            GroupInfoOutcome::NoSuchRoom => {
+                let refused = refused("there is no such room");
+                return self.joining_refused(refused, means.effects);
+            }
+        };
+        match open(&self.uri, &response, success, &keys) {
             Ok(opened) => self.commit_externally(Box::new(opened), means, at),
-            Err(error) => self.joining_failed(error, means.effects),
+            Err(error) => self.joining_failed(error, means.effects, at),
         }
     }
 
@@ -210,7 +225,7 @@ impl Room {
             (Stage::Verifying { opened, .. }, Ok(())) => {
                 self.commit_externally(opened, means, at);
             }
-            (_, Err(error)) => self.joining_failed(error, means.effects),
+            (_, Err(error)) => self.joining_failed(error, means.effects, at),
             (stage, Ok(())) => joining.stage = stage,
         }
     }
@@ -223,17 +238,16 @@ impl Room {
     ) {
         match self.build_external_commit(&opened, means, at) {
             Ok((group, bundle)) => self.send_external_commit(group, bundle, means),
-            Err(StageError::Identity(IdentityError::IssuerUnknown(domain)))
-                if !means.issuers.trusted().knows(&domain) =>
-            {
-                means.issuers.need(domain.clone(), means.effects);
-                if let Some(joining) = &mut self.joining {
-                    joining.stage = Stage::Verifying { opened, domain };
-                }
-            }
             Err(error) => {
+                if let Some(domain) = means.issuers.wanted_to_stage(&error, at.now_ms) {
+                    means.issuers.need(domain.clone(), means.effects);
+                    if let Some(joining) = &mut self.joining {
+                        joining.stage = Stage::Verifying { opened, domain };
+                    }
+                    return;
+                }
                 let error = ClientError::Refused(format!("the room cannot be joined: {error}"));
-                self.joining_failed(error, means.effects);
+                self.joining_failed(error, means.effects, at);
             }
         }
     }
@@ -284,6 +298,9 @@ impl Room {
         bundle: CommitBundle,
         means: &mut Means<'_>,
     ) {
+        if let Some(view) = self.group.as_ref().map(|group| group.view().clone()) {
+            self.give_up_group(view, means.effects);
+        }
         let Some(joining) = &mut self.joining else { return };
         let commit = bundle.commit.clone();
         let body = UpdateRequest::Commit(bundle).encode();
@@ -292,8 +309,9 @@ impl Room {
         let request = Request::Update { room: self.uri.clone(), body: Bytes::from(body) };
         let request = means.effects.request(Purpose::Join(self.uri.clone()), request);
         joining.stage = Stage::Committed { commit, request: Some(request) };
-        self.stand(Standing::Joining, means.effects);
-        self.forget_group(means.effects);
+        if self.standing != Standing::Rejoining {
+            self.stand(Standing::Joining, means.effects);
+        }
         self.group = Some(group);
         self.save_group(means.effects);
     }
@@ -315,7 +333,7 @@ impl Room {
     ) {
         let response = match answer.result {
             Ok(Response::Update(response)) => response,
-            other => return self.joining_failed(refusal(other), means.effects),
+            other => return self.joining_failed(refusal(other), means.effects, at),
         };
         match response.outcome {
             UpdateOutcome::Success { .. } => self.join_accepted(means.effects),
@@ -325,7 +343,7 @@ impl Room {
             UpdateOutcome::NotAllowed => {
                 let refused =
                     told_by_hub(response.error_description, "the hub does not let this device in");
-                self.joining_failed(refused, means.effects);
+                self.joining_refused(refused, means.effects);
             }
             // A SelfRemove came in between: start over and include it.
             UpdateOutcome::InvalidProposal { .. } => {
@@ -348,7 +366,7 @@ impl Room {
             // The winner may be our own commit: then the stream brings it.
             Stage::Committed { request, .. } if uncertain => {
                 *request = None;
-                at.now_ms + ECHO_LATE_MS
+                at.later(ECHO_LATE_MS)
             }
             _ => {
                 self.drop_unaccepted(effects);
@@ -377,22 +395,38 @@ impl Room {
             effects.cancel(request);
         }
         effects.remove_room(&self.uri, room_value::JOIN);
+        self.tell_who_came();
         if self.last_view.take().is_some() {
             effects.remove_room(&self.uri, room_value::LAST_VIEW);
         }
+        let room = self.uri.clone();
+        effects.event(match self.standing {
+            Standing::Rejoining => ClientEvent::RoomChanged(room),
+            _ => ClientEvent::Joined(room),
+        });
         self.stand(Standing::Joined, effects);
         self.stirred = true;
-        effects.event(ClientEvent::Joined(self.uri.clone()));
         effects.finish(joining.operation, Ok(Outcome::Done));
+    }
+
+    /// Nobody has judged the commits that were skipped by coming in again.
+    fn tell_who_came(&self) {
+        let (Some(before), Some(group)) = (&self.last_view, &self.group) else { return };
+        for listed in &group.view().participants.participants {
+            if before.view.role_index_of(&listed.user).is_none() {
+                tracing::warn!(room = %self.uri, user = %listed.user, "came in meanwhile");
+            }
+        }
     }
 
     /// The group is only the device's own idea: it goes.
     fn drop_unaccepted(&mut self, effects: &mut Effects) {
         let Some(joining) = &mut self.joining else { return };
-        if let Stage::Committed { request: Some(request), .. } = joining.stage {
+        let stage = std::mem::replace(&mut joining.stage, Stage::Pausing);
+        let Stage::Committed { request, .. } = stage else { return };
+        if let Some(request) = request {
             effects.cancel(request);
         }
-        joining.stage = Stage::Pausing;
         let before = joining.before.clone();
         self.group = None;
         self.forget_group(effects);
@@ -403,13 +437,60 @@ impl Room {
         }
     }
 
-    fn joining_failed(&mut self, error: ClientError, effects: &mut Effects) {
+    /// The hub says that this device has no place in the room.
+    fn joining_refused(&mut self, error: ClientError, effects: &mut Effects) {
         self.drop_unaccepted(effects);
         let Some(joining) = self.joining.take() else { return };
-        if let Some(before) = joining.before {
-            self.standing = before;
+        self.stirred = true;
+        match joining.before {
+            // It was out without having been able to see how.
+            Some(Standing::Rejoining) => self.removed_meanwhile(effects),
+            Some(before) => self.standing = before,
+            None => {}
         }
         effects.finish(joining.operation, Err(error));
+    }
+
+    /// It did not come about; who must come in again tries again.
+    fn joining_failed(&mut self, error: ClientError, effects: &mut Effects, at: &Moment<'_>) {
+        let again = self.joining.as_ref().is_some_and(|it| it.before == Some(Standing::Rejoining));
+        if !again {
+            return self.joining_refused(error, effects);
+        }
+        tracing::warn!(room = %self.uri, %error, "the room could not be joined again yet");
+        self.drop_unaccepted(effects);
+        if let Some(joining) = &mut self.joining {
+            joining.attempts = 0;
+            effects.timer(at.later(REJOIN_AGAIN_MS), Timer::JoinAgain(self.uri.clone()));
+        }
+    }
+
+    fn removed_meanwhile(&mut self, effects: &mut Effects) {
+        if let Some(view) = self.group.as_ref().map(|group| group.view().clone()) {
+            self.give_up_group(view, effects);
+        }
+        self.stand(Standing::Removed, effects);
+        self.leaving_over(effects);
+        self.abandon(&ClientError::NotInRoom(self.uri.clone()), effects);
+        let (room, status) = (self.uri.clone(), RoomStatus::Removed);
+        effects.event(ClientEvent::Left { room, status });
+    }
+
+    /// The group cannot follow the hub's any more, for reasons that no hub can see: the way out is
+    /// a new group. What is under way goes on there.
+    pub(crate) fn rejoin(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
+        self.stand(Standing::Rejoining, means.effects);
+        self.take_back_commit(means.effects);
+        self.leaving_overtaken(means.effects);
+        self.resume_rejoining();
+        self.join_again(means, at);
+    }
+
+    /// Takes up coming in again, before its commit is made.
+    pub(crate) fn resume_rejoining(&mut self) {
+        let before = Some(Standing::Rejoining);
+        self.joining =
+            Some(Joining { operation: None, attempts: 0, before, stage: Stage::Pausing });
     }
 
     /// Somebody else brings this device in by Welcome: that settles joining, unless our own commit
@@ -430,19 +511,13 @@ impl Room {
 fn open(
     room: &MimiUri,
     response: &GroupInfoResponse,
+    success: &GroupInfoSuccess,
     keys: &HpkeKeyPair,
 ) -> Result<Opened, ClientError> {
     let refused = |text: &str| ClientError::Refused(format!("{room}: {text}"));
     if response.room_id != *room {
         return Err(refused("the hub answered about another room"));
     }
-    let success = match &response.outcome {
-        GroupInfoOutcome::Success(success) => success,
-        GroupInfoOutcome::NotAuthorized => {
-            return Err(refused("the hub does not let this device in"));
-        }
-        GroupInfoOutcome::NoSuchRoom => return Err(refused("there is no such room")),
-    };
     let hub = &success.hub_sender;
     if success.cipher_suite != CIPHERSUITE || hub_sender::domain_of(hub) != Some(room.domain()) {
         return Err(refused("the answer is not one of the room's hub"));

@@ -137,7 +137,7 @@ impl Room {
                     leaving.stage = Stage::Pausing;
                 }
                 means.effects.remove_room(&self.uri, room_value::LEAVE);
-                let due = at.now_ms + EPOCH_LATE_MS;
+                let due = at.later(EPOCH_LATE_MS);
                 means.effects.timer(due, Timer::LeaveAgain(self.uri.clone()));
             }
             // The hub holds them already, if an earlier sending came through.

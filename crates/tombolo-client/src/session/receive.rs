@@ -5,7 +5,6 @@
 //! the event as evidence; the device never follows it and never goes its own way (AMB-POL-19).
 
 use mimi_mls::error::StageError;
-use mimi_mls::identity::IdentityError;
 use mimi_mls::member::{MemberGroup, ReceiveError, Received, StagedMemberCommit};
 use mimi_policy::message::may_apply;
 use mimi_policy::{Actor, ProposedChange, RoomView, StagedChange};
@@ -65,7 +64,7 @@ impl Room {
         means.issuers.need(domain, means.effects);
     }
 
-    /// Keeps an event, whole, until it can be processed.
+    /// Keeps an event, whole, until it can be processed (POLICY-OP-1).
     fn wait(&mut self, event: StreamEvent, effects: &mut Effects) {
         if self.waiting.len() >= WAITING_MAX {
             tracing::error!(room = %self.uri, id = event.id, "too many events wait; one is dropped");
@@ -126,8 +125,7 @@ impl Room {
             // What follows our own commit is for the group that it makes.
             return match self.join_echoed(&fanout.message, means.effects) {
                 true => Processed::Done,
-                false if self.is_committing_externally() => Processed::Later,
-                false => Processed::Done,
+                false => Processed::Later,
             };
         }
         if matches!(self.standing, Standing::Frozen { .. }) || self.group.is_none() {
@@ -171,7 +169,20 @@ impl Room {
             Err(ReceiveError::Unreadable(reason)) => {
                 tracing::warn!(room = %self.uri, id = event.id, %reason, "an event is dropped");
             }
-            Err(ReceiveError::Stage(error)) => return self.not_staged(event, error, means),
+            Err(ReceiveError::Stage(error)) => return self.not_staged(event, error, means, at),
+            Err(ReceiveError::Unproven(error)) => {
+                if let Some(domain) = means.issuers.wanted(&error, at.now_ms) {
+                    return Processed::Blocked(domain);
+                }
+                tracing::warn!(room = %self.uri, id = event.id, %error, "an event is dropped");
+            }
+            Err(error @ (ReceiveError::RejoinNeeded(_) | ReceiveError::Expired(_))) => {
+                let reason = error.to_string();
+                tracing::error!(room = %self.uri, id = event.id, reason, "coming in again");
+                let (room, event) = (self.uri.clone(), event.clone());
+                means.effects.store(StoreChange::PutEvidence { room, event, reason });
+                self.rejoin(means, at);
+            }
             Err(error) => {
                 tracing::warn!(room = %self.uri, id = event.id, %error, "an event is dropped");
             }
@@ -184,13 +195,12 @@ impl Room {
         event: &StreamEvent,
         error: StageError,
         means: &mut Means<'_>,
+        at: &Moment<'_>,
     ) -> Processed {
+        if let Some(domain) = means.issuers.wanted_to_stage(&error, at.now_ms) {
+            return Processed::Blocked(domain);
+        }
         match error {
-            StageError::Identity(IdentityError::IssuerUnknown(domain))
-                if !means.issuers.trusted().knows(&domain) =>
-            {
-                Processed::Blocked(domain)
-            }
             StageError::WrongEpoch { current, given } if given > current => Processed::Later,
             StageError::WrongEpoch { .. } => Processed::Done,
             error => {
@@ -231,7 +241,6 @@ impl Room {
         }
         self.race_lost(means.effects, at);
         self.leaving_overtaken(means.effects);
-        self.send_again();
     }
 
     /// The commit removed this device.
@@ -296,6 +305,7 @@ impl Room {
         let may_enter = match self.standing {
             Standing::Unknown
             | Standing::Joining
+            | Standing::Rejoining
             | Standing::Left
             | Standing::Removed
             | Standing::Banned => true,
@@ -320,12 +330,10 @@ impl Room {
                 }
                 Processed::Done
             }
-            Err(StageError::Identity(IdentityError::IssuerUnknown(domain)))
-                if !means.issuers.trusted().knows(&domain) =>
-            {
-                Processed::Blocked(domain)
-            }
             Err(error) => {
+                if let Some(domain) = means.issuers.wanted_to_stage(&error, at.now_ms) {
+                    return Processed::Blocked(domain);
+                }
                 tracing::warn!(room = %self.uri, %error, "a Welcome cannot be followed");
                 Processed::Done
             }

@@ -40,6 +40,8 @@ pub(crate) enum Standing {
     /// It comes in by external commit; the hub has not accepted it.
     Joining,
     Joined,
+    /// A member whose group cannot follow the hub's: it comes in again by external commit.
+    Rejoining,
     /// Its user leaves or has left.
     Left,
     Removed,
@@ -54,7 +56,7 @@ impl Standing {
     pub(crate) fn status(&self) -> Option<RoomStatus> {
         match self {
             Self::Unknown | Self::Founding | Self::Joining => None,
-            Self::Joined => Some(RoomStatus::Joined),
+            Self::Joined | Self::Rejoining => Some(RoomStatus::Joined),
             Self::Left => Some(RoomStatus::Left),
             Self::Removed => Some(RoomStatus::Removed),
             Self::Banned => Some(RoomStatus::Banned),
@@ -123,6 +125,10 @@ impl Room {
             (Standing::Joined, Some(group)) => Ok(group),
             (Standing::Frozen { reason }, _) => {
                 Err(ClientError::Frozen { room: self.uri.clone(), reason: reason.clone() })
+            }
+            (Standing::Rejoining, _) => {
+                let text = "this device is coming into the room again; try again in a moment";
+                Err(ClientError::Refused(text.to_owned()))
             }
             _ => Err(ClientError::NotInRoom(self.uri.clone())),
         }

@@ -7,10 +7,9 @@ use mimi_policy::{ClientIdentity, RoomView};
 use mimi_wire::MimiUri;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use crate::error::ClientError;
-use crate::store::Secret;
+use crate::secret::Secret;
 
 /// The first octet of every packed value.
 const VERSION: u8 = 1;
@@ -69,13 +68,13 @@ pub(crate) struct LastView {
 /// A value as it is stored.
 pub(crate) fn pack<T: Serialize>(value: &T) -> Secret {
     let packed = postcard::to_extend(value, vec![VERSION]);
-    Zeroizing::new(packed.expect("stored types have no shape that postcard refuses"))
+    packed.expect("stored types have no shape that postcard refuses").into()
 }
 
 /// A stored value.
-pub(crate) fn unpack<T: DeserializeOwned>(octets: &[u8], what: &str) -> Result<T, ClientError> {
+pub(crate) fn unpack<T: DeserializeOwned>(value: &Secret, what: &str) -> Result<T, ClientError> {
     let unreadable = || ClientError::Storage(format!("{what} cannot be read"));
-    match octets.split_first() {
+    match value.octets().split_first() {
         Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| unreadable()),
         _ => Err(unreadable()),
     }
@@ -88,5 +87,5 @@ pub(crate) fn room_value_of<T: DeserializeOwned>(
     room: &MimiUri,
 ) -> Result<Option<T>, ClientError> {
     let value = values.get(name);
-    value.map(|octets| unpack(octets, &format!("{name} of {room}"))).transpose()
+    value.map(|value| unpack(value, &format!("{name} of {room}"))).transpose()
 }

@@ -25,8 +25,10 @@ use crate::store::StoredMessage;
 pub const CONTENT_OCTETS_MAX: usize = 900 * 1024;
 /// How often a message is encrypted before its operation gives up.
 pub const ENCRYPTIONS_MAX: u32 = 8;
-/// How long the stream may take to bring the epoch that the hub is in.
+/// How long the stream may take to bring the epoch that the hub is in, before the hub is asked
+/// again; each time twice as long, up to so many times.
 const EPOCH_LATE_MS: u64 = 1_000;
+const EPOCH_LATE_DOUBLED: u32 = 5;
 
 /// A message on its way.
 #[derive(Debug)]
@@ -34,8 +36,8 @@ pub(crate) struct Sending {
     operation: Option<OperationId>,
     stored: SavedSending,
     request: Option<RequestId>,
-    /// Not before this time, unless the epoch changes.
-    pausing: bool,
+    /// How often the hub said that it is in a later epoch than we know.
+    behind: u32,
 }
 
 /// A message on its way, as stored.
@@ -75,6 +77,7 @@ impl Session {
     ) -> Result<(), ClientError> {
         let (known, means) = self.parts(room)?;
         let view = known.member()?.view();
+        // CONTENT-MSG-1.
         let mut salt = [0; 16];
         at.rng.fill_bytes(&mut salt);
         let own = &means.own.user;
@@ -98,7 +101,7 @@ impl Session {
         };
         means.effects.put_room(room, stored.row(), &stored);
         let operation = Some(operation);
-        known.sends.push_back(Sending { operation, stored, request: None, pausing: false });
+        known.sends.push_back(Sending { operation, stored, request: None, behind: 0 });
         Ok(())
     }
 }
@@ -162,14 +165,16 @@ impl Room {
             let request = Request::SubmitMessage { room: self.uri.clone(), body };
             Some(effects.request_again(Purpose::Send(self.uri.clone()), request))
         });
-        self.sends.push_back(Sending { operation: None, stored, request, pausing: false });
+        self.sends.push_back(Sending { operation: None, stored, request, behind: 0 });
     }
 
     /// Sends the first message that waits, if none is under way.
     pub(crate) fn advance_sends(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
-        while self.member().is_ok() {
+        while let Ok(epoch) = self.member().map(|group| group.view().epoch) {
             let Some(sending) = self.sends.front() else { return };
-            if sending.request.is_some() || sending.pausing {
+            let encrypted = sending.stored.encrypted.as_ref();
+            // Encrypted for this epoch already, it waits for the hub or for the stream.
+            if sending.request.is_some() || encrypted.is_some_and(|(of, _)| *of >= epoch) {
                 return;
             }
             match self.encrypt_first(means) {
@@ -249,13 +254,12 @@ impl Room {
                 let text = "the hub does not let this user write to the room".to_owned();
                 self.send_failed(ClientError::Refused(text), means.effects);
             }
-            SubmitMessageResponse::EpochTooOld { current_epoch } => {
-                self.epoch_too_old(current_epoch, means.effects, at);
-            }
+            SubmitMessageResponse::EpochTooOld { .. } => self.epoch_too_old(means.effects, at),
         }
     }
 
-    /// The message under way comes back in the stream: accepted, if the answer did not say so.
+    /// The message under way comes back in the stream: accepted, if the answer did not say so
+    /// (PROTO-NTF-7).
     pub(crate) fn send_echoed(
         &mut self,
         message: &MlsMessage,
@@ -288,21 +292,27 @@ impl Room {
         means.effects.finish(sending.operation, Ok(Outcome::Message(id)));
     }
 
-    /// The message was encrypted for an epoch that is gone: it is encrypted again, in the hub's.
-    fn epoch_too_old(&mut self, current_epoch: u64, effects: &mut Effects, at: &mut Moment<'_>) {
-        let own_epoch = self.group.as_ref().map(|group| group.view().epoch);
+    /// The message was encrypted for an epoch that is gone: once the stream has brought a later
+    /// one, it is encrypted again.
+    fn epoch_too_old(&mut self, effects: &mut Effects, at: &mut Moment<'_>) {
         let Some(sending) = self.sends.front_mut() else { return };
         sending.request = None;
-        if own_epoch.is_some_and(|own_epoch| own_epoch < current_epoch) {
-            sending.pausing = true;
-            effects.timer(at.now_ms + EPOCH_LATE_MS, Timer::SendAgain(self.uri.clone()));
-        }
+        let late_ms = EPOCH_LATE_MS << sending.behind.min(EPOCH_LATE_DOUBLED);
+        sending.behind += 1;
+        effects.timer(at.later(late_ms), Timer::SendAgain(self.uri.clone()));
     }
 
-    /// The pause is over, or the epoch has changed.
-    pub(crate) fn send_again(&mut self) {
-        if let Some(sending) = self.sends.front_mut() {
-            sending.pausing = false;
+    /// The stream is late: perhaps the hub answers otherwise now.
+    pub(crate) fn send_again(&mut self, means: &mut Means<'_>) {
+        let Some(sending) = self.sends.front_mut() else { return };
+        let Some((_, message)) = &sending.stored.encrypted else { return };
+        if sending.request.is_some() {
+            return;
+        }
+        if let Some(body) = submission(message, &means.own.user) {
+            let request = Request::SubmitMessage { room: self.uri.clone(), body };
+            let purpose = Purpose::Send(self.uri.clone());
+            sending.request = Some(means.effects.request_again(purpose, request));
         }
     }
 

@@ -42,7 +42,8 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Timeline {
     entries: BTreeMap<MessageId, Entry>,
-    /// First versions of plain messages by time, ties by lowest id (CONTENT-MSG-4).
+    /// First versions of plain messages by the hub's time, ties by lowest id (CONTENT-TS-1,
+    /// CONTENT-MSG-4).
     order: BTreeSet<(u64, MessageId)>,
     /// What is about a plain message, by time.
     about: BTreeMap<MessageId, BTreeSet<(u64, MessageId)>>,
@@ -84,7 +85,8 @@ impl Timeline {
         edits.next().map_or(*root, |(_, id)| *id)
     }
 
-    /// What a message would be; the reason if it would be nothing.
+    /// What a message would be; the reason if it would be nothing. To be about something unknown is
+    /// no misdeed (CONTENT-SEC-2), only nothing to show.
     pub(crate) fn role(&self, content: &MimiContent) -> Result<Role, &'static str> {
         let takes_back = content.body.part == Part::Null;
         let reacts = content.body.disposition == Disposition::REACTION;
@@ -174,6 +176,10 @@ impl Timeline {
     }
 
     /// A plain message, given by its first version, with all that is about it.
+    ///
+    /// Edits change its text alone, whatever else they say (CONTENT-EDIT-2). What it answers is what
+    /// its first version says, and that names a message older than its own ID: replies make no loop
+    /// (CONTENT-REP-1).
     pub(crate) fn show(&self, id: &MessageId) -> Option<ShownMessage> {
         let entry = self.entries.get(id)?;
         let Role::Plain { in_reply_to, .. } = entry.role else { return None };

@@ -11,8 +11,8 @@ use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
 use rusqlite::{Connection, OpenFlags, Transaction, params};
 use tokio::sync::oneshot;
-use zeroize::Zeroizing;
 
+use crate::secret::Secret;
 use crate::session::stream_event::StreamEvent;
 use crate::store::{ClientStore, Saved, StoreChange, StoreFailure, StoreFuture, StoredMessage};
 
@@ -195,11 +195,11 @@ fn write(transaction: &Transaction<'_>, change: StoreChange) -> rusqlite::Result
     };
     match change {
         StoreChange::Put { name, value } => {
-            run("INSERT OR REPLACE INTO device_values VALUES (?1, ?2)", &[&name, &*value])
+            run("INSERT OR REPLACE INTO device_values VALUES (?1, ?2)", &[&name, &value.octets()])
         }
         StoreChange::PutRoomValue { room, name, value } => run(
             "INSERT OR REPLACE INTO room_values VALUES (?1, ?2, ?3)",
-            params![room.as_str(), name, *value],
+            params![room.as_str(), name, value.octets()],
         ),
         StoreChange::RemoveRoomValue { room, name } => run(
             "DELETE FROM room_values WHERE room = ?1 AND name = ?2",
@@ -207,7 +207,7 @@ fn write(transaction: &Transaction<'_>, change: StoreChange) -> rusqlite::Result
         ),
         StoreChange::PutGroupState { room, key, value } => run(
             "INSERT OR REPLACE INTO group_state VALUES (?1, ?2, ?3)",
-            params![room.as_str(), key, *value],
+            params![room.as_str(), key, value.octets()],
         ),
         StoreChange::RemoveGroupState { room, key } => {
             run("DELETE FROM group_state WHERE room = ?1 AND key = ?2", params![room.as_str(), key])
@@ -260,19 +260,19 @@ fn uri(text: &str) -> Result<MimiUri, StoreFailure> {
 fn load(connection: &Connection) -> Result<Saved, StoreFailure> {
     let mut saved = Saved::default();
     each(connection, "SELECT name, value FROM device_values", |row| {
-        let value = Zeroizing::new(row.get(1).map_err(failure)?);
+        let value = secret(row, 1)?;
         saved.values.insert(row.get(0).map_err(failure)?, value);
         Ok(())
     })?;
     each(connection, "SELECT room, name, value FROM room_values", |row| {
         let room = saved.rooms.entry(room_of(row)?).or_default();
-        let value = Zeroizing::new(row.get(2).map_err(failure)?);
+        let value = secret(row, 2)?;
         room.values.insert(row.get(1).map_err(failure)?, value);
         Ok(())
     })?;
     each(connection, "SELECT room, key, value FROM group_state", |row| {
         let room = saved.rooms.entry(room_of(row)?).or_default();
-        let value = Zeroizing::new(row.get(2).map_err(failure)?);
+        let value = secret(row, 2)?;
         room.group.insert(row.get(1).map_err(failure)?, value);
         Ok(())
     })?;
@@ -312,6 +312,10 @@ fn each(
 
 fn room_of(row: &rusqlite::Row<'_>) -> Result<MimiUri, StoreFailure> {
     uri(&row.get::<_, String>(0).map_err(failure)?)
+}
+
+fn secret(row: &rusqlite::Row<'_>, column: usize) -> Result<Secret, StoreFailure> {
+    row.get::<_, Vec<u8>>(column).map(Secret::from).map_err(failure)
 }
 
 fn message(row: &rusqlite::Row<'_>) -> Result<StoredMessage, StoreFailure> {

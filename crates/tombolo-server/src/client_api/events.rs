@@ -36,6 +36,10 @@ use streams::Turn;
 
 /// Entries read at once; each may be as large as a handshake.
 const PAGE_ENTRIES_MAX: usize = 16;
+/// After a page of more octets than this the next one is a single entry.
+const PAGE_OCTETS_MAX: usize = 1024 * 1024;
+/// Entries of the first page, of which nothing is known.
+const PAGE_ENTRIES_FIRST: usize = 4;
 /// A stream with nothing to say says so this often, so that both ends notice a dead connection; the
 /// store is read again then, should a wake-up have been lost.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -119,6 +123,8 @@ struct Feed {
     cursor: u64,
     /// Read and not yet taken.
     page: VecDeque<LoggedEvent>,
+    /// Entries the next page may have.
+    page_entries: usize,
     listener: Listener,
     turn: Turn,
     greeted: bool,
@@ -143,7 +149,8 @@ impl Feed {
         listener.watch(rooms.into_iter().chain([user]));
         let turn = api.streams.begin(&client);
         let page = VecDeque::new();
-        Ok(Self { api, client, cursor, page, listener, turn, greeted: false })
+        let page_entries = PAGE_ENTRIES_FIRST;
+        Ok(Self { api, client, cursor, page, page_entries, listener, turn, greeted: false })
     }
 
     /// What to write next; `None` ends the stream.
@@ -177,7 +184,8 @@ impl Feed {
     /// Reads the next page, if there is one.
     async fn read(&mut self) -> Result<(), StoreError> {
         let store = &self.api.provider.store;
-        let events = store.client_events(&self.client, self.cursor, PAGE_ENTRIES_MAX).await?;
+        let events = store.client_events(&self.client, self.cursor, self.page_entries).await?;
+        self.page_entries = next_page_entries(self.page_entries, &events);
         if let Some(last) = events.last() {
             self.cursor = last.id;
         }
@@ -194,6 +202,12 @@ impl Feed {
             _ = self.api.stopping.wait_for(|stopping| *stopping) => Woken::End,
         }
     }
+}
+
+/// One entry after a large page, else more and more of them.
+fn next_page_entries(last: usize, page: &[LoggedEvent]) -> usize {
+    let octets: usize = page.iter().map(|logged| logged.event.payload.len()).sum();
+    if octets > PAGE_OCTETS_MAX { 1 } else { (2 * last).min(PAGE_ENTRIES_MAX) }
 }
 
 /// An entry as `text/event-stream` writes it.

@@ -135,26 +135,25 @@ impl<'a> Report<'a> {
 }
 
 /// A whole file as text, if it is a text of reasonable size.
-pub(super) fn read_text(path: &Path) -> Result<String, ConfigErrors> {
+/// `missing` is what to say if there is none.
+pub(super) fn read_text(path: &Path, missing: &str) -> Result<String, ConfigErrors> {
     let failed = |valid: String| ConfigErrors {
         file: path.to_owned(),
         errors: vec![ConfigError { line: None, key: String::new(), value: None, valid }],
     };
-    let file = std::fs::File::open(path).map_err(|error| failed(cannot_read(&error)))?;
+    let file = std::fs::File::open(path).map_err(|error| failed(cannot_read(&error, missing)))?;
     let mut octets = Vec::new();
     let mut limited = file.take(CONFIG_OCTETS_MAX + 1);
-    limited.read_to_end(&mut octets).map_err(|error| failed(cannot_read(&error)))?;
+    limited.read_to_end(&mut octets).map_err(|error| failed(cannot_read(&error, missing)))?;
     if octets.len() as u64 > CONFIG_OCTETS_MAX {
         return Err(failed(format!("it is larger than {CONFIG_OCTETS_MAX} octets")));
     }
     String::from_utf8(octets).map_err(|_| failed("it is not UTF-8 text".to_owned()))
 }
 
-fn cannot_read(error: &std::io::Error) -> String {
+fn cannot_read(error: &std::io::Error, missing: &str) -> String {
     match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            "there is no such file; `tombolo init` writes one".to_owned()
-        }
+        std::io::ErrorKind::NotFound => missing.to_owned(),
         _ => format!("it cannot be read: {error}"),
     }
 }

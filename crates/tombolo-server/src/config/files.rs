@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use mimi_wire::Domain;
 use rustls::RootCertStore;
 use rustls::client::verify_server_name;
 use rustls::server::ParsedCertificate;
@@ -10,47 +11,71 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
 use super::errors::Report;
-use super::{Config, peers};
+use super::peers;
 use crate::tls::crypto;
 
-/// Notes every named file that is missing or of no use.
-pub(super) fn check(config: &Config, report: &mut Report<'_>) {
-    check_identity(config, report);
-    check_roots("tls.roots", config.tls.roots.as_deref(), report);
-    for (domain, peer) in &config.peers {
-        let key = format!("peers.{:?}.roots", domain.as_str());
-        check_roots(&key, peer.roots.as_deref(), report);
+/// What a configuration names, as far as the keys that name it are in order.
+#[derive(Debug, Default)]
+pub(super) struct NamedFiles {
+    pub(super) domain: Option<Domain>,
+    pub(super) data_dir: Option<PathBuf>,
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+    /// Roots by the dotted key that names them.
+    pub(super) roots: Vec<(String, Vec<PathBuf>)>,
+    pub(super) peers_file: Option<PathBuf>,
+}
+
+impl NamedFiles {
+    /// Notes every named file that is missing or of no use.
+    pub(super) fn check(&self, report: &mut Report<'_>) {
+        self.check_identity(report);
+        for (key, roots) in &self.roots {
+            check_roots(key, roots, report);
+        }
+        if let Some(file) = &self.peers_file {
+            check_peers_file(file, report);
+        }
+        if self.data_dir.as_ref().is_some_and(|path| path.exists() && !path.is_dir()) {
+            report.note_remembered("data_dir", "must be a directory; a file stands there");
+        }
     }
-    if let Some(file) = &config.federation.peers_file
-        && let Err(errors) = peers::load_peers_file(file)
-    {
-        report.note_remembered("federation.peers_file", &errors.to_string());
-    }
-    if config.data_dir.exists() && !config.data_dir.is_dir() {
-        report.note_remembered("data_dir", "must be a directory; a file stands there");
+
+    /// The certificate must be for our domain and the key must be its own (PROTO-TR-4).
+    fn check_identity(&self, report: &mut Report<'_>) {
+        let chain = self.certificate.as_deref().and_then(|path| {
+            let chain = certificates(path);
+            chain.map_err(|reason| report.note_remembered("tls.certificate", &reason)).ok()
+        });
+        let key = self.key.as_deref().and_then(|path| {
+            let key = PrivateKeyDer::from_pem_file(path);
+            key.map_err(|error| {
+                let path = path.display();
+                let reason = format!("must be a PEM file with a private key; {path}: {error}");
+                report.note_remembered("tls.key", &reason);
+            })
+            .ok()
+        });
+        let Some(chain) = chain else { return };
+        if let Some(domain) = &self.domain
+            && let Err(reason) = check_name(&chain[0], domain.as_str())
+        {
+            report.note_remembered("tls.certificate", &reason);
+        }
+        let Some(key) = key else { return };
+        if let Err(error) = CertifiedKey::from_der(chain, key, &crypto()) {
+            let reason = format!("must be the private key of tls.certificate ({error})");
+            report.note_remembered("tls.key", &reason);
+        }
     }
 }
 
-/// The certificate must be for our domain and the key must be its own (PROTO-TR-4).
-fn check_identity(config: &Config, report: &mut Report<'_>) {
-    let chain = certificates(&config.tls.certificate);
-    let key = PrivateKeyDer::from_pem_file(&config.tls.key);
-    if let Err(reason) = &chain {
-        report.note_remembered("tls.certificate", reason);
-    }
-    if let Err(error) = &key {
-        let path = config.tls.key.display();
-        let reason = format!("must be a PEM file with a private key; {path}: {error}");
-        report.note_remembered("tls.key", &reason);
-    }
-    let Ok(chain) = chain else { return };
-    if let Err(reason) = check_name(&chain[0], config.domain.as_str()) {
-        report.note_remembered("tls.certificate", &reason);
-    }
-    let Ok(key) = key else { return };
-    if let Err(error) = CertifiedKey::from_der(chain, key, &crypto()) {
-        let reason = format!("must be the private key of tls.certificate ({error})");
-        report.note_remembered("tls.key", &reason);
+/// Every error of a peers file is one of the configuration that names it, on a line of its own.
+fn check_peers_file(file: &Path, report: &mut Report<'_>) {
+    let Err(errors) = peers::load_peers_file(file) else { return };
+    for error in &errors.errors {
+        let reason = format!("must be a TOML file of [peers] tables; {}: {error}", file.display());
+        report.note_remembered("federation.peers_file", &reason);
     }
 }
 
@@ -62,8 +87,8 @@ fn check_name(leaf: &CertificateDer<'_>, domain: &str) -> Result<(), String> {
         .map_err(|_| format!("must be a certificate for {domain}; it is for other names"))
 }
 
-fn check_roots(key: &str, roots: Option<&[PathBuf]>, report: &mut Report<'_>) {
-    for path in roots.unwrap_or_default() {
+fn check_roots(key: &str, roots: &[PathBuf], report: &mut Report<'_>) {
+    for path in roots {
         let added = certificates(path).and_then(|certificates| {
             let mut store = RootCertStore::empty();
             certificates.into_iter().try_for_each(|certificate| {

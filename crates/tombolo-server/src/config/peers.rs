@@ -40,21 +40,23 @@ pub struct PeerConfig {
 
 /// Reads a file that holds nothing but `[peers]` tables.
 pub fn load_peers_file(path: &Path) -> Result<BTreeMap<Domain, PeerConfig>, ConfigErrors> {
-    let text = read_text(path)?;
+    let text = read_text(path, "there is no such file")?;
     let mut report = Report::new(path, &text);
     let peers = report.parse().map(|table| {
         let mut root = Section::root(&table, &super::base_of(path));
-        let peers = read(&mut root, &mut report);
+        let peers = read(&mut root, &mut report, &mut Vec::new());
         root.finish(&mut report);
         peers
     });
     report.finish(peers)
 }
 
-/// Reads the `[peers]` tables of a file; what is at fault is noted and left out.
+/// Reads the `[peers]` tables of a file; what is at fault is noted and left out. `named` gets
+/// every list of roots that is in order, with its dotted key, even if its peer is left out.
 pub(super) fn read(
     root: &mut Section<'_>,
     report: &mut Report<'_>,
+    named: &mut Vec<(String, Vec<PathBuf>)>,
 ) -> BTreeMap<Domain, PeerConfig> {
     let mut peers = BTreeMap::new();
     let mut tables = root.section(report, "peers");
@@ -68,6 +70,7 @@ pub(super) fn read(
             table.parsed_or(report, "address", |text| section::host_and_port(text).map(Some), None);
         let policy = table.parsed_or(report, "policy", policy, PeerPolicy::Allow);
         let roots = table.optional_paths(report, "roots");
+        named.extend(roots.clone().map(|roots| (table.dotted("roots"), roots)));
         table.finish(report);
         if let (Ok(domain), Some(address), Some(policy)) = (domain, address, policy) {
             peers.insert(domain, PeerConfig { address, policy, roots });

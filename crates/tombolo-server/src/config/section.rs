@@ -193,7 +193,8 @@ impl<'a> Section<'a> {
         found.map(|(_, value)| value)
     }
 
-    fn dotted(&self, key: &str) -> String {
+    /// A key of this table as the report names it.
+    pub(super) fn dotted(&self, key: &str) -> String {
         format!("{}{}", self.prefix, quoted(key))
     }
 }

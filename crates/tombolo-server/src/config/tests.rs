@@ -205,6 +205,34 @@ fn named_files_are_looked_at() {
 }
 
 #[test]
+fn faults_of_the_text_and_of_named_files_are_one_report() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tombolo.toml");
+    let text = MINIMAL.replace("\"a.example\"", "\"A\"").replace("key =", "kee =");
+    let text = format!(
+        "{text}roots = [\"ca.pem\"]\n[federation]\nunknown_peers = \"ask\"\n\
+         peers_file = \"none.toml\"\n[peers.localhost]\npolicy = 1\nroots = [\"b.pem\"]\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    let errors = Config::load(&path).unwrap_err();
+    let expected = [
+        "domain",
+        "tls.certificate",
+        "tls.kee",
+        "tls.roots",
+        "federation.unknown_peers",
+        "federation.peers_file",
+        "peers.localhost.policy",
+        "peers.localhost.roots",
+        "tls.key",
+    ];
+    assert_eq!(keys(&errors), expected, "{errors}");
+    let shown = errors.to_string();
+    assert_eq!(shown.lines().count(), 1 + expected.len(), "one line each: {shown}");
+    assert!(shown.contains("none.toml: there is no such file\n"), "{shown}");
+}
+
+#[test]
 fn a_peers_file_holds_peers_only() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("peers.toml");

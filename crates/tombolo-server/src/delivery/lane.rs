@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use mimi_provider::delivery::{
     Attempt, BATCH_OCTETS_MAX, Delivery as Progress, Next, delivered, give_up,
 };
@@ -17,10 +18,10 @@ use mimi_wire::{Domain, MimiUri, Wire};
 use tokio::sync::{Notify, watch};
 use tombolo_store::FollowerBatch;
 
-use super::Key;
+use super::{Key, LastRequest};
 use crate::federation::outgoing::{Post, post};
 use crate::peers::{Answer, PeerError};
-use crate::provider::{Provider, storage_failed};
+use crate::provider::{Enqueued, Provider, storage_failed};
 
 /// Pause after a failure of our own storage.
 const STORAGE_PAUSE: Duration = Duration::from_secs(1);
@@ -47,7 +48,7 @@ impl Lane {
 
     /// The follower has called us: a wait for the next attempt ends.
     pub(super) fn heard_of(&self, now_ms: u64) {
-        self.update(|progress| progress.next_attempt_ms = progress.next_attempt_ms.min(now_ms));
+        self.update(|progress| progress.heard_of(now_ms));
         self.heard_of.notify_one();
     }
 
@@ -68,7 +69,8 @@ pub(super) async fn run(
     lane: Arc<Lane>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut runner = Runner { provider: &provider, key: &key, lane: &lane, cursor: None };
+    let mut runner =
+        Runner { provider: &provider, key: &key, lane: &lane, cursor: None, recorded: None };
     loop {
         lane.take_hint();
         let step = tokio::select! {
@@ -114,6 +116,8 @@ struct Runner<'a> {
     lane: &'a Lane,
     /// Known once it was read; then ours to move.
     cursor: Option<Seq>,
+    /// The latest move of the cursor, on its way to the disk.
+    recorded: Option<Enqueued>,
 }
 
 impl Runner<'_> {
@@ -131,13 +135,14 @@ impl Runner<'_> {
             }
         };
         self.cursor = Some(after);
-        let batch = store.follower_batch(stream, follower, after, BATCH_OCTETS_MAX).await;
+        let octets_max = if self.is_own_stream() { 1 } else { BATCH_OCTETS_MAX };
+        let batch = store.follower_batch(stream, follower, after, octets_max).await;
         let batch = batch.map_err(storage_failed)?;
         if batch.events.is_empty() {
             if batch.next_cursor > after {
-                return self.advance(batch.next_cursor).await;
+                return Ok(self.advance(batch.next_cursor));
             }
-            return Ok(Step::Nothing);
+            return self.settle().await;
         }
         let oldest_ms = batch.events[0].event.timestamp_ms;
         self.lane.update(|progress| progress.waiting(oldest_ms));
@@ -155,22 +160,30 @@ impl Runner<'_> {
         let (stream, follower) = self.key;
         let slots = self.provider.delivery.slots_of(follower);
         let slot = slots.acquire().await.expect("the semaphore is never closed");
-        let outcome = if *stream == self.provider.domain.provider_uri() {
-            send_entry(self.provider, follower, &batch.events[0].event).await
+        let first = &batch.events[0].event;
+        let (outcome, accepted_to) = if self.is_own_stream() {
+            (send_entry(self.provider, follower, first).await, first.seq)
         } else {
-            notify(self.provider, stream, follower, batch).await
+            (notify(self.provider, stream, follower, batch).await, batch.next_cursor)
         };
         drop(slot);
-        let accepted_to = match outcome {
-            Ok(()) if *stream == self.provider.domain.provider_uri() => batch.events[0].event.seq,
-            Ok(()) => batch.next_cursor,
-            Err(error) => {
-                self.failed(&error);
-                return Ok(Step::More);
+        if let Err(error) = outcome {
+            if self.is_own_stream() && is_final(&error) {
+                // The entry is between two users; what waits behind it is others' business.
+                tracing::warn!(%follower, kind = ?first.kind, %error, "refused, and not sent again");
+                self.attempted(Attempt::Accepted);
+                return Ok(self.advance(accepted_to));
             }
-        };
+            self.failed(&error);
+            return Ok(Step::More);
+        }
         self.attempted(Attempt::Accepted);
-        self.advance(accepted_to).await
+        Ok(self.advance(accepted_to))
+    }
+
+    /// What the provider owes others outside rooms goes out entry by entry.
+    fn is_own_stream(&self) -> bool {
+        self.key.0 == self.provider.domain.provider_uri()
     }
 
     fn failed(&self, error: &PeerError) {
@@ -186,26 +199,38 @@ impl Runner<'_> {
 
     fn attempted(&self, attempt: Attempt) {
         let now_ms = self.provider.now_ms();
-        let failing = &self.provider.delivery.failing;
-        let (before, after) = self.lane.update(|progress| {
-            let before = progress.attempts;
-            progress.attempted(attempt, rand::random(), now_ms);
-            (before, progress.attempts)
-        });
-        match (before, after) {
-            (0, 1..) => failing.fetch_add(1, Ordering::Relaxed),
-            (1.., 0) => failing.fetch_sub(1, Ordering::Relaxed),
-            _ => 0,
+        let outcome = match attempt {
+            Attempt::Accepted => LastRequest::Accepted,
+            Attempt::Failed { .. } => LastRequest::Failed,
         };
+        let failed_before = self.lane.update(|progress| {
+            let failed_before = progress.attempts > 0;
+            progress.attempted(attempt, rand::random(), now_ms);
+            failed_before
+        });
+        if failed_before || matches!(outcome, LastRequest::Failed) {
+            self.provider.delivery.note(self.key, outcome);
+        }
     }
 
     /// The follower has everything up to `seq`. Not waited for: should the cursor be lost, the
     /// follower sees a repeat (PROTO-NTF-10).
-    async fn advance(&mut self, seq: Seq) -> Result<Step, Reject> {
+    fn advance(&mut self, seq: Seq) -> Step {
         let (stream, follower) = self.key;
         self.record(delivered(stream, follower, seq));
         self.cursor = Some(seq);
-        Ok(Step::More)
+        Step::More
+    }
+
+    /// Nothing waits. Before the lane ends the cursor must be readable for the next one.
+    async fn settle(&mut self) -> Result<Step, Reject> {
+        match self.recorded.take() {
+            None => Ok(Step::Nothing),
+            Some(recorded) => {
+                recorded.durable().await.map_err(storage_failed)?;
+                Ok(Step::More)
+            }
+        }
     }
 
     /// AMB-NTF-10.
@@ -219,9 +244,9 @@ impl Runner<'_> {
         Ok(Step::More)
     }
 
-    fn record(&self, transition: Transition<()>) {
+    fn record(&mut self, transition: Transition<()>) {
         let Transition { changes, expect, effects, reply: () } = transition;
-        self.provider.enqueue(changes, expect, effects, None);
+        self.recorded = Some(self.provider.enqueue(changes, expect, effects, None));
     }
 
     /// Waits, unless the follower is heard of or everything stops. More entries do not end the wait.
@@ -231,6 +256,18 @@ impl Runner<'_> {
             () = self.lane.heard_of.notified() => {}
             _ = stop.wait_for(|stopped| *stopped) => {}
         }
+    }
+}
+
+/// Whether the peer will not take this entry at any other time either. In a room's stream nothing
+/// is final: an entry left out would leave the follower's clients behind for good.
+fn is_final(error: &PeerError) -> bool {
+    match error {
+        PeerError::Refused { status, .. } => {
+            let later = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+            status.is_client_error() && !later.contains(status)
+        }
+        _ => false,
     }
 }
 
@@ -278,3 +315,6 @@ async fn deliver(
     let request = Post { peer: follower, endpoint, identifier, body, answer_octets_max };
     post(provider, &request).await.and_then(Answer::success).map(drop)
 }
+
+#[cfg(test)]
+mod tests;

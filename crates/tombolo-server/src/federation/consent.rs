@@ -39,6 +39,7 @@ async fn attempt_peer(
     user: &MimiUri,
     decide: DecideForPeer,
 ) -> Result<(), Obstacle> {
+    let _turn = provider.turns.take(user).await;
     let known = Known::load(provider, entry, user).await?;
     let transition = decide(&PeerConsentInput {
         own: &provider.domain,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use bytes::Bytes;
 use http::Response;
-use mimi_mls::identity::identify;
+use mimi_mls::identity::{claimed_domain, identify};
 use mimi_mls::label::{encrypt_with_label, verify_with_label};
 use mimi_provider::hub::group_info::{Authorized, GroupInfoInput, group_info};
 use mimi_provider::requester::Requester;
@@ -106,6 +106,11 @@ async fn attempt(
     let now_ms = provider.now_ms();
     let tbs = &request.tbs;
     verify(request)?;
+    // Whose issuers are looked up is not for others to choose (AMB-TR-6).
+    if claimed_domain(&tbs.requesting_credential)? != requester.domain() {
+        let reason = "the credential is of another provider's client".to_owned();
+        return Err(Reject::NotAllowed(reason).into());
+    }
     let issuers = provider.peers.issuers();
     let key = &tbs.requesting_signature_key;
     let identity = identify(&tbs.requesting_credential, key, &issuers, now_ms)?;

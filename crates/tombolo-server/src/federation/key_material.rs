@@ -8,12 +8,14 @@ use std::sync::Arc;
 use axum::body::Body;
 use bytes::Bytes;
 use http::Response;
-use mimi_mls::identity::identify;
+use mimi_mls::identity::{IdentityError, claimed, identify};
 use mimi_mls::key_package::satisfies;
 use mimi_mls::label::verify_with_label;
 use mimi_policy::ClientIdentity;
 use mimi_provider::hub::key_material::Route;
-use mimi_provider::key_material::{Asker, ClientStock, KeyMaterialInput, key_material};
+use mimi_provider::key_material::{
+    Asker, ClientStock, KeyMaterialInput, key_material, well_addressed,
+};
 use mimi_provider::record::StoredKeyPackage;
 use mimi_provider::requester::Requester;
 use mimi_provider::{Reject, reply};
@@ -180,8 +182,10 @@ async fn attempt(
     request: &KeyMaterialRequest,
 ) -> Result<KeyMaterialResponse, Obstacle> {
     let now_ms = provider.now_ms();
+    well_addressed(&provider.domain, asker, request)?;
     let identity = verify(provider, request, now_ms)?;
     let target = &request.tbs.target_user;
+    let _turn = provider.turns.take(target).await;
     let clients = clients(provider, target, now_ms).await?;
     let requester = &request.tbs.requesting_user;
     let consents = provider.store.consents(target, requester).await?;
@@ -220,16 +224,16 @@ fn verify(
     if !is_signed {
         return Err(misbehaved("the signature is not the requester's"));
     }
-    let issuers = provider.peers.issuers();
-    let identity = identify(&tbs.requester_credential, key, &issuers, now_ms);
-    let identity = identity.map_err(|error| match Obstacle::from(error) {
+    let proves_nothing = |error: IdentityError| match Obstacle::from(error) {
         Obstacle::Reject(reject) => misbehaved(&reject.to_string()),
         obstacle => obstacle,
-    })?;
-    if identity.user != tbs.requesting_user {
+    };
+    // Before any issuers are looked up.
+    if claimed(&tbs.requester_credential).map_err(proves_nothing)?.user != tbs.requesting_user {
         return Err(misbehaved("the credential is not the requesting user's"));
     }
-    Ok(identity)
+    let issuers = provider.peers.issuers();
+    identify(&tbs.requester_credential, key, &issuers, now_ms).map_err(proves_nothing)
 }
 
 /// The target's clients with their stock; `None`: no such user.

@@ -1,6 +1,6 @@
 //! `notify`: what the hub of a room tells its followers (protocol section 5.5).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -9,6 +9,7 @@ use mimi_mls::roster::Roster;
 use mimi_provider::Reject;
 use mimi_provider::follower::notify::{Arrival, NotifyInput, arrivals, notify};
 use mimi_provider::follower::state::RosterChange;
+use mimi_wire::limits::LIST_ELEMENTS_MAX;
 use mimi_wire::protocol::directory::identifier_from_path;
 use mimi_wire::protocol::notify::FanoutMessage;
 use mimi_wire::{Domain, MimiUri};
@@ -19,14 +20,16 @@ use crate::http_error::HttpError;
 use crate::provider::{Provider, storage_failed};
 use crate::rooms::{FollowerLock, follow};
 
+/// KeyPackageRefs in the Welcomes of one body: as many as two whole Welcomes may have.
+const WELCOMED_MAX: usize = 2 * LIST_ELEMENTS_MAX;
+
 /// PROTO-NTF-8: 201 for all of the body, or nothing of it is accepted.
 pub(super) async fn handle(
     provider: &Arc<Provider>,
     call: Call,
 ) -> Result<Response<Body>, HttpError> {
     let room = identifier_from_path(&call.variable).map_err(malformed)?;
-    let messages = FanoutMessage::decode_all(&call.body).map_err(malformed)?;
-    accept(provider, &call.peer, &room, &messages).await?;
+    accept(provider, &call.peer, &room, &call.body).await?;
     Ok(created())
 }
 
@@ -35,11 +38,11 @@ async fn accept(
     provider: &Arc<Provider>,
     from: &Domain,
     room: &MimiUri,
-    messages: &[FanoutMessage],
+    body: &[u8],
 ) -> Result<(), Reject> {
     let mut retries = Retries::default();
     loop {
-        match attempt(provider, from, room, messages.to_vec()).await {
+        match attempt(provider, from, room, body).await {
             Ok(()) => return Ok(()),
             Err(obstacle) => retries.overcome(provider, obstacle).await?,
         }
@@ -50,8 +53,10 @@ async fn attempt(
     provider: &Arc<Provider>,
     from: &Domain,
     room: &MimiUri,
-    messages: Vec<FanoutMessage>,
+    body: &[u8],
 ) -> Result<(), Obstacle> {
+    // Decoded again after a lost race, which is rare, rather than copied each time.
+    let messages = FanoutMessage::decode_all(body).map_err(malformed)?;
     let follower = provider.rooms.follower(provider, room).await?;
     let state = follower.room().map(|known| &known.state);
     let new = arrivals(state, from, room, messages)?;
@@ -88,7 +93,7 @@ fn move_roster(
     follower: &FollowerLock,
     new: Vec<Arrival>,
 ) -> (Vec<(Arrival, RosterChange)>, Roster) {
-    let mut roster = follower.room().map(|room| room.roster.clone()).unwrap_or_default();
+    let mut roster = follower.roster();
     let moved = new.into_iter().map(|arrival| {
         let change = follow(&mut roster, arrival.message());
         (arrival, change)
@@ -102,8 +107,13 @@ async fn owners(
     provider: &Provider,
     moved: &[(Arrival, RosterChange)],
 ) -> Result<BTreeMap<Vec<u8>, MimiUri>, Reject> {
+    let references: BTreeSet<&Vec<u8>> =
+        moved.iter().flat_map(|(_, change)| &change.welcomed).collect();
+    if references.len() > WELCOMED_MAX {
+        return Err(malformed("too many clients are welcomed in one body"));
+    }
     let mut owners = BTreeMap::new();
-    for reference in moved.iter().flat_map(|(_, change)| &change.welcomed) {
+    for reference in references {
         let owner = provider.store.key_package_owner(reference).await.map_err(storage_failed)?;
         owners.extend(owner.map(|owner| (reference.clone(), owner)));
     }

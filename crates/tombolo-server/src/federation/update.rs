@@ -6,10 +6,12 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::Response;
 use mimi_mls::hub::{StagedCommit, StagedUpdate, WelcomeSlice};
+use mimi_mls::roster::{Roster, external_joiner};
+use mimi_provider::follower::external_join::{ExternalJoinInput, external_join};
 use mimi_provider::hub::update::{
     SnapshotDue, UpdateInput, UpdateKind, Updated, WelcomePart, repeat, update,
 };
-use mimi_provider::requester::Requester;
+use mimi_provider::requester::{DeviceIdentity, Requester};
 use mimi_provider::{Reject, Transition, reply};
 use mimi_wire::limits::APPLICATION_BODY_OCTETS_MAX;
 use mimi_wire::protocol::directory::{Endpoint, identifier_from_path};
@@ -45,7 +47,46 @@ pub(crate) async fn from_client(
     if room.domain() == provider.domain {
         answer(provider, requester, room, &request, &body).await
     } else {
+        if let (UpdateRequest::Commit(bundle), Requester::Local(device)) = (&request, requester)
+            && let Some(joiner) = external_joiner(&bundle.commit)
+        {
+            expect_join(provider, device, room, &joiner, bundle.commit.octets()).await?;
+        }
         forward(provider, room, body).await
+    }
+}
+
+/// Remembers that a client of ours is about to join by this commit, before the hub can send it back.
+async fn expect_join(
+    provider: &Arc<Provider>,
+    device: &DeviceIdentity,
+    room: &MimiUri,
+    joiner: &MimiUri,
+    commit: &[u8],
+) -> Result<(), Reject> {
+    let mut retries = Retries::default();
+    loop {
+        let follower = provider.rooms.follower(provider, room).await?;
+        let input = ExternalJoinInput {
+            own: &provider.domain,
+            room,
+            device,
+            joiner,
+            commit,
+            roster: &Roster::default().snapshot(),
+            now_ms: provider.now_ms(),
+        };
+        let transition = external_join(follower.room().map(|known| &known.state), &input)?;
+        let written = if transition.changes.is_empty() {
+            follower.barrier(provider).await
+        } else {
+            let roster = follower.roster();
+            follower.record(provider, transition, roster).durable().await.map(drop)
+        };
+        match written {
+            Ok(()) => return Ok(()),
+            Err(error) => retries.overcome(provider, error.into()).await?,
+        }
     }
 }
 

@@ -77,21 +77,27 @@ fn explanation(body: &[u8]) -> String {
 }
 
 impl PeerError {
-    /// As a refusal towards whoever asked us to ask the peer.
+    /// As a refusal towards whoever asked us to ask the peer. How we failed to reach it is for the
+    /// log.
     pub(crate) fn into_reject(self, peer: &Domain) -> Reject {
-        let text = format!("{peer}: {self}");
         match self {
-            Self::Blocked(_) | Self::Own => Reject::NotAllowed(text),
-            Self::Setup(_) => Reject::Internal(text),
-            Self::NoAnswer(_) | Self::BadAnswer(_) => Reject::Unavailable(text),
-            Self::Refused { status, .. } => match status {
-                StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => Reject::Malformed(text),
-                StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Reject::NotAllowed(text),
-                StatusCode::NOT_FOUND | StatusCode::GONE => Reject::Unknown(text),
-                StatusCode::CONFLICT => Reject::Conflict(text),
-                StatusCode::NOT_IMPLEMENTED => Reject::Unsupported(text),
-                _ => Reject::Unavailable(text),
-            },
+            Self::Blocked(_) | Self::Own => Reject::NotAllowed(self.to_string()),
+            Self::Setup(_) => Reject::Internal(format!("{peer}: {self}")),
+            Self::NoAnswer(_) => Reject::Unavailable(format!("{peer} does not answer")),
+            Self::BadAnswer(_) => Reject::Unavailable(format!("{peer} gives an unusable answer")),
+            Self::Refused { status, .. } => {
+                let text = format!("{peer}: {self}");
+                match status {
+                    StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => {
+                        Reject::Malformed(text)
+                    }
+                    StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Reject::NotAllowed(text),
+                    StatusCode::NOT_FOUND | StatusCode::GONE => Reject::Unknown(text),
+                    StatusCode::CONFLICT => Reject::Conflict(text),
+                    StatusCode::NOT_IMPLEMENTED => Reject::Unsupported(text),
+                    _ => Reject::Unavailable(text),
+                }
+            }
         }
     }
 

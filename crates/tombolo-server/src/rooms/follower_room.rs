@@ -13,7 +13,7 @@ use mimi_wire::{MimiUri, Wire};
 use tombolo_store::StoreError;
 
 use super::LOG_PAGE;
-use super::slots::{HotRoom, Locked};
+use super::slots::{HotRoom, Locked, Snapshot};
 use crate::provider::{Enqueued, Provider, storage_failed};
 
 /// Who is in, as the handshakes tell, and where our copy of the log ends.
@@ -59,6 +59,9 @@ impl FollowerRoom {
     fn replay(&mut self, event: &NewEvent) -> Result<(), Reject> {
         let change = match event.kind {
             EventKind::Commit | EventKind::Proposal | EventKind::Welcome => {
+                if !self.state.is_present() {
+                    self.roster = Roster::default();
+                }
                 let message = FanoutMessage::decode(&event.payload)
                     .map_err(|error| damaged(&event.stream, error))?;
                 follow(&mut self.roster, &message)
@@ -81,7 +84,7 @@ pub(crate) fn follow(roster: &mut Roster, message: &FanoutMessage) -> RosterChan
 }
 
 impl HotRoom for FollowerRoom {
-    fn snapshot(&mut self, room: &MimiUri) -> Option<Change> {
+    fn snapshot(&mut self, room: &MimiUri) -> Option<Snapshot> {
         let seq = self.state.last_seq;
         if seq == self.saved_seq {
             return None;
@@ -90,7 +93,7 @@ impl HotRoom for FollowerRoom {
         self.saved_seq = seq;
         let roster = self.roster.snapshot();
         let snapshot = FollowerSnapshot { roster, state: self.state.clone() };
-        Some(Change::PutSnapshot { room: room.clone(), seq, snapshot: snapshot.encode() })
+        Some(Snapshot { room: room.clone(), seq, octets: snapshot.encode() })
     }
 }
 
@@ -102,6 +105,13 @@ impl FollowerLock {
     /// The room, if we know it.
     pub(crate) fn room(&self) -> Option<&FollowerRoom> {
         self.0.get()
+    }
+
+    /// The roster to follow new messages with. What was sent while no client of ours was in has
+    /// not been kept, so an old roster is worth nothing.
+    pub(crate) fn roster(&self) -> Roster {
+        let present = self.room().filter(|room| room.state.is_present());
+        present.map(|room| room.roster.clone()).unwrap_or_default()
     }
 
     /// Follows a decision in memory and queues it for storage; `roster` is the roster after it.
@@ -124,7 +134,7 @@ impl FollowerLock {
                 room.state.observe(event, change);
             }
             if reply.snapshot == SnapshotDue::Now {
-                changes.extend(room.snapshot(&uri));
+                changes.extend(room.snapshot(&uri).map(Snapshot::into_change));
             }
         }
         let forget = Box::pin(self.0.slot().forget());

@@ -11,7 +11,7 @@ use mimi_wire::{MimiUri, Wire};
 use tombolo_store::StoreError;
 
 use super::LOG_PAGE;
-use super::slots::{HotRoom, Locked};
+use super::slots::{HotRoom, Locked, Snapshot};
 use crate::provider::{Enqueued, Provider, storage_failed};
 
 /// The MLS group's public state and what the hub knows beside it.
@@ -93,7 +93,7 @@ fn observed<'a>(staged: &'a StagedUpdate, group: &'a HubGroup) -> Observed<'a> {
 }
 
 impl HotRoom for HubRoom {
-    fn snapshot(&mut self, room: &MimiUri) -> Option<Change> {
+    fn snapshot(&mut self, room: &MimiUri) -> Option<Snapshot> {
         let seq = self.state.last_seq;
         if seq == self.saved_seq {
             return None;
@@ -101,7 +101,7 @@ impl HotRoom for HubRoom {
         self.state.snapshot_taken();
         self.saved_seq = seq;
         let snapshot = HubSnapshot { group: self.group.snapshot(), state: self.state.clone() };
-        Some(Change::PutSnapshot { room: room.clone(), seq, snapshot: snapshot.encode() })
+        Some(Snapshot { room: room.clone(), seq, octets: snapshot.encode() })
     }
 }
 
@@ -165,8 +165,8 @@ impl HubLock {
     /// Queues a snapshot of what has been recorded. Nobody waits for it.
     pub(crate) fn save_snapshot(&mut self, provider: &Arc<Provider>) {
         let uri = self.0.uri().clone();
-        if let Some(change) = self.0.get_mut().and_then(|room| room.snapshot(&uri)) {
-            provider.enqueue(vec![change], Vec::new(), Vec::new(), None);
+        if let Some(snapshot) = self.0.get_mut().and_then(|room| room.snapshot(&uri)) {
+            snapshot.enqueue(provider);
         }
     }
 }

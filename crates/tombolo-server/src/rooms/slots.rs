@@ -5,11 +5,12 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mimi_provider::Change;
+use mimi_provider::record::Seq;
+use mimi_provider::{Change, Expect};
 use mimi_wire::MimiUri;
 use tokio::sync::OwnedMutexGuard;
 
-use crate::provider::Provider;
+use crate::provider::{Enqueued, Provider};
 
 /// How many rooms make way at once when there are too many.
 const EVICTED_AT_ONCE: usize = 32;
@@ -17,15 +18,37 @@ const EVICTED_AT_ONCE: usize = 32;
 /// A room that can be kept in memory.
 pub(super) trait HotRoom: Send + 'static {
     /// A snapshot if there are entries since the last one; it counts as written.
-    fn snapshot(&mut self, room: &MimiUri) -> Option<Change>;
+    fn snapshot(&mut self, room: &MimiUri) -> Option<Snapshot>;
+}
+
+/// A room as of an entry of its log.
+pub(super) struct Snapshot {
+    pub(super) room: MimiUri,
+    pub(super) seq: Seq,
+    pub(super) octets: Vec<u8>,
+}
+
+impl Snapshot {
+    pub(super) fn into_change(self) -> Change {
+        Change::PutSnapshot { room: self.room, seq: self.seq, snapshot: self.octets }
+    }
+
+    /// Queues the snapshot behind the entries it is made of, on condition that they are written:
+    /// should they fail, so must it.
+    pub(super) fn enqueue(self, provider: &Arc<Provider>) -> Enqueued {
+        let expect = Expect::StreamSeq { stream: self.room.clone(), seq: self.seq };
+        provider.enqueue(vec![self.into_change()], vec![expect], Vec::new(), None)
+    }
 }
 
 /// Rooms by URI.
 pub(super) struct Slots<R> {
     capacity: usize,
     uses: AtomicU64,
-    slots: Mutex<HashMap<MimiUri, Arc<Slot<R>>>>,
+    places: Places<R>,
 }
+
+type Places<R> = Arc<Mutex<HashMap<MimiUri, Arc<Slot<R>>>>>;
 
 /// The place of one room. Everyone who works with the room, commits on their way to the disk
 /// included, holds a reference.
@@ -35,30 +58,41 @@ pub(super) struct Slot<R> {
     room: Arc<tokio::sync::Mutex<Option<R>>>,
 }
 
-/// A locked place, with or without the room.
+/// A locked place, with or without the room. A place that is left empty is given up, so that asking
+/// for rooms that do not exist pushes no room out.
 pub(super) struct Locked<R> {
     guard: OwnedMutexGuard<Option<R>>,
     slot: Arc<Slot<R>>,
+    places: Places<R>,
 }
 
 impl<R: HotRoom> Slots<R> {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, uses: AtomicU64::new(0), slots: Mutex::default() }
+        Self { capacity, uses: AtomicU64::new(0), places: Places::default() }
     }
 
     /// Locks a room's place.
     pub(super) async fn lock(&self, provider: &Arc<Provider>, room: &MimiUri) -> Locked<R> {
-        let slot = self.slot(provider, room);
-        let guard = Arc::clone(&slot.room).lock_owned().await;
-        Locked { guard, slot }
+        let slot = self.place(room, |places| self.evict(provider, places));
+        self.locked(slot).await
     }
 
-    fn slot(&self, provider: &Arc<Provider>, room: &MimiUri) -> Arc<Slot<R>> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if !slots.contains_key(room) && slots.len() >= self.capacity {
-            self.evict(provider, &mut slots);
+    async fn locked(&self, slot: Arc<Slot<R>>) -> Locked<R> {
+        let guard = Arc::clone(&slot.room).lock_owned().await;
+        Locked { guard, slot, places: Arc::clone(&self.places) }
+    }
+
+    /// A room's place; `make_way` is called first if there are too many.
+    fn place(
+        &self,
+        room: &MimiUri,
+        make_way: impl FnOnce(&mut HashMap<MimiUri, Arc<Slot<R>>>),
+    ) -> Arc<Slot<R>> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if !places.contains_key(room) && places.len() >= self.capacity {
+            make_way(&mut places);
         }
-        let slot = slots.entry(room.clone()).or_insert_with(|| {
+        let slot = places.entry(room.clone()).or_insert_with(|| {
             let uri = room.clone();
             Arc::new(Slot { uri, last_use: AtomicU64::new(0), room: Arc::default() })
         });
@@ -67,36 +101,44 @@ impl<R: HotRoom> Slots<R> {
         Arc::clone(slot)
     }
 
-    /// Drops the rooms longest unused. A room that anybody works with stays: its latest entries may
-    /// not be readable yet.
-    fn evict(&self, provider: &Arc<Provider>, slots: &mut HashMap<MimiUri, Arc<Slot<R>>>) {
-        let idle = slots.values().filter(|slot| Arc::strong_count(slot) == 1);
-        let mut idle: Vec<_> =
-            idle.map(|slot| (slot.last_use.load(Ordering::Relaxed), slot.uri.clone())).collect();
-        idle.sort_unstable_by_key(|(last_use, _)| *last_use);
-        for (_, uri) in idle.into_iter().take(EVICTED_AT_ONCE) {
-            let Some(slot) = slots.remove(&uri) else { continue };
+    /// Drops the rooms longest unused.
+    fn evict(&self, provider: &Arc<Provider>, places: &mut HashMap<MimiUri, Arc<Slot<R>>>) {
+        for uri in self.longest_unused(places, EVICTED_AT_ONCE) {
+            let Some(slot) = places.remove(&uri) else { continue };
             let snapshot =
                 slot.room.try_lock().ok().and_then(|mut room| room.as_mut()?.snapshot(&uri));
             if let Some(snapshot) = snapshot {
                 // Nobody waits for it: without it the log is longer to read, and that is all.
-                provider.enqueue(vec![snapshot], Vec::new(), Vec::new(), None);
+                snapshot.enqueue(provider);
             }
         }
     }
 
+    /// Rooms to drop. One that anybody works with stays: its latest entries may not be readable yet.
+    fn longest_unused(
+        &self,
+        places: &HashMap<MimiUri, Arc<Slot<R>>>,
+        count: usize,
+    ) -> Vec<MimiUri> {
+        let idle = places.values().filter(|slot| Arc::strong_count(slot) == 1);
+        let mut idle: Vec<_> =
+            idle.map(|slot| (slot.last_use.load(Ordering::Relaxed), slot.uri.clone())).collect();
+        idle.sort_unstable_by_key(|(last_use, _)| *last_use);
+        idle.into_iter().take(count).map(|(_, uri)| uri).collect()
+    }
+
     /// Snapshots of all rooms that need one.
-    pub(super) async fn snapshots(&self) -> Vec<Change> {
+    pub(super) async fn snapshots(&self) -> Vec<Snapshot> {
         let slots: Vec<_> = {
-            let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            let slots = self.places.lock().unwrap_or_else(PoisonError::into_inner);
             slots.values().cloned().collect()
         };
-        let mut changes = Vec::new();
+        let mut snapshots = Vec::new();
         for slot in slots {
             let mut room = slot.room.lock().await;
-            changes.extend(room.as_mut().and_then(|room| room.snapshot(&slot.uri)));
+            snapshots.extend(room.as_mut().and_then(|room| room.snapshot(&slot.uri)));
         }
-        changes
+        snapshots
     }
 }
 
@@ -137,9 +179,25 @@ impl<R> Locked<R> {
     }
 }
 
+impl<R> Drop for Locked<R> {
+    fn drop(&mut self) {
+        if self.guard.is_some() {
+            return;
+        }
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        // Ours and the map's: nobody else waits for the place, and nobody can begin to.
+        if Arc::strong_count(&self.slot) == 2 {
+            places.remove(&self.slot.uri);
+        }
+    }
+}
+
 impl<R> fmt::Debug for Slots<R> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         write!(formatter, "Slots({} rooms)", slots.len())
     }
 }
+
+#[cfg(test)]
+mod tests;

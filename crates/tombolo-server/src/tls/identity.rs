@@ -1,8 +1,10 @@
-//! Our own certificate and key, replaceable while connections are open.
+//! Our own certificate and key, replaced while connections are open: whoever renews certificates only
+//! has to write the files.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use mimi_wire::Domain;
@@ -15,6 +17,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use thiserror::Error;
 
 use super::crypto;
+use crate::clock;
 
 /// The TLS certificate chain and key of the provider's domain.
 ///
@@ -22,9 +25,28 @@ use super::crypto;
 #[derive(Debug)]
 pub struct Identity {
     domain: Domain,
+    files: IdentityFiles,
     current: ArcSwap<CertifiedKey>,
     generation: AtomicU64,
+    looked: Mutex<Looked>,
 }
+
+/// Where chain and key are.
+#[derive(Debug)]
+struct IdentityFiles {
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+/// What the files looked like when they were last looked at.
+#[derive(Debug)]
+struct Looked {
+    at: Instant,
+    marks: [Option<SystemTime>; 2],
+}
+
+/// How often the files are looked at, at most.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Why a certificate or key cannot be used.
 #[derive(Debug, Error)]
@@ -55,33 +77,71 @@ pub enum IdentityError {
 }
 
 impl Identity {
-    /// Takes on a chain and key in PEM; the first certificate must be valid for the domain.
-    pub fn from_pem(domain: Domain, certificate: &[u8], key: &[u8]) -> Result<Self, IdentityError> {
-        let certified = certified_key(&domain, certificate, key)?;
-        let current = ArcSwap::from_pointee(certified);
-        Ok(Self { domain, current, generation: AtomicU64::new(0) })
-    }
-
-    /// As [`from_pem`](Self::from_pem), from files.
+    /// Takes on a chain and key in PEM files; the first certificate must be valid for the domain.
     pub fn from_files(
         domain: Domain,
         certificate: &Path,
         key: &Path,
     ) -> Result<Self, IdentityError> {
-        Self::from_pem(domain, &read(certificate)?, &read(key)?)
+        let files = IdentityFiles { certificate: certificate.to_owned(), key: key.to_owned() };
+        let looked = Looked { at: clock::monotonic(), marks: files.marks() };
+        let current = ArcSwap::from_pointee(files.read(&domain)?);
+        let (generation, looked) = (AtomicU64::new(0), Mutex::new(looked));
+        Ok(Self { domain, files, current, generation, looked })
     }
 
-    /// Replaces chain and key; connections made from now on use them.
+    /// Replaces chain and key at once, by others in PEM; connections made from now on use them.
     pub fn replace(&self, certificate: &[u8], key: &[u8]) -> Result<(), IdentityError> {
-        let certified = certified_key(&self.domain, certificate, key)?;
+        self.take_on(certified_key(&self.domain, certificate, key)?);
+        Ok(())
+    }
+
+    fn take_on(&self, certified: CertifiedKey) {
         self.current.store(Arc::new(certified));
         self.generation.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+    }
+
+    /// Chain and key as of now, or of a moment ago.
+    fn current(&self) -> Arc<CertifiedKey> {
+        if self.has_changed() {
+            match self.files.read(&self.domain) {
+                Ok(certified) => {
+                    self.take_on(certified);
+                    tracing::info!(domain = %self.domain, "the TLS certificate is replaced");
+                }
+                // The files are perhaps half written, and will be looked at again.
+                Err(error) => tracing::warn!(%error, "the TLS certificate is not replaced"),
+            }
+        }
+        self.current.load_full()
+    }
+
+    fn has_changed(&self) -> bool {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        if looked.at.elapsed() < LOOK_EVERY {
+            return false;
+        }
+        looked.at = clock::monotonic();
+        let marks = self.files.marks();
+        let changed = marks != looked.marks;
+        looked.marks = marks;
+        changed
     }
 
     /// Grows with every replacement: connections to peers made under an older one are not reused.
     pub(crate) fn generation(&self) -> u64 {
+        self.current();
         self.generation.load(Ordering::Relaxed)
+    }
+}
+
+impl IdentityFiles {
+    fn read(&self, domain: &Domain) -> Result<CertifiedKey, IdentityError> {
+        certified_key(domain, &read(&self.certificate)?, &read(&self.key)?)
+    }
+
+    fn marks(&self) -> [Option<SystemTime>; 2] {
+        [&self.certificate, &self.key].map(|path| std::fs::metadata(path).ok()?.modified().ok())
     }
 }
 
@@ -115,7 +175,7 @@ fn check_name(domain: &Domain, leaf: &CertificateDer<'_>) -> Result<(), Identity
 
 impl ResolvesServerCert for Identity {
     fn resolve(&self, _client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current.load_full())
+        Some(self.current())
     }
 }
 
@@ -125,7 +185,7 @@ impl ResolvesClientCert for Identity {
         _root_hint_subjects: &[&[u8]],
         _sigschemes: &[rustls::SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
-        Some(self.current.load_full())
+        Some(self.current())
     }
 
     fn has_certs(&self) -> bool {

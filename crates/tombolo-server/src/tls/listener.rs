@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +21,20 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::PeerChain;
+use super::activity::Activity;
+use crate::shares::{Share, Shares};
 
 /// What a listener grants to those who connect.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectionLimits {
     /// Open connections; more wait to be accepted.
     pub(crate) connections_max: usize,
-    /// For the TLS handshake, and for the headers of an HTTP/1.1 request.
+    /// Of them, of one address.
+    pub(crate) per_address_max: usize,
+    /// Without a request, once there was one.
+    pub(crate) idle_max: Duration,
+    /// For the TLS handshake, for the first request to come, and for the headers of each HTTP/1.1
+    /// request.
     pub(crate) handshake_max: Duration,
     /// For requests in flight at shutdown.
     pub(crate) drain_max: Duration,
@@ -37,6 +44,8 @@ impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             connections_max: 4_096,
+            per_address_max: 256,
+            idle_max: Duration::from_secs(5 * 60),
             handshake_max: Duration::from_secs(10),
             drain_max: crate::running::DRAIN_MAX,
         }
@@ -70,6 +79,7 @@ pub(crate) async fn serve<S>(
 {
     let acceptor = TlsAcceptor::from(config);
     let slots = Arc::new(Semaphore::new(limits.connections_max));
+    let addresses = Shares::new(limits.per_address_max);
     let graceful = GracefulShutdown::new();
     let mut shutdown = pin!(shutdown);
     loop {
@@ -84,8 +94,12 @@ pub(crate) async fn serve<S>(
         };
         match accepted {
             Ok((stream, address)) => {
+                let Some(share) = addresses.take(&address.ip()) else {
+                    tracing::debug!(%address, "too many connections of one address");
+                    continue;
+                };
                 let acceptor = acceptor.clone();
-                let connection = Connection { acceptor, limits, address, permit };
+                let connection = Connection { acceptor, limits, address, share, permit };
                 let service_for = service_for.clone();
                 tokio::spawn(connection.run(stream, graceful.watcher(), service_for));
             }
@@ -107,7 +121,8 @@ struct Connection {
     limits: ConnectionLimits,
     /// Of the other end.
     address: SocketAddr,
-    /// Held until the connection ends.
+    /// Both held until the connection ends.
+    share: Share<IpAddr>,
     permit: OwnedSemaphorePermit,
 }
 
@@ -123,7 +138,7 @@ impl Connection {
             + 'static,
         S::Future: Send + 'static,
     {
-        let _permit = self.permit;
+        let _held = (self.share, self.permit);
         // Nagle's algorithm and delayed acknowledgements together cost 40 ms per exchange.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY is not set");
@@ -134,10 +149,18 @@ impl Connection {
             Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake refused"),
             Err(_) => return tracing::debug!("TLS handshake took too long"),
         };
-        let service = service_for(self.address, peer_chain(&stream));
+        let activity = Activity::new();
+        let service = activity.notice(service_for(self.address, peer_chain(&stream)));
         let builder = http_builder(self.limits.handshake_max);
         let connection = builder.serve_connection(TokioIo::new(stream), service);
-        if let Err(error) = watcher.watch(connection.into_owned()).await {
+        let ended = tokio::select! {
+            ended = watcher.watch(connection.into_owned()) => ended,
+            // Also before the first octet is read, when it is not known what is spoken.
+            () = activity.none(self.limits.handshake_max, self.limits.idle_max) => {
+                return tracing::debug!("a connection without requests is closed");
+            }
+        };
+        if let Err(error) = ended {
             tracing::debug!(error = %error, "a connection ended early");
         }
     }
@@ -163,3 +186,6 @@ fn http_builder(headers_max: Duration) -> Builder<TokioExecutor> {
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
     builder
 }
+
+#[cfg(test)]
+mod tests;

@@ -181,3 +181,22 @@ async fn plain_http_is_refused() {
     let _ = stream.read_to_end(&mut answer).await;
     assert!(!answer.starts_with(b"HTTP/"), "{answer:?}");
 }
+
+/// A renewed certificate is served without a restart; the old one is not, even to who comes back.
+#[tokio::test]
+async fn a_certificate_is_replaced_while_running() {
+    let federation = Federation::new();
+    let (_running, address) = provider(&federation).await;
+    let (old, new) = (federation.anonymous(), federation.other_ca("new"));
+    let renewed =
+        new.issue(&crate::support::domain("a.example"), crate::support::now_ms()).unwrap();
+    let trusting_new = Caller::new(new.root_pem(), None);
+    assert!(trusting_new.connect(address, "a.example").await.is_err());
+    assert!(old.connect(address, "a.example").await.is_ok());
+    let file = |ending: &str| federation.directory.path().join(format!("a.example.{ending}"));
+    std::fs::write(file("key"), renewed.key_pem.as_str()).unwrap();
+    std::fs::write(file("pem"), &renewed.certificate_pem).unwrap();
+    let served = async || trusting_new.connect(address, "a.example").await.ok();
+    crate::support::eventually(served).await;
+    assert!(old.connect(address, "a.example").await.is_err());
+}

@@ -157,9 +157,9 @@ async fn a_peer_that_comes_up_later() {
     running.shutdown().await;
 }
 
-/// A peer that calls us is up: what waits for it goes out at once.
+/// PROTO-TR-6: a peer that calls us while it wants to be left alone is left alone.
 #[tokio::test]
-async fn a_sign_of_life_ends_the_wait() {
+async fn a_sign_of_life_does_not_shorten_retry_after() {
     let federation = Federation::new();
     let store = MemoryStore::new();
     append(&store, 1, b"one", &["b.example"]).await;
@@ -169,13 +169,14 @@ async fn a_sign_of_life_ends_the_wait() {
             return status(201);
         }
         let mut response = status(503);
-        response.headers_mut().insert("retry-after", "600".parse().unwrap());
+        response.headers_mut().insert("retry-after", "2".parse().unwrap());
         response
     };
     let peer = FakePeer::start(&federation, "b.example", with_directory(respond)).await;
     federation.publish_addresses(&[("b.example", peer.address)]).await;
     let running = federation.start_on("a.example", &store).await;
     eventually(async || peer.seen().first().cloned()).await;
+    let failed = std::time::Instant::now();
     let caller = federation.caller("b.example");
     let path = "/mimi/v1/update/mimi%3A%2F%2Fa.example%2Fr%2Fclub";
     eventually(async || {
@@ -183,6 +184,7 @@ async fn a_sign_of_life_ends_the_wait() {
         (peer.seen().len() == 2).then_some(())
     })
     .await;
+    assert!(failed.elapsed().as_millis() > 1_500, "{:?}", failed.elapsed());
     running.shutdown().await;
 }
 

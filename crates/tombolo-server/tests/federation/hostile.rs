@@ -13,6 +13,7 @@ use mimi_wire::{MimiUri, Wire};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 use tombolo_store::Store;
+use tombolo_testkit::TestRoom;
 
 use crate::rooms::{NAMES, Trio, alice_and_bob};
 use crate::support::{Reply, captured, eventually};
@@ -65,6 +66,32 @@ async fn a_replayed_notify() {
     assert_eq!(trio.contents().await, before);
     bob.catch_up().await;
     assert_eq!(bob.read.len(), 1);
+}
+
+/// A hub cannot pull our device into a room by an external commit in its name: only what the device
+/// has itself sent through us lets it in, and nothing of a room that concerns nobody is kept.
+#[tokio::test]
+async fn a_forged_external_commit() {
+    let trio = Trio::start().await;
+    let mut phone = trio.phone("b.example/bob/phone").await;
+    let mut strangers = TestRoom::of_alice();
+    let plan = {
+        let other = strangers.federation.device("b.example", "bob", "other");
+        strangers.plan_to_add(vec![other])
+    };
+    strangers.commit("alice/phone", &plan);
+    let namesake = strangers.federation.device("b.example", "bob", "phone");
+    strangers.join_externally(namesake);
+    let forged = strangers.log.last().unwrap().encode();
+    let room = strangers.hub.view().room().clone();
+    let path = utf8_percent_encode(room.as_str(), NON_ALPHANUMERIC).to_string();
+    let before = trio.contents().await;
+    let path = format!("/mimi/v1/notify/{path}");
+    let reply = trio.post("a.example", "b.example", &path, forged).await;
+    assert_eq!(reply.status.as_u16(), 201);
+    assert_eq!(trio.contents().await, before);
+    phone.catch_up().await;
+    assert!(phone.read.is_empty());
 }
 
 /// Every body that crossed a wire, cut short or with something after its end: refused, and nothing

@@ -6,6 +6,7 @@ mod authentication;
 mod bodies;
 mod delivery;
 mod directory;
+mod faults;
 mod hostile;
 mod peers;
 mod restarts;

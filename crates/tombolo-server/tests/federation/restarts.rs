@@ -1,13 +1,18 @@
 //! Providers that are killed and come back (PROTO-UPD-14, PROTO-NTF-9).
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use mimi_provider::record::RoomKind;
 use mimi_wire::MimiUri;
 use tokio::runtime::Runtime;
+use tombolo_server::clock::Clock;
 use tombolo_server::running::Running;
 use tombolo_store::Store;
 use tombolo_store::memory::MemoryStore;
+use tombolo_store::sqlite::{Options, SqliteStore};
 
-use crate::support::{Federation, Phone};
+use crate::support::{Federation, Phone, SharedStore, eventually};
 
 /// A provider on a runtime of its own, so that it can end without finishing anything.
 struct Killable {
@@ -16,13 +21,11 @@ struct Killable {
 }
 
 impl Killable {
-    async fn start(federation: &Federation, name: &str, store: &MemoryStore) -> Self {
+    async fn start(federation: &Federation, name: &str, store: &impl SharedStore) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = { runtime }.worker_threads(2).enable_all().build().unwrap();
         let config = federation.config(name, "");
-        let store = std::sync::Arc::new(store.clone());
-        let clock = tombolo_server::clock::Clock::system();
-        let starting = runtime.spawn(Running::start_with(config, store, clock));
+        let starting = runtime.spawn(Running::start_with(config, store.shared(), Clock::system()));
         let running = starting.await.unwrap().unwrap();
         Self { runtime: Some(runtime), running: Some(running) }
     }
@@ -49,18 +52,18 @@ impl Drop for Killable {
     }
 }
 
-struct Pair {
+struct Pair<S> {
     federation: Federation,
-    stores: [MemoryStore; 2],
-    alice: Phone<MemoryStore>,
-    bob: Phone<MemoryStore>,
+    stores: [S; 2],
+    alice: Phone,
+    bob: Phone,
     room: MimiUri,
 }
 
-impl Pair {
-    async fn start() -> (Self, Killable, Killable) {
+impl<S: SharedStore> Pair<S> {
+    async fn start(open: impl Fn(&Federation, &str) -> S) -> (Self, Killable, Killable) {
         let federation = Federation::new();
-        let stores: [MemoryStore; 2] = Default::default();
+        let stores = [open(&federation, "a.example"), open(&federation, "b.example")];
         let a = Killable::start(&federation, "a.example", &stores[0]).await;
         let b = Killable::start(&federation, "b.example", &stores[1]).await;
         let mut alice =
@@ -86,11 +89,31 @@ impl Pair {
     }
 }
 
+fn in_memory(_: &Federation, _: &str) -> MemoryStore {
+    MemoryStore::new()
+}
+
+fn database(federation: &Federation, name: &str) -> PathBuf {
+    federation.directory.path().join(format!("{name}.db"))
+}
+
+fn on_disk(federation: &Federation, name: &str) -> Arc<SqliteStore> {
+    let opened = SqliteStore::open(database(federation, name), Options::default());
+    Arc::new(opened.unwrap())
+}
+
+/// Opens the database of a provider that has been killed, as soon as it is let go.
+async fn reopened(federation: &Federation, name: &str) -> Arc<SqliteStore> {
+    let path = database(federation, name);
+    let open = async || SqliteStore::open(&path, Options::default()).ok();
+    Arc::new(eventually(open).await)
+}
+
 /// The hub is killed with a dozen messages and commits since its last snapshot: the room goes on
 /// where it was.
 #[tokio::test]
 async fn the_hub_is_killed() {
-    let (mut pair, a, b) = Pair::start().await;
+    let (mut pair, a, b) = Pair::start(in_memory).await;
     let room = pair.room.clone();
     for number in 0..5 {
         pair.alice.send(&room, &format!("a{number}")).await;
@@ -100,7 +123,7 @@ async fn the_hub_is_killed() {
     pair.bob.until_epoch(&room, 2).await;
     a.kill();
     let stored = pair.stores[0].room(&room).await.unwrap().unwrap();
-    assert_eq!((stored.kind, stored.snapshot_seq), (RoomKind::Hub, 0), "nothing was saved");
+    assert_eq!((stored.kind, stored.snapshot_seq), (RoomKind::Hub, 2), "saved after the Add alone");
     let a = Killable::start(&pair.federation, "a.example", &pair.stores[0]).await;
     pair.publish(&[&a, &b]).await;
     pair.alice.reconnect(a.running());
@@ -119,7 +142,7 @@ async fn the_hub_is_killed() {
 /// killed as well: nothing is lost, nothing doubled, the order is kept.
 #[tokio::test]
 async fn both_are_killed() {
-    let (mut pair, a, b) = Pair::start().await;
+    let (mut pair, a, b) = Pair::start(in_memory).await;
     let room = pair.room.clone();
     pair.alice.send(&room, "one").await;
     pair.bob.until_read(1).await;
@@ -144,10 +167,44 @@ async fn both_are_killed() {
     pair.alice.until_read(1).await;
 }
 
+/// The same with databases: both providers are killed in the middle of a conversation.
+#[tokio::test]
+async fn providers_with_databases_are_killed() {
+    let (mut pair, a, b) = Pair::start(on_disk).await;
+    let room = pair.room.clone();
+    pair.alice.send(&room, "one").await;
+    pair.bob.until_read(1).await;
+    b.kill();
+    pair.alice.send(&room, "two").await;
+    pair.alice.commit(&room, &Default::default()).await;
+    pair.alice.send(&room, "three").await;
+    a.kill();
+    let Pair { federation, stores, mut alice, mut bob, .. } = pair;
+    drop(stores);
+    for phone in [&mut alice, &mut bob] {
+        phone.move_to(&MemoryStore::new());
+    }
+    let stores =
+        [reopened(&federation, "a.example").await, reopened(&federation, "b.example").await];
+    let a = Killable::start(&federation, "a.example", &stores[0]).await;
+    let b = Killable::start(&federation, "b.example", &stores[1]).await;
+    alice.move_to(&stores[0]);
+    bob.move_to(&stores[1]);
+    let mut pair = Pair { federation, stores, alice, bob, room };
+    pair.publish(&[&a, &b]).await;
+    pair.alice.reconnect(a.running());
+    pair.bob.reconnect(b.running());
+    pair.bob.until_read(3).await;
+    let texts: Vec<_> = pair.bob.read.iter().map(|(_, text)| text.as_str()).collect();
+    assert_eq!(texts, ["one", "two", "three"]);
+    pair.bob.send(&pair.room, "four").await;
+    pair.alice.until_read(1).await;
+}
+
 /// A provider that is stopped properly saves its rooms, and needs no log to open them again.
 #[tokio::test]
 async fn a_proper_stop_saves_rooms() {
-    let (mut pair, a, b) = Pair::start().await;
+    let (mut pair, a, b) = Pair::start(in_memory).await;
     let room = pair.room.clone();
     pair.alice.send(&room, "one").await;
     pair.bob.until_read(1).await;

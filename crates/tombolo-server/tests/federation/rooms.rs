@@ -1,14 +1,16 @@
 //! Rooms over several providers, with real MLS on every side (FLOW-1..6).
 
-use mimi_wire::MimiUri;
-use mimi_wire::protocol::key_material::KeyMaterialUserCode;
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use mimi_wire::protocol::key_material::{KeyMaterialResponse, KeyMaterialUserCode};
 use mimi_wire::protocol::update::{UpdateOutcome, UpdateRequest};
+use mimi_wire::{MimiUri, Wire};
 use tombolo_server::running::Running;
 use tombolo_store::memory::MemoryStore;
 
-use crate::support::{Federation, Phone};
-
-type Member = Phone<MemoryStore>;
+use crate::support::{Federation, Phone, captured};
 
 /// Three providers that know each other.
 pub(crate) struct Trio {
@@ -41,7 +43,7 @@ impl Trio {
         self.federation.publish_addresses(&addresses).await;
     }
 
-    pub(crate) async fn phone(&self, name: &str) -> Member {
+    pub(crate) async fn phone(&self, name: &str) -> Phone {
         let provider = name.split('/').next().unwrap();
         let index = NAMES.iter().position(|known| *known == provider).unwrap();
         Phone::sign_up(&self.federation, &self.running[index], &self.stores[index], name).await
@@ -49,7 +51,7 @@ impl Trio {
 }
 
 /// Alice's room at a.example with bob of b.example.
-pub(crate) async fn alice_and_bob(trio: &Trio) -> (Member, Member, MimiUri) {
+pub(crate) async fn alice_and_bob(trio: &Trio) -> (Phone, Phone, MimiUri) {
     let mut alice = trio.phone("a.example/alice/phone").await;
     let mut bob = trio.phone("b.example/bob/phone").await;
     bob.grant(&alice.user).await;
@@ -59,7 +61,7 @@ pub(crate) async fn alice_and_bob(trio: &Trio) -> (Member, Member, MimiUri) {
     (alice, bob, room)
 }
 
-fn assert_agreement(room: &MimiUri, members: &mut [&mut Member]) {
+fn assert_agreement(room: &MimiUri, members: &mut [&mut Phone]) {
     let states: Vec<_> = members
         .iter_mut()
         .map(|member| {
@@ -94,6 +96,25 @@ async fn a_room_over_three_providers() {
             others.map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
         assert_eq!(member.read, others);
     }
+}
+
+/// Requester, hub and target at one provider: nothing crosses a wire.
+#[tokio::test]
+async fn a_room_at_one_provider() {
+    let federation = Federation::new();
+    let store = MemoryStore::new();
+    let running = federation.start_on("a.example", &store).await;
+    let sign_up = async |name| Phone::sign_up(&federation, &running, &store, name).await;
+    let mut alice = sign_up("a.example/alice/phone").await;
+    let mut dora = sign_up("a.example/dora/phone").await;
+    dora.grant(&alice.user).await;
+    let room = alice.found("club").await;
+    alice.add(&dora.user, &room).await;
+    dora.until_epoch(&room, 1).await;
+    assert_agreement(&room, &mut [&mut alice, &mut dora]);
+    dora.send(&room, "hello").await;
+    alice.until_read(1).await;
+    assert!(captured(&federation, "a.example", "").is_empty());
 }
 
 /// FLOW-6: a second device asks the hub, joins by external commit and reads on.
@@ -156,6 +177,34 @@ async fn key_material_needs_consent_and_is_used_once() {
     assert_eq!(first.user_status, KeyMaterialUserCode::Success);
     assert_eq!(second.user_status, KeyMaterialUserCode::Success);
     assert_ne!(first.clients, second.clients);
+}
+
+/// PROTO-KM-10: fetches at the same moment, as like as one egg to another (AMB-KM-9), get different
+/// packages.
+#[tokio::test]
+async fn fetches_at_once_are_disjoint() {
+    let trio = Trio::start().await;
+    let mut alice = trio.phone("a.example/alice/phone").await;
+    let bob = trio.phone("b.example/bob/phone").await;
+    bob.grant(&alice.user).await;
+    let room = alice.found("club").await;
+    let body = Bytes::from(alice.key_material_request(&bob.user, &room).encode());
+    let caller = trio.federation.caller("a.example");
+    let address = trio.running[1].addresses().federation;
+    let path = "/mimi/v1/keyMaterial/mimi%3A%2F%2Fb.example%2Fu%2Fbob";
+    let fetch = async || {
+        let mut connection = caller.connect(address, "b.example").await.unwrap();
+        let reply = connection.post("b.example", "a.example", path, body.clone()).await.unwrap();
+        let response = KeyMaterialResponse::decode(&reply.body).unwrap();
+        assert_eq!(response.user_status, KeyMaterialUserCode::Success);
+        let [client] = response.clients.as_slice() else { panic!("bob has one client") };
+        client.encode()
+    };
+    let fetched = join_all((0..10).map(|_| fetch())).await;
+    assert_eq!(fetched.iter().collect::<BTreeSet<_>>().len(), 10);
+    // Ten is all there were.
+    let exhausted = alice.fetch(&bob.user, &room).await;
+    assert_eq!(exhausted.user_status, KeyMaterialUserCode::NoCompatibleMaterial);
 }
 
 /// FLOW-5: bob's leave waits at the hub; no commit gets past it, the next one carries it out.

@@ -13,6 +13,7 @@ use tombolo_client::{
 use crate::chat::input::{self, Input};
 use crate::chat::profile::Device;
 use crate::chat::terminal::Terminal;
+use crate::plain::{continued, plain};
 
 /// Messages shown when a room is opened.
 const HISTORY_SHOWN: usize = 50;
@@ -111,7 +112,7 @@ impl Conversation {
                 self.room = Some(room);
                 self.present = devices(&state);
                 self.numbered.clear();
-                self.terminal.print(&format!("== {} ({})", state.name, state.room));
+                self.terminal.print(&format!("== {} ({})", one_line(&state.name), state.room));
                 self.terminal.print(&standing(&state));
                 let skip = state.messages.len().saturating_sub(HISTORY_SHOWN);
                 for (at, message) in state.messages.iter().enumerate() {
@@ -154,14 +155,14 @@ impl Conversation {
         let reactions: Vec<String> = message
             .reactions
             .iter()
-            .map(|(who, reaction)| format!("{reaction} {}", short(who)))
+            .map(|(who, reaction)| format!("{} {}", one_line(reaction), short(who)))
             .collect();
         let reactions = match reactions.as_slice() {
             [] => String::new(),
             some => format!("   {{{}}}", some.join(", ")),
         };
         let answer = answer.unwrap_or_default();
-        format!("[{number}] {sender}{answer}: {}{edited}{reactions}", harmless(&text))
+        format!("[{number}] {sender}{answer}: {}{edited}{reactions}", continued(&text))
     }
 
     async fn happened(&mut self, event: ClientEvent) {
@@ -290,7 +291,7 @@ impl Conversation {
     async fn rooms(&mut self) -> Result<(), ClientError> {
         for (at, room) in self.client.rooms().await?.iter().enumerate() {
             let state = self.client.room(room).await?;
-            let line = format!("  {}. {} ({room}), {}", at + 1, state.name, standing(&state));
+            let line = format!("  {}. {} ({room}), {}", at + 1, one_line(&state.name), standing(&state));
             self.terminal.print(&line);
         }
         Ok(())
@@ -347,25 +348,17 @@ fn devices(state: &RoomState) -> BTreeSet<(MimiUri, MimiUri)> {
 
 /// `phone` for `mimi://b.example/d/bob/phone`.
 fn device(client: &MimiUri) -> String {
-    client.segments().pop().unwrap_or_default()
+    client.as_str().rsplit('/').next().unwrap_or_default().to_owned()
 }
 
 /// `bob@b.example` for `mimi://b.example/u/bob`.
 fn short(user: &MimiUri) -> String {
-    format!("{}@{}", user.segments().join("/"), user.domain())
+    // Not decoded: a name may hold anything, escaped.
+    let name = user.as_str().rsplit('/').next().unwrap_or_default();
+    format!("{name}@{}", user.domain())
 }
 
-/// Text of strangers must not steer the terminal.
-fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::harmless;
-
-    #[test]
-    fn text_of_strangers_cannot_steer_the_terminal() {
-        assert_eq!(harmless("a\u{1b}[2Jb\nc"), "a\u{fffd}[2Jb\nc");
-    }
+/// Text that stays on its line.
+fn one_line(text: &str) -> String {
+    plain(text).replace('\n', " ")
 }

@@ -9,7 +9,7 @@ use tombolo_server::admin_api::operate;
 use tombolo_server::admin_api::{AddUser, Status, Waiting};
 use tombolo_server::config::Config;
 
-use super::Failure;
+use super::{Failure, say};
 
 /// Octets of standard input that are read for a password.
 const INPUT_OCTETS_MAX: u64 = 4_096;
@@ -77,46 +77,43 @@ impl Admin {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "what the command did")]
 async fn add_user(config: &Config, name: String, password_stdin: bool) -> Result<(), Failure> {
     let password = if password_stdin { Some(read_password()?) } else { None };
     let added = operate::add_user(config, &AddUser { name, password }).await;
     let added = added.map_err(|error| Failure::new(&error))?;
-    println!("Added {}", added.user);
+    say(&format!("Added {}", added.user));
     if let Some(password) = added.password {
-        println!("Password: {}", password.reveal());
-        println!("It is not shown again.");
+        say(&format!("Password: {}", password.reveal()));
+        say("It is not shown again.");
     }
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "what was asked for")]
 async fn list_users(config: &Config) -> Result<(), Failure> {
     let users = operate::users(config).await.map_err(|error| Failure::new(&error))?.users;
     for user in &users {
-        println!("{}  {}", user.user, counted(user.devices as u64, "device"));
+        say(&format!("{}  {}", user.user, counted(user.devices as u64, "device")));
     }
     if users.is_empty() {
-        println!("There are no users; add one with `tombolo admin user add NAME`.");
+        say("There are no users; add one with `tombolo admin user add NAME`.");
     }
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "what was asked for")]
 async fn show_status(config: &Config, json: bool) -> Result<(), Failure> {
     let status = operate::status(config).await.map_err(|error| Failure::new(&error))?;
     if json {
         let object = serde_json::to_string(&status).expect("strings and numbers");
-        println!("{object}");
+        say(&object);
         return Ok(());
     }
     let Status { domain, users, rooms, waiting } = status;
-    println!("{domain} runs: {}, {}", counted(users, "user"), counted(rooms, "room"));
+    say(&format!("{domain} runs: {}, {}", counted(users, "user"), counted(rooms, "room")));
     if waiting.is_empty() {
-        println!("Nothing waits for other providers.");
+        say("Nothing waits for other providers.");
     }
     for line in waiting.iter().map(told) {
-        println!("{line}");
+        say(&line);
     }
     Ok(())
 }

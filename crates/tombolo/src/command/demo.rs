@@ -1,5 +1,6 @@
 //! `tombolo demo`.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,8 +9,9 @@ use clap::Args;
 
 use crate::demo::checks::{self, Check, Verdict};
 use crate::demo::federation::Federation;
+use crate::demo::interrupt::Interrupt;
 use crate::demo::keep;
-use crate::demo::narrator::{Narrator, Voice};
+use crate::demo::narrator::{Holds, Narrator, Voice};
 use crate::demo::story::Story;
 
 /// A whole federation on this machine: three providers, six devices, and checks at the end
@@ -34,78 +36,128 @@ pub(crate) struct Demo {
     dir: Option<PathBuf>,
 }
 
+/// How a demo ends that could begin.
+enum End {
+    /// With its checks.
+    Checked(Holds),
+    /// Because somebody stopped it.
+    Stopped,
+}
+
+/// Exit status of a program that was stopped by Ctrl-C.
+const STOPPED: u8 = 130;
+
 impl Demo {
     pub(crate) async fn run(self) -> ExitCode {
         let voice = if self.json { Voice::Error } else { Voice::Output };
         let narrator = Arc::new(Narrator::new(voice));
-        let temporary = match tempfile::Builder::new().prefix("tombolo-demo-").tempdir() {
-            Ok(temporary) => temporary,
-            Err(error) => {
-                narrator.line(&format!("no temporary directory can be made: {error}"));
-                return ExitCode::FAILURE;
-            }
+        let (mut interrupt, temporary) = match prepare() {
+            Ok(prepared) => prepared,
+            Err(error) => return self.cannot_begin(&narrator, error),
         };
         let directory = self.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
-        let checks = match self.play(&narrator, &directory).await {
-            Ok(checks) => checks,
-            Err(error) => vec![Check::new("the demo starts", false, error)],
-        };
-        let ok = checks.iter().all(|check| check.ok);
-        let seconds = narrator.elapsed().as_secs_f64();
-        if self.json {
-            print_json(&Verdict { ok, seconds, checks });
+        match self.play(&narrator, &directory, &mut interrupt).await {
+            Ok(End::Checked(Holds::Yes)) => ExitCode::SUCCESS,
+            Ok(End::Checked(Holds::No)) => {
+                if self.dir.is_none() {
+                    let kept = temporary.keep();
+                    let kept = kept.display();
+                    narrator.line(&format!("every file of the demo is kept in {kept}"));
+                }
+                ExitCode::FAILURE
+            }
+            Ok(End::Stopped) => ExitCode::from(STOPPED),
+            Err(error) => self.cannot_begin(&narrator, error),
         }
-        if ok {
-            return ExitCode::SUCCESS;
-        }
-        if self.dir.is_none() {
-            let kept = temporary.keep();
-            narrator.line(&format!("every file of the demo is kept in {}", kept.display()));
-        }
+    }
+
+    fn cannot_begin(&self, narrator: &Narrator, error: String) -> ExitCode {
+        narrator.line(&format!("tombolo: {error}"));
+        self.verdict(narrator, vec![Check::new("the demo begins", false, error)]);
         ExitCode::FAILURE
     }
 
-    async fn play(&self, narrator: &Arc<Narrator>, directory: &Path) -> Result<Vec<Check>, String> {
+    /// The checks for programs, if any program asked.
+    fn verdict(&self, narrator: &Narrator, checks: Vec<Check>) {
+        if self.json {
+            let ok = checks.iter().all(|check| check.ok);
+            print_json(&Verdict { ok, seconds: narrator.elapsed().as_secs_f64(), checks });
+        }
+    }
+
+    async fn play(
+        &self,
+        narrator: &Arc<Narrator>,
+        directory: &Path,
+        interrupt: &mut Interrupt,
+    ) -> Result<End, String> {
         narrator
             .line("Tombolo: users of three providers talk to each other, end-to-end encrypted.");
-        let clients = directory.join("clients");
-        let occupied =
-            std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
-        if occupied {
-            return Err(format!("{} is not empty: choose another --dir", directory.display()));
-        }
-        std::fs::create_dir_all(&clients)
-            .map_err(|error| format!("{} cannot be made: {error}", clients.display()))?;
-        let mut federation = Federation::found(directory, narrator)?;
-        narrator.act("Three providers, each a process of its own");
-        federation.start_all().await?;
+        let clients = make_directory(directory)?;
+        let federation = Federation::found(directory, narrator)?;
         let mut story = Story::new(narrator.clone(), federation, clients);
         let played = tokio::select! {
             played = story.play() => played,
-            _ = tokio::signal::ctrl_c() => Err("stopped by Ctrl-C".to_owned()),
-        };
-        let mut checks = match &played {
-            Ok(()) => checks::all(&story).await,
-            Err(error) => {
-                let mut checks = story.checks.clone();
-                checks.push(Check::new("the story is played to its end", false, error.clone()));
-                checks
+            () = interrupt.received() => {
+                narrator.line("");
+                narrator.line("Stopping …");
+                story.end().await;
+                return Ok(End::Stopped);
             }
         };
-        checks::print(narrator, &checks);
-        let seconds = narrator.elapsed().as_secs_f64();
-        let failed = checks.iter().filter(|check| !check.ok).count();
-        narrator.line("");
-        narrator.line(&format!("{} checks, {failed} failed, {seconds:.1} s", checks.len()));
+        let checks = judge(narrator, &story, &played).await;
+        let mut ok = checks.iter().all(|check| check.ok);
+        self.verdict(narrator, checks);
         if self.keep && played.is_ok() {
-            keep::keep(&mut story).await?;
+            keep::keep(&mut story, interrupt).await?;
         }
-        let faults = story.end().await;
-        if !faults.is_empty() {
-            checks.push(Check::new("every provider stops cleanly", false, faults.join("; ")));
+        for fault in story.end().await {
+            narrator.line(&format!("not stopped cleanly: {fault}"));
+            ok = false;
         }
-        Ok(checks)
+        Ok(End::Checked(Holds::from(ok)))
     }
+}
+
+/// The signals are caught before there is anything to tidy up.
+fn prepare() -> Result<(Interrupt, tempfile::TempDir), String> {
+    let interrupt = Interrupt::listen()?;
+    let temporary = tempfile::Builder::new().prefix("tombolo-demo-").tempdir();
+    let temporary =
+        temporary.map_err(|error| format!("no temporary directory can be made: {error}"))?;
+    Ok((interrupt, temporary))
+}
+
+/// Makes the demo's directory, for its user alone; the answer is where the devices keep their files.
+fn make_directory(directory: &Path) -> Result<PathBuf, String> {
+    let occupied = std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
+    if occupied {
+        return Err(format!("{} is not empty: choose another --dir", directory.display()));
+    }
+    let clients = directory.join("clients");
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    let made = builder.create(&clients);
+    made.map_err(|error| format!("{} cannot be made: {error}", clients.display()))?;
+    Ok(clients)
+}
+
+/// Makes the checks and prints their table.
+async fn judge(narrator: &Narrator, story: &Story, played: &Result<(), String>) -> Vec<Check> {
+    let checks = match played {
+        Ok(()) => checks::all(story).await,
+        Err(error) => {
+            let mut checks = story.checks.clone();
+            checks.push(Check::new("the story is played to its end", false, error.clone()));
+            checks
+        }
+    };
+    checks::print(narrator, &checks);
+    let seconds = narrator.elapsed().as_secs_f64();
+    let failed = checks.iter().filter(|check| !check.ok).count();
+    narrator.line("");
+    narrator.line(&format!("{} checks, {failed} failed, {seconds:.1} s", checks.len()));
+    checks
 }
 
 #[expect(clippy::print_stdout, reason = "the one object that --json promises")]

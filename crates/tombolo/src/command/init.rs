@@ -8,7 +8,7 @@ use mimi_wire::Domain;
 use tombolo_server::config::{ListenConfig, LogFormat, PeerPolicy};
 use tombolo_server::init::{InitOptions, InitOutcome, OwnCertificate, init};
 
-use super::Failure;
+use super::{Failure, say};
 
 /// Write what a new provider needs: configuration, certificate and keys
 #[derive(Args, Debug)]
@@ -106,28 +106,30 @@ impl Init {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "what the command did, and what comes next")]
 fn report(outcome: &InitOutcome) {
     let config = shown(&outcome.config);
-    println!("Wrote {config}");
+    say(&format!("Wrote {config}"));
     match &outcome.root {
         Some(root) => {
-            println!(
+            say(&format!(
                 "      {} and its key, issued by a development CA",
                 shown(&outcome.certificate)
-            );
-            println!();
-            println!("Who is to trust this provider needs the root certificate {}", shown(root));
+            ));
+            say("");
+            say(&format!(
+                "Who is to trust this provider needs the root certificate {}",
+                shown(root)
+            ));
         }
-        None => println!("      which names {}", shown(&outcome.certificate)),
+        None => say(&format!("      which names {}", shown(&outcome.certificate))),
     }
     if let Some(peers) = &outcome.peers_file {
-        println!("Providers that share {} find this one by itself", shown(peers));
+        say(&format!("Providers that share {} find this one by itself", shown(peers)));
     }
-    println!();
-    println!("Next:");
-    println!("  tombolo serve --config {config}");
-    println!("  tombolo admin --config {config} user add alice");
+    say("");
+    say("Next:");
+    say(&format!("  tombolo serve --config {config}"));
+    say(&format!("  tombolo admin --config {config} user add alice"));
 }
 
 /// A path as short as it can be typed here.

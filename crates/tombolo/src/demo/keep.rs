@@ -1,18 +1,23 @@
 //! `demo --keep`: the federation stays up, with a room that anybody at a terminal can enter.
 
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+
 use mimi_policy::preset::Preset;
 use mimi_wire::MimiUri;
 use tombolo_client::{ClientEvent, RoomStatus};
 
 use crate::chat::profile::Profile;
 use crate::demo::federation::{self, Federation};
+use crate::demo::interrupt::Interrupt;
 use crate::demo::story::Story;
+use crate::plain::plain;
 
 /// The users a terminal may join as.
 const GUESTS: [&str; 2] = ["bob", "cathy"];
 
 /// Opens the lounge, prints how to join it and answers there until the person stops the demo.
-pub(crate) async fn keep(story: &mut Story) -> Result<(), String> {
+pub(crate) async fn keep(story: &mut Story, interrupt: &mut Interrupt) -> Result<(), String> {
     story.narrator.act("The federation stays up");
     let room = lounge(story).await?;
     for user in GUESTS {
@@ -21,12 +26,10 @@ pub(crate) async fn keep(story: &mut Story) -> Result<(), String> {
     invite(story, &room);
     let alice = &story.device("alice's phone").client;
     let mut events = alice.subscribe();
-    let mut terminated = terminate()?;
     loop {
         let event = tokio::select! {
             event = events.recv() => event,
-            _ = tokio::signal::ctrl_c() => return Ok(()),
-            _ = terminated.recv() => return Ok(()),
+            () = interrupt.received() => return Ok(()),
         };
         let Ok(ClientEvent::Message { room: written_in, message }) = event else { continue };
         let me = &alice.identity().user;
@@ -35,18 +38,13 @@ pub(crate) async fn keep(story: &mut Story) -> Result<(), String> {
         }
         let fresh = message.reactions.is_empty();
         if let (true, Some(text)) = (fresh, &message.text) {
-            story.narrator.did(&format!("{} writes \"{text}\"", message.sender));
+            story.narrator.did(&format!("{} writes \"{}\"", message.sender, plain(text)));
             let answer = format!("I hear you: {} characters, end to end", text.chars().count());
             if let Err(error) = alice.reply(&room, message.id, &answer).await {
                 story.narrator.did(&format!("alice cannot answer: {error}"));
             }
         }
     }
-}
-
-fn terminate() -> Result<tokio::signal::unix::Signal, String> {
-    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .map_err(|error| format!("signals cannot be received: {error}"))
 }
 
 /// A room with alice, bob and cathy; the story has seen to consent but between alice and cathy.
@@ -81,7 +79,15 @@ fn write_profile(federation: &Federation, user: &str, room: &MimiUri) -> Result<
     };
     let file = federation.directory.join(format!("{user}.toml"));
     let text = toml::to_string(&profile).map_err(|error| error.to_string())?;
-    std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))
+    // It holds a password.
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&file)
+        .and_then(|mut opened| opened.write_all(text.as_bytes()));
+    written.map_err(|error| format!("{}: {error}", file.display()))
 }
 
 /// Says what to type in other terminals.
@@ -110,6 +116,9 @@ fn invite(story: &Story, room: &MimiUri) {
          --roots {} --user dave --store {directory}/clients/dave.db",
         story.federation.root().display()
     ));
+    say("");
+    say("  To meet there: dave types /ask bob@b.example, bob /accept dave@d.example, then dave");
+    say("  /new Porch and /add bob@b.example.");
     say("");
     say("  Ctrl-C stops everything.");
 }

@@ -45,7 +45,9 @@ impl ProviderProcess {
             .arg("serve")
             .arg("--config")
             .arg(&home.config)
-            .stdin(Stdio::null())
+            // Held open by the child's handle: however the demo ends, its providers end too.
+            .arg("--until-input-ends")
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -89,12 +91,9 @@ impl ProviderProcess {
         Ok(())
     }
 
-    /// SIGTERM, then waits for a clean end.
+    /// Ends its input, which asks it to stop, then waits for a clean end.
     pub(crate) async fn stop(mut self) -> Result<(), String> {
-        if let Some(id) = self.child.id() {
-            // The standard library can only kill; `kill` asks.
-            let _ = Command::new("kill").arg(id.to_string()).status().await;
-        }
+        drop(self.child.stdin.take());
         let ended = tokio::time::timeout(Duration::from_secs(10), self.child.wait()).await;
         let _ = tokio::time::timeout(Duration::from_secs(1), self.log).await;
         match ended {

@@ -6,7 +6,9 @@ use crate::fixture::{
     NOW, application, client, commit_request, domain, proposal_message, ratchet_tree, room_uri,
     user, welcome_message,
 };
+use crate::follower::external_join::{ExternalJoinInput, external_join};
 use crate::follower::state::RECENT_PAYLOADS_MAX;
+use crate::requester::DeviceIdentity;
 
 fn said(timestamp: u64, text: &str) -> FanoutMessage {
     let kind = FanoutKind::Application { frank: None };
@@ -56,6 +58,24 @@ impl Follower {
         let mut follower = Self::new();
         follower.receive(vec![(welcomed(NOW, b"phone"), roster(&[], &[], &[b"phone"]))]);
         follower
+    }
+
+    /// A client sends a commit through us.
+    fn forward(&mut self, joiner: &str, commit: &FanoutMessage) {
+        let device = DeviceIdentity { user: user("c/cathy"), client: client(joiner) };
+        let input = ExternalJoinInput {
+            own: &domain("c.example"),
+            room: &room_uri(),
+            device: &device,
+            joiner: &device.client,
+            commit: commit.message.octets(),
+            roster: b"roster",
+            now_ms: NOW,
+        };
+        let transition = external_join(self.state.as_ref(), &input).unwrap();
+        for (event, change) in &transition.reply.appended {
+            self.state.get_or_insert_default().observe(event, change);
+        }
     }
 
     fn receive(&mut self, body: Vec<(FanoutMessage, RosterChange)>) -> Transition<Notified> {
@@ -229,6 +249,7 @@ fn an_external_joiner() {
     let mut follower = Follower::in_the_room();
     let joins =
         vec![(committed(NOW + 1, "join"), roster(&["c/cathy/laptop", "b/bob/x"], &[], &[]))];
+    follower.forward("c/cathy/laptop", &joins[0].0);
     let transition = follower.receive(joins);
     let joined = |transition: &Transition<Notified>| {
         let joins = transition.changes.iter().filter_map(|change| match change {
@@ -237,14 +258,53 @@ fn an_external_joiner() {
         });
         joins.collect::<Vec<_>>()
     };
-    assert_eq!(joined(&transition), [(client("c/cathy/laptop"), 2)]);
+    assert_eq!(joined(&transition), [(client("c/cathy/laptop"), 3)]);
+    assert!(follower.state.as_ref().unwrap().forwarded.is_empty());
     let both = roster(&["c/cathy/laptop"], &["c/cathy/laptop"], &[]);
     let transition = follower.receive(vec![(committed(NOW + 2, "rejoin"), both)]);
     assert_eq!(joined(&transition), []);
     assert!(!transition.changes.iter().any(|change| matches!(change, Change::Leave { .. })));
     let mut unknown = Follower::new();
     let joins = vec![(committed(NOW + 1, "join"), roster(&["c/cathy/laptop"], &[], &[]))];
-    assert_eq!(joined(&unknown.receive(joins)), [(client("c/cathy/laptop"), 1)]);
+    unknown.forward("c/cathy/laptop", &joins[0].0);
+    assert_eq!(joined(&unknown.receive(joins)), [(client("c/cathy/laptop"), 2)]);
+}
+
+/// A hub cannot pull a client of ours into a room by a commit that names it: only the client's own
+/// request lets it in, and only by this very commit.
+#[test]
+fn nobody_is_pulled_into_a_room() {
+    let nothing = Notified { appended: Vec::new(), snapshot: SnapshotDue::Later };
+    let forged = || vec![(committed(NOW + 1, "forged"), roster(&["c/cathy/laptop"], &[], &[]))];
+    let mut follower = Follower::new();
+    assert_eq!(follower.receive(forged()), Transition::unchanged(nothing.clone()));
+    // Not by another commit than it sent, and not as another client than the one that sent it.
+    follower.forward("c/cathy/laptop", &committed(0, "sent"));
+    assert_eq!(follower.receive(forged()), Transition::unchanged(nothing.clone()));
+    follower.forward("c/cathy/phone", &committed(0, "forged"));
+    assert_eq!(follower.receive(forged()), Transition::unchanged(nothing));
+    // In a room we are in the commit is kept, and lets nobody in.
+    let mut follower = Follower::in_the_room();
+    let transition = follower.receive(forged());
+    assert_eq!(kinds(&transition), [EventKind::Commit]);
+    assert!(!transition.changes.iter().any(|change| matches!(change, Change::Join { .. })));
+    assert_eq!(follower.state.unwrap().clients_in, [client("c/cathy/phone")].into());
+}
+
+/// When the last of our clients has gone nothing more is kept, until one comes back.
+#[test]
+fn a_room_that_we_have_left() {
+    let mut follower = Follower::in_the_room();
+    let gone = || roster(&[], &["c/cathy/phone"], &[]);
+    follower.receive(vec![(committed(NOW + 1, "ban"), gone())]);
+    let none = RosterChange::default;
+    let body = vec![(said(NOW + 2, "x"), none()), (committed(NOW + 3, "add"), none())];
+    assert!(follower.receive(body.clone()).changes.is_empty());
+    let welcome = (welcomed(NOW + 3, b"laptop"), roster(&[], &[], &[b"laptop"]));
+    let transition = follower.receive(vec![welcome]);
+    assert_eq!(kinds(&transition), [EventKind::Welcome]);
+    assert_eq!(transition.changes.len(), 2, "an entry and who sees it");
+    assert!(follower.receive(body).changes.is_empty(), "from before our time");
 }
 
 /// Each kind of message becomes its kind of entry, for everybody here.

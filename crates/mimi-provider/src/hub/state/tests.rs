@@ -18,8 +18,12 @@ fn note(seq: Seq, timestamp_ms: u64, grant: JoinGrant) -> NewEvent {
 }
 
 fn grant(number: u64) -> JoinGrant {
+    grant_to(&format!("c/user{number}"), number)
+}
+
+fn grant_to(name: &str, number: u64) -> JoinGrant {
     JoinGrant {
-        user: user("c/cathy"),
+        user: user(name),
         client: client("c/cathy/laptop"),
         signature_key: number.to_be_bytes().to_vec(),
         expires_ms: NOW + 1_000,
@@ -129,4 +133,28 @@ fn join_grants_have_a_limit_and_an_end() {
     assert_eq!(state.grants[0], grant(2), "the oldest goes");
     give(&mut state, 1, NOW + 1_000);
     assert!(state.grants.is_empty(), "all have expired");
+}
+
+/// A user has few places, and a provider that fills the room's gives way itself.
+#[test]
+fn grants_of_others_stay() {
+    let mut state = HubState::default();
+    let mut seq = 0;
+    let mut give = |state: &mut HubState, grant: JoinGrant| {
+        seq += 1;
+        state.observe(&note(seq, NOW, grant), Observed::Plain).unwrap();
+        state.grants.len()
+    };
+    let of_one = JOIN_GRANTS_PER_USER_MAX as u64;
+    for number in 0..of_one {
+        assert_eq!(give(&mut state, grant_to("b/bob", number)) as u64, number + 1);
+    }
+    assert_eq!(give(&mut state, grant_to("b/bob", of_one)) as u64, of_one);
+    assert_eq!(state.grants[0], grant_to("b/bob", 1));
+    for number in 0..2 * JOIN_GRANTS_MAX as u64 {
+        give(&mut state, grant(1_000 + number));
+    }
+    assert_eq!(state.grants.len(), JOIN_GRANTS_MAX);
+    let bobs = state.grants.iter().filter(|grant| grant.user == user("b/bob"));
+    assert_eq!(bobs.count() as u64, of_one);
 }

@@ -406,6 +406,36 @@ fn a_snapshot_every_so_many_handshakes() {
     assert_eq!(due(&mut hub), SnapshotDue::Later);
 }
 
+/// A KeyPackage's lifetime is not judged again after a restart: the snapshot is behind the Add.
+#[test]
+fn a_snapshot_after_every_add() {
+    let mut hub = Hub::new(MEMBERS);
+    let changes = vec![AddClient(identity("b/bob/tablet"))];
+    let change = commit(&hub.view, member(&hub.view, "b/bob/phone"), changes);
+    let extras = welcoming(vec![part("b.example", &["b/bob/tablet"])]);
+    let transition = hub.commit(&peer("b.example"), &change, extras).unwrap();
+    assert_eq!(transition.reply.snapshot, SnapshotDue::Now);
+}
+
+/// What no body can hold is refused.
+#[test]
+fn a_fanout_fits_a_body() {
+    let mut hub = Hub::new(MEMBERS);
+    let change = commit(&hub.view, member(&hub.view, "b/bob/phone"), Vec::new());
+    let transition = hub.commit(&peer("b.example"), &change, Extras::default()).unwrap();
+    let with = |octets: usize| {
+        let mut transition = transition.clone();
+        for change in &mut transition.changes {
+            if let Change::Append(event) = change {
+                event.payload = vec![0; octets];
+            }
+        }
+        within_a_body(transition)
+    };
+    assert!(with(FANOUT_OCTETS_MAX).is_ok());
+    not_allowed(with(FANOUT_OCTETS_MAX + 1));
+}
+
 /// AMB-UPD-17: somebody must supply the tree.
 #[test]
 fn a_welcome_without_a_tree_is_our_fault() {

@@ -33,7 +33,7 @@ fn a_low_stock_is_refilled() {
     let mut world = World::new(1);
     let alice = world.device("a.example", "alice", "phone");
     let client = world.actors[alice].client.clone().unwrap();
-    world.hub.stock.get_mut(&client).unwrap().truncate(STOCK_LOW as usize);
+    world.hub.stock.get_mut(&client).unwrap().truncate(usize::try_from(STOCK_LOW).unwrap());
     world.actors[alice].session.connected(true, world.now_ms, &mut world.rng);
     world.flush(alice);
     world.run();
@@ -77,14 +77,10 @@ fn without_consent_a_user_cannot_be_added() {
 
     world.done(alice, Command::RequestConsent(target.clone()));
     let requester = world.user(alice);
-    let asked = |event: &ClientEvent| {
-        matches!(event, ClientEvent::ConsentRequested { requester: by, room: None } if *by == requester)
-    };
+    let asked = |event: &ClientEvent| matches!(event, ClientEvent::ConsentRequested { requester: by, room: None } if *by == requester);
     assert!(world.actors[bob].heard.iter().any(asked));
     world.befriend(bob, alice);
-    let granted = |event: &ClientEvent| {
-        matches!(event, ClientEvent::ConsentChanged { target: by, granted: true, .. } if *by == target)
-    };
+    let granted = |event: &ClientEvent| matches!(event, ClientEvent::ConsentChanged { target: by, granted: true, .. } if *by == target);
     assert!(world.actors[alice].heard.iter().any(granted));
     world.done(alice, add.clone());
     world.agree(&room);
@@ -103,6 +99,10 @@ fn without_consent_a_user_cannot_be_added() {
 fn messages_reach_everybody_once() {
     let (mut world, room) = World::with_room(1);
     let hello = world.text(ALICE, &room, "hello");
+    // CONTENT-MSG-1: the same words are never the same message.
+    let again = world.text(ALICE, &room, "hello");
+    assert_ne!(hello, again);
+    world.message(ALICE, &room, Draft::Delete { message: again });
     let reply = Draft::Text { text: "hi".to_owned(), in_reply_to: Some(hello) };
     let reply = world.message(BOB, &room, reply);
     let reaction = Draft::Reaction { to: reply, reaction: "👍".to_owned() };
@@ -113,7 +113,7 @@ fn messages_reach_everybody_once() {
     world.message(CATHY, &room, Draft::Delete { message: gone });
     world.agree(&room);
     let state = world.state(BOBS_LAPTOP, &room);
-    let [first, second, third] = &state.messages[..] else { panic!("{state:?}") };
+    let [first, _, second, third] = &state.messages[..] else { panic!("{state:?}") };
     assert_eq!((first.id, first.text.as_deref(), first.edited), (hello, Some("hello all"), true));
     assert_eq!((second.id, second.in_reply_to), (reply, Some(hello)));
     assert_eq!(second.reactions, [(world.user(CATHY), "👍".to_owned())]);
@@ -121,7 +121,7 @@ fn messages_reach_everybody_once() {
     // One octet-identical copy went to each; the sender's own came back and was dropped.
     let shown = world.actors[ALICE].heard.iter();
     let shown = shown.filter(|event| matches!(event, ClientEvent::Message { .. }));
-    assert_eq!(shown.count(), 6);
+    assert_eq!(shown.count(), 8);
 }
 
 /// CONTENT-EDIT-1 from the sender's side.
@@ -129,10 +129,9 @@ fn messages_reach_everybody_once() {
 fn nobody_edits_or_deletes_for_others_without_the_right() {
     let (mut world, room) = World::with_room(1);
     let hello = world.text(ALICE, &room, "hello");
-    for draft in [
-        Draft::Edit { message: hello, text: "bye".to_owned() },
-        Draft::Delete { message: hello },
-    ] {
+    for draft in
+        [Draft::Edit { message: hello, text: "bye".to_owned() }, Draft::Delete { message: hello }]
+    {
         let refused = world.outcome(BOB, Command::Send { room: room.clone(), draft });
         assert!(matches!(refused, Err(ClientError::Denied(_))), "{refused:?}");
     }

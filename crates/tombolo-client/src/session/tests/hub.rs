@@ -26,15 +26,15 @@ use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
 use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
 use mimi_wire::protocol::update::{UpdateOutcome, UpdateRequest, UpdateResponse};
 use mimi_wire::{Domain, MimiUri, UriKind, Wire};
-use tombolo_testkit::Federation;
+use tombolo_testkit::{Federation, TestIssuer};
 
 use crate::secret::SecretText;
 use crate::session::request::{Request, Response, TransportError};
 use crate::session::stream_event::{StreamEvent, StreamEventKind};
 
 /// A room at its hub.
-pub(super) struct HubRoom {
-    pub(super) group: HubGroup,
+pub(crate) struct HubRoom {
+    pub(crate) group: HubGroup,
     pending: Vec<PendingProposal>,
     /// Octets accepted, and when.
     accepted: BTreeMap<Vec<u8>, u64>,
@@ -42,28 +42,30 @@ pub(super) struct HubRoom {
 }
 
 /// See the module.
-pub(super) struct Hub {
-    pub(super) federation: Federation,
-    pub(super) issuers: Issuers,
-    pub(super) rooms: BTreeMap<MimiUri, HubRoom>,
-    pub(super) keys: BTreeMap<Domain, HubKeys>,
+pub(crate) struct Hub {
+    pub(crate) federation: Federation,
+    pub(crate) issuers: Issuers,
+    pub(crate) rooms: BTreeMap<MimiUri, HubRoom>,
+    pub(crate) keys: BTreeMap<Domain, HubKeys>,
     /// Each client's stream.
-    pub(super) streams: BTreeMap<MimiUri, Vec<StreamEvent>>,
-    pub(super) stock: BTreeMap<MimiUri, Vec<KeyPackage>>,
-    pub(super) consents: BTreeSet<(MimiUri, MimiUri)>,
+    pub(crate) streams: BTreeMap<MimiUri, Vec<StreamEvent>>,
+    pub(crate) stock: BTreeMap<MimiUri, Vec<KeyPackage>>,
+    pub(crate) consents: BTreeSet<(MimiUri, MimiUri)>,
     users: BTreeMap<MimiUri, Vec<MimiUri>>,
-    pub(super) pems: BTreeMap<Domain, String>,
+    pub(crate) pems: BTreeMap<Domain, String>,
+    /// Issuers that took the place of the federation's first ones.
+    successors: BTreeMap<Domain, TestIssuer>,
     next_event: u64,
     /// Repeats of accepted commits are not recognised: the answer is `wrongEpoch`.
-    pub(super) forgets_commits: bool,
+    pub(crate) forgets_commits: bool,
     /// Commits are taken without asking the judge.
-    pub(super) is_corrupt: bool,
+    pub(crate) is_corrupt: bool,
     /// What was asked, by kind, for tests that count.
-    pub(super) asked: Vec<&'static str>,
+    pub(crate) asked: Vec<&'static str>,
 }
 
 impl Hub {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let domains = ["a.example", "b.example", "c.example"];
         let mut federation = Federation::new(&domains);
         let keys = domains
@@ -82,6 +84,7 @@ impl Hub {
             stock: BTreeMap::new(),
             consents: BTreeSet::new(),
             users: BTreeMap::new(),
+            successors: BTreeMap::new(),
             next_event: 0,
             forgets_commits: false,
             is_corrupt: false,
@@ -89,20 +92,29 @@ impl Hub {
         }
     }
 
+    /// A provider certifies with a new issuer from now on; the old one stays valid.
+    pub(crate) fn renew_issuer(&mut self, domain: &str) {
+        let successor = TestIssuer::new(domain);
+        let domain = successor.domain().clone();
+        let pems = [self.pems[&domain].clone(), successor.pem().to_owned()];
+        self.issuers.trust(domain.clone(), &pems).unwrap();
+        self.successors.insert(domain, successor);
+    }
+
     /// Everybody's issuers can be had again.
-    pub(super) fn restore_pems(&mut self) {
+    pub(crate) fn restore_pems(&mut self) {
         for domain in self.keys.keys() {
             let pem = self.federation.issuer(domain.as_str()).pem().to_owned();
             self.pems.insert(domain.clone(), pem);
         }
     }
 
-    pub(super) fn room(&self, room: &MimiUri) -> &HubRoom {
+    pub(crate) fn room(&self, room: &MimiUri) -> &HubRoom {
         &self.rooms[room]
     }
 
     /// Serves a request of a device.
-    pub(super) fn serve(
+    pub(crate) fn serve(
         &mut self,
         domain: &Domain,
         client: Option<&MimiUri>,
@@ -122,8 +134,10 @@ impl Hub {
                 presets: vec!["cooperative".to_owned()],
             },
             Request::Issuers(of) => {
-                let issuers = self.pems.get(of).ok_or_else(|| refused("unknown"))?;
-                Response::Issuers { domain: of.clone(), issuers: vec![issuers.clone()] }
+                let first = self.pems.get(of).ok_or_else(|| refused("unknown"))?;
+                let successor = self.successors.get(of).map(|issuer| issuer.pem().to_owned());
+                let issuers = std::iter::once(first.clone()).chain(successor).collect();
+                Response::Issuers { domain: of.clone(), issuers }
             }
             Request::KeyPackageStock => self.stock(client.unwrap()),
             Request::UploadKeyPackages(body) => {
@@ -149,7 +163,7 @@ impl Hub {
         })
     }
 
-    pub(super) fn user_of(&self, client: &MimiUri) -> MimiUri {
+    pub(crate) fn user_of(&self, client: &MimiUri) -> MimiUri {
         let found = self.users.iter().find(|(_, clients)| clients.contains(client));
         found.unwrap().0.clone()
     }
@@ -168,7 +182,8 @@ impl Hub {
         }
         self.streams.insert(client.clone(), Vec::new());
         self.users.entry(user_uri.clone()).or_default().push(client.clone());
-        let issuer = self.federation.issuer(domain.as_str());
+        let first = self.federation.issuer(domain.as_str());
+        let issuer = self.successors.get(domain).unwrap_or(first);
         let certificate_chain = issuer.issue(key, &client, &user_uri);
         let token = SecretText::new(client.as_str().to_owned());
         Ok(Response::Registered { user: user_uri, client, token, certificate_chain })
@@ -237,7 +252,7 @@ impl Hub {
         Ok(Response::Founded { accepted_timestamp: now_ms })
     }
 
-    pub(super) fn update(&mut self, room: &MimiUri, body: &[u8], now_ms: u64) -> UpdateResponse {
+    pub(crate) fn update(&mut self, room: &MimiUri, body: &[u8], now_ms: u64) -> UpdateResponse {
         let outcome = match self.try_update(room, body, now_ms) {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -322,8 +337,10 @@ impl Hub {
 
     fn submit(&mut self, uri: &MimiUri, body: &[u8], now_ms: u64) -> SubmitMessageResponse {
         let room = self.rooms.get_mut(uri).unwrap();
-        let accepted =
-            |accepted_timestamp| SubmitMessageResponse::Accepted { accepted_timestamp, frank: None };
+        let accepted = |accepted_timestamp| SubmitMessageResponse::Accepted {
+            accepted_timestamp,
+            frank: None,
+        };
         if let Some(timestamp) = room.accepted.get(body) {
             return accepted(*timestamp);
         }
@@ -410,7 +427,7 @@ impl Hub {
     }
 
     /// Puts an entry into the streams of some clients.
-    pub(super) fn log<'a>(
+    pub(crate) fn log<'a>(
         &mut self,
         stream: &MimiUri,
         kind: StreamEventKind,

@@ -74,7 +74,7 @@ fn omitted_proposals_are_waited_for() {
     let name = "Library".to_owned();
     let rename = world.start(ALICE, Command::RenameRoom { room: room.clone(), name });
     world.run_at_once();
-    assert!(world.actors[ALICE].finished.get(&rename).is_none());
+    assert!(!world.actors[ALICE].finished.contains_key(&rename));
     world.actors[ALICE].is_deaf = false;
     world.run_at_once();
     assert_eq!(world.finished(ALICE, rename).unwrap(), Outcome::Done);
@@ -138,7 +138,7 @@ fn a_late_winner_is_waited_for() {
     let user = world.user(CATHY);
     let ban = world.start(ALICE, Command::BanUser { room: room.clone(), user });
     world.run_for(60_000);
-    assert!(world.actors[ALICE].finished.get(&ban).is_none());
+    assert!(!world.actors[ALICE].finished.contains_key(&ban));
     assert!(world.hub.asked.iter().filter(|kind| **kind == "update").count() > 3);
     assert_eq!(retries(&world, ALICE), 1);
     world.actors[ALICE].is_deaf = false;
@@ -162,7 +162,7 @@ fn a_commit_whose_answer_was_lost_is_settled_by_the_stream() {
     world.step();
     world.faults.answers_lost = 0;
     world.run_for(60_000);
-    assert!(world.actors[ALICE].finished.get(&rename).is_none());
+    assert!(!world.actors[ALICE].finished.contains_key(&rename));
     world.actors[ALICE].is_deaf = false;
     world.run();
     assert_eq!(world.finished(ALICE, rename).unwrap(), Outcome::Done);
@@ -242,10 +242,7 @@ fn a_message_for_a_past_epoch_is_encrypted_again() {
     let (mut world, room) = World::with_room(1);
     world.actors[ALICE].is_deaf = true;
     world.actors[ALICE].is_mute = true;
-    let draft = Draft::Text {
-        text: "slow".to_owned(),
-        in_reply_to: None,
-    };
+    let draft = Draft::Text { text: "slow".to_owned(), in_reply_to: None };
     let send = world.start(ALICE, Command::Send { room: room.clone(), draft });
     for name in ["one", "two", "three"] {
         let name = name.to_owned();
@@ -253,7 +250,7 @@ fn a_message_for_a_past_epoch_is_encrypted_again() {
     }
     world.actors[ALICE].is_mute = false;
     world.run_at_once();
-    assert!(world.actors[ALICE].finished.get(&send).is_none());
+    assert!(!world.actors[ALICE].finished.contains_key(&send));
     world.actors[ALICE].is_deaf = false;
     world.run();
     assert!(world.finished(ALICE, send).is_ok());
@@ -289,6 +286,35 @@ fn passing_faults_pass_and_refusals_end() {
     world.agree(&room);
 }
 
+/// Refused on the second sending, it may have been accepted on the first: the person hears of the
+/// refusal, the stream says what is so, and nothing is done twice.
+#[test]
+fn a_commit_in_doubt_is_settled_by_the_stream() {
+    let (mut world, room) = World::with_room(1);
+    let epoch = world.state(ALICE, &room).epoch;
+    world.actors[ALICE].is_deaf = true;
+    world.faults.answers_lost = 100;
+    let user = world.user(CATHY);
+    let ban = world.start(ALICE, Command::BanUser { room: room.clone(), user });
+    world.step();
+    world.faults.answers_lost = 0;
+    let session = &mut world.actors[ALICE].session;
+    let due = session.next_timer().unwrap();
+    session.tick(due, &mut world.rng);
+    let again = session.next_request().unwrap();
+    let refused =
+        TransportError::Refused { code: "unknown".to_owned(), message: "no room".to_owned() };
+    session.answer(again.id, Err(refused), due, &mut world.rng);
+    world.flush(ALICE);
+    assert!(matches!(world.finished(ALICE, ban), Err(ClientError::Refused(_))));
+    world.actors[ALICE].is_deaf = false;
+    world.run();
+    world.agree(&room);
+    assert_eq!(world.state(ALICE, &room).epoch, epoch + 1);
+    world.text(ALICE, &room, "still fine");
+    world.agree(&room);
+}
+
 /// A user that was removed while a commit of its own was under way hears that it is out.
 #[test]
 fn operations_of_who_is_out_end() {
@@ -296,8 +322,7 @@ fn operations_of_who_is_out_end() {
     world.actors[CATHY].is_mute = true;
     let name = "Cathy's".to_owned();
     let rename = world.start(CATHY, Command::RenameRoom { room: room.clone(), name });
-    let draft =
-        Draft::Text { text: "late".to_owned(), in_reply_to: None };
+    let draft = Draft::Text { text: "late".to_owned(), in_reply_to: None };
     let send = world.start(CATHY, Command::Send { room: room.clone(), draft });
     let user = world.user(CATHY);
     world.done(ALICE, Command::RemoveUser { room: room.clone(), user });

@@ -130,6 +130,26 @@ fn replies_to_a_version_are_shown_with_the_message() {
     assert_eq!(filling.timeline.shown()[2].in_reply_to, Some(unknown));
 }
 
+/// CONTENT-EDIT-2, CONTENT-REP-1: an edit that would make a loop of replies changes the text alone.
+#[test]
+fn edits_change_nothing_but_the_text() {
+    let mut filling = Filling::default();
+    let first = filling.text(&alice(), "hello");
+    let reply = MimiContent::reply(filling.salt(), &bob(), &room(), first, "hi");
+    let reply = filling.add(&bob(), reply).unwrap();
+    let mut looping = MimiContent::edit(filling.salt(), &alice(), &room(), first, "HELLO");
+    looping.in_reply_to = Some(reply);
+    looping.topic_id = b"elsewhere".to_vec();
+    filling.add(&alice(), looping).unwrap();
+    let shown = filling.timeline.shown();
+    assert_eq!((shown[0].in_reply_to, shown[0].text.as_deref()), (None, Some("HELLO")));
+    assert_eq!(shown[1].in_reply_to, Some(first));
+    // What is sent repeats what must stay.
+    let original = filling.timeline.content(&reply).unwrap().clone();
+    let edit = MimiContent::edit([9; 16], &bob(), &room(), reply, "hi!").in_place_of(&original);
+    assert_eq!(edit.in_reply_to, Some(first));
+}
+
 /// CONTENT-SEC-2, AMB-CNT-14, AMB-CNT-22.
 #[test]
 fn what_is_about_nothing_known_is_nothing() {

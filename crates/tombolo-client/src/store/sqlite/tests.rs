@@ -2,9 +2,9 @@ use std::path::Path;
 
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
-use zeroize::Zeroizing;
 
 use super::SqliteStore;
+use crate::secret::Secret;
 use crate::session::stream_event::{StreamEvent, StreamEventKind};
 use crate::store::{ClientStore, MemoryStore, StoreChange, StoredMessage};
 
@@ -23,8 +23,8 @@ fn event(id: u64) -> StreamEvent {
     }
 }
 
-fn secret(octets: &[u8]) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(octets.to_vec())
+fn secret(octets: &[u8]) -> Secret {
+    octets.to_vec().into()
 }
 
 /// Commits that use every kind of change.

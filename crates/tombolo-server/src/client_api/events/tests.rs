@@ -8,7 +8,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tombolo_store::memory::MemoryStore;
 
-use super::{Feed, KEEP_ALIVE, PAGE_ENTRIES_MAX, frame, last_event_id};
+use super::{
+    Feed, KEEP_ALIVE, PAGE_ENTRIES_FIRST, PAGE_ENTRIES_MAX, PAGE_OCTETS_MAX, frame, last_event_id,
+    next_page_entries,
+};
 use crate::account::password::Passwords;
 use crate::client_api::ClientApi;
 use crate::clock::Clock;
@@ -138,4 +141,17 @@ async fn a_feed_ends_when_the_provider_stops() {
     next(&mut feed).await.unwrap();
     let (ended, _) = tokio::join!(next(&mut feed), async { stop.send_replace(true) });
     assert_eq!(ended, None);
+}
+
+#[test]
+fn pages_are_small_where_entries_are_large() {
+    let page = |octets: usize| {
+        let event = NewEvent { payload: vec![0; octets], ..event(1) };
+        [LoggedEvent { id: 1, event }]
+    };
+    let first = PAGE_ENTRIES_FIRST;
+    assert_eq!(next_page_entries(first, &page(PAGE_OCTETS_MAX)), 2 * first);
+    assert_eq!(next_page_entries(first, &page(PAGE_OCTETS_MAX + 1)), 1);
+    assert_eq!(next_page_entries(PAGE_ENTRIES_MAX, &page(1)), PAGE_ENTRIES_MAX);
+    assert_eq!(next_page_entries(1, &[]), 2);
 }

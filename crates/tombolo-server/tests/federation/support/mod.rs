@@ -3,6 +3,7 @@
 
 mod caller;
 mod fake_peer;
+mod faulty_store;
 mod local_user;
 mod phone;
 
@@ -17,10 +18,13 @@ use tombolo_server::clock::Clock;
 use tombolo_server::config::Config;
 use tombolo_server::dev_ca::{DevCa, ServerCertificate};
 use tombolo_server::running::Running;
+use tombolo_store::Store;
 use tombolo_store::memory::MemoryStore;
+use tombolo_store::sqlite::SqliteStore;
 
 pub(crate) use caller::{Caller, Reply};
 pub(crate) use fake_peer::{FakePeer, Seen, status};
+pub(crate) use faulty_store::FaultyStore;
 pub(crate) use local_user::LocalUser;
 pub(crate) use phone::Phone;
 
@@ -107,9 +111,9 @@ impl Federation {
     }
 
     /// A running provider on a store of the test's.
-    pub(crate) async fn start_on(&self, name: &str, store: &MemoryStore) -> Running {
+    pub(crate) async fn start_on(&self, name: &str, store: &impl SharedStore) -> Running {
         let config = self.config(name, "");
-        Running::start_with(config, Arc::new(store.clone()), Clock::system()).await.unwrap()
+        Running::start_with(config, store.shared(), Clock::system()).await.unwrap()
     }
 
     /// A caller with a certificate of the federation's authority.
@@ -120,6 +124,24 @@ impl Federation {
     /// A caller without a certificate.
     pub(crate) fn anonymous(&self) -> Caller {
         Caller::new(self.ca.root_pem(), None)
+    }
+}
+
+/// A store that a provider and a test use at the same time.
+pub(crate) trait SharedStore {
+    fn shared(&self) -> Arc<dyn Store>;
+}
+
+impl SharedStore for MemoryStore {
+    fn shared(&self) -> Arc<dyn Store> {
+        Arc::new(self.clone())
+    }
+}
+
+impl SharedStore for Arc<SqliteStore> {
+    fn shared(&self) -> Arc<dyn Store> {
+        let shared: Self = self.clone();
+        shared
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
@@ -42,19 +43,19 @@ use tombolo_server::issuer::ClientIssuer;
 use tombolo_server::running::Running;
 use tombolo_store::{Commit, Store};
 
-use super::{Caller, Federation, Reply, domain, eventually, now_ms};
+use super::{Caller, Federation, Reply, SharedStore, domain, eventually, now_ms};
 
 const SUITE: u16 = mimi_mls::CIPHERSUITE;
 const DAY_S: u64 = 24 * 60 * 60;
 
-pub(crate) struct Phone<S> {
+pub(crate) struct Phone {
     pub(crate) user: MimiUri,
     pub(crate) client: MimiUri,
     pub(crate) device: Device,
     pub(crate) groups: BTreeMap<MimiUri, MemberGroup>,
     /// Messages read so far: who and what.
     pub(crate) read: Vec<(String, String)>,
-    store: S,
+    store: Arc<dyn Store>,
     directory: PathBuf,
     caller: Caller,
     address: SocketAddr,
@@ -63,13 +64,14 @@ pub(crate) struct Phone<S> {
     rng: StdRng,
 }
 
-impl<S: Store + Clone> Phone<S> {
+impl Phone {
     pub(crate) async fn sign_up(
         federation: &Federation,
         running: &Running,
-        store: &S,
+        store: &impl SharedStore,
         name: &str,
     ) -> Self {
+        let store = store.shared();
         let (provider, name) = name.split_once('/').unwrap();
         let (user_name, device_name) = name.split_once('/').unwrap();
         let provider = domain(provider);
@@ -104,7 +106,7 @@ impl<S: Store + Clone> Phone<S> {
             device,
             groups: BTreeMap::new(),
             read: Vec::new(),
-            store: store.clone(),
+            store,
             directory: federation.directory.path().to_owned(),
             caller: federation.anonymous(),
             address: running.addresses().client,
@@ -119,6 +121,11 @@ impl<S: Store + Clone> Phone<S> {
     /// Its provider has been started again.
     pub(crate) fn reconnect(&mut self, running: &Running) {
         self.address = running.addresses().client;
+    }
+
+    /// Its provider is on another store now.
+    pub(crate) fn move_to(&mut self, store: &impl SharedStore) {
+        self.store = store.shared();
     }
 
     pub(crate) async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Reply {

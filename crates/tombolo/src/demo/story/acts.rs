@@ -32,10 +32,11 @@ impl Story {
         let early = phone.client.add_user(&room, &bob).await;
         let refused = matches!(early, Err(ClientError::NoConsent(_)));
         let detail = match early {
-            Ok(()) => "bob could be added before he agreed".to_owned(),
-            Err(error) => format!("alice adding bob too early: {error}"),
+            Ok(()) => "bob could be added before he agreed",
+            Err(ClientError::NoConsent(_)) => "alice adds bob too early and gets nothing",
+            Err(error) => &format!("alice adding bob too early: {error}"),
         };
-        self.narrator.did(&detail);
+        self.narrator.did(detail);
         self.checks.push(Check::new("no KeyPackage before consent", refused, detail));
         self.connect("alice", "bob").await?;
         self.narrator.did(&format!("{bob} may be contacted by {alice}"));
@@ -138,7 +139,7 @@ impl Story {
         let text = "Good to see you here, bob speaking";
         let reply = self.device("bob's phone").client.reply(&room, hello, text).await;
         let reply = reply.map_err(|error| format!("bob cannot reply: {error}"))?;
-        self.told("bob's phone", since, &format!("replies \"{text}\""));
+        self.told("bob's phone", since, &format!("replies \"{text}\" to alice's welcome"));
         let bob = self.user("bob");
         self.chronicle.wrote(reply, &bob, text, &self.present).in_reply_to = Some(hello);
 
@@ -159,7 +160,7 @@ impl Story {
         let since = Instant::now();
         let deletion = self.device("bob's phone").client.delete(&room, slip).await;
         deletion.map_err(|error| format!("bob cannot delete: {error}"))?;
-        self.told("bob's phone", since, "takes a message back");
+        self.told("bob's phone", since, "takes \"Wrong window, …\" back");
         self.chronicle.message(slip).deleted = true;
         self.everyone_sees_everything().await
     }
@@ -224,12 +225,17 @@ impl Story {
         for name in banned {
             match self.device(name).client.send_text(&room, "Let me back in, please").await {
                 Ok(_) => sent = true,
-                Err(error) => refusals.push(format!("{name}: {error}")),
+                Err(error) => {
+                    self.narrator.did(&format!("{name} tries to write: {error}"));
+                    refusals.push(name);
+                }
             }
         }
-        let detail =
-            if sent { "a banned device could send".to_owned() } else { refusals.join("; ") };
-        self.narrator.did(&detail);
+        let detail = if sent {
+            "a banned device could send".to_owned()
+        } else {
+            format!("{} are refused", refusals.join(" and "))
+        };
         self.checks.push(Check::new("banned devices cannot send", !sent, detail));
         let exchanges = self.federation.wires.all().into_iter();
         let after = exchanges.filter(|e| e.endpoint == "notify" && e.to == "c.example").count();

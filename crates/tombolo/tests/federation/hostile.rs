@@ -1,19 +1,17 @@
 //! Hostile peers before real provider processes: what was really sent, sent again by others, cut
 //! short, or a second time (PROTO-TR-4, -5, WIRE-6, PROTO-KM-10, PROTO-NTF-10, PROTO-SUB-2).
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::programs::{Talking, path};
 use mimi_wire::Wire;
 use mimi_wire::protocol::key_material::{ClientMaterial, KeyMaterialResponse};
 use mimi_wire::protocol::submit_message::SubmitMessageResponse;
 use mimi_wire::protocol::update::{UpdateOutcome, UpdateResponse};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use support::{Talking, path};
 use tombolo_server::dev_ca::DevCa;
 
 /// A provider to be, with a certificate of the federation's authority or of none.

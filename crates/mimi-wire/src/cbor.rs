@@ -7,13 +7,14 @@ use minicbor::Decoder;
 use minicbor::data::Type;
 
 use crate::codec::Malformed;
+use crate::trace::{Kind, Open, Record, Trace};
 
 /// Largest absolute value of an integer key: a double float holds it exactly.
-pub(super) const INTEGER_KEY_MAX: i64 = (1 << 53) - 1;
+pub(crate) const INTEGER_KEY_MAX: i64 = (1 << 53) - 1;
 
 /// Which order of a map's keys is accepted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum KeyOrder {
+pub(crate) enum KeyOrder {
     /// Bytewise order of the encoded keys, as must be sent.
     Sorted,
     /// Any, for senders that keep the order of insertion.
@@ -21,33 +22,52 @@ pub(super) enum KeyOrder {
 }
 
 /// A decoder that accepts shortest forms and definite lengths only.
-pub(super) struct StrictDecoder<'a> {
+pub(crate) struct StrictDecoder<'a> {
     decoder: Decoder<'a>,
     order: KeyOrder,
+    /// Told of everything read, where someone wants to know.
+    trace: Option<&'a Trace>,
 }
 
 /// The keys of one map so far.
-pub(super) struct Keys<'a> {
+pub(crate) struct Keys<'a> {
     last: Option<&'a [u8]>,
     seen: BTreeSet<&'a [u8]>,
 }
 
 impl<'a> StrictDecoder<'a> {
-    pub(super) fn new(octets: &'a [u8], order: KeyOrder) -> Self {
-        Self { decoder: Decoder::new(octets), order }
+    pub(crate) fn new(octets: &'a [u8], order: KeyOrder) -> Self {
+        Self { decoder: Decoder::new(octets), order, trace: None }
     }
 
-    pub(super) fn position(&self) -> usize {
+    /// As [`new`](Self::new), and tells `trace` of everything.
+    pub(crate) fn traced(octets: &'a [u8], order: KeyOrder, trace: &'a Trace) -> Self {
+        Self { decoder: Decoder::new(octets), order, trace: Some(trace) }
+    }
+
+    /// Begins an item that has items of its own.
+    pub(crate) fn open(&self, field: &'static str) -> Option<Open> {
+        self.trace.map(|trace| trace.open(self.position(), field, Kind::CborGroup))
+    }
+
+    /// Ends it.
+    pub(crate) fn close(&self, open: Option<Open>) {
+        if let (Some(trace), Some(open)) = (self.trace, open) {
+            trace.close(open, Some(self.position()));
+        }
+    }
+
+    pub(crate) fn position(&self) -> usize {
         self.decoder.position()
     }
 
     /// The octets from `start` to the current position.
-    pub(super) fn since(&self, start: usize) -> &'a [u8] {
+    pub(crate) fn since(&self, start: usize) -> &'a [u8] {
         &self.decoder.input()[start..self.position()]
     }
 
     /// Fails if anything is left.
-    pub(super) fn finish(&self) -> Result<(), Malformed> {
+    pub(crate) fn finish(&self) -> Result<(), Malformed> {
         match self.decoder.input().len() - self.position() {
             0 => Ok(()),
             left => Err(malformed(self.position(), "end", format!("{left} octets after the end"))),
@@ -55,16 +75,16 @@ impl<'a> StrictDecoder<'a> {
     }
 
     /// Type of the next item.
-    pub(super) fn datatype(&self, field: &'static str) -> Result<Type, Malformed> {
+    pub(crate) fn datatype(&self, field: &'static str) -> Result<Type, Malformed> {
         self.decoder.datatype().map_err(|error| malformed(self.position(), field, error))
     }
 
-    pub(super) fn boolean(&mut self, field: &'static str) -> Result<bool, Malformed> {
+    pub(crate) fn boolean(&mut self, field: &'static str) -> Result<bool, Malformed> {
         self.simply(field, Decoder::bool)
     }
 
     /// True if the next item is null, which is then consumed.
-    pub(super) fn null(&mut self, field: &'static str) -> Result<bool, Malformed> {
+    pub(crate) fn null(&mut self, field: &'static str) -> Result<bool, Malformed> {
         if self.datatype(field)? != Type::Null {
             return Ok(false);
         }
@@ -73,7 +93,7 @@ impl<'a> StrictDecoder<'a> {
     }
 
     /// An unsigned integer of at most `max`.
-    pub(super) fn unsigned<T: TryFrom<u64>>(
+    pub(crate) fn unsigned<T: TryFrom<u64>>(
         &mut self,
         field: &'static str,
     ) -> Result<T, Malformed> {
@@ -85,7 +105,7 @@ impl<'a> StrictDecoder<'a> {
     }
 
     /// Any integer.
-    pub(super) fn integer(&mut self, field: &'static str) -> Result<i128, Malformed> {
+    pub(crate) fn integer(&mut self, field: &'static str) -> Result<i128, Malformed> {
         let start = self.position();
         let value = i128::from(self.simply(field, Decoder::int)?);
         let argument = if value < 0 { -1 - value } else { value };
@@ -95,21 +115,21 @@ impl<'a> StrictDecoder<'a> {
     }
 
     /// An integer that may be a map's key.
-    pub(super) fn integer_key(&mut self, field: &'static str) -> Result<i64, Malformed> {
+    pub(crate) fn integer_key(&mut self, field: &'static str) -> Result<i64, Malformed> {
         let start = self.position();
         let value = self.integer(field)?;
         let key = i64::try_from(value).ok().filter(|key| key.abs() <= INTEGER_KEY_MAX);
         key.ok_or_else(|| malformed(start, field, format!("key {value} is beyond 2^53 - 1")))
     }
 
-    pub(super) fn bytes(&mut self, field: &'static str) -> Result<&'a [u8], Malformed> {
+    pub(crate) fn bytes(&mut self, field: &'static str) -> Result<&'a [u8], Malformed> {
         let start = self.position();
         let value = self.simply(field, Decoder::bytes)?;
         self.check_head(start, value.len() as u64, value.len(), field)?;
         Ok(value)
     }
 
-    pub(super) fn text(&mut self, field: &'static str) -> Result<&'a str, Malformed> {
+    pub(crate) fn text(&mut self, field: &'static str) -> Result<&'a str, Malformed> {
         let start = self.position();
         let value = self.simply(field, Decoder::str)?;
         self.check_head(start, value.len() as u64, value.len(), field)?;
@@ -117,18 +137,47 @@ impl<'a> StrictDecoder<'a> {
     }
 
     /// The head of an array: its number of items.
-    pub(super) fn array(&mut self, field: &'static str) -> Result<u64, Malformed> {
+    pub(crate) fn array(&mut self, field: &'static str) -> Result<u64, Malformed> {
         self.head(field, Decoder::array)
     }
 
+    /// The head of an array of exactly `count` items.
+    pub(crate) fn array_of(&mut self, count: u64, field: &'static str) -> Result<(), Malformed> {
+        let start = self.position();
+        match self.array(field)? {
+            found if found == count => Ok(()),
+            found => Err(malformed(start, field, format!("{found} items, must be {count}"))),
+        }
+    }
+
+    /// Exactly `N` octets.
+    pub(crate) fn octets<const N: usize>(
+        &mut self,
+        field: &'static str,
+    ) -> Result<[u8; N], Malformed> {
+        let start = self.position();
+        let octets = self.bytes(field)?;
+        octets
+            .try_into()
+            .map_err(|_| malformed(start, field, format!("{} octets, must be {N}", octets.len())))
+    }
+
+    /// A tag; its content follows.
+    pub(crate) fn tag(&mut self, field: &'static str) -> Result<u64, Malformed> {
+        let start = self.position();
+        let tag = self.simply(field, Decoder::tag)?.as_u64();
+        self.check_head(start, tag, 0, field)?;
+        Ok(tag)
+    }
+
     /// The head of a map: its number of pairs.
-    pub(super) fn map(&mut self, field: &'static str) -> Result<(u64, Keys<'a>), Malformed> {
+    pub(crate) fn map(&mut self, field: &'static str) -> Result<(u64, Keys<'a>), Malformed> {
         let count = self.head(field, Decoder::map)?;
         Ok((count, Keys { last: None, seen: BTreeSet::new() }))
     }
 
     /// Checks the place of the key that was read from `start` on.
-    pub(super) fn check_key(
+    pub(crate) fn check_key(
         &self,
         keys: &mut Keys<'a>,
         start: usize,
@@ -149,7 +198,7 @@ impl<'a> StrictDecoder<'a> {
     }
 
     /// Any item of the data model, of which at most `levels` of tags, maps and arrays are nested.
-    pub(super) fn item(&mut self, levels: u32, field: &'static str) -> Result<(), Malformed> {
+    pub(crate) fn item(&mut self, levels: u32, field: &'static str) -> Result<(), Malformed> {
         let start = self.position();
         match self.datatype(field)? {
             Type::Bool => self.boolean(field).map(drop),
@@ -175,6 +224,13 @@ impl<'a> StrictDecoder<'a> {
 
     /// An array, a map or a tag whose content may nest `levels` more.
     fn container(&mut self, levels: u32, field: &'static str) -> Result<(), Malformed> {
+        let open = self.open(field);
+        self.items(levels, field)?;
+        self.close(open);
+        Ok(())
+    }
+
+    fn items(&mut self, levels: u32, field: &'static str) -> Result<(), Malformed> {
         match self.datatype(field)? {
             Type::Array => {
                 for _ in 0..self.array(field)? {
@@ -191,9 +247,7 @@ impl<'a> StrictDecoder<'a> {
                 }
             }
             _ => {
-                let start = self.position();
-                let tag = self.simply(field, Decoder::tag)?.as_u64();
-                self.check_head(start, tag, 0, field)?;
+                let tag = self.tag(field)?;
                 if matches!(tag, 2 | 3) {
                     return self.big_integer(field);
                 }
@@ -242,6 +296,7 @@ impl<'a> StrictDecoder<'a> {
             .and_then(|octets| octets.try_into().ok())
             .ok_or_else(|| malformed(start, field, "the float is cut off"))?;
         self.decoder.set_position(start + 1 + N);
+        self.note(start, field);
         let (is_nan, is_shortest) = match octets.as_slice() {
             [a, b] => (is_half_nan(u16::from_be_bytes([*a, *b])), true),
             [a, b, c, d] => {
@@ -282,7 +337,16 @@ impl<'a> StrictDecoder<'a> {
         read: impl FnOnce(&mut Decoder<'a>) -> Result<T, minicbor::decode::Error>,
     ) -> Result<T, Malformed> {
         let start = self.position();
-        read(&mut self.decoder).map_err(|error| malformed(start, field, error))
+        let value = read(&mut self.decoder).map_err(|error| malformed(start, field, error))?;
+        self.note(start, field);
+        Ok(value)
+    }
+
+    /// Tells the trace what was read from `start` on.
+    fn note(&self, start: usize, field: &'static str) {
+        if let Some(trace) = self.trace {
+            trace.record(Record { start, end: self.position(), field, kind: Kind::Cbor });
+        }
     }
 
     /// Checks that the head that began at `start`, and what follows it, is as short as can be.
@@ -308,7 +372,7 @@ impl<'a> StrictDecoder<'a> {
 }
 
 /// A fault at an offset of the content.
-pub(super) fn malformed(offset: usize, field: &'static str, reason: impl ToString) -> Malformed {
+pub(crate) fn malformed(offset: usize, field: &'static str, reason: impl ToString) -> Malformed {
     Malformed { offset, field, reason: reason.to_string() }
 }
 

@@ -1,13 +1,11 @@
 //! People at terminals: `demo --keep`, `chat` from another terminal, and a fourth provider that
 //! joins by configuration alone.
 
-mod support;
-
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use support::{PATIENCE, Talking, path, tombolo};
+use crate::programs::{PATIENCE, Talking, path, tombolo};
 
 #[test]
 fn people_chat_from_terminals_and_a_fourth_provider_joins() {

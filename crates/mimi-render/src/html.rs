@@ -1,0 +1,99 @@
+//! HTML made safe by the `ammonia` library.
+
+use ammonia::{Builder, UrlRelative};
+use mimi_wire::MimiUri;
+
+use crate::link::{LinkTarget, LinkWarning, Mention, mention, warning};
+
+/// Sanitised HTML: no scripts, styles, frames or forms; links of http, https and mimi; images only
+/// of the same message, since any other would tell its host who reads.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SafeHtml(String);
+
+/// A link in sanitised HTML.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HtmlLink {
+    /// Where it leads.
+    pub target: LinkTarget,
+    /// Its text, without markup.
+    pub text: String,
+}
+
+impl SafeHtml {
+    /// Sanitises. Any text is HTML, so nothing is refused.
+    pub fn sanitize(html: &str) -> Self {
+        let mut builder = Builder::default();
+        builder
+            .url_schemes(["http", "https", "mimi", "cid"].into())
+            .url_relative(UrlRelative::Deny)
+            .link_rel(Some("noopener noreferrer nofollow"))
+            .attribute_filter(|element, attribute, value| match (element, attribute) {
+                (_, "src") => value.starts_with("cid:").then(|| value.into()),
+                ("a", "href") => match LinkTarget::parse(value) {
+                    LinkTarget::Refused(_) => None,
+                    _ => Some(value.into()),
+                },
+                (_, "cite" | "srcset" | "poster" | "background") => None,
+                _ => Some(value.into()),
+            });
+        Self(builder.clean(html).to_string())
+    }
+
+    /// The HTML, to be shown in a page whose policy forbids scripts and remote content all the
+    /// same.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Every link, in order. What the library has written has one form, so it is read as that.
+    pub fn links(&self) -> Vec<HtmlLink> {
+        let link = |rest: &str| {
+            let (attributes, rest) = rest.split_once('>')?;
+            let (_, href) = attributes.split_once("href=\"")?;
+            let (href, _) = href.split_once('"')?;
+            let inner = rest.split_once("</a>").map_or(rest, |(inner, _)| inner);
+            let target = LinkTarget::parse(&unescaped(href));
+            Some(HtmlLink { target, text: unescaped(&without_tags(inner)) })
+        };
+        self.0.split("<a ").skip(1).filter_map(link).collect()
+    }
+
+    /// Members who are mentioned (CONTENT-LINK-2).
+    pub fn mentions(&self, is_member: impl Fn(&MimiUri) -> bool) -> Vec<Mention> {
+        let links = self.links();
+        links.iter().filter_map(|link| mention(&link.text, &link.target, &is_member)).collect()
+    }
+}
+
+impl HtmlLink {
+    /// Whether and why to ask before following it (CONTENT-LINK-1).
+    pub fn warning(&self) -> Option<LinkWarning> {
+        warning(&self.text, &self.target)
+    }
+}
+
+fn without_tags(html: &str) -> String {
+    let mut text = String::new();
+    let mut in_tag = false;
+    for character in html.chars() {
+        match character {
+            '<' => in_tag = true,
+            '>' if in_tag => in_tag = false,
+            _ if in_tag => {}
+            _ => text.push(character),
+        }
+    }
+    text
+}
+
+/// The references that the library writes; the last is its own sign.
+fn unescaped(text: &str) -> String {
+    text.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&nbsp;", "\u{a0}")
+        .replace("&amp;", "&")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! Franking (protocol section 5.4.1) and the authenticated data that carries it (mls-extensions
+//! section 4.9). Only the octets: who computes which HMAC is for others.
+
+use std::collections::BTreeMap;
+
+use crate::codec::{Malformed, Reader, Wire, Writer};
+use crate::component::{ComponentId, FRANK_AAD};
+use crate::limits::{KEY_OCTETS_MAX, LIST_ELEMENTS_MAX, OPAQUE_OCTETS_MAX};
+use crate::mls::Credential;
+use crate::protocol::CipherSuite;
+use crate::uri::MimiUri;
+
+/// Label of the franking agent's signature.
+pub const FRANKING_INTEGRITY_LABEL: &str = "FrankingIntegrityTBS";
+
+/// `SafeAAD`: all of `authenticated_data` where `safe_aad` is in the group; the empty vector where
+/// there is nothing to send, never nothing at all (MLSX-7, AMB-FRK-13).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SafeAad(pub BTreeMap<ComponentId, Vec<u8>>);
+
+/// `FrankAAD`, the data of the item [`FRANK_AAD`] (FRANK-3).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FrankAad {
+    /// HMAC-SHA256 of the `application_data`, keyed with the content's salt (FRANK-2).
+    pub franking_tag: [u8; 32],
+}
+
+/// Component 0x0021; the update format is the data format.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FrankingAgentData {
+    /// Of the group's cipher suite (FRANK-5).
+    pub franking_signature_key: Vec<u8>,
+    /// Of the hub's domain (FRANK-7).
+    pub credential: Credential,
+}
+
+/// What the hub commits to beside the tag.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ServerFrankingContext {
+    /// The true sender.
+    pub sender_uri: MimiUri,
+    /// The room.
+    pub room_uri: MimiUri,
+    /// Milliseconds since the UNIX epoch.
+    pub accepted_timestamp: u64,
+}
+
+/// What the franking agent signs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FrankingIntegrityTbs {
+    /// HMAC-SHA256 over [`ServerFrankingContext::server_frank_input`], keyed with the hub's key.
+    pub server_frank: [u8; 32],
+    /// The group's suite at that time (FRANK-5).
+    pub franking_signature_ciphersuite: CipherSuite,
+    /// The same context.
+    pub context: ServerFrankingContext,
+}
+
+impl SafeAad {
+    /// Only a franking tag.
+    pub fn frank(franking_tag: [u8; 32]) -> Self {
+        Self([(FRANK_AAD, FrankAad { franking_tag }.encode())].into())
+    }
+
+    /// The franking tag, if there is one; malformed if its item is not a tag.
+    pub fn franking_tag(&self) -> Result<Option<[u8; 32]>, Malformed> {
+        let Some(data) = self.0.get(&FRANK_AAD) else { return Ok(None) };
+        FrankAad::decode(data).map(|aad| Some(aad.franking_tag))
+    }
+}
+
+impl ServerFrankingContext {
+    /// `franking_tag || context`, without any further length (AMB-FRK-3).
+    pub fn server_frank_input(&self, franking_tag: &[u8; 32]) -> Vec<u8> {
+        let mut writer = Writer::default();
+        writer.raw(franking_tag);
+        self.write(&mut writer);
+        writer.into_octets()
+    }
+}
+
+impl Wire for SafeAad {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let mut inner = reader.nested("SafeAAD.aad_items")?;
+        let mut items = BTreeMap::new();
+        while !inner.is_empty() {
+            let start = inner.clone();
+            let field = "SafeAADItem.component_id";
+            let id = inner.u16(field)?;
+            if items.last_key_value().is_some_and(|(last, _)| *last >= id) {
+                return Err(start.malformed(field, "ids must ascend without repeats (MLSX-7)"));
+            }
+            if items.len() == LIST_ELEMENTS_MAX {
+                return Err(start.malformed(field, format!("more than {LIST_ELEMENTS_MAX}")));
+            }
+            let data = inner.opaque(OPAQUE_OCTETS_MAX, "SafeAADItem.aad_item_data")?;
+            items.insert(id, data.to_vec());
+        }
+        Ok(Self(items))
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        let items: Vec<_> = self.0.iter().collect();
+        writer.vector(&items, |writer, (id, data)| {
+            writer.u16(**id);
+            writer.opaque(data);
+        });
+    }
+}
+
+impl Wire for FrankAad {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self { franking_tag: reader.array("FrankAAD.franking_tag")? })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.raw(&self.franking_tag);
+    }
+}
+
+impl Wire for FrankingAgentData {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let key = "FrankingAgentData.franking_signature_key";
+        Ok(Self {
+            franking_signature_key: reader.opaque(KEY_OCTETS_MAX, key)?.to_vec(),
+            credential: Credential::read(reader)?,
+        })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.opaque(&self.franking_signature_key);
+        self.credential.write(writer);
+    }
+}
+
+impl Wire for ServerFrankingContext {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            sender_uri: MimiUri::read_field(reader, "ServerFrankingContext.sender_uri")?,
+            room_uri: MimiUri::read_field(reader, "ServerFrankingContext.room_uri")?,
+            accepted_timestamp: reader.u64("ServerFrankingContext.accepted_timestamp")?,
+        })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        self.sender_uri.write(writer);
+        self.room_uri.write(writer);
+        writer.u64(self.accepted_timestamp);
+    }
+}
+
+impl Wire for FrankingIntegrityTbs {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let suite = "FrankingIntegrityTBS.franking_signature_ciphersuite";
+        Ok(Self {
+            server_frank: reader.array("FrankingIntegrityTBS.server_frank")?,
+            franking_signature_ciphersuite: reader.u16(suite)?,
+            context: ServerFrankingContext::read(reader)?,
+        })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.raw(&self.server_frank);
+        writer.u16(self.franking_signature_ciphersuite);
+        self.context.write(writer);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,44 @@
+//! Component 0x0028, `status_notification_policy` (room-policy section 5.2). The update format is
+//! the data format.
+
+use serde::{Deserialize, Serialize};
+
+use crate::codec::{Malformed, Reader, Wire, Writer};
+use crate::room::optionality::Optionality;
+use crate::status::MessageStatus;
+
+/// `StatusNotificationPolicy`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct StatusNotificationPolicy {
+    /// Of delivery.
+    pub delivery_notifications: Optionality,
+    /// Of reading.
+    pub read_receipts: Optionality,
+}
+
+impl StatusNotificationPolicy {
+    /// Which setting governs a status: delivery its own, every other one that of reading
+    /// (AMB-STA-3).
+    pub fn of(&self, status: MessageStatus) -> Optionality {
+        match status {
+            MessageStatus::DELIVERED => self.delivery_notifications,
+            _ => self.read_receipts,
+        }
+    }
+}
+
+impl Wire for StatusNotificationPolicy {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let delivery = "StatusNotificationPolicy.delivery_notifications";
+        let receipts = "StatusNotificationPolicy.read_receipts";
+        Ok(Self {
+            delivery_notifications: Optionality::read_field(reader, delivery)?,
+            read_receipts: Optionality::read_field(reader, receipts)?,
+        })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        self.delivery_notifications.write(writer);
+        self.read_receipts.write(writer);
+    }
+}

@@ -1,0 +1,103 @@
+//! A store in memory that fails to write, or writes slowly, when a test wants.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use mimi_provider::record::{
+    Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LoggedEvent, Seq,
+    StoredKeyPackage, StoredRoom,
+};
+use mimi_wire::{Domain, MimiUri};
+use tombolo_store::memory::MemoryStore;
+use tombolo_store::{Commit, Committed, FollowerBatch, Store, StoreError, StoreFuture};
+
+use super::SharedStore;
+
+#[derive(Clone, Default)]
+pub(crate) struct FaultyStore {
+    inner: MemoryStore,
+    faults: Arc<Faults>,
+}
+
+#[derive(Default)]
+struct Faults {
+    failures: AtomicU32,
+    delay_ms: AtomicU64,
+}
+
+impl FaultyStore {
+    /// The next commits fail.
+    pub(crate) fn fail(&self, commits: u32) {
+        self.faults.failures.store(commits, Ordering::SeqCst);
+    }
+
+    /// Commits take so long from now on.
+    pub(crate) fn slow_down(&self, delay_ms: u64) {
+        self.faults.delay_ms.store(delay_ms, Ordering::SeqCst);
+    }
+}
+
+impl SharedStore for FaultyStore {
+    fn shared(&self) -> Arc<dyn Store> {
+        Arc::new(self.clone())
+    }
+}
+
+macro_rules! reads {
+    ($(fn $name:ident($($argument:ident: $type:ty),*) -> $output:ty;)*) => {
+        $(fn $name(&self, $($argument: $type),*) -> StoreFuture<'_, $output> {
+            self.inner.$name($($argument),*)
+        })*
+    };
+}
+
+impl Store for FaultyStore {
+    fn commit(&self, commit: Commit) -> StoreFuture<'static, Committed> {
+        let take = |left: u32| left.checked_sub(1);
+        let fails = self.faults.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take);
+        if fails.is_ok() {
+            let failed = StoreError::Failed("no space left on device".to_owned());
+            return Box::pin(std::future::ready(Err(failed)));
+        }
+        // In order at once, durable later.
+        let written = self.inner.commit(commit);
+        let delay = Duration::from_millis(self.faults.delay_ms.load(Ordering::SeqCst));
+        Box::pin(async move {
+            tokio::time::sleep(delay).await;
+            written.await
+        })
+    }
+
+    fn forget_expired(&self, now_ms: u64) -> StoreFuture<'static, ()> {
+        self.inner.forget_expired(now_ms)
+    }
+
+    reads! {
+        fn account(user: &MimiUri) -> Option<Account>;
+        fn accounts() -> Vec<Account>;
+        fn device_by_token(token_sha256: [u8; 32]) -> Option<DeviceRecord>;
+        fn devices(user: &MimiUri) -> Vec<DeviceRecord>;
+        fn key_packages(client: &MimiUri, now_ms: u64, limit: usize) -> Vec<StoredKeyPackage>;
+        fn key_package_stock(client: &MimiUri, now_ms: u64) -> u64;
+        fn key_package_owner(reference: &[u8]) -> Option<MimiUri>;
+        fn consents(target: &MimiUri, requester: &MimiUri) -> Vec<ConsentRecord>;
+        fn consent_requests(target: &MimiUri) -> Vec<ConsentRequest>;
+        fn room(room: &MimiUri) -> Option<StoredRoom>;
+        fn room_count() -> u64;
+        fn rooms_of(client: &MimiUri) -> Vec<MimiUri>;
+        fn last_seq(stream: &MimiUri) -> Seq;
+        fn log(stream: &MimiUri, after: Seq, limit: usize) -> Vec<LoggedEvent>;
+        fn client_events(client: &MimiUri, after_id: u64, limit: usize) -> Vec<LoggedEvent>;
+        fn client_cursor(client: &MimiUri) -> u64;
+        fn stream_clients(stream: &MimiUri) -> Vec<MimiUri>;
+        fn waiting_followers() -> Vec<FollowerCursor>;
+        fn follower_cursor(stream: &MimiUri, follower: &Domain) -> Option<FollowerCursor>;
+        fn follower_batch(
+            stream: &MimiUri,
+            follower: &Domain,
+            after: Seq,
+            max_octets: usize
+        ) -> FollowerBatch;
+    }
+}

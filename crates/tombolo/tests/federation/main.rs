@@ -1,0 +1,7 @@
+//! A federation of real processes, with people at terminals and with hostile peers.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod hostile;
+mod keep;
+mod programs;
