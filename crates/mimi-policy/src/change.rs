@@ -3,6 +3,7 @@
 use mimi_wire::MimiUri;
 use mimi_wire::component::ComponentId;
 use mimi_wire::room::base_policy::BaseRoomPolicy;
+use mimi_wire::room::join_links::JoinLinksUpdate;
 use mimi_wire::room::metadata::RoomMetadata;
 use mimi_wire::room::participant_list::ParticipantListUpdate;
 use mimi_wire::room::preauth::{Claim, PreAuthData};
@@ -75,6 +76,8 @@ pub enum ProposedChange {
     Preauth(PreAuthData),
     /// `base_room_policy` is replaced.
     BasePolicy(BaseRoomPolicy),
+    /// `join_links` come and go.
+    JoinLinks(JoinLinksUpdate),
     /// Any other component is updated.
     OtherComponent(ComponentId),
     /// A component is removed.

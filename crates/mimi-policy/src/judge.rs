@@ -1,4 +1,4 @@
-//! `check`: the one entry to the judge.
+//! [`Judge`], and [`check`]: the one entry to it.
 //!
 //! A change is read into sets, one per sender (AMB-POL-21). Each set is judged by its sender's own
 //! authority in the epoch's state, by area: `membership`, `roles`, `metadata`, `components`. Then
@@ -8,6 +8,7 @@ mod authority;
 mod components;
 mod constraints;
 mod definitions;
+mod joining;
 mod membership;
 mod metadata;
 mod outcome;
@@ -15,11 +16,17 @@ mod reading;
 mod roles;
 mod roster;
 
+use std::collections::BTreeMap;
+
 use mimi_wire::room::participant_list::ParticipantListData;
+use mimi_wire::room::preauth::Claim;
 
 use crate::change::StagedChange;
 use crate::denied::Denied;
-use crate::view::RoomView;
+use crate::index::RoomIndex;
+use crate::known::{JoinCodes, Known};
+use crate::participant_list::ListDelta;
+use crate::view::{LeafIndex, RoomView};
 
 pub(crate) use authority::{capability_name, holds, role_name};
 pub(crate) use roles::is_banned_role;
@@ -37,25 +44,86 @@ impl Allowed {
     }
 }
 
+/// A room in one epoch, with whatever else its asker knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Judge<'a> {
+    view: &'a RoomView,
+    index: Option<&'a RoomIndex>,
+    known: Known<'a>,
+}
+
+impl<'a> Judge<'a> {
+    /// Knows the room and nothing else.
+    pub fn of(view: &'a RoomView) -> Self {
+        Self { view, index: None, known: Known::default() }
+    }
+
+    /// Looks the room up in an index its caller keeps. One of another epoch is not used.
+    #[must_use]
+    pub fn with_index(self, index: &'a RoomIndex) -> Self {
+        Self { index: Some(index), ..self }
+    }
+
+    /// Knows what joiners present (POLICY-CAP-ADD-5).
+    #[must_use]
+    pub fn with_join_codes(self, join_codes: JoinCodes<'a>) -> Self {
+        Self { known: Known { join_codes, ..self.known }, ..self }
+    }
+
+    /// Knows the room this one depends on (POLICY-BASE-3).
+    #[must_use]
+    pub fn with_parent(self, parent: &'a RoomView) -> Self {
+        Self { known: Known { parent: Some(parent), ..self.known }, ..self }
+    }
+
+    /// Knows the claims of members' credentials, by leaf (POLICY-CAP-ROLE-2).
+    #[must_use]
+    pub fn with_claims(self, claims: &'a BTreeMap<LeafIndex, Vec<Claim>>) -> Self {
+        Self { known: Known { claims: Some(claims), ..self.known }, ..self }
+    }
+
+    /// Judges as [`check`] does.
+    pub fn check(&self, change: &StagedChange) -> Result<Allowed, Denied> {
+        let delta = self.decide(change)?;
+        let mut participants = self.view.participants.clone();
+        delta.apply_to(&mut participants);
+        Ok(Allowed { participants })
+    }
+
+    /// Judges as [`check`] does, and says only what becomes of the list. With an index this costs
+    /// what the change is worth, however many are in the room.
+    pub fn decide(&self, change: &StagedChange) -> Result<ListDelta, Denied> {
+        let made;
+        let index = match self.index {
+            Some(kept) if kept.fits(self.view) => kept,
+            _ => {
+                made = RoomIndex::of(self.view);
+                &made
+            }
+        };
+        let reading = reading::read(self.view, index, self.known, change)?;
+        components::check_company(&reading, change)?;
+        membership::check_committer(&reading, change)?;
+        for set in &reading.sets {
+            membership::check_joiner(set)?;
+            roles::check(&reading, set)?;
+            membership::check(&reading, set)?;
+            components::check(&reading, set)?;
+        }
+        definitions::check(&reading)?;
+        outcome::check(&reading)?;
+        constraints::check(&reading)?;
+        Ok(reading.delta)
+    }
+}
+
 /// Judges a commit or a bundle of proposals against the state of its epoch.
 ///
 /// Proposals without a committer are judged as the commit that holds exactly them would be. Several
 /// senders may stand in one such bundle: a hub that passes what it has cached together with what is
 /// new accepts only what can also be committed together.
 pub fn check(view: &RoomView, change: &StagedChange) -> Result<Allowed, Denied> {
-    let reading = reading::read(view, change)?;
-    components::check_company(&reading, change)?;
-    membership::check_committer(&reading, change)?;
-    for set in &reading.sets {
-        membership::check_joiner(set)?;
-        roles::check(&reading, set)?;
-        membership::check(&reading, set)?;
-        components::check(&reading, set)?;
-    }
-    definitions::check(&reading)?;
-    outcome::check(&reading)?;
-    constraints::check(&reading)?;
-    Ok(Allowed { participants: reading.participants })
+    Judge::of(view).check(change)
 }
 
 /// Judges a room as its creator hands it to the hub: definitions that hold together, every client's

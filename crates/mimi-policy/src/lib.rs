@@ -12,19 +12,25 @@
 
 pub mod change;
 pub mod denied;
+pub mod index;
 pub mod judge;
+pub mod known;
 pub mod message;
+pub mod parent;
 pub mod participant_list;
 pub mod preset;
 pub mod restrictions;
 pub mod rule;
 pub mod view;
+pub mod what_if;
 
 mod preauth;
 
 pub use change::{Actor, ClientIdentity, ProposedChange, StagedChange, StagedProposal};
 pub use denied::Denied;
-pub use judge::{Allowed, check, check_founding};
+pub use index::RoomIndex;
+pub use judge::{Allowed, Judge, check, check_founding};
+pub use known::{CodeStanding, JoinCode, JoinCodes};
 pub use restrictions::{Restrictions, restrictions};
 pub use rule::Rule;
 pub use view::{ClientView, LeafIndex, RoomView};

@@ -23,6 +23,12 @@ pub enum MessageAction<'a> {
     ReplyInTopic,
     /// A reaction.
     React,
+    /// A message with something to fetch.
+    Upload(Asset),
+    /// A message with a link in it.
+    SendLink,
+    /// A message with a preview of a link.
+    SendLinkPreview,
     /// An edit of a message.
     Edit {
         /// Who sent the message that is edited.
@@ -48,6 +54,54 @@ pub enum MessageAction<'a> {
         /// Who sent the reaction.
         original_sender: &'a MimiUri,
     },
+}
+
+/// What a message offers to fetch (POLICY-CAP-ASSET-1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Asset {
+    /// `image/*`, to be rendered.
+    Image,
+    /// `audio/*`, to be rendered.
+    Audio,
+    /// `video/*`, to be rendered.
+    Video,
+    /// Whatever is attached.
+    Attachment,
+}
+
+impl Asset {
+    /// By disposition and media type: what is attached is an attachment, what is rendered goes by
+    /// its top-level type, and what is neither is no asset.
+    pub fn of(is_attached: bool, media_type: &str) -> Option<Self> {
+        let top = media_type.split('/').next().unwrap_or_default().to_ascii_lowercase();
+        match (is_attached, top.as_str()) {
+            (true, _) => Some(Self::Attachment),
+            (false, "image") => Some(Self::Image),
+            (false, "audio") => Some(Self::Audio),
+            (false, "video") => Some(Self::Video),
+            (false, _) => None,
+        }
+    }
+
+    /// What offering it takes.
+    pub fn upload(self) -> Capability {
+        match self {
+            Self::Image => Capability::CAN_UPLOAD_IMAGE,
+            Self::Audio => Capability::CAN_UPLOAD_AUDIO,
+            Self::Video => Capability::CAN_UPLOAD_VIDEO,
+            Self::Attachment => Capability::CAN_UPLOAD_ATTACHMENT,
+        }
+    }
+
+    /// What fetching it takes; [`may_use`] asks.
+    pub fn download(self) -> Capability {
+        match self {
+            Self::Image => Capability::CAN_DOWNLOAD_IMAGE,
+            Self::Audio => Capability::CAN_DOWNLOAD_AUDIO,
+            Self::Video => Capability::CAN_DOWNLOAD_VIDEO,
+            Self::Attachment => Capability::CAN_DOWNLOAD_ATTACHMENT,
+        }
+    }
 }
 
 /// The hub's question: may this user submit application messages at all (PROTO-SUB-2)?
@@ -77,7 +131,12 @@ pub fn may_apply(
 ) -> Result<(), Denied> {
     let role = sender_role(view, sender)?;
     let (what, capability, others) = needed_capability(sender, action);
-    let rule = if others { Rule::OthersMessage } else { Rule::MessageKind };
+    let rule = match action {
+        // POLICY-CAP-MSG-1: the one kind that has a rule of its own.
+        MessageAction::Send => Rule::SendMessages,
+        _ if others => Rule::OthersMessage,
+        _ => Rule::MessageKind,
+    };
     let Some(capability) = capability else {
         let denied = Denied::new(rule, Some(sender), "only who sent it may do that");
         return Err(denied.about(what));
@@ -85,9 +144,41 @@ pub fn may_apply(
     if holds(role, capability) {
         return Ok(());
     }
+    let denied = lacks(view, rule, sender, role, capability);
+    match action {
+        MessageAction::Send => Err(denied),
+        _ => Err(denied.about(what)),
+    }
+}
+
+/// Whether a user may do what only itself and its client see: copying, following links, fetching
+/// assets, joining calls (POLICY-CAP-MSG-2, POLICY-CAP-ASSET-1, POLICY-CAP-RT-1).
+pub fn may_use(view: &RoomView, user: &MimiUri, capability: Capability) -> Result<(), Denied> {
+    let role = sender_role(view, user)?;
+    if holds(role, capability) {
+        return Ok(());
+    }
+    Err(lacks(view, Rule::OwnUse, user, role, capability).about(capability_name(capability)))
+}
+
+/// The hub's question before it fans an application message out (POLICY-CAP-MSG-1, AMB-POL-29):
+/// handshakes always reach everybody.
+pub fn may_receive(view: &RoomView, user: &MimiUri) -> bool {
+    let index = view.role_index_of(user);
+    let role = index.and_then(|index| view.role(index));
+    role.is_some_and(|role| holds(role, Capability::CAN_RECEIVE_MESSAGE))
+}
+
+fn lacks(
+    view: &RoomView,
+    rule: Rule,
+    user: &MimiUri,
+    role: &Role,
+    capability: Capability,
+) -> Denied {
     let name = role_name(&view.roles, role.role_index);
     let needed = format!("their role {name} lacks {}", capability_name(capability));
-    Err(Denied::new(rule, Some(sender), needed).about(what))
+    Denied::new(rule, Some(user), needed)
 }
 
 /// Whether a role may send any kind of application message (AMB-POL-40).
@@ -112,6 +203,9 @@ fn needed_capability(
         A::StartTopic => ("messages that open a topic", Some(Capability::CAN_START_TOPIC), false),
         A::ReplyInTopic => ("replies in a topic", Some(Capability::CAN_REPLY_IN_TOPIC), false),
         A::React => ("reactions", Some(Capability::CAN_REACT_TO_MESSAGE), false),
+        A::Upload(asset) => ("messages with such an asset", Some(asset.upload()), false),
+        A::SendLink => ("links", Some(Capability::CAN_SEND_LINK), false),
+        A::SendLinkPreview => ("previews of links", Some(Capability::CAN_SEND_LINK_PREVIEW), false),
         A::Edit { original_sender } if own(original_sender) => {
             ("edits of own messages", Some(Capability::CAN_EDIT_OWN_MESSAGE), false)
         }

@@ -16,11 +16,23 @@ use crate::rule::Rule;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum ListChange<'a> {
     /// A listed user gets another role.
-    Role { user: &'a MimiUri, from: RoleIndex, to: RoleIndex },
+    Role { position: usize, user: &'a MimiUri, from: RoleIndex, to: RoleIndex },
     /// A listed user goes.
-    Removal { user: &'a MimiUri, from: RoleIndex },
+    Removal { position: usize, user: &'a MimiUri, from: RoleIndex },
     /// A user comes.
     Addition { user: &'a MimiUri, to: RoleIndex },
+}
+
+/// What one commit does to the list, all its updates together: as large as they are, not as the
+/// list is. It fits the list it was judged against and no other.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ListDelta {
+    /// New roles by position.
+    roles: BTreeMap<usize, RoleIndex>,
+    /// Positions that go.
+    removed: BTreeSet<usize>,
+    /// In commit order.
+    added: Vec<UserRolePair>,
 }
 
 /// The list after all updates of one commit: role changes, removals, then additions in commit
@@ -29,17 +41,50 @@ pub fn apply(
     list: &ParticipantListData,
     updates: &[ParticipantListUpdate],
 ) -> Result<ParticipantListData, Denied> {
-    merge(list, updates.iter().map(|update| (None, update)))
+    let listed: BTreeSet<&MimiUri> = list.participants.iter().map(|pair| &pair.user).collect();
+    let is_listed = |user: &MimiUri| listed.contains(user);
+    let delta = merge(list, is_listed, updates.iter().map(|update| (None, update)))?;
+    let mut after = list.clone();
+    delta.apply_to(&mut after);
+    Ok(after)
 }
 
-/// [`apply`], blaming the user whose update it is.
+impl ListDelta {
+    /// Whether the list stays as it is.
+    pub fn is_empty(&self) -> bool {
+        self.roles.is_empty() && self.removed.is_empty() && self.added.is_empty()
+    }
+
+    /// Makes the list what the commit makes of it. Nobody but the removed is looked at, and only
+    /// what stands behind the first of them moves.
+    pub fn apply_to(&self, list: &mut ParticipantListData) {
+        for (position, role_index) in &self.roles {
+            if let Some(pair) = list.participants.get_mut(*position) {
+                pair.role_index = *role_index;
+            }
+        }
+        // PROTO-PL-2: the order shows only in the result: the rest keep their places, additions
+        // follow.
+        if let Some(first) = self.removed.first().copied() {
+            let mut position = 0;
+            let behind = list.participants.split_off(first.min(list.participants.len()));
+            list.participants.extend(behind.into_iter().filter(|_| {
+                position += 1;
+                !self.removed.contains(&(first + position - 1))
+            }));
+        }
+        list.participants.extend(self.added.iter().cloned());
+    }
+}
+
+/// All updates of one commit as one, blaming the user whose update it is.
 pub(crate) fn merge<'a>(
     list: &'a ParticipantListData,
+    is_listed: impl Fn(&MimiUri) -> bool,
     updates: impl IntoIterator<Item = (Option<&'a MimiUri>, &'a ParticipantListUpdate)>,
-) -> Result<ParticipantListData, Denied> {
-    let mut roles: BTreeMap<&MimiUri, RoleIndex> = BTreeMap::new();
-    let mut removed: BTreeSet<&MimiUri> = BTreeSet::new();
-    let mut added: Vec<(Option<&MimiUri>, UserRolePair)> = Vec::new();
+) -> Result<ListDelta, Denied> {
+    let mut delta = ListDelta::default();
+    let mut adder = None;
     let mut touched: BTreeSet<&MimiUri> = BTreeSet::new();
     for (actor, update) in updates {
         for change in changes(list, update).map_err(|denied| blame(denied, actor))? {
@@ -49,34 +94,32 @@ pub(crate) fn merge<'a>(
                 return Err(Denied::new(Rule::UserTouchedTwice, actor, needed).about(change.user()));
             }
             match change {
-                ListChange::Role { user, to, .. } => {
-                    roles.insert(user, to);
+                ListChange::Role { position, to, .. } => {
+                    delta.roles.insert(position, to);
                 }
-                ListChange::Removal { user, .. } => {
-                    removed.insert(user);
+                ListChange::Removal { position, .. } => {
+                    delta.removed.insert(position);
                 }
                 ListChange::Addition { user, to } => {
-                    added.push((actor, UserRolePair { user: user.clone(), role_index: to }));
+                    // AMB-PL-4: not even where the same commit removes it.
+                    if is_listed(user) {
+                        let needed = "that user is in the participant list already";
+                        let denied = Denied::new(Rule::AlreadyListed, actor, needed);
+                        return Err(denied.about(user));
+                    }
+                    delta.added.push(UserRolePair { user: user.clone(), role_index: to });
+                    adder = actor;
                 }
             }
         }
     }
-    not_listed(list, &added)?;
-    // PROTO-PL-2: the order shows only in the result: the rest keep their places, additions follow.
-    let mut participants = Vec::with_capacity(list.participants.len() + added.len());
-    for pair in &list.participants {
-        if !removed.contains(&pair.user) {
-            let role_index = roles.get(&pair.user).copied().unwrap_or(pair.role_index);
-            participants.push(UserRolePair { user: pair.user.clone(), role_index });
-        }
-    }
-    let last = added.last().and_then(|(actor, _)| *actor);
-    participants.extend(added.into_iter().map(|(_, pair)| pair));
-    if participants.len() > PARTICIPANTS_MAX && participants.len() > list.participants.len() {
+    let before = list.participants.len();
+    let after = before - delta.removed.len() + delta.added.len();
+    if after > PARTICIPANTS_MAX && after > before {
         let needed = format!("a list holds at most {PARTICIPANTS_MAX}");
-        return Err(Denied::new(Rule::ListFull, last, needed));
+        return Err(Denied::new(Rule::ListFull, adder, needed));
     }
-    Ok(ParticipantListData { participants })
+    Ok(delta)
 }
 
 /// What one update does, in its order. Indices name entries of the epoch's list (PROTO-PL-5).
@@ -90,7 +133,7 @@ pub(crate) fn changes<'a>(
             + update.added_participants.len(),
     );
     for pair in &update.changed_role_participants {
-        let listed = entry(list, pair.user_index)?;
+        let (position, listed) = entry(list, pair.user_index)?;
         real_role(&listed.user, pair.role_index)?;
         // AMB-PL-5
         if listed.role_index == pair.role_index {
@@ -98,11 +141,12 @@ pub(crate) fn changes<'a>(
             return Err(denied.about(&listed.user));
         }
         let (from, to) = (listed.role_index, pair.role_index);
-        changes.push(ListChange::Role { user: &listed.user, from, to });
+        changes.push(ListChange::Role { position, user: &listed.user, from, to });
     }
     for index in &update.removed_indices {
-        let listed = entry(list, *index)?;
-        changes.push(ListChange::Removal { user: &listed.user, from: listed.role_index });
+        let (position, listed) = entry(list, *index)?;
+        let from = listed.role_index;
+        changes.push(ListChange::Removal { position, user: &listed.user, from });
     }
     for pair in &update.added_participants {
         real_role(&pair.user, pair.role_index)?;
@@ -116,28 +160,10 @@ pub(crate) fn changes<'a>(
     Ok(changes)
 }
 
-/// AMB-PL-4: a listed user cannot be added, not even where the same commit removes it.
-fn not_listed(
-    list: &ParticipantListData,
-    added: &[(Option<&MimiUri>, UserRolePair)],
-) -> Result<(), Denied> {
-    if added.is_empty() {
-        return Ok(());
-    }
-    let by_user: BTreeMap<&MimiUri, Option<&MimiUri>> =
-        added.iter().map(|(actor, pair)| (&pair.user, *actor)).collect();
-    for pair in &list.participants {
-        if let Some(actor) = by_user.get(&pair.user) {
-            let needed = "that user is in the participant list already";
-            return Err(Denied::new(Rule::AlreadyListed, *actor, needed).about(&pair.user));
-        }
-    }
-    Ok(())
-}
-
-fn entry(list: &ParticipantListData, index: u32) -> Result<&UserRolePair, Denied> {
+fn entry(list: &ParticipantListData, index: u32) -> Result<(usize, &UserRolePair), Denied> {
     let position = usize::try_from(index).ok();
-    position.and_then(|position| list.participants.get(position)).ok_or_else(|| {
+    let found = position.and_then(|position| Some((position, list.participants.get(position)?)));
+    found.ok_or_else(|| {
         let needed = format!("the list has {} entries", list.participants.len());
         Denied::new(Rule::IndexInList, None, needed).about(format!("position {index}"))
     })

@@ -1,7 +1,11 @@
 //! Role tables ready to use (room-policy appendix A, POLICY-PRESET-1), and what else a normal room
-//! starts with.
+//! starts with. What each table comes to is written out under `tests/golden` (POLICY-PRESET-2).
 
 mod cooperative;
+mod direct;
+mod moderated;
+mod multi_organization;
+mod strict;
 
 use mimi_wire::Domain;
 use mimi_wire::component::{BASE_ROOM_POLICY, PREAUTH_LIST, ROLES_LIST};
@@ -17,11 +21,20 @@ use mimi_wire::room::roles::{Role, RoleData, SingleSourceRoleChangeTargets};
 pub enum Preset {
     /// Cooperatively administered: every participant may add others.
     Cooperative,
+    /// Strictly administered: administrators and join codes bring people in.
+    Strict,
+    /// Moderated: guests and attendees listen, speakers speak.
+    Moderated,
+    /// Each organization's administrators look after its own people.
+    MultiOrganization,
+    /// Direct messages between people that never change (AMB-POL-42).
+    Direct,
 }
 
 impl Preset {
     /// Every preset.
-    pub const ALL: &[Self] = &[Self::Cooperative];
+    pub const ALL: &[Self] =
+        &[Self::Cooperative, Self::Strict, Self::Moderated, Self::MultiOrganization, Self::Direct];
 
     /// By the name used in configuration and commands.
     pub fn by_name(name: &str) -> Option<Self> {
@@ -54,9 +67,23 @@ impl Preset {
         self.table().policy_enforcer_role
     }
 
+    /// The base policy of a room that starts by this preset.
+    pub fn base_policy(self) -> BaseRoomPolicy {
+        let mut policy = base_policy();
+        policy.fixed_membership = self.table().fixed_membership;
+        if self.policy_enforcer_role().is_none() {
+            policy.policy_component_ids.retain(|id| *id != PREAUTH_LIST);
+        }
+        policy
+    }
+
     fn table(self) -> &'static Table {
         match self {
             Self::Cooperative => &cooperative::TABLE,
+            Self::Strict => &strict::TABLE,
+            Self::Moderated => &moderated::TABLE,
+            Self::MultiOrganization => &multi_organization::TABLE,
+            Self::Direct => &direct::TABLE,
         }
     }
 }
@@ -101,6 +128,7 @@ struct Table {
     creator_role: RoleIndex,
     ordinary_role: RoleIndex,
     policy_enforcer_role: Option<RoleIndex>,
+    fixed_membership: bool,
     roles: &'static [Line],
 }
 
@@ -108,7 +136,7 @@ struct Table {
 struct Line {
     index: RoleIndex,
     name: &'static str,
-    /// "include all the capabilities authorized for …": an earlier role of the table.
+    /// "include all the capabilities authorized for …": another role of the table.
     includes: Option<RoleIndex>,
     capabilities: &'static [Capability],
     minimum_participants: u32,
@@ -136,7 +164,7 @@ fn role(table: &[Line], line: &Line) -> Role {
     }
 }
 
-/// What a role includes, then its own. Tables include only what stands above, so this ends.
+/// What a role includes, then its own. Tables never include in a circle, so this ends.
 fn capabilities(table: &[Line], line: &Line) -> Vec<Capability> {
     let included = line.includes.and_then(|index| table.iter().find(|other| other.index == index));
     let mut all = included.map(|other| capabilities(table, other)).unwrap_or_default();

@@ -124,7 +124,7 @@ impl Restrictions {
     fn take(&mut self, view: &RoomView, change: ListChange<'_>) {
         match change {
             ListChange::Removal { user, .. } => self.note(user, Restriction::Gone),
-            ListChange::Role { user, from, to } => {
+            ListChange::Role { user, from, to, .. } => {
                 let sends = |index| view.role(index).is_some_and(may_send_something);
                 let no_clients = view
                     .role(to)

@@ -59,7 +59,7 @@ rules! {
     /// A user is listed once.
     AlreadyListed = "PROTO-PL-4", "already-listed", "add";
     /// Indices name entries of the epoch's list.
-    IndexInList = "PROTO-PL-5", "index-in-list", "change the participant list at";
+    IndexInList = "PROTO-PL-5", "index-in-list", "change the list entry of";
     /// Roles of participants are defined, and not 0.
     RoleDefined = "PROTO-PL-5", "role-defined", "assign";
     /// A role change changes the role.
@@ -138,6 +138,12 @@ rules! {
     ReInit = "POLICY-CAP-POL-1", "reinit", "move the room to";
     /// Operational policy and group context extensions may be changed.
     ChangeOperationalPolicy = "POLICY-CAP-RES-1", "change-operational-policy", "change";
+    /// Join links may be made, or taken back.
+    ChangeJoinLinks = "POLICY-CAP-RES-1", "change-join-links", "change";
+    /// Links that are removed are there, once each.
+    JoinLinkPresent = "PROTO-ST-6", "join-link-present", "remove";
+    /// Where links are made on request, one is kept at most.
+    JoinLinkKept = "POLICY-JL-1", "join-link-kept", "add";
     /// Any other component may be changed.
     ChangeOtherPolicy = "POLICY-CAP-RES-1", "change-other-policy", "change";
     /// Role indices are unique, role 0 is nobody's.
@@ -156,6 +162,9 @@ rules! {
     ParentRoom = "POLICY-BASE-3", "parent-room", "set";
     /// The base policy lists the policy components present.
     PolicyComponentListed = "POLICY-BASE-9", "policy-component-listed", "use";
+
+    /// In a dependent room only participants of the parent take part.
+    InParent = "POLICY-BASE-3", "in-parent", "bring in";
 
     // The room after the change.
     /// In a fixed-membership room nobody comes and nobody goes.
@@ -188,6 +197,8 @@ rules! {
     SendMessages = "POLICY-CAP-MSG-1", "send-messages", "send messages";
     /// A role must allow this kind of message.
     MessageKind = "POLICY-CAP-MSG-2", "message-kind", "send";
+    /// A role must allow what its holder does with what it received.
+    OwnUse = "POLICY-CAP-MSG-2", "own-use", "use";
     /// What others wrote is theirs, unless the role says otherwise.
     OthersMessage = "CONTENT-EDIT-1", "others-message", "change";
 }

@@ -27,6 +27,7 @@ enum Command {
     Init(command::init::Init),
     Serve(command::serve::Serve),
     Admin(command::admin::Admin),
+    Policy(command::policy::Policy),
 }
 
 #[tokio::main]
@@ -37,6 +38,7 @@ async fn main() -> ExitCode {
         Command::Init(init) => init.run(),
         Command::Serve(serve) => serve.run().await,
         Command::Admin(admin) => admin.run().await,
+        Command::Policy(policy) => return policy.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,6 +8,7 @@ use mimi_wire::room::roles::{Role, RoleData};
 use crate::change::{Actor, ClientIdentity};
 use crate::denied::Denied;
 use crate::judge::roster::Roster;
+use crate::known::Known;
 use crate::preauth::{Claims, first_match};
 use crate::rule::Rule;
 use crate::view::RoomView;
@@ -18,6 +19,7 @@ pub(super) struct Authority<'a> {
     actor: &'a Actor,
     /// `None` for people outside the room where role 0 is not defined (AMB-POL-15).
     role: Option<&'a Role>,
+    claims: Claims<'a>,
     roles: &'a RoleData,
 }
 
@@ -27,12 +29,13 @@ impl<'a> Authority<'a> {
     pub(super) fn of(
         view: &'a RoomView,
         roster: &Roster<'_>,
+        known: Known<'a>,
         actor: &'a Actor,
     ) -> Result<Self, Denied> {
         let role = match actor {
             Actor::Member { leaf, user } => {
                 // AMB-POL-41: only through a client in the group does anybody speak as a member.
-                let client = view.client_at(*leaf).filter(|client| client.user == *user);
+                let client = roster.client_at(*leaf).filter(|client| client.user == *user);
                 let listed = client.and(roster.before(user).role);
                 let Some(index) = listed else {
                     let needed = "only clients of participants have a say";
@@ -51,7 +54,16 @@ impl<'a> Authority<'a> {
                 Some(role)
             }
         };
-        Ok(Self { actor, role, roles: &view.roles })
+        let claims = match actor {
+            // A server or a joiner shows its credential, a member's is in the tree (AMB-POL-3).
+            Actor::Member { leaf, .. } => match known.claims.and_then(|claims| claims.get(leaf)) {
+                Some(claims) => Claims::Known(claims),
+                None => Claims::Unknown,
+            },
+            Actor::Joiner(identity) => Claims::Known(&identity.claims),
+            Actor::ExternalSender { claims, .. } => Claims::Known(claims),
+        };
+        Ok(Self { actor, role, claims, roles: &view.roles })
     }
 
     /// The sender.
@@ -84,11 +96,7 @@ impl<'a> Authority<'a> {
 
     /// What the judge knows of the sender's claims.
     pub(super) fn claims(&self) -> Claims<'a> {
-        match self.actor {
-            Actor::Member { .. } => Claims::Unknown,
-            Actor::Joiner(identity) => Claims::Known(&identity.claims),
-            Actor::ExternalSender { claims, .. } => Claims::Known(claims),
-        }
+        self.claims
     }
 
     /// Whether the role holds a capability.

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use mimi_wire::component::{
-    BASE_ROOM_POLICY, ComponentId, MLS_OPERATIONAL_POLICY, PARTICIPANT_LIST, PREAUTH_LIST,
-    ROLES_LIST, ROOM_METADATA,
+    BASE_ROOM_POLICY, ComponentId, JOIN_LINKS, MLS_OPERATIONAL_POLICY, PARTICIPANT_LIST,
+    PREAUTH_LIST, ROLES_LIST, ROOM_METADATA,
 };
 use mimi_wire::room::capability::Capability;
+use mimi_wire::room::join_links::JoinLinksUpdate;
 
 use crate::change::{Actor, ProposedChange, StagedChange};
 use crate::denied::Denied;
@@ -16,9 +17,6 @@ use crate::judge::metadata;
 use crate::judge::reading::{ProposalSet, Reading};
 use crate::participant_list::ListChange;
 use crate::rule::Rule;
-
-/// `join_links` (room-policy section 7.2): the active links, changed one by one.
-pub(super) const JOIN_LINKS: ComponentId = 0x002a;
 
 /// Judges which changes stand beside which in one commit.
 pub(super) fn check_company(reading: &Reading<'_>, change: &StagedChange) -> Result<(), Denied> {
@@ -79,6 +77,7 @@ fn updated_component(change: &ProposedChange) -> Option<ComponentId> {
         ProposedChange::Roles(_) => Some(ROLES_LIST),
         ProposedChange::Preauth(_) => Some(PREAUTH_LIST),
         ProposedChange::BasePolicy(_) => Some(BASE_ROOM_POLICY),
+        ProposedChange::JoinLinks(_) => Some(JOIN_LINKS),
         ProposedChange::OtherComponent(id) => Some(*id),
         _ => None,
     }
@@ -98,6 +97,7 @@ pub(super) fn check(reading: &Reading<'_>, set: &ProposalSet<'_>) -> Result<(), 
             ProposedChange::Roles(_) => may_change(by, ROLES_LIST)?,
             ProposedChange::Preauth(_) => may_change(by, PREAUTH_LIST)?,
             ProposedChange::BasePolicy(_) => may_change(by, BASE_ROOM_POLICY)?,
+            ProposedChange::JoinLinks(update) => join_links(by, update)?,
             ProposedChange::OtherComponent(id) => other_component(by, *id)?,
             ProposedChange::RemoveComponent(id) => removed_component(reading, by, *id)?,
             ProposedChange::GroupContextExtensions => by.require(
@@ -127,6 +127,20 @@ fn unknown(by: &Authority<'_>, change: &ProposedChange) -> Denied {
         _ => ("this", "it belongs elsewhere".to_owned()),
     };
     by.deny(Rule::UnknownProposal, needed).about(what)
+}
+
+/// AMB-POL-13: a right for links that come, another for links that go.
+fn join_links(by: &Authority<'_>, update: &JoinLinksUpdate) -> Result<(), Denied> {
+    let target = component_name(JOIN_LINKS);
+    let comes = !update.added_links.is_empty();
+    let goes = !update.removed_indices.is_empty();
+    if comes || !goes {
+        by.require(Rule::ChangeJoinLinks, &target, Capability::CAN_CREATE_JOIN_CODE)?;
+    }
+    if goes {
+        by.require(Rule::ChangeJoinLinks, &target, Capability::CAN_DELETE_JOIN_CODE)?;
+    }
+    Ok(())
 }
 
 /// Components that arrive as octets only.
@@ -173,9 +187,9 @@ fn may_change(by: &Authority<'_>, id: ComponentId) -> Result<(), Denied> {
         MLS_OPERATIONAL_POLICY => {
             (Rule::ChangeOperationalPolicy, &[Capability::CAN_CHANGE_MLS_OPERATIONAL_POLICIES])
         }
-        // Whether links come or go is in the octets: both rights, until they are read here.
+        // Whether links come or go was not read: both rights.
         JOIN_LINKS => (
-            Rule::ChangeOtherPolicy,
+            Rule::ChangeJoinLinks,
             &[Capability::CAN_CREATE_JOIN_CODE, Capability::CAN_DELETE_JOIN_CODE],
         ),
         _ => (Rule::ChangeOtherPolicy, &[Capability::CAN_CHANGE_OTHER_POLICY_ATTRIBUTE]),

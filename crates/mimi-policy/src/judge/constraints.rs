@@ -12,7 +12,7 @@ use crate::judge::authority::role_name;
 use crate::judge::outcome::{blame, exceeds};
 use crate::judge::reading::Reading;
 use crate::judge::roles::is_banned_role;
-use crate::judge::roster::Standing;
+use crate::judge::roster::{Population, Standing};
 use crate::rule::Rule;
 
 /// What happens to a role: how many will have it, and who brought about a coming or going.
@@ -46,13 +46,6 @@ pub(super) fn check(reading: &Reading<'_>) -> Result<(), Denied> {
 
 fn movements<'a>(reading: &Reading<'a>) -> BTreeMap<RoleIndex, Movement<'a>> {
     let mut movements: BTreeMap<RoleIndex, Movement<'a>> = BTreeMap::new();
-    for (_, standing) in reading.roster.all_after() {
-        if let Some(role) = standing.role {
-            let movement = movements.entry(role).or_default();
-            movement.participants += 1;
-            movement.active += usize::from(standing.clients > 0);
-        }
-    }
     for (_, touched) in reading.roster.touched() {
         let (before, after) = (touched.before, touched.after);
         let cause = Some(touched.cause);
@@ -71,6 +64,18 @@ fn movements<'a>(reading: &Reading<'a>) -> BTreeMap<RoleIndex, Movement<'a>> {
             if let Some(role) = active_role(after) {
                 movements.entry(role).or_default().became_active = cause;
             }
+        }
+    }
+    for (role, movement) in &mut movements {
+        let Population { participants, active } = reading.roster.population(*role);
+        movement.participants = participants;
+        movement.active = active;
+        for (_, touched) in reading.roster.touched() {
+            let (before, after) = (touched.before, touched.after);
+            let count = |standing: Standing| usize::from(standing.role == Some(*role));
+            movement.participants = movement.participants + count(after) - count(before);
+            let count = |standing| usize::from(active_role(standing) == Some(*role));
+            movement.active = movement.active + count(after) - count(before);
         }
     }
     movements

@@ -4,9 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_wire::MimiUri;
-use mimi_wire::component::{ComponentId, MLS_OPERATIONAL_POLICY, PREAUTH_LIST, ROLES_LIST};
+use mimi_wire::Wire;
+use mimi_wire::component::{
+    ComponentId, JOIN_LINK_POLICY, JOIN_LINKS, MLS_OPERATIONAL_POLICY, PREAUTH_LIST, ROLES_LIST,
+};
 use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::capability::Capability;
+use mimi_wire::room::join_links::{JoinLinkPolicy, JoinLinksData};
 use mimi_wire::room::participant_list::ParticipantListData;
 use mimi_wire::room::preauth::PreAuthRoleEntry;
 use mimi_wire::room::roles::RoleData;
@@ -15,7 +19,7 @@ use mimi_wire::uri::UriKind;
 use crate::change::ProposedChange;
 use crate::denied::Denied;
 use crate::judge::authority::{Authority, holds, role_name};
-use crate::judge::components::{JOIN_LINKS, component_name};
+use crate::judge::components::component_name;
 use crate::judge::metadata::is_avatar;
 use crate::judge::reading::Reading;
 use crate::judge::roles::is_banned_role;
@@ -37,8 +41,10 @@ pub(super) fn check(reading: &Reading<'_>) -> Result<(), Denied> {
                 ProposedChange::Preauth(_) => preauth_roles(reading.preauth, reading.roles)
                     .and_then(|()| components_listed(reading)),
                 ProposedChange::BasePolicy(policy) => {
-                    base_policy(policy, reading.roles).and_then(|()| components_listed(reading))
+                    base_policy(policy, reading.roles, reading.view.room())
+                        .and_then(|()| components_listed(reading))
                 }
+                ProposedChange::JoinLinks(_) => links(reading),
                 ProposedChange::OtherComponent(_) => components_listed(reading),
                 _ => Ok(()),
             };
@@ -55,7 +61,7 @@ pub(super) fn check_founding(view: &RoomView) -> Result<(), Denied> {
     participants(&view.participants)?;
     preauth_roles(&view.preauth.entries, &view.roles)?;
     if let Some(policy) = &view.base_policy {
-        base_policy(policy, &view.roles)?;
+        base_policy(policy, &view.roles, view.room())?;
         let present = present(&view.preauth.entries, view.other_components.keys().copied());
         if let Some(id) = unlisted(policy, &present).first() {
             return Err(not_listed(*id));
@@ -80,11 +86,12 @@ fn blame(mut denied: Denied, by: &Authority<'_>) -> Denied {
 
 fn roles_replaced(reading: &Reading<'_>) -> Result<(), Denied> {
     roles(reading.roles)?;
-    roles_in_use(&reading.participants, reading.roles)?;
+    // POLICY-ROLE-3: the list is the epoch's, it holds still.
+    roles_in_use(&reading.view.participants, reading.roles)?;
     still_banned(reading)?;
     preauth_roles(reading.preauth, reading.roles)?;
     match reading.base_policy {
-        Some(policy) => base_policy(policy, reading.roles),
+        Some(policy) => base_policy(policy, reading.roles, reading.view.room()),
         None => Ok(()),
     }
 }
@@ -127,7 +134,7 @@ fn roles_in_use(list: &ParticipantListData, roles: &RoleData) -> Result<(), Deni
 fn still_banned(reading: &Reading<'_>) -> Result<(), Denied> {
     let before = |index| is_banned_role(&reading.view.roles, index);
     let after = |index| is_banned_role(reading.roles, index);
-    let mut pairs = reading.participants.participants.iter();
+    let mut pairs = reading.view.participants.participants.iter();
     match pairs.find(|pair| before(pair.role_index) && !after(pair.role_index)) {
         None => Ok(()),
         Some(pair) => {
@@ -171,10 +178,19 @@ fn preauth_roles(entries: &[PreAuthRoleEntry], roles: &RoleData) -> Result<(), D
 }
 
 /// POLICY-BASE-1, POLICY-BASE-3 as far as the room itself tells.
-fn base_policy(policy: &BaseRoomPolicy, roles: &RoleData) -> Result<(), Denied> {
+fn base_policy(policy: &BaseRoomPolicy, roles: &RoleData, room: &MimiUri) -> Result<(), Denied> {
     if policy.parent_dependant != policy.parent_room.is_some() {
         let needed = "a parent is named if and only if the room depends on one";
         return Err(Denied::new(Rule::ParentRoom, None, needed).about("this parent"));
+    }
+    if let Some(parent) = &policy.parent_room {
+        let same_hub = MimiUri::new(parent).is_ok_and(|parent| {
+            parent.kind() == UriKind::Room && parent.domain() == room.domain() && parent != *room
+        });
+        if !same_hub {
+            let needed = "a parent is another room of the same hub";
+            return Err(Denied::new(Rule::ParentRoom, None, needed).about("this parent"));
+        }
     }
     if !policy.fixed_membership {
         return Ok(());
@@ -192,6 +208,31 @@ fn base_policy(policy: &BaseRoomPolicy, roles: &RoleData) -> Result<(), Denied> 
             Err(Denied::new(Rule::FixedMembership, None, needed).about("participants"))
         }
     }
+}
+
+/// The links a change leaves behind, all its updates together.
+fn links(reading: &Reading<'_>) -> Result<(), Denied> {
+    let octets = |id| reading.view.other_components.get(&id).map(Vec::as_slice);
+    let links = octets(JOIN_LINKS).and_then(|octets| JoinLinksData::decode(octets).ok());
+    let links = links.unwrap_or_default().links;
+    let mut kept: BTreeSet<u32> = (0..).zip(&links).map(|(position, _)| position).collect();
+    let mut added = 0;
+    for change in reading.sets.iter().flat_map(|set| &set.others) {
+        let ProposedChange::JoinLinks(update) = change else { continue };
+        added += update.added_links.len();
+        for position in &update.removed_indices {
+            if !kept.remove(position) {
+                let denied = Denied::new(Rule::JoinLinkPresent, None, "there is no such link");
+                return Err(denied.about(format!("join link {position}")));
+            }
+        }
+    }
+    let policy = octets(JOIN_LINK_POLICY).and_then(|octets| JoinLinkPolicy::decode(octets).ok());
+    if policy.is_some_and(|policy| policy.on_request) && added > 0 && kept.len() + added > 1 {
+        let needed = "links are made on request here, and one at most is kept";
+        return Err(Denied::new(Rule::JoinLinkKept, None, needed).about("join links"));
+    }
+    Ok(())
 }
 
 /// POLICY-BASE-9: what a change brings in is listed; a base policy it brings in lists everything.

@@ -7,11 +7,11 @@ use mimi_wire::uri::UriKind;
 
 use crate::change::{Actor, ClientIdentity, StagedChange};
 use crate::denied::Denied;
-use crate::judge::authority::{Authority, allows_move, capability_name, holds, role_name};
+use crate::judge::authority::Authority;
+use crate::judge::joining::{may_join_as, may_join_at_all};
 use crate::judge::reading::{ProposalSet, Reading, RemovedClient};
 use crate::judge::roles::is_banned_role;
 use crate::participant_list::ListChange;
-use crate::preauth::{Claims, first_match};
 use crate::rule::Rule;
 
 /// Who may commit, and what an external commit looks like.
@@ -25,7 +25,7 @@ pub(super) fn check_committer(reading: &Reading<'_>, change: &StagedChange) -> R
             Err(Denied::new(Rule::OnlyClientsCommit, None, "servers propose, clients commit"))
         }
         Actor::Member { leaf, .. } => {
-            Authority::of(reading.view, &reading.roster, committer)?;
+            Authority::of(reading.view, &reading.roster, reading.known, committer)?;
             no_external_join(reading)?;
             // POLICY-CAP-REM-2, -3: whoever goes cannot commit it.
             let gone = reading.sets.iter().flat_map(|set| &set.removed);
@@ -80,7 +80,7 @@ fn no_external_join(reading: &Reading<'_>) -> Result<(), Denied> {
 pub(super) fn check(reading: &Reading<'_>, set: &ProposalSet<'_>) -> Result<(), Denied> {
     for change in &set.list {
         match *change {
-            ListChange::Removal { user, from } => removal(reading, set, user, from)?,
+            ListChange::Removal { user, from, .. } => removal(reading, set, user, from)?,
             ListChange::Addition { user, to } => addition(reading, set, user, to)?,
             ListChange::Role { .. } => {}
         }
@@ -278,60 +278,6 @@ fn external_join(
         Some(_) => Ok(()),
         None => Err(not_listed(by, identity)),
     }
-}
-
-/// Whether somebody who is not listed may join as a role: the room is open (POLICY-CAP-ADD-3), or
-/// the credential is preauthorized for exactly this role (POLICY-CAP-ADD-4).
-fn may_join_as(
-    reading: &Reading<'_>,
-    joiner: &ClientIdentity,
-    to: RoleIndex,
-) -> Result<(), Denied> {
-    let outside = reading.view.role(0);
-    let outside_holds = |capability| outside.is_some_and(|role| holds(role, capability));
-    let open = outside_holds(Capability::CAN_OPEN_JOIN);
-    if open && outside.is_some_and(|role| allows_move(role, 0, to)) {
-        return Ok(());
-    }
-    let matched = first_match(reading.view, Claims::Known(&joiner.claims));
-    let preauthorized = Capability::CAN_JOIN_IF_PREAUTHORIZED;
-    if matched.is_some_and(|role| role.role_index == to && holds(role, preauthorized)) {
-        return Ok(());
-    }
-    let name = |index| role_name(&reading.view.roles, index);
-    let (rule, needed) = match matched {
-        _ if open => (Rule::OpenJoin, "the room is open, but not for this role".to_owned()),
-        Some(role) if role.role_index == to => {
-            let needed = format!("the role lacks {}", capability_name(preauthorized));
-            (Rule::PreauthorizedJoin, needed)
-        }
-        Some(role) => {
-            let needed = format!("their credential is preauthorized for {}", name(role.role_index));
-            (Rule::PreauthorizedJoin, needed)
-        }
-        None if outside_holds(Capability::CAN_USE_JOIN_CODE) => {
-            (Rule::JoinByCode, "join codes are not accepted yet".to_owned())
-        }
-        None => {
-            let needed = "the room is not open, and no preauthorization entry matches";
-            (Rule::OpenJoin, needed.to_owned())
-        }
-    };
-    Err(Denied::new(rule, Some(&joiner.user), needed).about(name(to)))
-}
-
-/// Whether there is any role somebody may join as.
-fn may_join_at_all(reading: &Reading<'_>, joiner: &ClientIdentity) -> Result<(), Denied> {
-    let mut denied = None;
-    for role in reading.view.roles.roles.iter().filter(|role| role.role_index != 0) {
-        match may_join_as(reading, joiner, role.role_index) {
-            Ok(()) => return Ok(()),
-            Err(denial) => denied = Some(denial),
-        }
-    }
-    Err(denied.unwrap_or_else(|| {
-        Denied::new(Rule::OpenJoin, Some(&joiner.user), "the room has no roles").about("anything")
-    }))
 }
 
 fn not_listed(by: &Authority<'_>, identity: &ClientIdentity) -> Denied {

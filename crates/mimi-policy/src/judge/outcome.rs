@@ -3,15 +3,17 @@
 
 use mimi_wire::MimiUri;
 use mimi_wire::room::base_policy::BaseRoomPolicy;
-use mimi_wire::room::participant_list::{RoleIndex, UserRolePair};
+use mimi_wire::room::participant_list::RoleIndex;
 use mimi_wire::room::roles::RoleData;
 
 use crate::change::{Actor, ProposedChange};
 use crate::denied::Denied;
+use crate::index::RoomIndex;
 use crate::judge::authority::role_name;
 use crate::judge::reading::Reading;
 use crate::judge::roles::is_banned_role;
-use crate::judge::roster::{Roster, Standing};
+use crate::judge::roster::Standing;
+use crate::parent::{is_parent, takes_part};
 use crate::rule::Rule;
 use crate::view::RoomView;
 
@@ -39,17 +41,52 @@ pub(super) fn check(reading: &Reading<'_>) -> Result<(), Denied> {
             }
         }
     }
+    among_parents(reading)?;
     limits(reading)
+}
+
+/// POLICY-BASE-3, asked by whoever knows the parent: nobody takes part who does not take part there.
+fn among_parents(reading: &Reading<'_>) -> Result<(), Denied> {
+    let depends = reading.base_policy.filter(|policy| policy.parent_dependant);
+    let named = depends.and_then(|policy| policy.parent_room.as_deref());
+    let parent = reading.known.parent.filter(|parent| Some(parent.room().as_str()) == named);
+    let Some(parent) = parent else { return Ok(()) };
+    let inside =
+        |standing: Standing, roles| standing.role.is_some_and(|role| !is_banned_role(roles, role));
+    let stranger = |user: &MimiUri| {
+        let needed = "they take no part in the parent room";
+        Denied::new(Rule::InParent, None, needed).about(user)
+    };
+    if let Some(setter) =
+        sender_of(reading, |change| matches!(change, ProposedChange::BasePolicy(_)))
+        && !is_parent(parent, reading.view)
+    {
+        let everybody = reading.roster.all_after();
+        let outside = everybody
+            .into_iter()
+            .find(|(user, standing)| inside(*standing, reading.roles) && !takes_part(parent, user));
+        return match outside {
+            Some((user, _)) => Err(blame(stranger(user), Some(setter))),
+            None => Ok(()),
+        };
+    }
+    for (user, it) in reading.roster.touched() {
+        let comes = inside(it.after, reading.roles) && !inside(it.before, &reading.view.roles);
+        if comes && !takes_part(parent, user) {
+            return Err(blame(stranger(user), Some(it.cause)));
+        }
+    }
+    Ok(())
 }
 
 /// Judges what a room starts with.
 pub(super) fn check_founding(view: &RoomView) -> Result<(), Denied> {
-    let roster = Roster::of(view);
-    for (user, standing) in roster.all_before() {
-        clients_belong(user, standing, &view.roles)?;
+    let everybody = RoomIndex::of(view).everybody(view);
+    for (user, standing) in &everybody {
+        clients_belong(user, *standing, &view.roles)?;
     }
     let Some(policy) = &view.base_policy else { return Ok(()) };
-    for (user, standing) in roster.all_before() {
+    for (user, standing) in everybody {
         single_device(policy, user, standing)?;
     }
     maximum_clients(policy, view.clients.len())?;
@@ -124,10 +161,12 @@ fn limits(reading: &Reading<'_>) -> Result<(), Denied> {
         maximum_clients(policy, clients)
             .map_err(|denied| blame(denied, grower.map(|(_, it)| it.cause).or(setter)))?;
     }
-    let users =
-        |list: &[UserRolePair], roles| not_banned(list.iter().map(|pair| pair.role_index), roles);
-    let after = users(&reading.participants.participants, reading.roles);
-    if setter.is_some() || after > users(&view.participants.participants, &view.roles) {
+    let banned =
+        |roles| is_banned_role(roles, 1).then(|| reading.roster.population(1).participants);
+    let users = |roles| view.participants.participants.len() - banned(roles).unwrap_or_default();
+    let (come, go) = reading.roster.listing(is_banned_role(reading.roles, 1).then_some(1));
+    let after = (users(reading.roles) + come).saturating_sub(go);
+    if setter.is_some() || after > users(&view.roles) {
         let lister = reading.roster.touched().find(|(_, it)| it.before.role != it.after.role);
         maximum_users(policy, after)
             .map_err(|denied| blame(denied, lister.map(|(_, it)| it.cause).or(setter)))?;

@@ -6,15 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use mimi_wire::MimiUri;
 use mimi_wire::component::PREAUTH_LIST;
 use mimi_wire::room::base_policy::BaseRoomPolicy;
-use mimi_wire::room::participant_list::{ParticipantListData, ParticipantListUpdate};
+use mimi_wire::room::participant_list::ParticipantListUpdate;
 use mimi_wire::room::preauth::PreAuthRoleEntry;
 use mimi_wire::room::roles::RoleData;
 
 use crate::change::{Actor, ClientIdentity, ProposedChange, StagedChange, StagedProposal};
 use crate::denied::Denied;
+use crate::index::RoomIndex;
 use crate::judge::authority::Authority;
 use crate::judge::roster::Roster;
-use crate::participant_list::{ListChange, changes, merge};
+use crate::known::Known;
+use crate::participant_list::{ListChange, ListDelta, changes, merge};
 use crate::rule::Rule;
 use crate::view::{ClientView, LeafIndex, RoomView};
 
@@ -23,12 +25,14 @@ use crate::view::{ClientView, LeafIndex, RoomView};
 pub(super) struct Reading<'a> {
     /// The epoch's state.
     pub(super) view: &'a RoomView,
+    /// What else is known.
+    pub(super) known: Known<'a>,
     /// `None` for standalone proposals.
     pub(super) committer: Option<&'a Actor>,
     /// By sender, in order of first appearance.
     pub(super) sets: Vec<ProposalSet<'a>>,
-    /// The list afterwards.
-    pub(super) participants: ParticipantListData,
+    /// What becomes of the list.
+    pub(super) delta: ListDelta,
     /// Users before and after.
     pub(super) roster: Roster<'a>,
     /// The definitions afterwards, and who changes them.
@@ -68,6 +72,8 @@ pub(super) struct RemovedClient<'a> {
 /// Reads a change against its epoch.
 pub(super) fn read<'a>(
     view: &'a RoomView,
+    index: &'a RoomIndex,
+    known: Known<'a>,
     change: &'a StagedChange,
 ) -> Result<Reading<'a>, Denied> {
     let committer = change.committer.as_ref();
@@ -76,21 +82,23 @@ pub(super) fn read<'a>(
         let needed = format!("it is in epoch {}, not {}", view.epoch, change.epoch);
         return Err(Denied::new(Rule::Stale, committer.and_then(Actor::user), needed));
     }
-    let mut roster = Roster::of(view);
-    let mut sets = sets(view, &roster, change)?;
-    let participants = merge(&view.participants, list_updates(change))?;
+    let mut roster = Roster::of(view, index);
+    let mut sets = sets(view, &roster, known, change)?;
+    let is_listed = |user: &MimiUri| index.standing(view, user).role.is_some();
+    let delta = merge(&view.participants, is_listed, list_updates(change))?;
     for (set, proposals) in &mut sets {
         for proposal in proposals.iter() {
             set.take(view, &mut roster, &proposal.sender, &proposal.change)?;
         }
     }
     let sets: Vec<ProposalSet<'_>> = sets.into_iter().map(|(set, _)| set).collect();
-    clients_once(view, &sets)?;
+    clients_once(&roster, &sets)?;
     let mut reading = Reading {
         view,
+        known,
         committer,
         sets,
-        participants,
+        delta,
         roster,
         roles: &view.roles,
         preauth: &view.preauth.entries,
@@ -114,19 +122,20 @@ type Unread<'a> = (ProposalSet<'a>, Vec<&'a StagedProposal>);
 fn sets<'a>(
     view: &'a RoomView,
     roster: &Roster<'_>,
+    known: Known<'a>,
     change: &'a StagedChange,
 ) -> Result<Vec<Unread<'a>>, Denied> {
     let mut sets: Vec<Unread<'a>> = Vec::new();
     for proposal in &change.proposals {
-        let known = sets.iter_mut().find(|(set, _)| same_sender(set, &proposal.sender));
-        if let Some((set, proposals)) = known {
+        let met = sets.iter_mut().find(|(set, _)| same_sender(set, &proposal.sender));
+        if let Some((set, proposals)) = met {
             if set.authority.actor() != &proposal.sender {
-                Authority::of(view, roster, &proposal.sender)?;
+                Authority::of(view, roster, known, &proposal.sender)?;
             }
             proposals.push(proposal);
             continue;
         }
-        let authority = Authority::of(view, roster, &proposal.sender)?;
+        let authority = Authority::of(view, roster, known, &proposal.sender)?;
         sets.push((ProposalSet::of(authority), vec![proposal]));
     }
     Ok(sets)
@@ -156,7 +165,7 @@ fn list_updates(
 }
 
 /// RFC 9420 12.2 for leaves; for clients by name, because membership is told by name elsewhere.
-fn clients_once(view: &RoomView, sets: &[ProposalSet<'_>]) -> Result<(), Denied> {
+fn clients_once(roster: &Roster<'_>, sets: &[ProposalSet<'_>]) -> Result<(), Denied> {
     let mut removed: BTreeSet<LeafIndex> = BTreeSet::new();
     let mut coming: BTreeMap<&MimiUri, &Authority<'_>> = BTreeMap::new();
     for set in sets {
@@ -173,15 +182,10 @@ fn clients_once(view: &RoomView, sets: &[ProposalSet<'_>]) -> Result<(), Denied>
             }
         }
     }
-    if coming.is_empty() {
-        return Ok(());
-    }
-    for client in &view.clients {
-        if let Some(authority) = coming.get(&client.client)
-            && !removed.contains(&client.leaf)
-        {
+    for (client, authority) in coming {
+        if roster.clients_named(client).any(|known| !removed.contains(&known.leaf)) {
             let needed = "it is in the group already; its old leaf must go in the same commit";
-            return Err(authority.deny(Rule::ClientOnce, needed).about(&client.client));
+            return Err(authority.deny(Rule::ClientOnce, needed).about(client));
         }
     }
     Ok(())
@@ -226,15 +230,13 @@ impl<'a> ProposalSet<'a> {
                 roster.touch(&identity.user, sender).clients += 1;
                 self.joins.push(identity);
             }
-            ProposedChange::RemoveClient(leaf) => {
-                self.remove(view, roster, sender, *leaf, false)?
-            }
+            ProposedChange::RemoveClient(leaf) => self.remove(roster, sender, *leaf, false)?,
             ProposedChange::SelfRemove => {
                 let Actor::Member { leaf, .. } = sender else {
                     let needed = "only members remove themselves";
                     return Err(self.authority.deny(Rule::UnknownProposal, needed).about("it"));
                 };
-                self.remove(view, roster, sender, *leaf, true)?;
+                self.remove(roster, sender, *leaf, true)?;
             }
             other => self.others.push(other),
         }
@@ -243,13 +245,12 @@ impl<'a> ProposalSet<'a> {
 
     fn remove(
         &mut self,
-        view: &'a RoomView,
         roster: &mut Roster<'a>,
         sender: &'a Actor,
         leaf: LeafIndex,
         by_itself: bool,
     ) -> Result<(), Denied> {
-        let Some(client) = view.client_at(leaf) else {
+        let Some(client) = roster.client_at(leaf) else {
             let denied = self.authority.deny(Rule::RemovedLeaf, "there is no such client");
             return Err(denied.about(format!("leaf {leaf}")));
         };

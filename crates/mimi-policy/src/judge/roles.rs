@@ -25,7 +25,7 @@ pub(crate) fn is_banned_role(roles: &RoleData, index: RoleIndex) -> bool {
 /// Judges the role changes of a set.
 pub(super) fn check(reading: &Reading<'_>, set: &ProposalSet<'_>) -> Result<(), Denied> {
     for change in &set.list {
-        if let ListChange::Role { user, from, to } = *change {
+        if let ListChange::Role { user, from, to, .. } = *change {
             role_defined(reading, &set.authority, to)?;
             if set.authority.is(user) {
                 own_role(reading, set, to)?;

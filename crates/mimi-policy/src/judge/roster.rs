@@ -3,19 +3,12 @@
 use std::collections::BTreeMap;
 
 use mimi_wire::MimiUri;
-use mimi_wire::room::participant_list::RoleIndex;
 
 use crate::change::Actor;
-use crate::view::RoomView;
+use crate::index::RoomIndex;
+use crate::view::{ClientView, LeafIndex, RoomView};
 
-/// How a user stands in the room.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Standing {
-    /// `None`: not listed.
-    pub(super) role: Option<RoleIndex>,
-    /// Leaves in the group.
-    pub(super) clients: usize,
-}
+pub(super) use crate::index::{Population, Standing};
 
 /// What a change does to a user.
 #[derive(Clone, Copy, Debug)]
@@ -31,31 +24,38 @@ pub(super) struct Touched<'a> {
 /// Everybody who is listed or has a client, before and after.
 #[derive(Clone, Debug)]
 pub(super) struct Roster<'a> {
-    before: BTreeMap<&'a MimiUri, Standing>,
+    view: &'a RoomView,
+    index: &'a RoomIndex,
     touched: BTreeMap<&'a MimiUri, Touched<'a>>,
 }
 
 impl<'a> Roster<'a> {
     /// The room as it is.
-    pub(super) fn of(view: &'a RoomView) -> Self {
-        let mut before: BTreeMap<&MimiUri, Standing> = BTreeMap::new();
-        for pair in &view.participants.participants {
-            before.entry(&pair.user).or_default().role = Some(pair.role_index);
-        }
-        for client in &view.clients {
-            before.entry(&client.user).or_default().clients += 1;
-        }
-        Self { before, touched: BTreeMap::new() }
+    pub(super) fn of(view: &'a RoomView, index: &'a RoomIndex) -> Self {
+        Self { view, index, touched: BTreeMap::new() }
     }
 
     /// How a user stood.
     pub(super) fn before(&self, user: &MimiUri) -> Standing {
-        self.before.get(user).copied().unwrap_or_default()
+        match self.touched.get(user) {
+            Some(touched) => touched.before,
+            None => self.index.standing(self.view, user),
+        }
     }
 
     /// How a user will stand.
     pub(super) fn after(&self, user: &MimiUri) -> Standing {
         self.touched.get(user).map_or_else(|| self.before(user), |touched| touched.after)
+    }
+
+    /// The client at a leaf.
+    pub(super) fn client_at(&self, leaf: LeafIndex) -> Option<&'a ClientView> {
+        self.index.client_at(self.view, leaf)
+    }
+
+    /// The clients of this name.
+    pub(super) fn clients_named(&self, client: &MimiUri) -> impl Iterator<Item = &'a ClientView> {
+        self.index.clients_named(self.view, client)
     }
 
     /// Notes what somebody does to a user.
@@ -70,18 +70,19 @@ impl<'a> Roster<'a> {
         self.touched.iter().map(|(user, touched)| (*user, touched))
     }
 
-    /// Everybody, as they stood.
-    pub(super) fn all_before(&self) -> impl Iterator<Item = (&'a MimiUri, Standing)> {
-        self.before.iter().map(|(user, standing)| (*user, *standing))
+    /// Everybody, as they will stand: as dear as the room is large, for what concerns everybody.
+    pub(super) fn all_after(&self) -> Vec<(&'a MimiUri, Standing)> {
+        let stay = self.index.everybody(self.view).into_iter();
+        let mut all: Vec<(&MimiUri, Standing)> =
+            stay.filter(|(user, _)| !self.touched.contains_key(*user)).collect();
+        all.extend(self.touched.iter().map(|(user, touched)| (*user, touched.after)));
+        all.sort_unstable_by_key(|(user, _)| *user);
+        all
     }
 
-    /// Everybody, as they will stand.
-    pub(super) fn all_after(&self) -> impl Iterator<Item = (&'a MimiUri, Standing)> {
-        let stay = self.before.iter().map(|(user, before)| {
-            (*user, self.touched.get(user).map_or(*before, |touched| touched.after))
-        });
-        let new = self.touched.iter().filter(|(user, _)| !self.before.contains_key(*user));
-        stay.chain(new.map(|(user, touched)| (*user, touched.after)))
+    /// How many are in a role.
+    pub(super) fn population(&self, role: u32) -> Population {
+        self.index.population(role)
     }
 
     /// How many clients users win, and how many others lose.
@@ -89,6 +90,18 @@ impl<'a> Roster<'a> {
         self.touched.values().fold((0, 0), |(come, go), Touched { before, after, .. }| {
             let come = come + after.clients.saturating_sub(before.clients);
             (come, go + before.clients.saturating_sub(after.clients))
+        })
+    }
+
+    /// How many participants come onto the list, and how many go, that are not in a certain role.
+    pub(super) fn listing(&self, besides: Option<u32>) -> (usize, usize) {
+        let counts = |standing: Standing| standing.role.is_some() && standing.role != besides;
+        self.touched.values().fold((0, 0), |(come, go), Touched { before, after, .. }| {
+            match (counts(*before), counts(*after)) {
+                (false, true) => (come + 1, go),
+                (true, false) => (come, go + 1),
+                _ => (come, go),
+            }
         })
     }
 }

@@ -10,6 +10,7 @@ pub(super) const TABLE: Table = Table {
     creator_role: 4,
     ordinary_role: 2,
     policy_enforcer_role: Some(5),
+    fixed_membership: false,
     roles: &[
         Line {
             index: 0,

@@ -53,7 +53,7 @@ fn components_change_by_capability() {
         (
             other(JOIN_LINKS),
             vec![Capability::CAN_CREATE_JOIN_CODE, Capability::CAN_DELETE_JOIN_CODE],
-            Rule::ChangeOtherPolicy,
+            Rule::ChangeJoinLinks,
         ),
         (
             other(STATUS_POLICY),

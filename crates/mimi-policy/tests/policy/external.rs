@@ -185,7 +185,7 @@ fn an_entry_without_claims_matches_everyone_but_the_banned() {
 }
 
 #[test]
-fn join_codes_are_not_accepted_yet() {
+fn nobody_joins_without_a_code_where_one_is_needed() {
     // POLICY-CAP-ADD-5
     let room =
         Room::usual().granting(NO_ROLE, Capability::CAN_USE_JOIN_CODE).moving(NO_ROLE, 0, ORDINARY);

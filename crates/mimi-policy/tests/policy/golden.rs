@@ -3,12 +3,18 @@
 //!
 //! `UPDATE_GOLDEN=1 cargo nextest run -p mimi-policy golden` writes the files anew.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
 use mimi_policy::message::{MessageAction, may_apply, may_submit};
 use mimi_policy::preset::Preset;
-use mimi_policy::{Actor, Allowed, Denied, ProposedChange};
+use mimi_policy::{
+    Actor, Allowed, CodeStanding, Denied, JoinCode, JoinCodes, Judge, ProposedChange, StagedChange,
+    StagedProposal,
+};
+use mimi_wire::Wire;
+use mimi_wire::room::join_links::{JoinLink, JoinLinksData, JoinLinksUpdate};
 use mimi_wire::room::metadata::RichDescription;
 use mimi_wire::room::participant_list::RoleIndex;
 
@@ -43,7 +49,7 @@ enum Who {
 }
 
 /// Judges one action of one actor.
-type Judge = fn(&Room, Who) -> String;
+type Cell = fn(&Room, Who) -> String;
 
 struct Matrix {
     preset: Preset,
@@ -155,8 +161,9 @@ impl Matrix {
         let mut names: Vec<String> = roles.iter().map(|role| self.role_name(*role)).collect();
         names.push("hub".to_owned());
         self.header(&names);
-        let actions: &[(&str, Judge)] = &[
+        let actions: &[(&str, Cell)] = &[
             ("join by oneself", |room, who| joining(room, who)),
+            ("join by code", |room, who| by_code(room, who)),
             ("add own client", |room, who| match who {
                 Who::Participant(_) => acting(room, who, vec![add_client(ACTOR, 3)]),
                 Who::Hub => ".".to_owned(),
@@ -171,7 +178,7 @@ impl Matrix {
                 proposing(room, who, |_| vec![ProposedChange::SelfRemove])
             }),
             ("leave", |room, who| proposing(room, who, |room| room.leave(ACTOR))),
-            ("own role to ordinary", |room, who| match who {
+            ("own role to role 2", |room, who| match who {
                 Who::Participant(role) if who.is_active(room) && role != ORDINARY => {
                     acting(room, who, vec![room.list_role(ACTOR, ORDINARY)])
                 }
@@ -195,8 +202,15 @@ impl Matrix {
             ("operational policy", |room, who| {
                 acting(room, who, vec![ProposedChange::OtherComponent(0x0024)])
             }),
-            ("join links", |room, who| {
-                acting(room, who, vec![ProposedChange::OtherComponent(0x002a)])
+            ("new join link", |room, who| {
+                let added_links = vec![JoinLink(b"link".to_vec())];
+                let update = JoinLinksUpdate { added_links, ..JoinLinksUpdate::default() };
+                acting(room, who, vec![ProposedChange::JoinLinks(update)])
+            }),
+            ("no join link", |room, who| {
+                let removed_indices = vec![0];
+                let update = JoinLinksUpdate { removed_indices, ..JoinLinksUpdate::default() };
+                acting(room, who, vec![ProposedChange::JoinLinks(update)])
             }),
             ("other policy", |room, who| {
                 acting(room, who, vec![ProposedChange::OtherComponent(0x0028)])
@@ -254,10 +268,11 @@ impl Matrix {
 
     /// The room an actor acts in, itself included with two clients.
     fn room(&self, who: Who) -> Room {
-        let mut room = Room::new();
-        room.view.roles = self.preset.roles();
+        let mut room = Room::of(self.preset);
         let ids = &mut room.policy_mut().policy_component_ids;
-        ids.extend([0x0024, 0x0028]);
+        ids.extend([0x0024, 0x0026, 0x0028]);
+        let links = JoinLinksData { links: vec![JoinLink(b"link".to_vec())] };
+        room.view.other_components.insert(0x002a, links.encode());
         for role in self.roles(false) {
             for bystander in 1..=2 {
                 room = room.with(&format!("bystander{role}{bystander}"), role, 1);
@@ -279,8 +294,7 @@ impl Matrix {
 
     /// Roles somebody can have, or only those with clients.
     fn roles(&self, clientless: bool) -> Vec<RoleIndex> {
-        let mut room = Room::new();
-        room.view.roles = self.preset.roles();
+        let room = Room::of(self.preset);
         let indices = self.preset.roles().roles.into_iter().map(|role| role.role_index);
         indices.filter(|index| *index != 0 && (clientless || active(&room, *index))).collect()
     }
@@ -360,6 +374,24 @@ fn joining(room: &Room, who: Who) -> String {
         changes.push(room.list_add(ACTOR, ORDINARY));
     }
     cell(room.judge_commit(Actor::Joiner(joiner), [], changes))
+}
+
+/// By external commit, a stranger with a good code for role 2.
+fn by_code(room: &Room, who: Who) -> String {
+    let Who::Participant(0) = who else { return ".".to_owned() };
+    let joiner = client(ACTOR, 3);
+    let code = JoinCode { role: ORDINARY, standing: CodeStanding::Valid };
+    let codes = BTreeMap::from([(joiner.client.clone(), code)]);
+    let committer = Actor::Joiner(joiner.clone());
+    let changes = [ProposedChange::ExternalJoin(joiner), room.list_add(ACTOR, ORDINARY)];
+    let proposals =
+        changes.map(|change| StagedProposal { sender: committer.clone(), reference: None, change });
+    let judge = Judge::of(&room.view).with_join_codes(JoinCodes::Presented(&codes));
+    cell(judge.check(&StagedChange {
+        epoch: room.view.epoch,
+        committer: Some(committer),
+        proposals: proposals.to_vec(),
+    }))
 }
 
 fn metadata(room: &Room, who: Who, field: usize) -> String {

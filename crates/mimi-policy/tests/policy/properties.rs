@@ -53,7 +53,7 @@ enum By {
 
 /// One commit or bundle: sets of proposals by reference, then what the committer does.
 #[derive(Clone, Debug)]
-struct Attempt {
+pub(crate) struct Attempt {
     referred: Vec<(By, Vec<Try>)>,
     committer: Option<By>,
     inline: Vec<Try>,
@@ -121,7 +121,7 @@ fn sender() -> impl Strategy<Value = By> {
     ]
 }
 
-fn attempt() -> impl Strategy<Value = Attempt> {
+pub(crate) fn attempt() -> impl Strategy<Value = Attempt> {
     let free = (
         prop::collection::vec((sender(), prop::collection::vec(attempt_one(), 1..3)), 0..3),
         prop::option::weighted(0.7, sender()),
@@ -154,16 +154,16 @@ fn attempt() -> impl Strategy<Value = Attempt> {
 }
 
 /// What a role may do, and which role changes it may make.
-type RoleTable = (Vec<Capability>, Vec<(RoleIndex, RoleIndex)>);
+pub(crate) type RoleTable = (Vec<Capability>, Vec<(RoleIndex, RoleIndex)>);
 
 /// Tables other than the preset's, at random.
-fn tables() -> impl Strategy<Value = Vec<RoleTable>> {
+pub(crate) fn tables() -> impl Strategy<Value = Vec<RoleTable>> {
     let capabilities = prop::collection::vec(select(&Capability::ALL[..17]), 0..12);
     let changes = prop::collection::vec((0..5u32, 0..5u32), 0..10);
     prop::collection::vec((capabilities, changes), 5)
 }
 
-fn room(tables: Option<Vec<RoleTable>>) -> Room {
+pub(crate) fn room(tables: Option<Vec<RoleTable>>) -> Room {
     let mut room = Room::usual().with("dave", ADMIN, 1).with("erin", ORDINARY, 0);
     let tables = tables.unwrap_or_default();
     for (index, (capabilities, changes)) in (0..).zip(tables) {
@@ -259,7 +259,7 @@ fn leave(room: &Room, name: &str) -> Vec<ProposedChange> {
 }
 
 /// The attempt as proposals: by reference, inline.
-fn written(
+pub(crate) fn written(
     room: &Room,
     attempt: &Attempt,
 ) -> (Option<Actor>, Vec<StagedProposal>, Vec<ProposedChange>) {
@@ -282,7 +282,7 @@ fn written(
 }
 
 /// The room after an allowed commit, as the MLS layer would build it.
-fn after(
+pub(crate) fn after(
     room: &Room,
     allowed: &Allowed,
     proposals: &[StagedProposal],
@@ -332,7 +332,7 @@ fn after(
     Room { view }
 }
 
-fn standing(view: &RoomView) -> BTreeMap<&MimiUri, RoleIndex> {
+pub(crate) fn standing(view: &RoomView) -> BTreeMap<&MimiUri, RoleIndex> {
     let pairs = view.participants.participants.iter();
     let standing: BTreeMap<_, _> = pairs.map(|pair| (&pair.user, pair.role_index)).collect();
     assert_eq!(standing.len(), view.participants.participants.len(), "a user is listed twice");

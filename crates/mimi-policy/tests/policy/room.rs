@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use mimi_policy::preset::{Preset, base_policy, hub_preauth};
+use mimi_policy::preset::{Preset, hub_preauth};
 use mimi_policy::{
     Actor, Allowed, ClientIdentity, ClientView, Denied, LeafIndex, ProposedChange, RoomView, Rule,
     StagedChange, StagedProposal, check,
@@ -34,7 +34,11 @@ pub(crate) struct Room {
 impl Room {
     /// Nobody in it yet; the hub is preauthorized.
     pub(crate) fn new() -> Self {
-        let preset = Preset::Cooperative;
+        Self::of(Preset::Cooperative)
+    }
+
+    /// An empty room of any preset.
+    pub(crate) fn of(preset: Preset) -> Self {
         let view = RoomView {
             epoch: 7,
             participants: ParticipantListData::default(),
@@ -48,7 +52,7 @@ impl Room {
                 room_mood: String::new(),
             },
             preauth: hub_preauth(&Domain::new("a.example").unwrap(), preset),
-            base_policy: Some(base_policy()),
+            base_policy: Some(preset.base_policy()),
             other_components: BTreeMap::new(),
             clients: Vec::new(),
         };

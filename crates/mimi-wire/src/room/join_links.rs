@@ -33,7 +33,7 @@ pub struct JoinLinksData {
 }
 
 /// `JoinLinksUpdate`.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct JoinLinksUpdate {
     /// Positions in the current list, each once.
     pub removed_indices: Vec<u32>,

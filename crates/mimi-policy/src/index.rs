@@ -1,0 +1,153 @@
+//! A room looked up by name: kept beside a [`RoomView`] it makes judging one change independent of
+//! how many are in the room.
+//!
+//! It holds positions, never names: what it says it reads from the view it was made of.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use mimi_wire::MimiUri;
+use mimi_wire::room::participant_list::RoleIndex;
+
+use crate::view::{ClientView, LeafIndex, RoomView};
+
+/// Positions of a room's participants and clients, in the order of their names.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RoomIndex {
+    epoch: u64,
+    /// Of the participant list, by user.
+    users: Vec<usize>,
+    /// Of the clients, by user.
+    by_user: Vec<usize>,
+    /// Of the clients, by client.
+    by_client: Vec<usize>,
+    /// Of the clients, by leaf.
+    by_leaf: Vec<usize>,
+    roles: BTreeMap<RoleIndex, Population>,
+}
+
+/// How many are in a role.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Population {
+    /// Participants.
+    pub(crate) participants: usize,
+    /// Those with a client in the group (PROTO-PL-6).
+    pub(crate) active: usize,
+}
+
+/// How a user stands in the room.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Standing {
+    /// `None`: not listed.
+    pub(crate) role: Option<RoleIndex>,
+    /// Leaves in the group.
+    pub(crate) clients: usize,
+}
+
+impl RoomIndex {
+    /// The index of a room in one epoch.
+    pub fn of(view: &RoomView) -> Self {
+        let list = &view.participants.participants;
+        let clients = &view.clients;
+        let mut index = Self {
+            epoch: view.epoch,
+            users: (0..list.len()).collect(),
+            by_user: (0..clients.len()).collect(),
+            by_client: (0..clients.len()).collect(),
+            by_leaf: (0..clients.len()).collect(),
+            roles: BTreeMap::new(),
+        };
+        index.users.sort_by(|one, other| list[*one].user.cmp(&list[*other].user));
+        index.by_user.sort_by(|one, other| clients[*one].user.cmp(&clients[*other].user));
+        index.by_client.sort_by(|one, other| clients[*one].client.cmp(&clients[*other].client));
+        index.by_leaf.sort_by_key(|position| clients[*position].leaf);
+        index.count(view);
+        index
+    }
+
+    /// Both orders are the users', so one walk over both tells who is active.
+    fn count(&mut self, view: &RoomView) {
+        let list = &view.participants.participants;
+        let mut owners = self.by_user.iter().map(|position| &view.clients[*position].user);
+        let mut owner = owners.next();
+        let mut users = self.users.iter().map(|position| &list[*position]).peekable();
+        while let Some(pair) = users.next() {
+            // A list that names a user twice counts it once, by its last entry.
+            if users.peek().is_some_and(|next| next.user == pair.user) {
+                continue;
+            }
+            while owner.is_some_and(|owner| *owner < pair.user) {
+                owner = owners.next();
+            }
+            let population = self.roles.entry(pair.role_index).or_default();
+            population.participants += 1;
+            population.active += usize::from(owner == Some(&pair.user));
+        }
+    }
+
+    /// Whether it is the index of this room's epoch, as far as sizes tell.
+    pub(crate) fn fits(&self, view: &RoomView) -> bool {
+        self.epoch == view.epoch
+            && self.users.len() == view.participants.participants.len()
+            && self.by_leaf.len() == view.clients.len()
+    }
+
+    /// How a user stands.
+    pub(crate) fn standing(&self, view: &RoomView, user: &MimiUri) -> Standing {
+        let list = &view.participants.participants;
+        let end = self.users.partition_point(|position| list[*position].user <= *user);
+        let last = end.checked_sub(1).map(|place| &list[self.users[place]]);
+        Standing {
+            role: last.filter(|pair| pair.user == *user).map(|pair| pair.role_index),
+            clients: self.clients_of(view, user).len(),
+        }
+    }
+
+    /// Positions of a user's clients.
+    fn clients_of(&self, view: &RoomView, user: &MimiUri) -> &[usize] {
+        equal_range(&self.by_user, |position| view.clients[position].user.cmp(user))
+    }
+
+    /// The clients of this name; a sound room has one at most.
+    pub(crate) fn clients_named<'a>(
+        &self,
+        view: &'a RoomView,
+        client: &MimiUri,
+    ) -> impl Iterator<Item = &'a ClientView> {
+        let range =
+            equal_range(&self.by_client, |position| view.clients[position].client.cmp(client));
+        range.iter().map(|position| &view.clients[*position])
+    }
+
+    /// The client at a leaf.
+    pub(crate) fn client_at<'a>(
+        &self,
+        view: &'a RoomView,
+        leaf: LeafIndex,
+    ) -> Option<&'a ClientView> {
+        let range = equal_range(&self.by_leaf, |position| view.clients[position].leaf.cmp(&leaf));
+        range.first().map(|position| &view.clients[*position])
+    }
+
+    /// How many are in a role.
+    pub(crate) fn population(&self, role: RoleIndex) -> Population {
+        self.roles.get(&role).copied().unwrap_or_default()
+    }
+
+    /// Everybody who is listed or has a client, in the order of their names, each once.
+    pub(crate) fn everybody<'a>(&self, view: &'a RoomView) -> Vec<(&'a MimiUri, Standing)> {
+        let listed = view.participants.participants.iter().map(|pair| &pair.user);
+        let mut users: Vec<&MimiUri> =
+            listed.chain(view.clients.iter().map(|client| &client.user)).collect();
+        users.sort_unstable();
+        users.dedup();
+        users.into_iter().map(|user| (user, self.standing(view, user))).collect()
+    }
+}
+
+/// The positions that compare equal, of positions in that order.
+fn equal_range(positions: &[usize], compare: impl Fn(usize) -> Ordering) -> &[usize] {
+    let start = positions.partition_point(|position| compare(*position) == Ordering::Less);
+    let rest = &positions[start..];
+    &rest[..rest.partition_point(|position| compare(*position) == Ordering::Equal)]
+}

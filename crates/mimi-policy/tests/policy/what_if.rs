@@ -1,0 +1,311 @@
+//! The forms of `tombolo policy check`, and the judge's answers to them.
+
+use mimi_policy::what_if::{answer, answer_line, custom};
+use serde_json::{Value, json};
+
+const ALICE: &str = "mimi://a.example/u/alice";
+const BOB: &str = "mimi://b.example/u/bob";
+const CAROL: &str = "mimi://c.example/u/carol";
+const ZOE: &str = "mimi://z.example/u/zoe";
+
+/// alice administers, bob and carol take part.
+fn room(roles: &str, administrator: u32, ordinary: u32) -> Value {
+    json!({
+        "roles": roles,
+        "participants": [
+            { "user": ALICE, "role": administrator, "clients": 2 },
+            { "user": BOB, "role": ordinary, "clients": 2 },
+            { "user": CAROL, "role": ordinary, "clients": 1 },
+        ],
+    })
+}
+
+fn ask(room: &Value, change: &Value) -> Value {
+    let answered = answer(&room.to_string(), &change.to_string());
+    let answered = answered.unwrap_or_else(|malformed| malformed.to_json());
+    let line = json!({ "room": room, "change": change }).to_string();
+    let in_batch = answer_line(&line).unwrap_or_else(|malformed| malformed.to_json());
+    assert_eq!(answered, in_batch);
+    answered
+}
+
+#[track_caller]
+fn allowed(room: &Value, change: Value) {
+    assert_eq!(ask(room, &change), json!({ "allowed": true }), "{change}");
+}
+
+#[track_caller]
+fn denied(room: &Value, change: Value, requirement: &str) -> String {
+    let answer = ask(room, &change);
+    assert_eq!(answer["allowed"], json!(false), "{change}");
+    assert_eq!(answer["requirement"], json!(requirement), "{answer}");
+    assert!(answer["rule"].as_str().is_some_and(|rule| !rule.is_empty()));
+    answer["message"].as_str().unwrap().to_owned()
+}
+
+#[track_caller]
+fn malformed(room: &Value, change: &Value, field: &str) {
+    let answer = ask(room, change);
+    assert_eq!(answer["error"]["field"], json!(field), "{answer}");
+    assert!(answer["error"]["message"].as_str().is_some_and(|message| !message.is_empty()));
+}
+
+#[test]
+fn members_commit_and_propose() {
+    let room = room("cooperative", 4, 2);
+    let by = |name: &str, how: &str| json!({ "by": name, "how": how });
+    let with = |mut change: Value, more: Value| {
+        let more = more.as_object().unwrap().clone();
+        change.as_object_mut().unwrap().extend(more);
+        change
+    };
+    allowed(&room, by(BOB, "commit"));
+    let add = json!({ "add": [{ "user": ZOE, "role": 2, "clients": 2 }] });
+    allowed(&room, with(by(BOB, "commit"), add.clone()));
+    allowed(&room, with(by(BOB, "proposal"), add));
+    let admin = json!({ "add": [{ "user": ZOE, "role": 3, "clients": 1 }] });
+    denied(&room, with(by(BOB, "commit"), admin), "POLICY-CAP-ADD-1");
+    // AMB-POL-41: the list change alone leaves clients behind.
+    let removal = json!({ "remove": [CAROL] });
+    denied(&room, with(by(BOB, "commit"), removal), "PROTO-UPD-3");
+    let removal =
+        json!({ "remove": [CAROL], "remove_clients": [{ "user": CAROL, "clients": "all" }] });
+    allowed(&room, with(by(BOB, "commit"), removal));
+    let ban = json!({
+        "set_role": [{ "user": BOB, "role": 1 }],
+        "remove_clients": [{ "user": BOB, "clients": 2 }],
+    });
+    allowed(&room, with(by(ALICE, "commit"), ban.clone()));
+    let said = denied(&room, with(by(CAROL, "commit"), ban), "POLICY-CAP-ROLE-3");
+    assert_eq!(
+        said,
+        "carol may not ban bob: their role ordinary_user lacks canBan and canChangeUserRole"
+    );
+    let leave = json!({ "remove": [BOB], "remove_clients": [{ "user": BOB, "clients": "all" }] });
+    allowed(&room, with(by(BOB, "proposal"), leave.clone()));
+    denied(&room, with(by(BOB, "commit"), leave), "POLICY-CAP-REM-2");
+    let own = json!({ "remove_clients": [{ "user": BOB, "clients": 1 }] });
+    allowed(&room, with(by(BOB, "commit"), own));
+    let kick = json!({ "remove_clients": [{ "user": CAROL, "clients": 1 }] });
+    denied(&room, with(by(BOB, "commit"), kick.clone()), "POLICY-CAP-REM-4");
+    allowed(&room, with(by(ALICE, "commit"), kick));
+    allowed(
+        &room,
+        with(by(BOB, "commit"), json!({ "add_clients": [{ "user": BOB, "clients": 1 }] })),
+    );
+    denied(&room, by(ZOE, "commit"), "PROTO-ST-8");
+    let said = denied(&room, with(by(ALICE, "commit"), json!({ "remove": [ZOE] })), "PROTO-PL-5");
+    assert!(said.contains("zoe: they are not in the participant list"), "{said}");
+    let too_many = json!({ "remove_clients": [{ "user": CAROL, "clients": 2 }] });
+    let said = denied(&room, with(by(ALICE, "commit"), too_many), "PROTO-UPD-10");
+    assert!(said.contains("carol: they do not have that many clients"), "{said}");
+}
+
+#[test]
+fn outsiders_join() {
+    // POLICY-CAP-ADD-2, POLICY-CAP-ADD-4, POLICY-CAP-ADD-5
+    let mut room = room("strict", 4, 2);
+    let join = |more: Value| {
+        let mut change = json!({
+            "by": ZOE,
+            "how": "external_commit",
+            "add": [{ "user": ZOE, "role": 2, "clients": 1 }],
+        });
+        change.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        change
+    };
+    let code =
+        |role: u32, valid: bool| join(json!({ "join_code": { "role": role, "valid": valid } }));
+    denied(&room, join(json!({})), "POLICY-CAP-ADD-5");
+    allowed(&room, code(2, true));
+    denied(&room, code(2, false), "POLICY-CAP-ADD-5");
+    denied(&room, code(3, true), "POLICY-CAP-ADD-5");
+    let mut proposal = code(2, true);
+    proposal["how"] = json!("proposal");
+    allowed(&room, proposal);
+    let mut more = code(2, true);
+    more["add"][0]["clients"] = json!(2);
+    denied(&room, more, "PROTO-UPD-10");
+    let claims = json!([{ "credential_type": 2, "id": "O", "value": "Z Inc" }]);
+    room["preauth"] = json!([{ "claims": claims, "role": 2 }]);
+    allowed(&room, join(json!({ "claims": claims })));
+    denied(&room, join(json!({})), "POLICY-CAP-ADD-5");
+    let own = json!({
+        "by": BOB,
+        "how": "external_commit",
+        "add_clients": [{ "user": BOB, "clients": 1 }],
+    });
+    allowed(&room, own.clone());
+    let mut back = own;
+    back["remove_clients"] = json!([{ "user": BOB, "clients": 1 }]);
+    allowed(&room, back.clone());
+    back["remove_clients"] = json!([{ "user": BOB, "clients": 2 }]);
+    denied(&room, back, "PROTO-UPD-10");
+}
+
+#[test]
+fn servers_propose_by_their_claims() {
+    // POLICY-PRE-4, PROTO-ST-7
+    let mut room = room("cooperative", 4, 2);
+    let claims = json!([{ "credential_type": 1, "id": "", "value": "mimi://a.example" }]);
+    room["preauth"] = json!([{ "claims": claims, "role": 5 }]);
+    let mut removal = json!({
+        "by": "external_sender",
+        "how": "proposal",
+        "claims": claims,
+        "remove": [BOB],
+        "remove_clients": [{ "user": BOB, "clients": "all" }],
+    });
+    allowed(&room, removal.clone());
+    removal["how"] = json!("commit");
+    denied(&room, removal.clone(), "PROTO-ST-7");
+    removal["how"] = json!("proposal");
+    removal["claims"] = json!([]);
+    denied(&room, removal, "POLICY-PRE-4");
+}
+
+#[test]
+fn own_roles_change_by_claims() {
+    // POLICY-CAP-ROLE-2
+    let mut room = room("strict", 4, 2);
+    let claims = json!([{ "credential_type": 2, "id": "O", "value": "B Inc" }]);
+    room["preauth"] = json!([{ "claims": claims, "role": 3 }]);
+    let mut change =
+        json!({ "by": BOB, "how": "commit", "set_role": [{ "user": BOB, "role": 3 }] });
+    denied(&room, change.clone(), "POLICY-CAP-ROLE-2");
+    change["claims"] = claims;
+    allowed(&room, change);
+}
+
+#[test]
+fn fields_of_the_metadata_and_components() {
+    // POLICY-CAP-META-1, AMB-POL-13
+    let room = room("cooperative", 4, 2);
+    let ask =
+        |by: &str, metadata: Value| json!({ "by": by, "how": "commit", "metadata": metadata });
+    allowed(&room, ask(BOB, json!({ "room_name": "", "room_mood": "fine" })));
+    allowed(&room, ask(BOB, json!({})));
+    denied(&room, ask(BOB, json!({ "room_descriptions": [] })), "POLICY-CAP-META-1");
+    let described = json!({ "room_descriptions": [{ "description_content": "here" }] });
+    allowed(&room, ask(ALICE, described));
+    denied(&room, ask(BOB, json!({ "room_avatar": "http://a.example" })), "PROTO-RM-2");
+    denied(&room, ask(BOB, json!({ "room_uri": "mimi://room.example/r/what-if" })), "PROTO-RM-2");
+    let components = |names: &[&str]| json!({ "by": ALICE, "how": "commit", "components": names });
+    allowed(&room, components(&["base", "preauth"]));
+    denied(&room, components(&["roles"]), "POLICY-CAP-POL-1");
+    denied(&room, components(&["base", "base"]), "PROTO-ST-6");
+    denied(&room, components(&["operational"]), "POLICY-CAP-RES-1");
+    for other in ["status", "join_link", "link_preview", "asset", "logging", "history", "bot"] {
+        denied(&room, components(&[other]), "POLICY-CAP-RES-1");
+    }
+    let strict = self::room("strict", 4, 2);
+    allowed(&strict, components(&["join_links_add", "join_links_remove"]));
+    allowed(&strict, components(&["roles"]));
+    let mut both = components(&["roles"]);
+    both["set_role"] = json!([{ "user": BOB, "role": 3 }]);
+    denied(&strict, both, "POLICY-ROLE-3");
+}
+
+#[test]
+fn messages() {
+    // POLICY-CAP-MSG-1, AMB-POL-40
+    let room = room("moderated", 5, 3);
+    let send = |by: &str| json!({ "by": by, "how": "message", "send_message": true });
+    allowed(&room, send(ALICE));
+    denied(&room, send(BOB), "POLICY-CAP-MSG-1");
+    denied(&room, send(ZOE), "PROTO-SUB-2");
+    denied(&room, send("external_sender"), "PROTO-SUB-2");
+    malformed(&room, &json!({ "by": BOB, "how": "message", "remove": [BOB] }), "change.how");
+}
+
+#[test]
+fn every_mistake_is_named() {
+    let good = room("cooperative", 4, 2);
+    let change = json!({ "by": BOB, "how": "commit" });
+    let broken = |path: &str, value: Value| {
+        let mut room = good.clone();
+        *room.pointer_mut(path).unwrap() = value;
+        room
+    };
+    malformed(&broken("/roles", json!("chaotic")), &change, "room.roles");
+    malformed(&broken("/participants/1/role", json!(9)), &change, "room.participants[1].role");
+    malformed(&broken("/participants/1/role", json!(1)), &change, "room.participants[1].clients");
+    malformed(&broken("/participants/1/user", json!(ALICE)), &change, "room.participants[1].user");
+    malformed(&broken("/participants/0/user", json!("al")), &change, "room.participants[0].user");
+    malformed(&json!([]), &change, "room");
+    let role = |index: u32| json!({ "role_index": index, "role_name": "x" });
+    let roles = |roles: Value| json!({ "roles": roles });
+    malformed(&roles(json!([role(2), role(2)])), &change, "room.roles[1]");
+    let mut over = role(2);
+    over["minimum_participants"] = json!(3);
+    over["maximum_participants"] = json!(2);
+    malformed(&roles(json!([over])), &change, "room.roles[0].minimum_participants");
+    let mut unknown = role(2);
+    unknown["capabilities"] = json!(["canFly"]);
+    malformed(&roles(json!([unknown])), &change, "room.roles[0].capabilities[0]");
+    let mut fixed = good.clone();
+    fixed["base"] = json!({ "fixed_membership": true });
+    malformed(&fixed, &change, "room.base.fixed_membership");
+    let mut preauth = good.clone();
+    preauth["preauth"] = json!([{ "claims": [], "role": 9 }]);
+    malformed(&preauth, &change, "room.preauth[0].role");
+    malformed(&good, &json!({ "how": "commit" }), "change.by");
+    malformed(&good, &json!({ "by": BOB, "how": "force" }), "change.how");
+    malformed(&good, &json!({ "by": BOB, "how": "commit", "nonsense": 1 }), "change.nonsense");
+    let components = json!({ "by": BOB, "how": "commit", "components": ["magic"] });
+    malformed(&good, &components, "change.components[0]");
+    let many = json!({ "by": BOB, "how": "commit", "add_clients": [
+        { "user": BOB, "clients": 99_998 }, { "user": BOB, "clients": 99_998 },
+    ]});
+    malformed(&good, &many, "change.add_clients[0].clients");
+    assert_eq!(answer("{", "{}").unwrap_err().field, "room");
+    assert_eq!(answer_line("nothing").unwrap_err().field, "");
+    assert_eq!(answer_line("{}").unwrap_err().field, "room");
+}
+
+#[test]
+fn a_policy_file_is_told_everything_at_once() {
+    // POLICY-CAP-ADD-3, POLICY-BASE-3
+    let text = r#"
+        creator_role = 9
+        ordinary_role = 2
+        colour = "green"
+        [base]
+        max_users = "many"
+        fixed_membership = 1
+        [[roles]]
+        role_name = "nobody"
+        [[roles]]
+        role_index = 2
+        capabilities = ["canFly", "canSendMessage", "canSwim"]
+        minimum_participants = -1
+        [[roles]]
+        role_index = 3
+        capabilities = ["canOpenJoin"]
+        authorized_role_changes = [[3, [7]]]
+        [[roles]]
+        role_index = 4
+        minimum_participants = 2
+        maximum_participants = 1
+    "#;
+    let wrong = custom::parse(text).unwrap_err();
+    let fields: Vec<&str> = wrong.iter().map(|wrong| wrong.field.as_str()).collect();
+    for field in [
+        "name",
+        "colour",
+        "creator_role",
+        "ordinary_role",
+        "base.max_users",
+        "base.fixed_membership",
+        "roles[0].role_index",
+        "roles[1].capabilities[0]",
+        "roles[1].capabilities[2]",
+        "roles[1].minimum_participants",
+        "roles, role 3",
+        "roles[3].minimum_participants",
+    ] {
+        assert!(fields.contains(&field), "{field} in {fields:?}");
+    }
+    assert_eq!(fields.iter().filter(|field| **field == "roles, role 3").count(), 2);
+    assert_eq!(custom::parse("name = ").unwrap_err().len(), 1);
+}
