@@ -93,13 +93,12 @@ impl Client {
         Self::register_over(store, transport, registration).await
     }
 
-    /// Opens a device registered before.
+    /// Opens a device registered before; [`ClientError::NotRegistered`] if that did not come
+    /// through, and [`register`](Self::register) takes the file up again.
     pub async fn open(store: &Path) -> Result<Self, ClientError> {
         let store = SqliteStore::open(store).await.map_err(storage)?;
         let saved = store.load().await.map_err(storage)?;
-        let address = saved.values.get(ADDRESS).ok_or_else(|| {
-            ClientError::Storage("the file holds no registered device".to_owned())
-        })?;
+        let address = saved.values.get(ADDRESS).ok_or(ClientError::NotRegistered)?;
         let address: ProviderAddress = serde_json::from_slice(address.octets())
             .map_err(|error| ClientError::Storage(format!("the provider's address: {error}")))?;
         let transport = Arc::new(HttpsTransport::new(&address)?);
@@ -112,11 +111,11 @@ impl Client {
         transport: Arc<dyn Transport>,
     ) -> Result<Self, ClientError> {
         let saved = store.load().await.map_err(storage)?;
+        if !Session::is_stored(&saved) {
+            return Err(ClientError::NotRegistered);
+        }
         let session = Session::restore(saved, driver::now_ms())?;
-        let identity = session.identity().cloned();
-        let identity = identity.ok_or_else(|| {
-            ClientError::Storage("the registration of this device did not come through".to_owned())
-        })?;
+        let identity = session.identity().cloned().ok_or(ClientError::NotRegistered)?;
         Ok(Self::run(Driver::new(session, store, transport), identity))
     }
 

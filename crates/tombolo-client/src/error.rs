@@ -31,6 +31,9 @@ pub enum ClientError {
         /// Why.
         reason: String,
     },
+    /// The store holds no registered device: its registration has to be made again.
+    #[error("the registration of this device did not come through")]
+    NotRegistered,
     /// The device's own storage failed.
     #[error("local storage failed: {0}")]
     Storage(String),

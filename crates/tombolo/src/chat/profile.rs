@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use mimi_policy::ClientIdentity;
 use mimi_wire::MimiUri;
 use serde::{Deserialize, Serialize};
-use tombolo_client::{Client, ProviderAddress, Registration};
+use tombolo_client::transport::HttpsTransport;
+use tombolo_client::{Client, ClientError, ProviderAddress, Registration};
 
 /// Everything needed to chat as somebody.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -52,26 +54,73 @@ impl Profile {
         Ok(profile)
     }
 
-    /// Opens the device, registering it first if it has no file yet. Says whether it is new.
+    /// Opens the device, registering it first if it has not come through that yet. Says whether it
+    /// is new.
     pub(crate) async fn open(&self) -> Result<(Client, Device), String> {
         if self.store.exists() {
-            let client = Client::open(&self.store).await;
-            let client = client.map_err(|error| {
-                format!("the device in {} cannot be opened: {error}", self.store.display())
-            })?;
-            return Ok((client, Device::Known));
+            match Client::open(&self.store).await {
+                Ok(client) => return Ok((client, Device::Known)),
+                Err(ClientError::NotRegistered) => {}
+                Err(error) => return Err(self.not_opened(&error)),
+            }
         }
+        let provider = self.address()?;
+        // Before a password is asked for in vain.
+        HttpsTransport::new(&provider).map_err(|error| format!("the provider: {error}"))?;
         let registration = Registration {
-            provider: self.address()?,
+            provider,
             user: self.user.clone(),
             password: self.password_or_ask()?,
             device: self.device.clone(),
         };
         let client = Client::register(&self.store, registration).await;
-        let client = client.map_err(|error| {
-            format!("{} cannot register the device {}: {error}", self.user, self.device)
-        })?;
-        Ok((client, Device::New))
+        Ok((client.map_err(|error| self.not_registered(&error))?, Device::New))
+    }
+
+    /// Refuses a device that is somebody else's than asked for.
+    pub(crate) fn check(&self, me: &ClientIdentity, device_given: bool) -> Result<(), String> {
+        let segment = |uri: &MimiUri, at: usize| uri.segments().get(at).cloned();
+        let (user, device) = (segment(&me.user, 0), segment(&me.client, 1));
+        let domain = me.user.domain();
+        let device_asked = device_given || self.device != default_device();
+        let same = user.as_deref() == Some(self.user.as_str())
+            && (!device_asked || device.as_deref() == Some(self.device.as_str()))
+            && host(&self.provider).is_some_and(|host| is_of(host, domain.as_str()));
+        if same {
+            return Ok(());
+        }
+        Err(format!(
+            "{} belongs to {}@{domain} (device {}), not to {} (device {}) at {}; \
+             give another --store",
+            self.store.display(),
+            user.unwrap_or_default(),
+            device.unwrap_or_default(),
+            self.user,
+            self.device,
+            self.provider,
+        ))
+    }
+
+    fn not_opened(&self, error: &ClientError) -> String {
+        let store = self.store.display();
+        match error {
+            ClientError::Storage(why) if why.contains("in use by another process") => {
+                format!("{store} is already open in another terminal; close that one first")
+            }
+            error => format!("the device in {store} cannot be opened: {error}"),
+        }
+    }
+
+    fn not_registered(&self, error: &ClientError) -> String {
+        let (user, device) = (&self.user, &self.device);
+        match error {
+            ClientError::Storage(_) => self.not_opened(error),
+            ClientError::Refused(why) if why.contains("device") => format!(
+                "{user} cannot register the device {device}: {why}; \
+                 give this one another name with --device NAME"
+            ),
+            error => format!("{user} cannot register the device {device}: {error}"),
+        }
     }
 
     fn address(&self) -> Result<ProviderAddress, String> {
@@ -97,6 +146,18 @@ impl Profile {
     }
 }
 
+/// `b.example` of `https://b.example:8444`.
+fn host(url: &str) -> Option<&str> {
+    let rest = url.strip_prefix("https://")?;
+    rest.split(['/', ':']).next().filter(|host| !host.is_empty())
+}
+
+/// Whether a host is a provider's: its domain, or under it.
+fn is_of(host: &str, domain: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    host == domain || host.strip_suffix(domain).is_some_and(|front| front.ends_with('.'))
+}
+
 /// Whether a device has been here before.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Device {
@@ -106,7 +167,28 @@ pub(crate) enum Device {
 
 #[cfg(test)]
 mod tests {
+    use mimi_policy::ClientIdentity;
+    use mimi_wire::MimiUri;
+
     use super::Profile;
+
+    #[test]
+    fn the_file_of_somebody_else_is_refused() {
+        let me = ClientIdentity {
+            user: MimiUri::new("mimi://a.example/u/alice").unwrap(),
+            client: MimiUri::new("mimi://a.example/d/alice/terminal").unwrap(),
+            claims: Vec::new(),
+        };
+        let text = "provider = \"https://a.example:1\"\nuser = \"alice\"\nstore = \"alice.db\"\n";
+        let alice: Profile = toml::from_str(text).unwrap();
+        assert_eq!(alice.check(&me, true), Ok(()));
+        let carol = Profile { user: "carol".to_owned(), ..alice.clone() };
+        let refused = carol.check(&me, false).unwrap_err();
+        assert!(refused.starts_with("alice.db belongs to alice@a.example (device terminal)"));
+        let elsewhere = Profile { provider: "https://ba.example:1".to_owned(), ..alice.clone() };
+        assert!(elsewhere.check(&me, false).is_err());
+        assert!(Profile { device: "phone".to_owned(), ..alice }.check(&me, false).is_err());
+    }
 
     #[test]
     fn a_profile_is_relative_to_its_file_and_refuses_what_it_does_not_know() {

@@ -20,7 +20,6 @@ Examples:
   tombolo chat --provider https://b.example:8444 --user bob --store bob.db")]
 pub(crate) struct Chat {
     /// A profile with the values below, as `demo --keep` writes them
-    #[arg(required_unless_present_all = ["provider", "user", "store"])]
     profile: Option<PathBuf>,
     /// The provider's client API
     #[arg(long, value_name = "URL")]
@@ -47,24 +46,26 @@ pub(crate) struct Chat {
 
 impl Chat {
     pub(crate) async fn run(self) -> Result<(), String> {
+        let device_given = self.device.is_some();
         let profile = self.profile()?;
         let (client, device) = profile.open().await?;
+        profile.check(client.identity(), device_given)?;
         Conversation::open(client, device, profile.room).await?.run().await
     }
 
     /// The profile, with what the command line says instead.
     fn profile(self) -> Result<Profile, String> {
-        let missing = |what: &str| format!("--{what} is needed without a profile");
+        let missing = || "give a profile, or --provider, --user and --store".to_owned();
         let mut profile = match &self.profile {
             Some(path) => Profile::read(path)?,
             None => Profile {
-                provider: self.provider.clone().ok_or_else(|| missing("provider"))?,
+                provider: self.provider.clone().ok_or_else(missing)?,
                 connect: None,
                 roots: None,
-                user: self.user.clone().ok_or_else(|| missing("user"))?,
+                user: self.user.clone().ok_or_else(missing)?,
                 password: None,
                 device: profile::default_device(),
-                store: self.store.clone().ok_or_else(|| missing("store"))?,
+                store: self.store.clone().ok_or_else(missing)?,
                 room: None,
             },
         };
