@@ -10,7 +10,7 @@ use mimi_wire::MimiUri;
 use mimi_wire::Wire;
 use mimi_wire::codec::Reader;
 use mimi_wire::limits::{LIST_ELEMENTS_MAX, OPAQUE_OCTETS_MAX, PARTICIPANTS_MAX};
-use mimi_wire::mls::{KeyPackage, MlsMessage};
+use mimi_wire::mls::{KeyPackage, MlsMessage, RatchetTree};
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
 use openmls::ciphersuite::hash_ref::make_key_package_ref;
@@ -19,7 +19,7 @@ use openmls_rust_crypto::RustCrypto;
 use serde::{Deserialize, Serialize};
 use tls_codec::Serialize as _;
 
-use crate::error::SnapshotError;
+use crate::error::{SnapshotError, StageError};
 use crate::framing::{FrameBody, FrameSender, LeafFrame, PublicFrame, WELCOME_HEADER, tree_leaves};
 use crate::identity::claim_of;
 use crate::leaf::SUITE;
@@ -220,6 +220,14 @@ fn welcomed(message: &MlsMessage) -> Option<Vec<Vec<u8>>> {
         Ok(new_member.to_vec())
     });
     welcomed.ok()
+}
+
+/// The clients that the leaves of a tree name, cheaply and unverified; a leaf that names none is a
+/// fault.
+pub fn clients_in(tree: &RatchetTree) -> Result<Vec<MimiUri>, StageError> {
+    let leaves = tree_leaves(tree)?;
+    let named = leaves.iter().map(|(_, leaf)| claim_of(&leaf.credential).map(|it| it.client));
+    Ok(named.collect::<Result<_, _>>()?)
 }
 
 fn step(proposal: &ProposalIn, sender: FrameSender) -> Option<Step> {

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use mimi_mls::member::CommitPlan;
-use mimi_mls::roster::{Roster, RosterChange, external_joiner};
+use mimi_mls::roster::{Roster, RosterChange, clients_in, external_joiner};
 use mimi_wire::MimiUri;
 use mimi_wire::mls::MessageKind;
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
@@ -183,4 +183,16 @@ fn an_external_joiner_without_a_tree_has_no_leaf() {
     assert_eq!(external_joiner(&room.log[room.log.len() - 2].message), None);
     follower.follow(&room, true);
     follower.assert_knows(&room);
+}
+
+/// Who is in a tree is known before anything of it is verified.
+#[test]
+fn the_clients_of_a_tree() {
+    let mut room = TestRoom::of_alice();
+    let tree = |room: &TestRoom| room.join_material().ratchet_tree;
+    let RatchetTreeOption::Full(alone) = tree(&room) else { panic!("a tree") };
+    assert_eq!(clients_in(&alone).unwrap(), uris(&["a.example/d/alice/phone"]));
+    bob_joins(&mut room);
+    let RatchetTreeOption::Full(together) = tree(&room) else { panic!("a tree") };
+    assert_eq!(clients_in(&together).unwrap().len(), 3);
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::body::Body;
 use bytes::Bytes;
 use http::Response;
+use mimi_mls::error::StageError;
 use mimi_mls::hub::{StagedCommit, StagedUpdate, WelcomeSlice};
+use mimi_mls::identity::Issuers;
 use mimi_mls::roster::{Roster, external_joiner};
 use mimi_provider::follower::external_join::{ExternalJoinInput, external_join};
 use mimi_provider::hub::update::{
@@ -24,6 +26,9 @@ use super::{Call, malformed, octets};
 use crate::http_error::HttpError;
 use crate::provider::Provider;
 use crate::rooms::HubLock;
+
+/// Larger updates are verified apart: they hold many signatures.
+const STAGED_AT_ONCE_OCTETS_MAX: usize = 4 * 1024;
 
 pub(super) async fn handle(
     provider: &Arc<Provider>,
@@ -145,7 +150,14 @@ async fn attempt(
         return Ok(first);
     }
     let now_ms = provider.now_ms();
-    let staged = hub.room().group.stage(request, &provider.peers.issuers(), now_ms)?;
+    let issuers = provider.peers.issuers();
+    let staged = if octets.len() > STAGED_AT_ONCE_OCTETS_MAX {
+        let (same, staged) = stage_apart(hub, octets.to_vec(), issuers, now_ms).await?;
+        hub = same;
+        staged?
+    } else {
+        hub.room().group.stage(request, &issuers, now_ms)?
+    };
     let facts = Facts { provider, requester, request, octets, now_ms };
     let transition = facts.decide(&hub, &staged)?;
     let (updated, recorded) = hub.record(provider, transition, Some(staged))?;
@@ -155,6 +167,25 @@ async fn attempt(
     drop(hub);
     recorded.durable().await?;
     Ok(updated.response)
+}
+
+type Staged = Result<StagedUpdate, StageError>;
+
+/// Verifies a large update on a thread where it holds up nobody but its room. The request is decoded
+/// there again, which is cheap beside the signatures.
+async fn stage_apart(
+    hub: HubLock,
+    octets: Vec<u8>,
+    issuers: Arc<Issuers>,
+    now_ms: u64,
+) -> Result<(HubLock, Staged), Reject> {
+    let staging = tokio::task::spawn_blocking(move || {
+        let staged = UpdateRequest::decode(&octets)
+            .map_err(StageError::from)
+            .and_then(|request| hub.room().group.stage(&request, &issuers, now_ms));
+        (hub, staged)
+    });
+    staging.await.map_err(|error| Reject::Internal(error.to_string()))
 }
 
 /// One request as the decision sees it.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mimi_mls::error::StageError;
 use mimi_mls::hub::HubGroup;
+use mimi_mls::roster::clients_in;
 use mimi_provider::Reject;
 use mimi_provider::hub::found_room::{FoundRoomInput, Founded, HubSender};
 use mimi_provider::requester::DeviceIdentity;
@@ -22,6 +23,11 @@ pub(crate) async fn found_room(
     founding: &RoomFounding,
 ) -> Result<Founded, Reject> {
     let now_ms = provider.now_ms();
+    // Before anything of a large tree is verified.
+    if clients_in(&founding.ratchet_tree).map_err(refused)? != [creator.client.clone()] {
+        let reason = "a new room has the asking client as only member".to_owned();
+        return Err(Reject::NotAllowed(reason));
+    }
     let issuers = provider.peers.issuers();
     let group = HubGroup::open(&founding.group_info, &founding.ratchet_tree, &issuers, now_ms)
         .map_err(refused)?;
