@@ -34,6 +34,8 @@ impl Provider {
         assert_success(&output);
         let told = text(&output.stdout);
         assert!(told.contains("tombolo serve --config"), "{told}");
+        let chat = format!("--connect 127.0.0.1:{} --roots dev-ca/ca.pem --user alice", ports[1]);
+        assert!(told.contains(&chat), "{told}");
         Self { home, client_port: ports[1], process: None }
     }
 
@@ -42,8 +44,13 @@ impl Provider {
     }
 
     fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    fn start_with(&mut self, arguments: &[&str]) {
         let mut process = tombolo(self.home.path());
-        let process = process.arg("serve").stdout(Stdio::piped()).stderr(Stdio::piped());
+        let process = process.arg("serve").args(arguments).stdin(Stdio::piped());
+        let process = process.stdout(Stdio::piped()).stderr(Stdio::piped());
         self.process = Some(process.spawn().unwrap());
         let began = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, self.client_port)).is_err() {
@@ -190,4 +197,15 @@ fn a_second_provider_on_the_same_data_is_refused() {
     assert_eq!(second.status.code(), Some(1));
     let told = text(&second.stderr);
     assert!(told.contains("is in use by another process"), "{told}");
+}
+
+#[test]
+fn the_end_of_input_stops_a_provider_that_waits_for_it() {
+    let mut provider = Provider::init();
+    provider.start_with(&["--until-input-ends"]);
+    let mut process = provider.process.take().unwrap();
+    drop(process.stdin.take());
+    let ended = process.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{}", text(&ended.stderr));
+    assert!(text(&ended.stderr).contains("stopped"), "{}", text(&ended.stderr));
 }
