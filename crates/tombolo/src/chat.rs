@@ -2,6 +2,7 @@
 
 mod conversation;
 mod input;
+mod operation;
 pub(crate) mod profile;
 mod terminal;
 

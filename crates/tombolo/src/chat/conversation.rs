@@ -1,6 +1,7 @@
 //! The conversation: what the person types becomes operations, what happens becomes lines.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use mimi_policy::preset::Preset;
 use mimi_wire::MimiUri;
@@ -11,6 +12,7 @@ use tombolo_client::{
 };
 
 use crate::chat::input::{self, Input};
+use crate::chat::operation::{Doing, Done, Operation, Progress};
 use crate::chat::profile::Device;
 use crate::chat::terminal::Terminal;
 use crate::plain::{continued, plain};
@@ -27,35 +29,69 @@ enum Next {
 
 /// One person at one terminal.
 pub(crate) struct Conversation {
-    client: Client,
+    client: Arc<Client>,
     events: broadcast::Receiver<ClientEvent>,
     terminal: Terminal,
     room: Option<MimiUri>,
-    /// Devices in the room, with their users.
-    present: BTreeSet<(MimiUri, MimiUri)>,
+    /// What the person knows of the room.
+    seen: Option<Seen>,
     /// Messages by the numbers shown in front of them, from 1.
     numbered: Vec<MessageId>,
+    /// What was typed and is not yet begun.
+    waiting: VecDeque<(String, Input)>,
+    running: Option<Operation>,
+    /// Out of reach of the provider.
+    cut_off: bool,
+}
+
+/// What the person knows of the open room.
+struct Seen {
+    name: String,
+    roles: BTreeMap<MimiUri, String>,
+    /// Devices with their users.
+    devices: BTreeSet<(MimiUri, MimiUri)>,
+}
+
+impl Seen {
+    fn of(state: &RoomState) -> Self {
+        let role = |one: &Participant| (one.user.clone(), one.role_name.clone());
+        let roles = state.participants.iter().map(role).collect();
+        Self { name: state.name.clone(), roles, devices: devices(state) }
+    }
 }
 
 impl Conversation {
     /// Opens the chat on a device; a new device comes into the room first.
     pub(crate) async fn open(
         client: Client,
-        device: Device,
+        new: Device,
         room: Option<MimiUri>,
     ) -> Result<Self, String> {
         let events = client.subscribe();
         let terminal = Terminal::open()?;
-        let (present, numbered) = (BTreeSet::new(), Vec::new());
-        let mut chat = Self { client, events, terminal, room: None, present, numbered };
+        let mut chat = Self {
+            client: Arc::new(client),
+            events,
+            terminal,
+            room: None,
+            seen: None,
+            numbered: Vec::new(),
+            waiting: VecDeque::new(),
+            running: None,
+            cut_off: false,
+        };
         let me = chat.client.identity().clone();
-        chat.terminal
-            .print(&format!("You are {} on {}. /help lists the commands.", me.user, me.client));
-        if device == Device::New {
-            chat.terminal.print("This device is new: it reads what is written from now on.");
+        chat.terminal.print(&format!(
+            "You are {} (device {}). /help lists the commands.",
+            short(&me.user),
+            device(&me.client)
+        ));
+        if new == Device::New {
+            chat.terminal
+                .print("This device is new: it reads what is written from now on. Times are UTC.");
         }
         match room {
-            Some(room) => chat.enter(room).await,
+            Some(room) => chat.queue(format!("/join {room}"), Input::Join(room)),
             None => chat.first_room().await,
         }
         Ok(chat)
@@ -63,22 +99,75 @@ impl Conversation {
 
     /// Runs until the person quits, then leaves everything in order for the next start.
     pub(crate) async fn run(mut self) -> Result<(), String> {
+        let mut ended = false;
         loop {
+            self.begin();
             let next = tokio::select! {
-                line = self.terminal.line() => match line {
-                    Some(line) => self.typed(&line).await,
-                    None => Next::Quit,
-                },
+                line = self.terminal.line(), if !ended => {
+                    match line {
+                        Some(line) => self.typed(&line),
+                        None => {
+                            ended = true;
+                            self.queue("/quit".to_owned(), Input::Quit);
+                        }
+                    }
+                    Next::GoOn
+                }
                 event = self.events.recv() => {
                     if let Ok(event) = event { self.happened(event).await }
                     Next::GoOn
                 }
+                progress = Operation::progress(&mut self.running) => {
+                    self.progressed(progress).await;
+                    Next::GoOn
+                }
                 _ = tokio::signal::ctrl_c() => Next::Quit,
             };
-            if next == Next::Quit {
+            let idle = self.running.is_none();
+            let quits = idle && matches!(self.waiting.front(), Some((_, Input::Quit)));
+            if next == Next::Quit || quits {
                 self.terminal.print("Goodbye. Your history is kept; start again to read on.");
-                return self.client.close().await.map_err(|error| error.to_string());
+                drop(self.running.take());
+                let Some(client) = Arc::into_inner(self.client) else { return Ok(()) };
+                return client.close().await.map_err(|error| error.to_string());
             }
+        }
+    }
+
+    fn queue(&mut self, line: String, input: Input) {
+        self.waiting.push_back((line, input));
+    }
+
+    /// Begins what is next, if nothing is under way.
+    fn begin(&mut self) {
+        while self.running.is_none()
+            && let Some((line, input)) = self.waiting.pop_front()
+        {
+            if input == Input::Quit {
+                return self.waiting.push_front((line, input));
+            }
+            let shows = matches!(input, Input::Join(_) | Input::NewRoom(_));
+            match self.operation(input) {
+                Ok(doing) => self.running = Some(Operation::new(line, doing, shows)),
+                Err(error) => self.sorry(&error),
+            }
+        }
+    }
+
+    async fn progressed(&mut self, progress: Progress) {
+        match progress {
+            Progress::Slow(line) => {
+                self.terminal.print(&format!("… still working on {}", one_line(&line)));
+            }
+            Progress::Done(Ok(Done::Quietly)) => {}
+            Progress::Done(Ok(Done::Say(text))) => self.terminal.print(&text),
+            Progress::Done(Ok(Done::Show(room))) => self.show_room(room).await,
+            Progress::Done(Ok(Done::Changed(room))) => {
+                if Some(&room) == self.room.as_ref() {
+                    self.room_changed(&room).await;
+                }
+            }
+            Progress::Done(Err(error)) => self.sorry(&error),
         }
     }
 
@@ -92,29 +181,18 @@ impl Conversation {
         }
     }
 
-    /// Opens a room, coming into it if this device is not there yet.
-    async fn enter(&mut self, room: MimiUri) {
-        let here = self.client.room(&room).await;
-        if !here.is_ok_and(|state| state.status == RoomStatus::Joined) {
-            self.terminal.print(&format!("Coming into {room} …"));
-            if let Err(error) = self.client.join_room(&room).await
-                && self.client.room(&room).await.is_err()
-            {
-                return self.sorry(&error);
-            }
-        }
-        self.show_room(room).await;
-    }
-
     async fn show_room(&mut self, room: MimiUri) {
         match self.client.room(&room).await {
             Ok(state) => {
                 self.room = Some(room);
-                self.present = devices(&state);
+                self.seen = Some(Seen::of(&state));
                 self.numbered.clear();
                 self.terminal.print(&format!("== {} ({})", one_line(&state.name), state.room));
                 self.terminal.print(&standing(&state));
                 let skip = state.messages.len().saturating_sub(HISTORY_SHOWN);
+                if skip > 0 {
+                    self.terminal.print(&format!("-- the last {HISTORY_SHOWN} messages"));
+                }
                 for (at, message) in state.messages.iter().enumerate() {
                     let number = self.number_of(message.id);
                     if at >= skip {
@@ -162,7 +240,8 @@ impl Conversation {
             some => format!("   {{{}}}", some.join(", ")),
         };
         let answer = answer.unwrap_or_default();
-        format!("[{number}] {sender}{answer}: {}{edited}{reactions}", continued(&text))
+        let (time, text) = (clock(message.timestamp_ms), continued(&text));
+        format!("[{number}] {time} {sender}{answer}: {text}{edited}{reactions}")
     }
 
     async fn happened(&mut self, event: ClientEvent) {
@@ -179,6 +258,8 @@ impl Conversation {
             ClientEvent::RoomChanged(room) if Some(&room) == self.room.as_ref() => {
                 self.room_changed(&room).await;
             }
+            // What is under way shows it.
+            ClientEvent::Joined(_) if self.running.as_ref().is_some_and(|one| one.shows) => {}
             ClientEvent::Joined(room) if self.room.is_none() => self.show_room(room).await,
             ClientEvent::Joined(room) if Some(&room) != self.room.as_ref() => {
                 self.terminal.print(&format!("-- you are now in {room}; /rooms"));
@@ -195,133 +276,204 @@ impl Conversation {
                 self.terminal.print(&format!("-- {target} {answer}"));
             }
             ClientEvent::Connected(false) => {
+                self.cut_off = true;
                 self.terminal.print("-- the provider is out of reach; trying again …");
+            }
+            ClientEvent::Connected(true) if self.cut_off => {
+                self.cut_off = false;
+                self.terminal.print("-- connected again");
             }
             _ => {}
         }
     }
 
-    /// Says who came and who went.
+    /// Says what is different: the name, who is in, who has which role, with which devices.
     async fn room_changed(&mut self, room: &MimiUri) {
         let Ok(state) = self.client.room(room).await else { return };
-        let now = devices(&state);
-        let before = std::mem::replace(&mut self.present, now.clone());
-        for (user, client) in now.difference(&before) {
-            self.terminal.print(&format!("-- {} comes in with {}", short(user), device(client)));
+        let now = Seen::of(&state);
+        let mut lines = Vec::new();
+        if let Some(before) = &self.seen {
+            if before.name != now.name {
+                lines.push(format!("-- the room is now called {}", one_line(&now.name)));
+            }
+            for (user, role) in &now.roles {
+                let role = one_line(role);
+                match before.roles.get(user) {
+                    None => lines.push(format!("-- {user} is in the room, as {role}")),
+                    Some(old) if one_line(old) != role => {
+                        lines.push(format!("-- {} is now {role}", short(user)));
+                    }
+                    Some(_) => {}
+                }
+            }
+            for (user, client) in now.devices.difference(&before.devices) {
+                lines.push(format!("-- {} comes in with {}", short(user), device(client)));
+            }
+            for (user, client) in before.devices.difference(&now.devices) {
+                lines.push(format!("-- {} goes with {}", short(user), device(client)));
+            }
+            for user in before.roles.keys().filter(|user| !now.roles.contains_key(*user)) {
+                lines.push(format!("-- {} is no longer in the room", short(user)));
+            }
         }
-        for (user, client) in before.difference(&now) {
-            self.terminal.print(&format!("-- {} goes with {}", short(user), device(client)));
+        self.seen = Some(now);
+        for line in lines {
+            self.terminal.print(&line);
         }
     }
 
-    async fn typed(&mut self, line: &str) -> Next {
-        let input = match input::parse(line) {
-            Ok(input) => input,
-            Err(hint) => {
-                self.terminal.print(&hint);
-                return Next::GoOn;
-            }
-        };
-        if input == Input::Quit {
-            return Next::Quit;
+    fn typed(&mut self, line: &str) {
+        match input::parse(line) {
+            Ok(Input::Nothing) => {}
+            Ok(Input::Help) => self.terminal.print(input::HELP),
+            Ok(input) => self.queue(line.trim().to_owned(), input),
+            Err(hint) => self.terminal.print(&continued(&hint)),
         }
-        if let Err(error) = self.obey(input).await {
-            self.sorry(&error);
-        }
-        Next::GoOn
     }
 
-    async fn obey(&mut self, input: Input) -> Result<(), ClientError> {
-        match input {
-            Input::NewRoom(name) => {
-                let room = self.client.create_room(&name, Preset::Cooperative).await?;
-                self.show_room(room).await;
-            }
-            Input::OpenRoom(number) => self.open_numbered(number).await?,
-            Input::Rooms => self.rooms().await?,
-            Input::Ask(user) => {
-                self.client.request_consent(&user).await?;
-                self.terminal.print(&format!("-- {user} will be asked"));
-            }
-            Input::Accept(user) => {
-                self.client.grant_consent(&user).await?;
-                self.terminal.print(&format!("-- {user} may contact you now"));
-            }
-            Input::Join(room) => self.enter(room).await,
-            Input::Help => self.terminal.print(input::HELP),
-            Input::Nothing | Input::Quit => {}
-            in_room => self.obey_in_room(in_room).await?,
-        }
-        Ok(())
+    /// What a line asks for, ready to run.
+    fn operation(&self, input: Input) -> Result<Doing, ClientError> {
+        let client = self.client.clone();
+        Ok(match input {
+            Input::NewRoom(name) => Box::pin(async move {
+                client.create_room(&name, Preset::Cooperative).await.map(Done::Show)
+            }),
+            Input::OpenRoom(number) => Box::pin(async move {
+                let rooms = client.rooms().await?;
+                let room = number.checked_sub(1).and_then(|at| rooms.get(at)).cloned();
+                room.map(Done::Show).ok_or_else(|| {
+                    ClientError::Other(format!("there is no room {number}; /rooms lists them"))
+                })
+            }),
+            Input::Rooms => Box::pin(async move { rooms(&client).await }),
+            Input::Ask(user) => Box::pin(async move {
+                client.request_consent(&user).await?;
+                Ok(Done::Say(format!("-- {} will be asked", short(&user))))
+            }),
+            Input::Accept(user) => Box::pin(async move {
+                client.grant_consent(&user).await?;
+                Ok(Done::Say(format!("-- {} may contact you now", short(&user))))
+            }),
+            Input::Join(room) => Box::pin(async move { join(&client, room).await }),
+            Input::Help | Input::Nothing | Input::Quit => Box::pin(async { Ok(Done::Quietly) }),
+            in_room => self.operation_in_room(in_room)?,
+        })
     }
 
-    async fn obey_in_room(&mut self, input: Input) -> Result<(), ClientError> {
+    fn operation_in_room(&self, input: Input) -> Result<Doing, ClientError> {
         let Some(room) = self.room.clone() else {
             let hint = "open a room first: /new NAME, /join ROOM or /rooms";
             return Err(ClientError::Other(hint.to_owned()));
         };
-        match input {
-            Input::Write(text) => {
-                self.client.send_text(&room, &text).await?;
-            }
-            Input::Reply(number, text) => {
-                self.client.reply(&room, self.message(number)?, &text).await?;
-            }
-            Input::React(number, reaction) => {
-                self.client.react(&room, self.message(number)?, &reaction).await?;
-            }
-            Input::Edit(number, text) => {
-                self.client.edit(&room, self.message(number)?, &text).await?;
-            }
-            Input::Delete(number) => self.client.delete(&room, self.message(number)?).await?,
-            Input::Add(user) => {
-                self.client.add_user(&room, &user).await?;
-                self.terminal.print(&format!("-- {user} is in the room"));
-            }
-            Input::Remove(user) => self.client.remove_user(&room, &user).await?,
-            Input::Ban(user) => self.client.ban_user(&room, &user).await?,
-            Input::Rename(name) => self.client.rename_room(&room, &name).await?,
-            Input::Leave => self.client.leave_room(&room).await?,
-            Input::Who => self.who(&room).await?,
-            _ => self.show_room(room).await,
-        }
-        Ok(())
-    }
-
-    async fn rooms(&mut self) -> Result<(), ClientError> {
-        for (at, room) in self.client.rooms().await?.iter().enumerate() {
-            let state = self.client.room(room).await?;
-            let line = format!("  {}. {} ({room}), {}", at + 1, one_line(&state.name), standing(&state));
-            self.terminal.print(&line);
-        }
-        Ok(())
-    }
-
-    async fn open_numbered(&mut self, number: usize) -> Result<(), ClientError> {
-        let rooms = self.client.rooms().await?;
-        let room = number.checked_sub(1).and_then(|at| rooms.get(at)).cloned();
-        let none = || ClientError::Other(format!("there is no room {number}; /rooms lists them"));
-        self.show_room(room.ok_or_else(none)?).await;
-        Ok(())
-    }
-
-    async fn who(&mut self, room: &MimiUri) -> Result<(), ClientError> {
-        for participant in self.client.room(room).await?.participants {
-            let devices = participant.clients.len();
-            let (user, role) = (participant.user, participant.role_name);
-            self.terminal.print(&format!("  {user}, {role}, {devices} devices"));
-        }
-        Ok(())
+        let client = self.client.clone();
+        let message = match &input {
+            Input::Reply(number, _)
+            | Input::React(number, _)
+            | Input::Edit(number, _)
+            | Input::Delete(number) => Some(self.message(*number)?),
+            _ => None,
+        };
+        Ok(Box::pin(async move { in_room(&client, room, input, message).await }))
     }
 
     fn sorry(&mut self, error: &ClientError) {
-        self.terminal.print(&format!("!! {error}"));
+        let text = match error {
+            ClientError::NoConsent(user) => {
+                format!("{0} has not agreed to be contacted: /ask {0}", short(user))
+            }
+            error => error.to_string(),
+        };
+        self.terminal.print(&format!("!! {}", continued(&text)));
     }
+}
+
+/// Does what concerns the open room; `message` is the one that the line names.
+async fn in_room(
+    client: &Client,
+    room: MimiUri,
+    input: Input,
+    message: Option<MessageId>,
+) -> Result<Done, ClientError> {
+    match (input, message) {
+        (Input::Write(text), _) => client.send_text(&room, &text).await.map(|_| Done::Quietly),
+        (Input::Reply(_, text), Some(to)) => {
+            client.reply(&room, to, &text).await.map(|_| Done::Quietly)
+        }
+        (Input::React(_, reaction), Some(to)) => {
+            client.react(&room, to, &reaction).await.map(|_| Done::Quietly)
+        }
+        (Input::Edit(_, text), Some(of)) => {
+            client.edit(&room, of, &text).await.map(|_| Done::Quietly)
+        }
+        (Input::Delete(_), Some(of)) => client.delete(&room, of).await.map(|()| Done::Quietly),
+        (Input::Add(user), _) => {
+            if is_in(client, &room, &user).await? {
+                return Ok(Done::Say(format!("-- {} is in the room already", short(&user))));
+            }
+            client.add_user(&room, &user).await.map(|()| Done::Changed(room))
+        }
+        (Input::Remove(user), _) => {
+            if !is_in(client, &room, &user).await? {
+                return Ok(Done::Say(format!("-- {} is not in the room", short(&user))));
+            }
+            client.remove_user(&room, &user).await.map(|()| Done::Changed(room))
+        }
+        (Input::Ban(user), _) => client.ban_user(&room, &user).await.map(|()| Done::Changed(room)),
+        (Input::Rename(name), _) => {
+            client.rename_room(&room, &name).await.map(|()| Done::Changed(room))
+        }
+        (Input::Leave, _) => client.leave_room(&room).await.map(|()| Done::Quietly),
+        (Input::Who, _) => who(client, &room).await,
+        _ => Ok(Done::Show(room)),
+    }
+}
+
+async fn is_in(client: &Client, room: &MimiUri, user: &MimiUri) -> Result<bool, ClientError> {
+    Ok(client.room(room).await?.participants.iter().any(|one| one.user == *user))
+}
+
+/// Comes into a room if this device is not there yet.
+async fn join(client: &Client, room: MimiUri) -> Result<Done, ClientError> {
+    let here = client.room(&room).await;
+    if !here.is_ok_and(|state| state.status == RoomStatus::Joined)
+        && let Err(error) = client.join_room(&room).await
+        && client.room(&room).await.is_err()
+    {
+        return Err(error);
+    }
+    Ok(Done::Show(room))
+}
+
+async fn rooms(client: &Client) -> Result<Done, ClientError> {
+    let mut lines = Vec::new();
+    for (at, room) in client.rooms().await?.iter().enumerate() {
+        let state = client.room(room).await?;
+        let name = one_line(&state.name);
+        lines.push(format!("  {}. {name} ({room}), {}", at + 1, standing(&state)));
+    }
+    if lines.is_empty() {
+        lines.push("No rooms yet: /new NAME creates one, /join ROOM enters one.".to_owned());
+    }
+    Ok(Done::Say(lines.join("\n")))
+}
+
+async fn who(client: &Client, room: &MimiUri) -> Result<Done, ClientError> {
+    let line = |one: Participant| {
+        let devices = counted(one.clients.len(), "device");
+        format!("  {}, {}, {devices}", short(&one.user), one_line(&one.role_name))
+    };
+    let participants = client.room(room).await?.participants;
+    Ok(Done::Say(participants.into_iter().map(line).collect::<Vec<_>>().join("\n")))
+}
+
+/// `1 device`, `2 devices`.
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn standing(state: &RoomState) -> String {
     match &state.status {
-        RoomStatus::Joined => format!("{} participants", state.participants.len()),
+        RoomStatus::Joined => counted(state.participants.len(), "participant"),
         other => standing_of(other),
     }
 }
@@ -356,6 +508,12 @@ fn short(user: &MimiUri) -> String {
     // Not decoded: a name may hold anything, escaped.
     let name = user.as_str().rsplit('/').next().unwrap_or_default();
     format!("{name}@{}", user.domain())
+}
+
+/// `14:05`, in UTC.
+fn clock(timestamp_ms: u64) -> String {
+    let minutes = timestamp_ms / 60_000 % (24 * 60);
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
 /// Text that stays on its line.

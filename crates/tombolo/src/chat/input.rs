@@ -1,20 +1,31 @@
 //! What a person types: a message, or a command that begins with a slash.
 
 use mimi_wire::MimiUri;
+use mimi_wire::uri::UriKind;
 
 /// The commands, for `/help`.
 pub(crate) const HELP: &str = "\
-Just type to write. Messages have numbers; commands take them.
-  /reply N TEXT      answer message N            /who               who is in the room
-  /react N EMOJI     react to message N          /history           show the room's messages again
-  /edit N TEXT       change your message N       /rooms             rooms on this device
-  /delete N          take your message N back    /room N            open room N of /rooms
-  /new NAME          create a room               /add USER          add a user to the room
-  /ask USER          ask to be allowed contact   /accept USER       let a user contact you
-  /join ROOM         come in with this device    /rename NAME       rename the room
-  /remove USER       remove a user               /ban USER          ban a user
-  /leave             leave the room for good     /quit              close the chat (Ctrl-D)
-USER and ROOM are MIMI addresses such as mimi://b.example/u/bob; bob@b.example works too.";
+Just type to write. Messages have numbers N; commands take them.
+  /reply N TEXT      answer message N
+  /react N EMOJI     react to message N
+  /edit N TEXT       change your message N
+  /delete N          take your message N back
+  /history           show the room's messages again
+  /who               who is in the room
+  /add USER          add a user to the room
+  /remove USER       remove a user
+  /ban USER          ban a user
+  /rename NAME       rename the room
+  /leave             leave the room for good
+  /new NAME          create a room
+  /rooms             rooms on this device
+  /room N            open room N of /rooms
+  /join ROOM         come in with this device
+  /ask USER          ask to be allowed contact
+  /accept USER       let a user contact you
+  /quit              close the chat (Ctrl-D)
+USER is written as bob@b.example, ROOM as mimi://b.example/r/lounge.
+Times are UTC.";
 
 /// One line, understood.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -66,7 +77,7 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
         "add" => user(rest, "/add USER").map(Input::Add),
         "remove" => user(rest, "/remove USER").map(Input::Remove),
         "ban" => user(rest, "/ban USER").map(Input::Ban),
-        "join" => MimiUri::new(rest).map(Input::Join).map_err(|error| error.to_string()),
+        "join" => room(rest).map(Input::Join),
         "leave" => Ok(Input::Leave),
         "help" | "?" => Ok(Input::Help),
         "quit" | "exit" | "q" => Ok(Input::Quit),
@@ -91,17 +102,24 @@ fn numbered(rest: &str, usage: &str) -> Result<(usize, String), String> {
 fn user(rest: &str, usage: &str) -> Result<MimiUri, String> {
     let uri = match rest.split_once('@') {
         Some((name, domain)) => format!("mimi://{domain}/u/{name}"),
-        None => words(rest, usage)?,
+        None => rest.to_owned(),
     };
-    let uri = MimiUri::new(&uri).map_err(|error| format!("write it as {usage}: {error}"))?;
-    if uri.is_user() { Ok(uri) } else { Err(format!("{uri} does not name a user")) }
+    let command = usage.split(' ').next().unwrap_or(usage);
+    let uri = MimiUri::new(&uri).map_err(|_| format!("write it as {command} cathy@c.example"))?;
+    let wrong = || format!("{uri} does not name a user; write it as {command} cathy@c.example");
+    if uri.is_user() { Ok(uri) } else { Err(wrong()) }
+}
+
+fn room(rest: &str) -> Result<MimiUri, String> {
+    let uri = MimiUri::new(rest).ok().filter(|uri| uri.kind() == UriKind::Room);
+    uri.ok_or_else(|| "write it as /join mimi://c.example/r/lounge".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use mimi_wire::MimiUri;
 
-    use super::{Input, parse};
+    use super::{HELP, Input, parse};
 
     #[test]
     fn lines_are_messages_and_slashes_are_commands() {
@@ -112,6 +130,9 @@ mod tests {
         assert_eq!(parse("/add bob@b.example"), Ok(Input::Add(bob.clone())));
         assert_eq!(parse("/ban mimi://b.example/u/bob"), Ok(Input::Ban(bob)));
         assert!(parse("/reply x y").unwrap_err().contains("/reply N TEXT"));
+        assert_eq!(parse("/add cathy").unwrap_err(), "write it as /add cathy@c.example");
+        assert!(parse("/join").unwrap_err().contains("/join mimi://"));
+        assert!(HELP.lines().all(|line| line.len() < 80));
         assert!(parse("/ad bob").unwrap_err().contains("/help"));
         assert!(parse("/add mimi://b.example/r/room").unwrap_err().contains("user"));
     }
