@@ -115,7 +115,7 @@ impl Profile {
         let (user, device) = (&self.user, &self.device);
         match error {
             ClientError::Storage(_) => self.not_opened(error),
-            ClientError::Refused(why) if why.contains("device") => format!(
+            ClientError::Refused(why) if why.contains("device of this name") => format!(
                 "{user} cannot register the device {device}: {why}; \
                  give this one another name with --device NAME"
             ),
