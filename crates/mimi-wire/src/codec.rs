@@ -83,6 +83,11 @@ impl<'a> Reader<'a> {
         Self { octets, position: 0, base, trace: Some(trace) }
     }
 
+    /// The same position, for looking ahead: no trace is told of what is read there.
+    pub(crate) fn untraced(&self) -> Self {
+        Self { trace: None, ..self.clone() }
+    }
+
     /// Tells the trace what was read from `start` on.
     fn note(&self, start: usize, field: &'static str, kind: Kind) {
         if let Some(trace) = self.trace {

@@ -40,7 +40,7 @@ macro_rules! mls_object {
 
         impl Wire for $name {
             fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-                $bounds(reader.clone())?;
+                $bounds(reader.untraced())?;
                 let (octets, parsed) = reader.mls::<$parsed>(stringify!($name))?;
                 Ok(Self { octets: octets.to_vec(), parsed: Box::new(parsed) })
             }
