@@ -17,6 +17,7 @@ const STEPS: &[Step] = &[
     ("deny", deny),
     ("test", test),
     ("doctest", doctest),
+    ("vectors", vectors),
 ];
 
 /// Runs every step, or those from a named one on.
@@ -73,6 +74,20 @@ fn test() -> Result<(), String> {
 
 fn doctest() -> Result<(), String> {
     cargo(&["test", "--workspace", "--locked", "--doc"], &[])
+}
+
+/// The vectors, checked by another language's libraries; the script says so itself where they are
+/// not installed.
+fn vectors() -> Result<(), String> {
+    if !present("python3") {
+        say("   python3 is not installed: skipped");
+        return Ok(());
+    }
+    match Command::new("python3").arg("vectors/check.py").status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("vectors/check.py ended with {status}")),
+        Err(error) => Err(format!("python3 cannot be started: {error}")),
+    }
 }
 
 fn present(program: &str) -> bool {

@@ -16,7 +16,7 @@ usage: cargo xtask TASK
   style         file sizes and names
 
   cargo xtask ci --from STEP   starts at a step: fmt, walls, requirements, style, clippy, doc,
-                               deny, test, doctest
+                               deny, test, doctest, vectors
 ";
 
 fn main() -> ExitCode {
