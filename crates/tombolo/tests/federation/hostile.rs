@@ -166,7 +166,7 @@ async fn hostile_peers_change_nothing_and_harm_nobody() {
     bob.types("A last word from bob, after all that");
     bob.says("I hear you: 36 characters");
     assert_eq!(bob.said("I hear you: 21 characters"), 1);
-    assert_eq!(bob.said("] bob@b.example: A first word from bob"), 1);
+    assert_eq!(bob.said("bob@b.example: A first word from bob"), 1);
     assert_eq!(bob.said("!!"), 0);
     bob.quits();
     demo.terminate();
