@@ -1,4 +1,5 @@
-//! A room's group as its hub sees it: public state only, commits staged and merged on request.
+//! A room's group as its hub sees it: public state only, commits staged and merged on request
+//! (PROTO-ST-1, PROTO-ST-3).
 
 use mimi_policy::{ClientIdentity, LeafIndex, RoomView, StagedChange};
 use mimi_wire::codec::Reader;

@@ -1,4 +1,5 @@
-//! Rooms from founding to the last leave: hub and members agree after every step.
+//! Rooms from founding to the last leave: hub and members agree after every step, and whoever comes
+//! later can join from what the hub tracks (PROTO-ST-1, PROTO-ST-3).
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use mimi_mls::error::StageError;

@@ -140,7 +140,7 @@ fn one_actor(change: &StagedChange) -> Result<&Actor, Reject> {
     Ok(first)
 }
 
-/// AMB-TR-6: the requester is the actor's provider, or the acting client itself.
+/// PROTO-TR-5, AMB-TR-6: the requester is the actor's provider, or the acting client itself.
 fn spoken_for(input: &UpdateInput<'_>, actor: &Actor) -> Result<(), Reject> {
     let spoken_for = match actor {
         Actor::Member { leaf, user } => input.view.client_at(*leaf).is_some_and(|client| {

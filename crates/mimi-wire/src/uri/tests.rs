@@ -6,7 +6,7 @@ fn reason(uri: &str) -> &'static str {
     MimiUri::new(uri).unwrap_err().reason
 }
 
-/// ID-URI-1, ID-URI-2: the examples of the protocol draft and the identity draft.
+/// ID-URI-1, ID-URI-2, ID-URI-3: the examples of the protocol draft and the identity draft.
 #[test]
 fn examples_name_what_the_drafts_say() {
     let examples = [
