@@ -9,8 +9,10 @@ use crate::uri::MimiUri;
 
 mod compose;
 mod decode;
+pub mod derived;
 mod encode;
 pub mod extension;
+pub mod external;
 pub mod parts;
 pub mod rules;
 #[cfg(test)]

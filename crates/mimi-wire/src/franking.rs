@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
 use crate::codec::{Malformed, Reader, Wire, Writer};
 use crate::component::{ComponentId, FRANK_AAD};
 use crate::limits::{KEY_OCTETS_MAX, LIST_ELEMENTS_MAX, OPAQUE_OCTETS_MAX};
@@ -69,7 +72,27 @@ impl SafeAad {
     }
 }
 
+impl FrankAad {
+    /// The tag of a message: HMAC-SHA256 of the exact `application_data`, framed if the group
+    /// frames, keyed with the content's salt (FRANK-2, AMB-FRK-5).
+    pub fn compute(salt: &[u8; 16], application_data: &[u8]) -> Self {
+        Self { franking_tag: hmac_sha256(salt, application_data) }
+    }
+}
+
+fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    mac.update(message);
+    mac.finalize().into_bytes().into()
+}
+
 impl ServerFrankingContext {
+    /// The hub's commitment: HMAC-SHA256 of [`server_frank_input`](Self::server_frank_input), keyed
+    /// with a secret that only the hub knows.
+    pub fn server_frank(&self, hub_key: &[u8], franking_tag: &[u8; 32]) -> [u8; 32] {
+        hmac_sha256(hub_key, &self.server_frank_input(franking_tag))
+    }
+
     /// `franking_tag || context`, without any further length (AMB-FRK-3).
     pub fn server_frank_input(&self, franking_tag: &[u8; 32]) -> Vec<u8> {
         let mut writer = Writer::default();

@@ -35,6 +35,7 @@ pub mod limits;
 pub mod media;
 pub mod mls;
 pub mod protocol;
+pub mod registry;
 pub mod room;
 pub mod status;
 mod trace;

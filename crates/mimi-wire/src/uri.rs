@@ -16,7 +16,7 @@ use crate::limits::URI_OCTETS_MAX;
 /// The scheme and what follows it.
 const SCHEME: &str = "mimi://";
 /// Octets of a DNS name and of one of its labels (RFC 1035).
-const DOMAIN_OCTETS_MAX: usize = 253;
+pub(crate) const DOMAIN_OCTETS_MAX: usize = 253;
 const LABEL_OCTETS_MAX: usize = 63;
 /// Characters of the input that an error repeats.
 const ERROR_INPUT_CHARACTERS_MAX: usize = 200;

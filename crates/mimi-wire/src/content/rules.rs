@@ -170,9 +170,12 @@ impl MimiContent {
     }
 
     /// Whether there is nothing to do with the message: it takes something back and does not say
-    /// what (AMB-CNT-14). It is ignored, not malicious.
+    /// what (AMB-CNT-14), or reacts and does not say to what (AMB-CNT-22). It is ignored, not
+    /// malicious.
     pub fn is_void(&self) -> bool {
-        matches!(self.body.part, Part::Null) && self.replaces.is_none()
+        let takes_back = matches!(self.body.part, Part::Null);
+        let is_about_nothing = takes_back || (self.is_reaction() && self.in_reply_to.is_none());
+        is_about_nothing && self.replaces.is_none()
     }
 }
 
@@ -205,4 +208,30 @@ pub fn is_reply_loop(
         next = answered(&id);
     }
     false
+}
+
+/// The first version of a message, which is what `replaces` is to name (CONTENT-MSG-2). `replaced`
+/// gives what a known message replaces. A sender that names a later version means the first one
+/// (AMB-CNT-12); what is not known is taken at its word (CONTENT-SEC-2), and so is the end of a
+/// loop.
+pub fn first_version(
+    id: MessageId,
+    replaced: impl Fn(&MessageId) -> Option<MessageId>,
+) -> MessageId {
+    let mut seen = BTreeSet::from([id]);
+    let mut first = id;
+    while let Some(earlier) = replaced(&first).filter(|earlier| seen.insert(*earlier)) {
+        first = earlier;
+    }
+    first
+}
+
+/// Where a message stands among the others of its room or topic: by the hub's time, ties by the
+/// lowest ID (CONTENT-MSG-4, CONTENT-TS-1). Derived order of the fields, so sorting sorts messages.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Position {
+    /// When the hub accepted it, in milliseconds since the UNIX epoch.
+    pub accepted_at_ms: u64,
+    /// Its ID.
+    pub id: MessageId,
 }

@@ -61,14 +61,28 @@ pub enum IdentifierQueryCode {
     UnsupportedField = 4,
 }
 
-/// Where a field of a profile comes from.
+/// Where a field of a profile comes from. A source that is not known is kept: it says nothing of
+/// the octets that follow.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
+#[non_exhaustive]
 pub enum FieldSource {
-    /// An OpenID Connect standard claim.
-    OidcStdClaim = 7,
-    /// A vCard property.
-    VcardField = 8,
+    /// `oidcStdClaim(7)`: an OpenID Connect standard claim.
+    OidcStdClaim,
+    /// `vcardField(8)`: a vCard property.
+    VcardField,
+    /// Any other number but 0.
+    Other(u8),
+}
+
+impl FieldSource {
+    /// The number on the wire.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::OidcStdClaim => 7,
+            Self::VcardField => 8,
+            Self::Other(code) => code,
+        }
+    }
 }
 
 /// One field of a profile that may be shown.
@@ -202,7 +216,8 @@ impl Wire for ProfileField {
         let field_source = match reader.u8(field)? {
             7 => FieldSource::OidcStdClaim,
             8 => FieldSource::VcardField,
-            other => return Err(start.malformed(field, format!("unknown source {other}"))),
+            0 => return Err(start.malformed(field, "source 0 is reserved")),
+            other => FieldSource::Other(other),
         };
         let value = "ProfileField.fieldValue";
         Ok(Self {
@@ -213,7 +228,7 @@ impl Wire for ProfileField {
     }
 
     fn write(&self, writer: &mut Writer) {
-        writer.u8(self.field_source as u8);
+        writer.u8(self.field_source.code());
         writer.opaque(self.field_name.as_bytes());
         writer.opaque(&self.field_value);
     }
