@@ -59,8 +59,10 @@ impl DomainList {
     pub fn permits(&self, url: &str) -> bool {
         let Some(rest) = url.strip_prefix("https://") else { return false };
         let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
-        let host = authority.split_once(':').map_or(authority, |(host, _)| host);
-        self.0.iter().any(|domain| domain.as_str() == host)
+        let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
+        // What is no port may be a password, before the true host.
+        port.bytes().all(|octet| octet.is_ascii_digit())
+            && self.0.iter().any(|domain| domain.as_str() == host)
     }
 }
 

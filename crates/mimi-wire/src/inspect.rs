@@ -26,17 +26,20 @@ use std::str::FromStr;
 use serde_json::{Value, json};
 
 use crate::codec::{Malformed, Reader, Wire};
-use crate::component::{self, ComponentId, ComponentsList};
+use crate::component::{self, AppDataUpdate, AppEphemeral, ComponentId, ComponentsList};
 use crate::content::MimiContent;
+use crate::content::derived::MessageDerivedValues;
+use crate::experimental::{
+    DomainList, PerMessageKeyAndNonces, SemiPrivateMessage, SemiPrivateMessageContext,
+};
 use crate::experimental::{ExternalReceivers, IdentityLinkTbe, PseudonymousCredential};
-use crate::experimental::{SemiPrivateMessage, SemiPrivateMessageContext};
 use crate::franking::{
     FrankAad, FrankingAgentData, FrankingIntegrityTbs, SafeAad, ServerFrankingContext,
 };
 use crate::media::{ApplicationFraming, MediaTypeList};
 use crate::mls;
 use crate::protocol::Extensions;
-use crate::protocol::consent::ConsentEntry;
+use crate::protocol::consent::{ConsentEntry, ConsentScope};
 use crate::protocol::directory::{Directory, DirectoryError};
 use crate::protocol::found_room::RoomFounding;
 use crate::protocol::group_info::{GroupInfoRatchetTreeTbe, GroupInfoRequest, GroupInfoResponse};
@@ -47,6 +50,7 @@ use crate::protocol::ratchet_tree::{PartialGroupInfo, RatchetTreeOption};
 use crate::protocol::report_abuse::AbuseReport;
 use crate::protocol::submit_message::{Frank, SubmitMessageRequest, SubmitMessageResponse};
 use crate::protocol::update::{UpdateRequest, UpdateResponse};
+use crate::registry::WireFormats;
 use crate::room::asset_policy::AssetPolicy;
 use crate::room::base_policy::BaseRoomPolicy;
 use crate::room::bot_policy::BotPolicy;
@@ -182,6 +186,22 @@ kinds! {
     SemiPrivateMessage = "semi-private-message", wire::<SemiPrivateMessage>;
     /// `SemiPrivateMessageContext`, experimental.
     SemiPrivateContext = "semi-private-context", wire::<SemiPrivateMessageContext>;
+    /// `PerMessageKeyAndNonces`, experimental.
+    SemiPrivateKeys = "semi-private-keys", wire::<PerMessageKeyAndNonces>;
+    /// `DomainList` of `ratchet_tree_source_domains`, experimental.
+    DomainList = "domain-list", wire::<DomainList>;
+    /// `MessageDerivedValues`.
+    DerivedValues = "derived-values", |octets, trace| {
+        MessageDerivedValues::decode_traced(octets, trace).map(drop)
+    };
+    /// `ConsentScope`.
+    ConsentScope = "consent-scope", wire::<ConsentScope>;
+    /// `AppDataUpdate`, the content of a proposal.
+    AppDataUpdate = "app-data-update", wire::<AppDataUpdate>;
+    /// `AppEphemeral`, the content of a proposal.
+    AppEphemeral = "app-ephemeral", wire::<AppEphemeral>;
+    /// `WireFormats` of two MLS extensions.
+    WireFormats = "wire-formats", wire::<WireFormats>;
 }
 
 /// What octets turned out to be.

@@ -8,6 +8,7 @@ use crate::cbor::{KeyOrder, StrictDecoder, malformed};
 use crate::codec::Malformed;
 use crate::content::MessageId;
 use crate::limits::{APPLICATION_BODY_OCTETS_MAX, CONTENT_LEVELS_MAX, URI_OCTETS_MAX};
+use crate::trace::Trace;
 use crate::uri::MimiUri;
 
 /// The tag of extended time (RFC 9581 section 3).
@@ -48,12 +49,20 @@ impl MessageDerivedValues {
     /// # Errors
     /// [`Malformed`] with the offset and the field at fault.
     pub fn decode(octets: &[u8]) -> Result<Self, Malformed> {
+        Self::read(octets, StrictDecoder::new(octets, KeyOrder::Sorted))
+    }
+
+    pub(crate) fn decode_traced(octets: &[u8], trace: &Trace) -> Result<Self, Malformed> {
+        Self::read(octets, StrictDecoder::traced(octets, KeyOrder::Sorted, trace))
+    }
+
+    fn read(octets: &[u8], mut decoder: StrictDecoder<'_>) -> Result<Self, Malformed> {
         let field = "MessageDerivedValues";
         if octets.len() > APPLICATION_BODY_OCTETS_MAX {
             let reason = format!("{} octets, at most {APPLICATION_BODY_OCTETS_MAX}", octets.len());
             return Err(malformed(0, field, reason));
         }
-        let mut decoder = StrictDecoder::new(octets, KeyOrder::Sorted);
+        let open = decoder.open(field);
         decoder.array_of(7, field)?;
         let values = Self {
             message_id: MessageId::read(&mut decoder, "MessageDerivedValues.messageId")?,
@@ -64,6 +73,7 @@ impl MessageDerivedValues {
             sender_user_url: read_url(&mut decoder, "MessageDerivedValues.senderUserUrl")?,
             room_url: read_url(&mut decoder, "MessageDerivedValues.roomUrl")?,
         };
+        decoder.close(open);
         decoder.finish()?;
         Ok(values)
     }
@@ -104,12 +114,14 @@ fn read_timestamp(decoder: &mut StrictDecoder<'_>) -> Result<Timestamp, Malforme
     if decoder.datatype(field)? != Type::Tag {
         return decoder.unsigned(field).map(Timestamp::Milliseconds);
     }
+    let open = decoder.open(field);
     let tag = decoder.tag(field)?;
     let map_start = decoder.position();
     if tag != EXTENDED_TIME_TAG || decoder.datatype(field)? != Type::Map {
         return Err(malformed(start, field, format!("tag {tag} is no extended time")));
     }
     decoder.item(CONTENT_LEVELS_MAX, field)?;
+    decoder.close(open);
     Ok(Timestamp::Extended(decoder.since(map_start).to_vec()))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use mimi_wire::MimiUri;
+use mimi_wire::content::derived::{MessageDerivedValues, Timestamp};
 use mimi_wire::content::extension::{
     ExternalMessageId, Fraction, LastSeen, Scope, SenderTimestamp,
 };
@@ -346,6 +347,38 @@ pub(crate) fn extensions() -> Document {
         (ExtensionKey::LAST_SEEN, ExtensionValue::from(&LastSeen::Messages(vec![ID]))),
     ]);
     document.valid("all, in the order of their keys", kind, &all);
+    document
+}
+
+pub(crate) fn derived() -> Document {
+    let mut document = Document::new("content-derived.json", "draft-ietf-mimi-content-08");
+    let kind = Kind::DerivedValues;
+    let example = include_bytes!("../../../../vectors/content/implied-original.cbor");
+    document.valid("the draft's example", kind, example);
+    let values = MessageDerivedValues {
+        message_id: ID,
+        hub_accepted_timestamp: Timestamp::Milliseconds(1_700_000_000_000),
+        mls_group_id: vec![7],
+        sender_leaf_index: 0,
+        sender_client_url: None,
+        sender_user_url: Some(alice()),
+        room_url: Some(room()),
+    };
+    document.valid("a client that is not known", kind, &values.encode().unwrap());
+    let hub_accepted_timestamp = Timestamp::Extended(octets("a2 01 1a62028f99 22 13"));
+    let extended = MessageDerivedValues { hub_accepted_timestamp, ..values.clone() };
+    document.valid("extended time", kind, &extended.encode().unwrap());
+    let start = ["87 5820", &"01".repeat(32)].concat();
+    let with = |rest: &str| octets(&[&start, rest].concat());
+    for (name, rest) in [
+        ("another tag than 1001", "d903ea a0 40 00 60 60 60"),
+        ("extended time that is no map", "d903e9 00 40 00 60 60 60"),
+        ("a leaf beyond 32 bits", "00 40 1b0000000100000000 60 60 60"),
+        ("a tagged URL", "00 40 00 d82060 60 60"),
+        ("a URL that is not canonical", "00 40 00 66 4d494d493a78 60 60"),
+    ] {
+        document.invalid(name, kind, &with(rest));
+    }
     document
 }
 

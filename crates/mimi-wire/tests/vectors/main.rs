@@ -6,8 +6,10 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod content;
+mod derivations;
 mod mls;
 mod protocol;
+mod readings;
 mod room_policy;
 
 use std::fmt::Write as _;
@@ -169,11 +171,19 @@ fn documents() -> Vec<Document> {
         room_policy::document(),
         content::content(),
         content::extensions(),
+        content::derived(),
         content::status(),
         mls::extensions(),
         mls::ratchet_tree_options(),
         mls::semi_private_message(),
     ]
+}
+
+/// The octets of a valid vector that is checked in.
+fn octets_of(file: &str, name: &str) -> Vec<u8> {
+    let file: Value = serde_json::from_str(checked_in(file)).unwrap();
+    let vectors = file["vectors"].as_array().unwrap();
+    octets(vectors.iter().find(|vector| vector["name"] == name).expect(name))
 }
 
 /// The files as checked in.
@@ -183,11 +193,13 @@ fn checked_in(file: &str) -> &'static str {
         "room-policy.json" => include_str!("../../../../vectors/room-policy.json"),
         "content.json" => include_str!("../../../../vectors/content.json"),
         "content-extensions.json" => include_str!("../../../../vectors/content-extensions.json"),
+        "content-derived.json" => include_str!("../../../../vectors/content-derived.json"),
         "message-status.json" => include_str!("../../../../vectors/message-status.json"),
         "mls-extensions.json" => include_str!("../../../../vectors/mls-extensions.json"),
         "ratchet-tree-options.json" => {
             include_str!("../../../../vectors/ratchet-tree-options.json")
         }
+        "derivations.json" => include_str!("../../../../vectors/derivations.json"),
         "semiprivatemessage.json" => include_str!("../../../../vectors/semiprivatemessage.json"),
         other => panic!("{other}"),
     }
@@ -201,6 +213,7 @@ fn the_files_are_what_the_types_say() {
         assert_eq!(differs, None, "{}", document.file);
         assert_eq!(checked_in(document.file).len(), text.len(), "{}", document.file);
     }
+    assert_eq!(checked_in("derivations.json"), derivations::text());
 }
 
 /// As a reader in another language would do it: from the files alone.
@@ -268,4 +281,5 @@ fn write_vectors() {
     for document in documents() {
         std::fs::write(format!("../../vectors/{}", document.file), document.text()).unwrap();
     }
+    std::fs::write("../../vectors/derivations.json", derivations::text()).unwrap();
 }

@@ -361,6 +361,10 @@ fn consent(document: &mut Document) {
     let mut unknown = entry(ConsentOperation::Request, None).encode();
     unknown[0] = 4;
     document.invalid("consent: unknown operation", kind, &unknown);
+    let scope = entry(ConsentOperation::Request, None).scope();
+    document.valid("consent: scope, any room", Kind::ConsentScope, &scope.encode());
+    let scope = entry(ConsentOperation::Request, Some(room())).scope();
+    document.valid("consent: scope, one room", Kind::ConsentScope, &scope.encode());
     let package = octets("key_package");
     let start = [vec![2], alice().encode(), bob().encode(), vec![0]].concat();
     document.limit("consent: KeyPackages", kind, |n| list(&start, &package, n, &[0]), 256);
@@ -407,6 +411,7 @@ fn identifier_query(document: &mut Document) {
             fields: vec![
                 field(FieldSource::OidcStdClaim, "name"),
                 field(FieldSource::VcardField, "FN"),
+                field(FieldSource::Other(200), "unknown"),
             ],
         }],
         id_response_extensions: Extensions::default(),
@@ -422,6 +427,12 @@ fn identifier_query(document: &mut Document) {
         document.valid(&format!("identifierQuery: {response_code:?}"), kind, &octets);
     }
     document.invalid("identifierQuery: unknown code", kind, &[5, 0, 0, 0]);
+    let both = IdentifierResponse { uri: vec![], ..found.clone() };
+    document.valid("identifierQuery: matches only among the profiles", kind, &both.encode());
+    let mut reserved = both.encode();
+    let at = reserved.iter().position(|octet| *octet == 200).unwrap();
+    reserved[at] = 0;
+    document.invalid("identifierQuery: source 0", kind, &reserved);
 }
 
 fn report_abuse(document: &mut Document) {

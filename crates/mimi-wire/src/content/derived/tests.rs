@@ -49,14 +49,8 @@ fn the_id_follows_from_the_message() {
     assert_eq!(id.to_string(), edn);
     let values = MessageDerivedValues { message_id: id, ..values };
     let octets = values.encode().unwrap();
-    assert_eq!(
-        octets[3..36],
-        EXAMPLE[3..36]
-            .iter()
-            .enumerate()
-            .map(|(at, octet)| { if at == 0 { *octet } else { id.0[at - 1] } })
-            .collect::<Vec<_>>()[..]
-    );
+    assert_eq!(octets[3..35], id.0);
+    assert_eq!((&octets[..3], &octets[35..]), (&EXAMPLE[..3], &EXAMPLE[35..]));
     assert_eq!(MessageDerivedValues::decode(&octets), Ok(values));
 }
 

@@ -1,4 +1,4 @@
-use super::{ConsentEntry, ConsentOperation};
+use super::{ConsentEntry, ConsentOperation, ConsentScope};
 use crate::Wire;
 use crate::fixtures::{assert_octets, fixtures, octets, text, vector};
 use crate::limits::{APPLICATION_BODY_OCTETS_MAX, GRANT_KEY_PACKAGES_MAX};
@@ -17,6 +17,18 @@ fn entry(operation: ConsentOperation, room: Option<&str>) -> ConsentEntry {
         room_id: room.map(|room| MimiUri::new(room).unwrap()),
         consent_extensions: Extensions::default(),
     }
+}
+
+/// PROTO-CON-4: what a cancellation and its request must share.
+#[test]
+fn scopes() {
+    let any = entry(ConsentOperation::Request, None).scope();
+    assert_octets(&any, &octets!(text(ALICE), text(BOB), "00"));
+    let one = entry(ConsentOperation::Cancel, Some(ROOM)).scope();
+    assert_octets(&one, &octets!(text(ALICE), text(BOB), "01", text(ROOM)));
+    assert_ne!(any, one);
+    assert_eq!(entry(ConsentOperation::Revoke, Some(ROOM)).scope(), one);
+    assert!(ConsentScope::decode(&octets!(text(ALICE), text(BOB), "02")).is_err());
 }
 
 fn grant(count: usize) -> ConsentOperation {
