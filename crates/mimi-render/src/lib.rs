@@ -20,6 +20,6 @@ mod html;
 mod link;
 mod markdown;
 
-pub use html::{HtmlLink, SafeHtml};
+pub use html::{HTML_OCTETS_MAX, HTML_TAGS_MAX, HtmlLink, SafeHtml};
 pub use link::{Link, LinkTarget, LinkWarning, Mention};
 pub use markdown::{Alignment, Block, Inline, Item, Text, escape_html_tags};
