@@ -215,7 +215,7 @@ pub enum Part {
 pub struct NestedPart {
     /// What it is for.
     pub disposition: Disposition,
-    /// Empty or comma-separated RFC 5646 tags.
+    /// Empty or comma-separated RFC 5646 tags; what is no tag is not malicious (CONTENT-PART-4).
     pub language: String,
     /// The body.
     pub part: Part,

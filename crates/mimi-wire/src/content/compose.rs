@@ -194,6 +194,14 @@ impl NestedPart {
             Part::Multi { semantics: PartSemantics::ChooseOne, parts } => {
                 parts.iter().find_map(Self::shown_text)
             }
+            // All or none (CONTENT-PART-1).
+            Part::Multi { semantics: PartSemantics::SingleUnit, parts }
+                if !parts
+                    .iter()
+                    .all(|part| part.part == Part::Null || part.shown_text().is_some()) =>
+            {
+                None
+            }
             Part::Multi { parts, .. } => {
                 let texts: Vec<String> = parts.iter().filter_map(Self::shown_text).collect();
                 (!texts.is_empty()).then(|| texts.join("\n"))

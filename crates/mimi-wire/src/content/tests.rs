@@ -548,6 +548,7 @@ fn the_text_to_show() {
     assert_eq!(shown(multi(PartSemantics::ProcessAll, parts())).as_deref(), Some("one\ntwo"));
     let nested_choice = multi(PartSemantics::SingleUnit, vec![choice, nested(1)]);
     assert_eq!(shown(nested_choice).as_deref(), Some("one"));
+    assert_eq!(shown(multi(PartSemantics::SingleUnit, parts())), None, "all or none");
     assert_eq!(shown(multi(PartSemantics::ProcessAll, vec![nested(1), nested(1)])), None);
 }
 

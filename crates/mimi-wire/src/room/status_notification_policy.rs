@@ -7,7 +7,7 @@ use crate::codec::{Malformed, Reader, Wire, Writer};
 use crate::room::optionality::Optionality;
 use crate::status::{MessageStatus, MessageStatusReport};
 
-/// `StatusNotificationPolicy`.
+/// `StatusNotificationPolicy` (POLICY-STAT-1).
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct StatusNotificationPolicy {
     /// Of delivery.

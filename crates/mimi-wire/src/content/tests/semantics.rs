@@ -393,7 +393,7 @@ fn nonsensical_messages_are_refused_for_one_reason_each() {
     assert!(matches!(check(&bad, delivery, &club()), Err(Nonsense::Extension(_))));
 }
 
-/// CONTENT-SEC-2: none of these is malicious.
+/// CONTENT-SEC-2: none of these is malicious, CONTENT-PART-4.
 #[test]
 fn unusual_messages_are_not_refused() {
     let unusual = [
