@@ -1,9 +1,17 @@
-//! Component identifiers of the `app_data_dictionary` (requirements section 31).
+//! Components of the `app_data_dictionary` (mls-extensions-10 sections 4 and 7.6, protocol-06,
+//! room-policy-03 section 10.1): their identifiers, and how their state changes.
+//!
+//! ```
+//! use mimi_wire::component::{PARTICIPANT_LIST, name};
+//!
+//! assert_eq!(name(PARTICIPANT_LIST), Some("participant_list"));
+//! assert_eq!(name(0xf000), None);
+//! ```
 
 use crate::codec::{Malformed, Reader, Wire, Writer};
 use crate::limits::{HANDSHAKE_BODY_OCTETS_MAX, LIST_ELEMENTS_MAX};
 
-/// An `AppDataDictionary` component (mls-extensions section 4). Unknown ones are carried through.
+/// An `AppDataDictionary` component (mls-extensions-10 section 4.1). Unknown ones are carried through.
 pub type ComponentId = u16;
 
 /// First of the identifiers for private use.
@@ -80,7 +88,7 @@ components! {
     MESSAGE_EXPIRATION_POLICY = 0x0030, "message_expiration_policy";
 }
 
-/// `AppDataUpdate`, the content of a proposal of type 0x0008 (MLSX-3): the only way in which the
+/// `AppDataUpdate` (mls-extensions-10 section 4.7), the content of a proposal of type 0x0008 (MLSX-3): the only way in which the
 /// state of a room changes (AMB-UPD-3).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AppDataUpdate {
@@ -100,7 +108,7 @@ pub enum AppDataUpdateOperation {
     Remove,
 }
 
-/// `AppEphemeral`, the content of a proposal of type 0x0009: data for a component that changes no
+/// `AppEphemeral` (mls-extensions-10 section 4.8), the content of a proposal of type 0x0009: data for a component that changes no
 /// state (MLSX-5).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AppEphemeral {
@@ -153,7 +161,7 @@ impl Wire for AppEphemeral {
 }
 
 /// `ComponentsList`, the content of `app_components` and of `safe_aad` in leaf nodes and group
-/// contexts (mls-extensions section 4).
+/// contexts (mls-extensions-10 section 5).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ComponentsList(pub Vec<ComponentId>);
 

@@ -1,4 +1,19 @@
-//! Media types and `ApplicationFraming` (MLSX-8).
+//! Media types and `ApplicationFraming` (mls-extensions-10 section 6.2, MLSX-8; content-08 section 7).
+//!
+//! ```
+//! use mimi_wire::Wire;
+//! use mimi_wire::media::{ApplicationFraming, MIMI_CONTENT, MediaType, MediaTypeList};
+//!
+//! // What a group requires, and what the leaf of a client says it can receive.
+//! let required = MediaTypeList(vec![MediaType::new(MIMI_CONTENT)]);
+//! let own = MediaTypeList(vec![MediaType::new("image/png"), MediaType::new(MIMI_CONTENT)]);
+//! assert!(own.missing(&required).is_empty());
+//!
+//! // An empty type stands for the group's first.
+//! let framed = ApplicationFraming::decode(&[0, 0, 2, 7, 7])?;
+//! assert_eq!(required.type_of(&framed), Some(&MediaType::new(MIMI_CONTENT)));
+//! # Ok::<(), mimi_wire::Malformed>(())
+//! ```
 
 use std::collections::BTreeMap;
 

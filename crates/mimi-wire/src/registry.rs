@@ -1,5 +1,5 @@
 //! Code points of MLS and its extensions that MIMI uses, with their names, and the two lists of
-//! wire formats (mls-extensions-10 sections 4 and 7; RFC 9420 section 17).
+//! wire formats (mls-extensions-10 sections 5 and 7; RFC 9420 section 17).
 //!
 //! All are plain numbers: unknown ones are carried through wherever a list of them is read. Those of
 //! components are in [`component`](crate::component), those of capabilities in

@@ -1,6 +1,7 @@
-//! `application/mimi-message-status` (message-status section 3): what became of messages.
+//! `application/mimi-message-status` (message-status-01 section 3): what became of messages.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use minicbor::Encoder;
 
@@ -15,6 +16,16 @@ use crate::uri::MimiUri;
 /// `status`; unknown values are kept.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct MessageStatus(pub u8);
+
+/// The draft's name, or the number.
+impl fmt::Display for MessageStatus {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => formatter.write_str(name),
+            None => self.0.fmt(formatter),
+        }
+    }
+}
 
 impl MessageStatus {
     /// 0: to be read again.

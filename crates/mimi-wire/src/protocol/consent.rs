@@ -1,9 +1,9 @@
-//! `requestConsent` and `updateConsent` (protocol section 5.7).
+//! `requestConsent` and `updateConsent` (protocol-06 section 5.7): who may reach whom.
 
 use crate::codec::{Malformed, Reader, Wire, Writer};
 use crate::limits::{APPLICATION_BODY_OCTETS_MAX, GRANT_KEY_PACKAGES_MAX};
 use crate::mls::KeyPackage;
-use crate::protocol::Extensions;
+use crate::protocol::AppDataDictionary;
 use crate::uri::MimiUri;
 
 /// What is asked or answered.
@@ -34,7 +34,7 @@ pub struct ConsentEntry {
     /// Only for this room; for any room when absent.
     pub room_id: Option<MimiUri>,
     /// Unknown ones are ignored.
-    pub consent_extensions: Extensions,
+    pub consent_extensions: AppDataDictionary,
 }
 
 /// `ConsentScope`: what a consent is about. A cancellation is for exactly the scope of the earlier
@@ -106,7 +106,7 @@ impl Wire for ConsentEntry {
             3 => ConsentOperation::Revoke,
             other => return Err(start.malformed(field, format!("unknown operation {other}"))),
         };
-        let consent_extensions = Extensions::read(reader)?;
+        let consent_extensions = AppDataDictionary::read(reader)?;
         Ok(Self { operation, requester_uri, target_uri, room_id, consent_extensions })
     }
 

@@ -1,8 +1,8 @@
-//! `identifierQuery` (protocol section 5.8). There is no protocol octet (AMB-W-10).
+//! `identifierQuery` (protocol-06 section 5.8). There is no protocol octet (AMB-W-10).
 
 use crate::codec::{Malformed, Reader, Wire, Writer};
 use crate::limits::{APPLICATION_BODY_OCTETS_MAX, LIST_ELEMENTS_MAX, TEXT_OCTETS_MAX};
-use crate::protocol::Extensions;
+use crate::protocol::AppDataDictionary;
 use crate::uri::MimiUri;
 
 /// What an element of a query compares (PROTO-IDQ-3): `SearchIdentifierType` with its selected
@@ -42,7 +42,7 @@ pub struct IdentifierRequest {
     /// The conditions; a provider refuses none at all as forbidden (AMB-IDQ-6).
     pub query_elements: Vec<QueryElement>,
     /// Unknown ones are ignored.
-    pub id_request_extensions: Extensions,
+    pub id_request_extensions: AppDataDictionary,
 }
 
 /// How the query fared (PROTO-IDQ-5).
@@ -115,7 +115,7 @@ pub struct IdentifierResponse {
     /// Those with something to show, matched to the above by URI (AMB-IDQ-1).
     pub found_profiles: Vec<UserProfile>,
     /// Unknown ones are ignored.
-    pub id_response_extensions: Extensions,
+    pub id_response_extensions: AppDataDictionary,
 }
 
 impl IdentifierResponse {
@@ -180,7 +180,7 @@ impl Wire for IdentifierRequest {
         let field = "IdentifierRequest.query_elements";
         Ok(Self {
             query_elements: reader.vector(LIST_ELEMENTS_MAX, field, QueryElement::read)?,
-            id_request_extensions: Extensions::read(reader)?,
+            id_request_extensions: AppDataDictionary::read(reader)?,
         })
     }
 
@@ -260,7 +260,7 @@ impl Wire for IdentifierResponse {
             uri: reader
                 .vector(LIST_ELEMENTS_MAX, uri, |reader| MimiUri::read_field(reader, uri))?,
             found_profiles: reader.vector(LIST_ELEMENTS_MAX, profiles, UserProfile::read)?,
-            id_response_extensions: Extensions::read(reader)?,
+            id_response_extensions: AppDataDictionary::read(reader)?,
         })
     }
 

@@ -1,4 +1,4 @@
-//! Component 0x0023, `room_metadata` (protocol section 7.6). The update format is the data format.
+//! Component 0x0023, `room_metadata` (protocol-06 section 7.6). The update format is the data format.
 
 use serde::{Deserialize, Serialize};
 

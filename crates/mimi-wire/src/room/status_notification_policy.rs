@@ -1,4 +1,4 @@
-//! Component 0x0028, `status_notification_policy` (room-policy section 5.2). The update format is
+//! Component 0x0028, `status_notification_policy` (room-policy-03 section 6.1). The update format is
 //! the data format.
 
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@ use super::{ConsentEntry, ConsentOperation, ConsentScope};
 use crate::Wire;
 use crate::fixtures::{assert_octets, fixtures, octets, text, vector};
 use crate::limits::{APPLICATION_BODY_OCTETS_MAX, GRANT_KEY_PACKAGES_MAX};
-use crate::protocol::Extensions;
+use crate::protocol::AppDataDictionary;
 use crate::uri::MimiUri;
 
 const ALICE: &str = "mimi://a.example/u/alice";
@@ -15,7 +15,7 @@ fn entry(operation: ConsentOperation, room: Option<&str>) -> ConsentEntry {
         requester_uri: MimiUri::new(ALICE).unwrap(),
         target_uri: MimiUri::new(BOB).unwrap(),
         room_id: room.map(|room| MimiUri::new(room).unwrap()),
-        consent_extensions: Extensions::default(),
+        consent_extensions: AppDataDictionary::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
 use crate::Wire;
 use crate::fixtures::{assert_octets, octets, text, vector};
 use crate::limits::{APPLICATION_BODY_OCTETS_MAX, LIST_ELEMENTS_MAX, TEXT_OCTETS_MAX};
-use crate::protocol::Extensions;
+use crate::protocol::AppDataDictionary;
 use crate::uri::MimiUri;
 
 const XAVIER: &str = "mimi://b.example/u/xavier";
@@ -55,7 +55,7 @@ fn requests() {
             element(SearchIdentifier::Phone, "+1"),
             element(SearchIdentifier::Nick, "x"),
         ],
-        id_request_extensions: Extensions([(0xf001, vec![9])].into()),
+        id_request_extensions: AppDataDictionary([(0xf001, vec![9])].into()),
     };
     assert_octets(&request, &octets!("07 04 02 2b31 02 01 78 04 f001 01 09"));
     let many = |count| IdentifierRequest {
@@ -83,7 +83,7 @@ fn response() -> IdentifierResponse {
             },
             UserProfile { stable_uri: uri(YOLANDA), fields: vec![] },
         ],
-        id_response_extensions: Extensions::default(),
+        id_response_extensions: AppDataDictionary::default(),
     }
 }
 
@@ -133,7 +133,7 @@ proptest! {
         };
         let request = IdentifierRequest {
             query_elements: values.into_iter().map(element).collect(),
-            id_request_extensions: Extensions([(7, extensions)].into()),
+            id_request_extensions: AppDataDictionary([(7, extensions)].into()),
         };
         prop_assert_eq!(IdentifierRequest::decode(&request.encode()), Ok(request));
     }
