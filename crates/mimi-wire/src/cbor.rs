@@ -318,6 +318,19 @@ impl<'a> StrictDecoder<'a> {
         Ok(())
     }
 
+    /// A fault of a value that is well formed and makes no sense (CONTENT-SEC-1).
+    pub(crate) fn nonsensical(
+        &self,
+        offset: usize,
+        field: &'static str,
+        reason: impl ToString,
+    ) -> Malformed {
+        if let Some(trace) = self.trace {
+            trace.mark_nonsense();
+        }
+        malformed(offset, field, reason)
+    }
+
     fn head(
         &mut self,
         field: &'static str,

@@ -233,6 +233,8 @@ impl From<Malformed> for Fault {
     }
 }
 
+impl std::error::Error for Fault {}
+
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { class, offset, field, message } = self;
@@ -240,16 +242,24 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Decodes octets as that kind.
-pub fn inspect(kind: Kind, octets: &[u8]) -> Result<Inspection, Malformed> {
+/// Decodes octets as that kind. Of a message it checks what every receiver can see in the octets
+/// alone; [`content_json`] checks the rest.
+pub fn inspect(kind: Kind, octets: &[u8]) -> Result<Inspection, Fault> {
+    let records = records(kind, octets).map_err(|fault| decoding_fault(kind, octets, fault))?;
     let nodes = match kind {
-        Kind::Directory => {
-            directory(octets)?;
-            tree::of_json(octets)
-        }
-        _ => tree::build(octets, records(kind, octets)?),
+        Kind::Directory => tree::of_json(octets),
+        _ => tree::build(octets, records),
     };
     Ok(Inspection { kind, octets: octets.len(), nodes })
+}
+
+/// The fault that decoding has found, with its class: some values that make no sense stop the
+/// decoder, since it bounds what it reads by them (CONTENT-SEC-1).
+fn decoding_fault(kind: Kind, octets: &[u8], malformed: Malformed) -> Fault {
+    let trace = Trace::default();
+    let _ = kind.decode(octets, &trace);
+    let class = if trace.is_nonsense() { "nonsensical" } else { "malformed" };
+    Fault { class, ..malformed.into() }
 }
 
 /// Every kind the octets decode as, the likeliest first. What is short decodes as much: the guess

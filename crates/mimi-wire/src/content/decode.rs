@@ -39,7 +39,7 @@ impl MimiContent {
 fn decode(octets: &[u8], mut decoder: StrictDecoder<'_>) -> Result<MimiContent, Malformed> {
     if octets.len() > APPLICATION_BODY_OCTETS_MAX {
         let reason = format!("{} octets, at most {APPLICATION_BODY_OCTETS_MAX}", octets.len());
-        return Err(malformed(0, "mimiContent", reason));
+        return Err(decoder.nonsensical(0, "mimiContent", reason));
     }
     let open = decoder.open("mimiContent");
     decoder.array_of(7, "mimiContent")?;
@@ -77,7 +77,8 @@ impl MessageId {
         let start = decoder.position();
         let id = Self(decoder.octets(field)?);
         if !id.is_of_known_hash() {
-            return Err(malformed(start, field, format!("unknown hash function {}", id.0[0])));
+            let reason = format!("unknown hash function {}", id.0[0]);
+            return Err(decoder.nonsensical(start, field, reason));
         }
         Ok(id)
     }
@@ -89,7 +90,7 @@ fn read_topic_id(decoder: &mut StrictDecoder<'_>) -> Result<Vec<u8>, Malformed> 
     let topic_id = decoder.bytes(field)?;
     if topic_id.len() > TOPIC_ID_OCTETS_MAX {
         let reason = format!("{} octets, at most {TOPIC_ID_OCTETS_MAX}", topic_id.len());
-        return Err(malformed(start, field, reason));
+        return Err(decoder.nonsensical(start, field, reason));
     }
     Ok(topic_id.to_vec())
 }
@@ -174,11 +175,13 @@ impl Parts<'_, '_> {
     fn read(&mut self, levels: u32) -> Result<NestedPart, Malformed> {
         let start = self.decoder.position();
         let Some(levels) = levels.checked_sub(1) else {
-            return Err(malformed(start, "NestedPart", "more than 4 levels deep (CONTENT-DEP-1)"));
+            let reason = "more than 4 levels deep (CONTENT-DEP-1)";
+            return Err(self.decoder.nonsensical(start, "NestedPart", reason));
         };
         self.count += 1;
         if self.count > CONTENT_PARTS_MAX {
-            return Err(malformed(start, "NestedPart", "more than 1024 parts (CONTENT-SEC-1)"));
+            let reason = "more than 1024 parts (CONTENT-SEC-1)";
+            return Err(self.decoder.nonsensical(start, "NestedPart", reason));
         }
         let open = self.decoder.open("NestedPart");
         let items = self.decoder.array("NestedPart")?;
@@ -242,7 +245,10 @@ impl Parts<'_, '_> {
             0 => PartSemantics::ChooseOne,
             1 => PartSemantics::SingleUnit,
             2 => PartSemantics::ProcessAll,
-            other => return Err(malformed(start, field, format!("unknown semantics {other}"))),
+            other => {
+                let reason = format!("unknown semantics {other}");
+                return Err(self.decoder.nonsensical(start, field, reason));
+            }
         };
         let start = self.decoder.position();
         let open = self.decoder.open("MultiPart.parts");

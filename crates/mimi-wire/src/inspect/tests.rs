@@ -187,7 +187,12 @@ fn a_message_as_json() {
     };
     let octets = content.encode().unwrap();
     let (alice, room) = (alice(), room());
-    let claims = Claims { sender: Some(&alice), room: Some(&room), accepted_at_ms: Some(1_000) };
+    let claims = Claims {
+        sender: Some(&alice),
+        room: Some(&room),
+        accepted_at_ms: Some(1_000),
+        ..Claims::default()
+    };
     let id = crate::content::MessageId::compute(&alice, &room, &octets, &[7; 16]);
     let expected = json!({
         "message_id": id.to_string(),
