@@ -246,10 +246,11 @@ impl fmt::Display for Fault {
 /// alone; [`content_json`] checks the rest.
 pub fn inspect(kind: Kind, octets: &[u8]) -> Result<Inspection, Fault> {
     let records = records(kind, octets).map_err(|fault| decoding_fault(kind, octets, fault))?;
-    let nodes = match kind {
+    let mut nodes = match kind {
         Kind::Directory => tree::of_json(octets),
         _ => tree::build(octets, records),
     };
+    tree::expand(octets, &mut nodes);
     Ok(Inspection { kind, octets: octets.len(), nodes })
 }
 

@@ -330,6 +330,3 @@ fn extended_usages(usage: &ExtendedKeyUsage<'_>) -> Vec<String> {
     let known = all.into_iter().filter_map(|(is_set, name)| is_set.then(|| name.to_owned()));
     known.chain(usage.other.iter().map(Oid::to_id_string)).collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -35,8 +35,8 @@ pub struct Claims<'a> {
 /// Refuses what cannot be decoded and, of the values that make no sense, all that can be seen
 /// with what is known (CONTENT-SEC-1).
 pub fn content_json(octets: &[u8], claims: Claims<'_>) -> Result<Value, Fault> {
-    let content =
-        MimiContent::decode(octets).map_err(|fault| decoding_fault(Kind::Content, octets, fault))?;
+    let content = MimiContent::decode(octets)
+        .map_err(|fault| decoding_fault(Kind::Content, octets, fault))?;
     let checked = content
         .check_claims(claims.sender, claims.room)
         .and_then(|()| content.check_values())
