@@ -245,7 +245,7 @@ impl fmt::Display for Fault {
 /// Decodes octets as that kind. Of a message it checks what every receiver can see in the octets
 /// alone; [`content_json`] checks the rest.
 pub fn inspect(kind: Kind, octets: &[u8]) -> Result<Inspection, Fault> {
-    let records = records(kind, octets).map_err(|fault| decoding_fault(kind, octets, fault))?;
+    let records = look(kind, octets)?;
     let mut nodes = match kind {
         Kind::Directory => tree::of_json(octets),
         _ => tree::build(octets, records),
@@ -254,13 +254,18 @@ pub fn inspect(kind: Kind, octets: &[u8]) -> Result<Inspection, Fault> {
     Ok(Inspection { kind, octets: octets.len(), nodes })
 }
 
-/// The fault that decoding has found, with its class: some values that make no sense stop the
-/// decoder, since it bounds what it reads by them (CONTENT-SEC-1).
-fn decoding_fault(kind: Kind, octets: &[u8], malformed: Malformed) -> Fault {
+/// What was read, or the fault with its class: values of a message that make no sense stop the
+/// ordinary decoder like any other fault (CONTENT-SEC-1), and are told apart here.
+fn look(kind: Kind, octets: &[u8]) -> Result<Vec<Record>, Fault> {
     let trace = Trace::default();
-    let _ = kind.decode(octets, &trace);
-    let class = if trace.is_nonsense() { "nonsensical" } else { "malformed" };
-    Fault { class, ..malformed.into() }
+    let malformed = kind.decode(octets, &trace).err();
+    match (malformed, trace.nonsense()) {
+        (Some(malformed), nonsense) if Some(&malformed) != nonsense.as_ref() => {
+            Err(malformed.into())
+        }
+        (_, Some(nonsense)) => Err(Fault { class: "nonsensical", ..nonsense.into() }),
+        (_, None) => Ok(trace.into_records()),
+    }
 }
 
 /// Every kind the octets decode as, the likeliest first. What is short decodes as much: the guess
@@ -271,18 +276,12 @@ pub fn guess(octets: &[u8]) -> Vec<Kind> {
     let known = Kind::ALL.iter().copied().chain(components).chain(updates);
     let mut kinds: Vec<(usize, Kind)> = known
         .filter(|kind| !matches!(kind, Kind::Component(id) if !has_layout(*id)))
-        .filter_map(|kind| Some((records(kind, octets).ok()?.len(), kind)))
+        .filter_map(|kind| Some((look(kind, octets).ok()?.len(), kind)))
         .collect();
     // Messages and documents are hardly ever anything else.
     let certain = |kind| matches!(kind, Kind::Content | Kind::Status | Kind::Directory);
     kinds.sort_by_key(|(records, kind)| (!certain(*kind), std::cmp::Reverse(*records)));
     kinds.into_iter().map(|(_, kind)| kind).collect()
-}
-
-fn records(kind: Kind, octets: &[u8]) -> Result<Vec<Record>, Malformed> {
-    let trace = Trace::default();
-    kind.decode(octets, &trace)?;
-    Ok(trace.into_records())
 }
 
 fn wire<T: Wire>(octets: &[u8], trace: &Trace) -> Result<(), Malformed> {

@@ -3,7 +3,9 @@
 //! The decoders themselves leave the trace, so what is shown is what was decoded, and there is no
 //! second description of any format to keep in step.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
+
+use crate::codec::Malformed;
 
 /// What a stretch of octets is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,8 +45,8 @@ pub(crate) struct Record {
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
     records: RefCell<Vec<Record>>,
-    /// Whether what stopped the decoder is well formed and makes no sense (CONTENT-SEC-1).
-    is_nonsense: Cell<bool>,
+    /// The first value that is well formed and makes no sense (CONTENT-SEC-1).
+    nonsense: RefCell<Option<Malformed>>,
 }
 
 /// A group whose end is not known yet.
@@ -87,14 +89,14 @@ impl Trace {
         }
     }
 
-    /// What stops the decoder is of sense, not of form.
-    pub(crate) fn mark_nonsense(&self) {
-        self.is_nonsense.set(true);
+    /// Remembers the first value that makes no sense.
+    pub(crate) fn note_nonsense(&self, fault: Malformed) {
+        self.nonsense.borrow_mut().get_or_insert(fault);
     }
 
-    /// Whether the decoder was stopped by a value that makes no sense.
-    pub(crate) fn is_nonsense(&self) -> bool {
-        self.is_nonsense.get()
+    /// The first value that makes no sense.
+    pub(crate) fn nonsense(&self) -> Option<Malformed> {
+        self.nonsense.borrow().clone()
     }
 
     /// All records.

@@ -9,7 +9,7 @@ use crate::content::{
     Part,
 };
 use crate::inspect::cbor_json::{self, hex, text_key};
-use crate::inspect::{Fault, Kind, decoding_fault, records};
+use crate::inspect::{Fault, Kind, look};
 use crate::media::ContentType;
 use crate::trace::Record;
 use crate::uri::MimiUri;
@@ -35,8 +35,9 @@ pub struct Claims<'a> {
 /// Refuses what cannot be decoded and, of the values that make no sense, all that can be seen
 /// with what is known (CONTENT-SEC-1).
 pub fn content_json(octets: &[u8], claims: Claims<'_>) -> Result<Value, Fault> {
-    let content = MimiContent::decode(octets)
-        .map_err(|fault| decoding_fault(Kind::Content, octets, fault))?;
+    let content = MimiContent::decode(octets).map_err(|malformed| {
+        look(Kind::Content, octets).err().unwrap_or_else(|| malformed.into())
+    })?;
     let checked = content
         .check_claims(claims.sender, claims.room)
         .and_then(|()| content.check_values())
@@ -69,7 +70,7 @@ fn expires_json(expires: Expiration) -> Value {
 
 /// The fault, with the place of the field.
 fn fault(octets: &[u8], nonsense: &Nonsense) -> Fault {
-    let records = records(Kind::Content, octets).unwrap_or_default();
+    let records = look(Kind::Content, octets).unwrap_or_default();
     let extensions = "mimiContent.mimiExtensions";
     let within = match nonsense {
         Nonsense::Extension(malformed) => malformed.offset,

@@ -327,7 +327,7 @@ fn every_kind_has_vectors_of_both_sorts() {
             seen.insert((kind, entry["valid"] == true));
         }
     }
-    let components = mimi_wire::component::ALL.iter().map(|id| Kind::Component(*id));
+    let components = component::ALL.iter().map(|id| Kind::Component(*id));
     // These hold nothing this library knows.
     let opaque = [component::LAST_RESORT_KEY_PACKAGE, component::APP_ACK].map(Kind::Component);
     let updates = [component::PARTICIPANT_LIST, component::JOIN_LINKS].map(Kind::ComponentUpdate);
