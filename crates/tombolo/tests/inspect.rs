@@ -118,7 +118,7 @@ fn faults_in_the_fixed_form() {
     let cut = error(&inspect_input(&["content", "--json"], &octets[..40]));
     assert_eq!(cut["class"], "malformed");
     assert_eq!(cut["field"], "mimiContent.mimiExtensions");
-    assert_eq!(cut["offset"], 23);
+    assert_eq!(cut["offset"], 24);
     let other = ["content", &original(), "--sender", "mimi://example.com/u/bob", "--json"];
     let other = error(&inspect(&other));
     assert_eq!(other["class"], "nonsensical");
@@ -133,7 +133,7 @@ fn faults_in_the_fixed_form() {
     assert!(output.stdout.is_empty());
     let told = text(&output.stderr);
     assert!(
-        told.starts_with("tombolo: malformed: mimiContent.mimiExtensions at offset 23"),
+        told.starts_with("tombolo: malformed: mimiContent.mimiExtensions at offset 24"),
         "{told}"
     );
 }
@@ -231,7 +231,7 @@ fn kinds_are_guessed_and_said() {
     let output = inspect(&[&original(), "--sender", ALICE, "--room", ROOM]);
     let tree = text(&output.stdout);
     assert!(
-        tree.starts_with("guessed: content\ncontent, 188 octets\nmessage ID 017ce548"),
+        tree.starts_with("guessed: content\ncontent, 193 octets\nmessage ID 017ce548"),
         "{tree}"
     );
     assert!(

@@ -195,9 +195,13 @@ fn without_prefix(own: &[u8]) -> &[u8] {
 /// Octets that can be read are shown as text. An empty value reads as an empty text.
 fn text_or_octets(octets: &[u8]) -> NodeValue {
     match str::from_utf8(octets) {
-        Ok(text) if !text.chars().any(is_unreadable) => NodeValue::Text(text.to_owned()),
+        Ok(text) if is_text(octets) => NodeValue::Text(text.to_owned()),
         _ => NodeValue::Octets(octets.to_vec()),
     }
+}
+
+fn is_text(octets: &[u8]) -> bool {
+    str::from_utf8(octets).is_ok_and(|text| !text.chars().any(is_unreadable))
 }
 
 fn is_unreadable(character: char) -> bool {
@@ -331,6 +335,11 @@ impl Node {
             NodeValue::Boolean(value) => write!(formatter, " = {value}")?,
             NodeValue::Text(text) => write!(formatter, " = {}", shortened(&format!("{text:?}")))?,
             NodeValue::Octets(octets) if octets.is_empty() => formatter.write_str(" = h''")?,
+            NodeValue::Octets(octets) if self.field == "SinglePart.content" && is_text(octets) => {
+                let text = String::from_utf8_lossy(octets);
+                let shown = shortened(&format!("{text:?}"));
+                write!(formatter, " = {shown} ({} octets)", octets.len())?;
+            }
             NodeValue::Octets(octets) => {
                 let shown = shortened(&hex(octets));
                 write!(formatter, " = h'{shown}' ({} octets)", octets.len())?;

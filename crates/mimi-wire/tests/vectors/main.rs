@@ -31,15 +31,19 @@ impl Document {
     /// Octets that decode and encode to themselves.
     fn valid(&mut self, name: &str, kind: Kind, octets: &[u8]) {
         let inspection = inspect(kind, octets).unwrap_or_else(|fault| panic!("{name}: {fault}"));
-        let mut fields = Vec::new();
-        flatten(octets, &inspection.nodes, 0, octets.len(), 0, &mut fields);
-        self.entries.push(json!({
+        let mut entry = json!({
             "name": name,
             "kind": kind.to_string(),
             "valid": true,
             "hex": hex::encode(octets),
-            "fields": fields,
-        }));
+        });
+        // A JSON document explains itself.
+        if kind != Kind::Directory {
+            let mut fields = Vec::new();
+            flatten(octets, &inspection.nodes, 0, octets.len(), 0, &mut fields);
+            entry["fields"] = fields.into();
+        }
+        self.entries.push(entry);
     }
 
     /// Octets that are refused.
