@@ -240,7 +240,7 @@ fn kinds_are_guessed_and_said() {
     );
     let directory = br#"{"keyMaterial":"https://a.example/keyMaterial/{targetUser}"}"#;
     assert_eq!(answer(&inspect_input(&["--json"], directory))["kind"], "directory");
-    let short = answer(&inspect(&["--hex", "0201", "--json"]));
+    let short = answer(&inspect(&["--hex", "00", "--json"]));
     assert!(!short["alternatives"].as_array().unwrap().is_empty());
     let nothing = error(&inspect(&["--hex", "87ff", "--json"]));
     assert!(nothing["message"].as_str().unwrap().starts_with("no kind fits; as content: "));

@@ -327,6 +327,6 @@ fn extended_usages(usage: &ExtendedKeyUsage<'_>) -> Vec<String> {
         (usage.time_stamping, "timeStamping"),
         (usage.ocsp_signing, "OCSPSigning"),
     ];
-    let known = all.into_iter().filter_map(|(is_set, name)| is_set.then(|| name.to_owned()));
+    let known = all.into_iter().filter(|(is_set, _)| *is_set).map(|(_, name)| name.to_owned());
     known.chain(usage.other.iter().map(Oid::to_id_string)).collect()
 }
