@@ -29,6 +29,9 @@ from strict import verdict
 
 HERE = Path(__file__).resolve().parent
 
+# Octets beyond which the validator takes too long; how many there may be is not its business.
+VALIDATED_OCTETS_MAX = 64 * 1024
+
 # Faults in the structure, which CDDL can tell. It does not tell encodings, depths or limits.
 STRUCTURAL = [
     "a map",
@@ -98,11 +101,12 @@ def disagreements(vector):
         return
     given = vector.get("given", {})
     expected = None if vector["valid"] else vector["error"]["class"]
-    found = verdict(octets_of(vector), given)
+    octets = octets_of(vector)
+    found = verdict(octets, given)
     if found != expected:
-        yield f"is {found}, said to be {expected}"
+        yield f"is {found or 'valid'}, said to be {expected or 'valid'}"
     if "message_id" in vector:
-        own = message_id(given["sender"], given["room"], octets_of(vector))
+        own = message_id(given["sender"], given["room"], octets)
         if own != vector["message_id"]:
             yield "another message ID"
 
@@ -125,13 +129,16 @@ def main():
         for vector in json.loads((HERE / file).read_text())["vectors"]:
             grammar = {"content": content, "status": status}[vector["kind"]]
             faults += [f"{file}: {vector['name']}: {why}" for why in disagreements(vector)]
+            octets = octets_of(vector)
+            if len(octets) > VALIDATED_OCTETS_MAX:
+                continue
             if vector["valid"]:
                 valid += 1
-                if not validates(grammar, octets_of(vector)):
+                if not validates(grammar, octets):
                     faults.append(f"{file}: {vector['name']}: not by the CDDL")
             elif vector["name"] in STRUCTURAL:
                 refused += 1
-                if validates(grammar, octets_of(vector)):
+                if validates(grammar, octets):
                     faults.append(f"{file}: {vector['name']}: the CDDL allows it")
     print(f"{len(ids)} message IDs, {valid} valid encodings, {refused} refused by the CDDL too")
     for fault in faults:

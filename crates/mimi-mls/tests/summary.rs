@@ -1,7 +1,5 @@
 //! What certificates say, to be looked at.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use mimi_mls::identity::{pem_to_der, summaries};
 use mimi_wire::{MimiUri, UriKind};
 use rcgen::{ExtendedKeyUsagePurpose, SanType};

@@ -130,7 +130,8 @@ fn nonsense(document: &mut Document) {
         extended("a2 01 6e 6d696d693a2f2f6c2f722f78797a 02 6e 6d696d693a2f2f6c2f722f78797a");
     document.nonsensical("claims of somewhere else", &both_ways, &both);
 
-    let accepted_at_ms = Some(u64::from(ACCEPTED) * 1_000 + 999);
+    let accepted_ms = u64::from(ACCEPTED) * 1_000 + 999;
+    let accepted_at_ms = Some(accepted_ms);
     let accepted = Given { accepted_at_ms, ..Given::default() };
     let expiring = |relative, time| {
         let expires = Some(Expiration { relative, time });
@@ -156,13 +157,12 @@ fn nonsense(document: &mut Document) {
 
     let skew = 5 * 60 * 1_000;
     let at = |now_ms: u64| Given { now_ms: Some(now_ms), accepted_at_ms, ..Given::default() };
-    let now_ms = accepted_at_ms.unwrap() - skew;
+    let now_ms = accepted_ms - skew;
     document.sensible("accepted five minutes from now", &of_alice, &at(now_ms));
     document.nonsensical("accepted more than five minutes from now", &of_alice, &at(now_ms - 1));
     let created = |ms| Given { room_created_at_ms: Some(ms), accepted_at_ms, ..Given::default() };
-    let accepted_at_ms = accepted_at_ms.unwrap();
-    document.sensible("accepted when the room was created", &of_alice, &created(accepted_at_ms));
-    let older = created(accepted_at_ms + 1);
+    document.sensible("accepted when the room was created", &of_alice, &created(accepted_ms));
+    let older = created(accepted_ms + 1);
     document.nonsensical("accepted before the room was created", &of_alice, &older);
 }
 

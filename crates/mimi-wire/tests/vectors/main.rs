@@ -199,6 +199,14 @@ impl Pieces {
     }
 }
 
+/// Octets that hold a run of so many equal ones somewhere.
+fn with_run(octets: &[u8], octet: u8, count: usize) -> Pieces {
+    let mut runs = octets.windows(count);
+    let start = runs.position(|run| run.iter().all(|own| *own == octet)).unwrap();
+    let end = start + count;
+    Pieces(vec![(octets[..start].to_vec(), 1), (vec![octet], count), (octets[end..].to_vec(), 1)])
+}
+
 /// A variable vector of so many equal elements between other octets.
 fn list(before: &[u8], element: &[u8], count: usize, after: &[u8]) -> Pieces {
     let length = u32::try_from(element.len() * count).unwrap();
@@ -307,7 +315,9 @@ fn the_files_hold() {
             if entry["valid"] == true {
                 assert!(read.is_ok(), "{name}: {read:?}");
                 counts.0 += 1;
-                refuses_other_lengths(name, kind, &octets);
+                if entry["hex"].is_string() {
+                    refuses_other_lengths(name, kind, &octets);
+                }
             } else {
                 let fault = read.expect_err(name);
                 assert_eq!(entry["error"]["class"], fault.class, "{name}");
@@ -368,7 +378,7 @@ fn octets(entry: &Value) -> Vec<u8> {
 /// WIRE-6: what is cut or continued is refused, but for a body of several messages and octets of
 /// which nothing is known.
 fn refuses_other_lengths(name: &str, kind: Kind, octets: &[u8]) {
-    if matches!(kind, Kind::Directory) || octets.len() > 20_000 {
+    if kind == Kind::Directory || octets.len() > 20_000 {
         return;
     }
     for end in 0..octets.len() {

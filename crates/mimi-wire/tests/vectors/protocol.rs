@@ -33,7 +33,7 @@ use mimi_wire::protocol::update::{
 use mimi_wire::{MimiUri, Wire};
 
 use crate::mls::{object, octets};
-use crate::{Document, list};
+use crate::{Document, Pieces, list, with_run};
 
 fn uri(uri: &str) -> MimiUri {
     MimiUri::new(uri).unwrap()
@@ -69,7 +69,62 @@ pub(crate) fn document() -> Document {
     let no_tree = octets("group_info");
     document.invalid("client API: a founding without a tree", Kind::RoomFounding, &no_tree);
     directory(&mut document);
+    limits(&mut document);
     document
+}
+
+/// Limits that several structures share, each in one of them.
+fn limits(document: &mut Document) {
+    let uri_of = |count: usize| {
+        let start = b"mimi://a.example/u/";
+        let length = (u16::try_from(count).unwrap() | 0x4000).to_be_bytes();
+        let head = [&length[..], start].concat();
+        let after = [room().encode(), vec![0; 8]].concat();
+        Pieces(vec![(head, 1), (b"x".to_vec(), count - start.len()), (after, 1)])
+    };
+    document.limit("a URI", Kind::FrankingContext, uri_of, 1_024);
+    let hash = |count: usize| {
+        let invalid_proposals = vec![vec![7; count]];
+        let outcome = UpdateOutcome::InvalidProposal { invalid_proposals };
+        let response = UpdateResponse { outcome, error_description: String::new() };
+        with_run(&response.encode(), 7, count)
+    };
+    document.limit("a hash", Kind::UpdateResponse, hash, 255);
+    let key = |count: usize| {
+        let franking_signature_key = vec![9; count];
+        let agent = FrankingAgentData { franking_signature_key, credential: object("credential") };
+        with_run(&agent.encode(), 9, count)
+    };
+    document.limit("a public key", Kind::Component(0x0021), key, 65_535);
+    let signature = |count: usize| {
+        let partial = PartialGroupInfo { signature: vec![9; count], ..partial() };
+        with_run(&partial.encode(), 9, count)
+    };
+    document.limit("a signature", Kind::PartialGroupInfo, signature, 65_535);
+    let code = |count: usize| {
+        let code = JoiningCode { code: vec![9; count], form: JoiningCodeForm::Optional };
+        let tbs = GroupInfoRequestTbs {
+            cipher_suite: 1,
+            requesting_signature_key: vec![6; 32],
+            requesting_credential: object("credential"),
+            group_info_public_key: vec![7; 32],
+            joining_code: Some(code),
+        };
+        with_run(&GroupInfoRequest { tbs, signature: vec![8; 64] }.encode(), 9, count)
+    };
+    document.limit("groupInfo: joining code", Kind::GroupInfoRequest, code, 16_384);
+    let message = FanoutMessage {
+        timestamp: 1_700_000_000_000,
+        message: object("application"),
+        kind: FanoutKind::Application { frank: None },
+    };
+    let message = message.encode();
+    let messages = |count: usize| Pieces(vec![(message.clone(), count)]);
+    document.limit("notify: messages", Kind::Fanout, messages, 16_384);
+    let blank = |count: usize| {
+        Pieces(vec![(b"{".to_vec(), 1), (b" ".to_vec(), count - 2), (b"}".to_vec(), 1)])
+    };
+    document.limit("directory", Kind::Directory, blank, 1_048_576);
 }
 
 fn directory(document: &mut Document) {
