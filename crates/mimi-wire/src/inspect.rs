@@ -253,6 +253,8 @@ impl From<Malformed> for Fault {
     }
 }
 
+impl std::error::Error for Fault {}
+
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { class, offset, field, message } = self;
@@ -260,16 +262,30 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Decodes octets as that kind.
-pub fn inspect(kind: Kind, octets: &[u8]) -> Result<Inspection, Malformed> {
-    let nodes = match kind {
-        Kind::Directory => {
-            directory(octets)?;
-            tree::of_json(octets)
-        }
-        _ => tree::build(octets, records(kind, octets)?),
+/// Decodes octets as that kind. Of a message it checks what every receiver can see in the octets
+/// alone; [`content_json`] checks the rest.
+pub fn inspect(kind: Kind, octets: &[u8]) -> Result<Inspection, Fault> {
+    let records = look(kind, octets)?;
+    let mut nodes = match kind {
+        Kind::Directory => tree::of_json(octets),
+        _ => tree::build(octets, records),
     };
+    tree::expand(octets, &mut nodes);
     Ok(Inspection { kind, octets: octets.len(), nodes })
+}
+
+/// What was read, or the fault with its class: values of a message that make no sense stop the
+/// ordinary decoder like any other fault (CONTENT-SEC-1), and are told apart here.
+fn look(kind: Kind, octets: &[u8]) -> Result<Vec<Record>, Fault> {
+    let trace = Trace::default();
+    let malformed = kind.decode(octets, &trace).err();
+    match (malformed, trace.nonsense()) {
+        (Some(malformed), nonsense) if Some(&malformed) != nonsense.as_ref() => {
+            Err(malformed.into())
+        }
+        (_, Some(nonsense)) => Err(Fault { class: "nonsensical", ..nonsense.into() }),
+        (_, None) => Ok(trace.into_records()),
+    }
 }
 
 /// Every kind the octets decode as, the likeliest first. What is short decodes as much: the guess
@@ -280,18 +296,12 @@ pub fn guess(octets: &[u8]) -> Vec<Kind> {
     let known = Kind::ALL.iter().copied().chain(components).chain(updates);
     let mut kinds: Vec<(usize, Kind)> = known
         .filter(|kind| !matches!(kind, Kind::Component(id) if !has_layout(*id)))
-        .filter_map(|kind| Some((records(kind, octets).ok()?.len(), kind)))
+        .filter_map(|kind| Some((look(kind, octets).ok()?.len(), kind)))
         .collect();
     // Messages and documents are hardly ever anything else.
     let certain = |kind| matches!(kind, Kind::Content | Kind::Status | Kind::Directory);
     kinds.sort_by_key(|(records, kind)| (!certain(*kind), std::cmp::Reverse(*records)));
     kinds.into_iter().map(|(_, kind)| kind).collect()
-}
-
-fn records(kind: Kind, octets: &[u8]) -> Result<Vec<Record>, Malformed> {
-    let trace = Trace::default();
-    kind.decode(octets, &trace)?;
-    Ok(trace.into_records())
 }
 
 fn wire<T: Wire>(octets: &[u8], trace: &Trace) -> Result<(), Malformed> {

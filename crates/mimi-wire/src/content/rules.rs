@@ -1,5 +1,6 @@
 //! The values that are well formed and make no sense: a receiver logs and discards such a message
-//! (CONTENT-SEC-1). Those of size, depth, number and hash function are malformed already.
+//! (CONTENT-SEC-1). Those of size, depth, number, part semantics and hash function stop the decoder
+//! already.
 
 use std::collections::BTreeSet;
 
@@ -111,12 +112,7 @@ impl MimiContent {
         if room.knows(id) {
             return Err(Nonsense::DuplicateId);
         }
-        if delivery.accepted_at_ms > now_ms.saturating_add(CLOCK_SKEW_MS_MAX) {
-            return Err(Nonsense::FutureTimestamp);
-        }
-        if room.created_at_ms().is_some_and(|created_ms| delivery.accepted_at_ms < created_ms) {
-            return Err(Nonsense::BeforeRoom);
-        }
+        check_acceptance(delivery.accepted_at_ms, Some(now_ms), room.created_at_ms())?;
         self.check_expiry(delivery.accepted_at_ms)
     }
 
@@ -177,6 +173,22 @@ impl MimiContent {
         let is_about_nothing = takes_back || (self.is_reaction() && self.in_reply_to.is_none());
         is_about_nothing && self.replaces.is_none()
     }
+}
+
+/// The rules of the time of acceptance, as far as it is known now and when the room was created; all
+/// times in milliseconds since the UNIX epoch.
+pub fn check_acceptance(
+    accepted_at_ms: u64,
+    now_ms: Option<u64>,
+    room_created_at_ms: Option<u64>,
+) -> Result<(), Nonsense> {
+    if now_ms.is_some_and(|now_ms| accepted_at_ms > now_ms.saturating_add(CLOCK_SKEW_MS_MAX)) {
+        return Err(Nonsense::FutureTimestamp);
+    }
+    if room_created_at_ms.is_some_and(|created_ms| accepted_at_ms < created_ms) {
+        return Err(Nonsense::BeforeRoom);
+    }
+    Ok(())
 }
 
 impl Expiration {

@@ -37,6 +37,7 @@ pub(crate) fn extensions() -> Document {
     document.valid("safe_aad", Kind::Component(2), &ComponentsList(vec![0x0020]).encode());
     let odd = [3, 0, 2, 3];
     document.invalid("app_components: half an id", components, &odd);
+    document.invalid("safe_aad: half an id", Kind::Component(2), &odd);
     document.limit("app_components", components, |n| list(&[], &[0, 9], n, &[]), 4_096);
 
     let types = Kind::Component(3);
@@ -79,6 +80,7 @@ pub(crate) fn extensions() -> Document {
     document.invalid("AppDataUpdate: unknown operation", kind, &[0, 0x22, 3]);
     let ephemeral = AppEphemeral { component_id: 0xf000, data: vec![1, 2] };
     document.valid("AppEphemeral", Kind::AppEphemeral, &ephemeral.encode());
+    document.invalid("AppEphemeral: no data", Kind::AppEphemeral, &[0, 0x22]);
 
     let kind = Kind::WireFormats;
     document.valid("wire formats: none", kind, &WireFormats::default().encode());
@@ -108,6 +110,17 @@ pub(crate) fn extensions() -> Document {
     ] {
         document.valid(&format!("MLS: {name}"), kind, &octets(name));
     }
+    let welcome = octets("framed_welcome");
+    document.invalid("MLS: a framed Welcome where no frame may be", Kind::Welcome, &welcome);
+    let framed = [&[0, 1, 0, 4], &octets("group_info")[..]].concat();
+    document.valid("MLS: a framed GroupInfo", Kind::MlsMessage, &framed);
+    document.invalid("MLS: a framed GroupInfo where no frame may be", Kind::GroupInfo, &framed);
+    let framed = [&[0, 1, 0, 5], &octets("key_package")[..]].concat();
+    document.valid("MLS: a framed KeyPackage", Kind::MlsMessage, &framed);
+    document.invalid("MLS: a frame around a KeyPackage alone", Kind::KeyPackage, &framed);
+    document.invalid("MLS: unknown wire format", Kind::MlsMessage, &[0, 1, 0xf0, 0, 1, 7]);
+    document.invalid("MLS: another version", Kind::MlsMessage, &[&[0, 2], &framed[2..]].concat());
+    document.invalid("MLS: a chain that is cut off", Kind::Credential, &[0, 2, 3, 2, 7]);
     document
 }
 
@@ -198,6 +211,8 @@ pub(crate) fn semi_private_message() -> Document {
         sender_leaf_index: 5,
     };
     document.valid("key and nonces", Kind::SemiPrivateKeys, &keys.encode());
+    document.invalid("key without nonce", Kind::SemiPrivateKeys, &[1, 0x11]);
+    document.invalid("context without epoch", Kind::SemiPrivateContext, &[1, 0xaa]);
     let receiver = ExternalReceiver {
         external_receiver_public_key: vec![1; 32],
         credential: object("credential"),
@@ -205,5 +220,6 @@ pub(crate) fn semi_private_message() -> Document {
     let receivers = Kind::Component(8);
     document.valid("external_receivers: none", receivers, &ExternalReceivers::default().encode());
     document.valid("external_receivers", receivers, &ExternalReceivers(vec![receiver]).encode());
+    document.invalid("external_receivers: one without credential", receivers, &[2, 1, 7]);
     document
 }

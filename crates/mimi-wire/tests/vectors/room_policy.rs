@@ -206,6 +206,7 @@ fn roles(document: &mut Document) {
     document.valid("preauth: nobody", kind, &data(vec![]));
     document.valid("preauth: everyone", kind, &data(vec![entry(vec![])]));
     document.valid("preauth: by claims", kind, &data(vec![entry(vec![claim.clone(), claim])]));
+    document.invalid("preauth: an entry without a role", kind, &[1, 0]);
 }
 
 fn base(document: &mut Document) {
