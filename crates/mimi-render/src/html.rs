@@ -43,7 +43,11 @@ impl SafeHtml {
                 (_, "src") => value.starts_with("cid:").then(|| value.into()),
                 ("a", "href") => match LinkTarget::parse(value) {
                     LinkTarget::Refused(_) => None,
-                    _ => Some(value.into()),
+                    // What is followed is what was judged, in the same spelling.
+                    LinkTarget::Web(url) => Some(url.into()),
+                    LinkTarget::Mimi(_) | LinkTarget::Part(_) => {
+                        Some(value.trim().to_owned().into())
+                    }
                 },
                 (_, "cite" | "srcset" | "poster" | "background") => None,
                 _ => Some(value.into()),

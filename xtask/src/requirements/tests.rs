@@ -100,7 +100,7 @@ fn entries_of_another_form_are_faults() {
 #[test]
 fn no_requirement_is_there_twice() {
     let open = entry("AB-1", "MUST", "open");
-    let twice = format!("{}[\"other\"]\n{open}", list(&[open.clone()]));
+    let twice = format!("{}[\"other\"]\n{open}", list(std::slice::from_ref(&open)));
     assert_eq!(of(&twice, "", "").faults, ["AB-1: listed for two documents"]);
     assert!(report(&list(&[open.clone(), open]), &Sources::new()).is_err());
 }

@@ -2,7 +2,7 @@ use mimi_wire::MimiUri;
 use proptest::prelude::{prop_assert, proptest};
 
 use super::{HTML_OCTETS_MAX, HTML_TAGS_MAX, SafeHtml};
-use crate::link::LinkWarning;
+use crate::link::{LinkTarget, LinkWarning};
 
 #[test]
 fn what_is_dangerous_is_taken_out() {
@@ -86,6 +86,35 @@ fn html_of_any_size_takes_little_time() {
     assert!(octets(HTML_OCTETS_MAX + 1).as_str().starts_with("&lt;b&gt;x"));
     let misnested = SafeHtml::sanitize(&"<a><b><p></a></b>".repeat(HTML_TAGS_MAX / 5));
     assert!(misnested.links().is_empty());
+}
+
+/// CONTENT-LINK-1: no attribute hides a link from those who ask for all of them.
+#[test]
+fn links_are_found_whatever_their_attributes() {
+    for html in [
+        "<a title='>' href='https://evil.example/'>https://good.example/</a>",
+        "<a title='<a href=\"https://good.example/\">' href='https://evil.example/'>https://good.example/</a>",
+        "<a hreflang='</a>' href='https://evil.example/'>https://good.example/</a>",
+        "<a title='href=\"https://good.example/\"' href='https://evil.example/'>https://good.example/</a>",
+        "<a title=\"x href='https://good.example/'\" href=https://evil.example/>https://good.example/</a>",
+        "<A HREF=https://evil.example/><b title='</a>'>https://good.example/</b></A>",
+    ] {
+        let safe = SafeHtml::sanitize(html);
+        let links = safe.links();
+        assert_eq!(links.len(), 1, "{html}: {}", safe.as_str());
+        assert_eq!(links[0].target, LinkTarget::Web("https://evil.example/".to_owned()), "{html}");
+        assert_eq!(links[0].warning(), Some(LinkWarning::OtherTarget), "{html}");
+    }
+    // What is shown to be the target is the target, in one spelling.
+    let safe = SafeHtml::sanitize("<a href='https://a.example/?\"<b>#>'>x</a>");
+    assert_eq!(safe.links().len(), 1);
+    assert!(
+        safe.as_str().contains("href=\"https://a.example/?%22%3Cb%3E#%3E\""),
+        "{}",
+        safe.as_str()
+    );
+    let image = SafeHtml::sanitize("<img alt='a > b <a ' src='cid:1@local.invalid'>");
+    assert!(image.links().is_empty(), "{}", image.as_str());
 }
 
 /// CONTENT-LINK-1: look-alikes in HTML, too.

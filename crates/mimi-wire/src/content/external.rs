@@ -15,7 +15,8 @@
 //! # Ok::<(), mimi_wire::content::external::ExternalFault>(())
 //! ```
 
-use aes_gcm::aead::{Aead, KeyInit, Payload};
+use aes_gcm::aead::consts::U12;
+use aes_gcm::aead::{Aead, AeadCore, KeyInit, Payload};
 use aes_gcm::{Aes128Gcm, Aes256Gcm, Nonce};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use thiserror::Error;
@@ -166,9 +167,9 @@ impl ExternalPart {
     }
 
     /// RFC 5116: ciphertext and tag, in one piece (AMB-CNT-9).
-    fn decrypt<A: KeyInit + Aead>(&self, payload: Payload<'_, '_>) -> Result<Vec<u8>, ExternalFault>
+    fn decrypt<A>(&self, payload: Payload<'_, '_>) -> Result<Vec<u8>, ExternalFault>
     where
-        A: aes_gcm::AeadCore<NonceSize = aes_gcm::aead::consts::U12>,
+        A: KeyInit + Aead + AeadCore<NonceSize = U12>,
     {
         let cipher = A::new_from_slice(&self.key).map_err(|_| ExternalFault::KeyLength)?;
         if self.nonce.len() != NONCE_OCTETS {

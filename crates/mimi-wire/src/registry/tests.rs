@@ -8,7 +8,8 @@ use crate::limits::LIST_ELEMENTS_MAX;
 /// Requirements section 31 (WIRE-3).
 #[test]
 fn code_points() {
-    let registries: [(&[u16], fn(u16) -> Option<&'static str>); 5] = [
+    type Name = fn(u16) -> Option<&'static str>;
+    let registries: [(&[u16], Name); 5] = [
         (extension_type::ALL, extension_type::name),
         (proposal_type::ALL, proposal_type::name),
         (credential_type::ALL, credential_type::name),
