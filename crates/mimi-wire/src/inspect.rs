@@ -40,7 +40,7 @@ use crate::media::{ApplicationFraming, MediaTypeList};
 use crate::mls;
 use crate::protocol::Extensions;
 use crate::protocol::consent::{ConsentEntry, ConsentScope};
-use crate::protocol::directory::{Directory, DirectoryError};
+use crate::protocol::directory::{CLIENT_ISSUERS_KEY, Directory, DirectoryError};
 use crate::protocol::found_room::RoomFounding;
 use crate::protocol::group_info::{GroupInfoRatchetTreeTbe, GroupInfoRequest, GroupInfoResponse};
 use crate::protocol::identifier_query::{IdentifierRequest, IdentifierResponse};
@@ -313,12 +313,29 @@ fn fanout(octets: &[u8], trace: &Trace) -> Result<(), Malformed> {
 }
 
 fn directory(octets: &[u8]) -> Result<(), Malformed> {
-    let fault = |error: DirectoryError| Malformed {
-        offset: 0,
-        field: "directory",
-        reason: error.to_string(),
+    let of_key = |key: &'static str| {
+        let quoted = format!("\"{key}\"");
+        let found = octets.windows(quoted.len()).position(|window| window == quoted.as_bytes());
+        (key, found.unwrap_or_default())
+    };
+    let fault = |error: DirectoryError| {
+        let (field, offset) = match &error {
+            DirectoryError::Template { endpoint, .. } => of_key(endpoint),
+            DirectoryError::ClientIssuers => of_key(CLIENT_ISSUERS_KEY),
+            DirectoryError::NotAnObject(_) => ("directory", json_fault_offset(octets)),
+            _ => ("directory", 0),
+        };
+        Malformed { offset, field, reason: error.to_string() }
     };
     Directory::from_json(octets).map(drop).map_err(fault)
+}
+
+/// Where a text stops being JSON; the start of one that is.
+fn json_fault_offset(octets: &[u8]) -> usize {
+    let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(octets) else { return 0 };
+    let lines = octets.split_inclusive(|octet| *octet == b'\n');
+    let before: usize = lines.take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();
+    (before + error.column().saturating_sub(1)).min(octets.len())
 }
 
 /// Whether this crate knows what is in the component.

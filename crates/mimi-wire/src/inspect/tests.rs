@@ -191,6 +191,19 @@ fn a_second_reading_replaces_the_first() {
 }
 
 #[test]
+fn faults_of_a_directory_name_the_key_and_its_place() {
+    for (text, field, offset) in [
+        ("{\"a\":1,\n \"update\":1}", "update", 9),
+        ("{\"clientIssuers\":1}", "clientIssuers", 1),
+        ("{\n\"a\":?}", "directory", 6),
+        ("[]", "directory", 0),
+    ] {
+        let fault = inspect(Kind::Directory, text.as_bytes()).unwrap_err();
+        assert_eq!((fault.field.as_str(), fault.offset), (field, offset), "{text}");
+    }
+}
+
+#[test]
 fn messages_as_trees() {
     let inspection = inspect(Kind::Content, MULTIPART_3).unwrap();
     assert_in_order(&inspection.nodes, 0, MULTIPART_3.len());

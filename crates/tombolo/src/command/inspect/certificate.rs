@@ -104,7 +104,8 @@ fn fields(summary: &CertificateSummary) -> Vec<(usize, &'static str, String)> {
             let device = format!("{} of {}", identity.client, identity.user);
             fields.push((extensions, "MIMI device (unproven)", device));
         }
-        Err(_) if summary.is_ca => {}
+        // An authority's or a provider's.
+        Err(_) if summary.is_ca || summary.uris.iter().all(|(_, kind)| kind.is_none()) => {}
         Err(why) => fields.push((extensions, "no MIMI device", why.to_string())),
     }
     fields
