@@ -45,14 +45,20 @@ fn content(criterion: &mut Criterion) {
 fn fanout(criterion: &mut Criterion) {
     let objects: serde_json::Value =
         serde_json::from_str(include_str!("../../../vectors/mls-objects.json")).unwrap();
-    let message = hex::decode(objects["application"].as_str().unwrap()).unwrap();
-    let octets = [1_700_000_000_000_u64.to_be_bytes().to_vec(), message, vec![0]].concat();
-    let mut group = criterion.benchmark_group("fanout");
-    group.throughput(Throughput::Bytes(octets.len() as u64));
-    group.bench_function("decode an application message", |bencher| {
-        bencher.iter(|| FanoutMessage::decode(black_box(&octets)).unwrap());
-    });
-    group.finish();
+    for (object, name) in [
+        ("application", "decode an application message"),
+        ("commit", "decode a commit"),
+        ("proposal", "decode a proposal"),
+    ] {
+        let message = hex::decode(objects[object].as_str().unwrap()).unwrap();
+        let octets = [1_700_000_000_000_u64.to_be_bytes().to_vec(), message, vec![0]].concat();
+        let mut group = criterion.benchmark_group("fanout");
+        group.throughput(Throughput::Bytes(octets.len() as u64));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| FanoutMessage::decode(black_box(&octets)).unwrap());
+        });
+        group.finish();
+    }
 }
 
 criterion_group!(benches, content, fanout);

@@ -256,7 +256,12 @@ impl<'a> Reader<'a> {
             if elements.len() == max {
                 return Err(start.malformed(field, format!("more than {max} elements")));
             }
-            elements.push(inner.group(field, Kind::Element, &mut element)?);
+            let value = inner.group(field, Kind::Element, &mut element)?;
+            if elements.is_empty() {
+                // Most lists are short, and the room a vector makes by itself is for four.
+                elements.reserve_exact(1);
+            }
+            elements.push(value);
         }
         Ok(elements)
     }

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 
 use crate::codec::{Malformed, Reader, Wire};
 use crate::component::{self, ComponentId, ComponentsList};
-use crate::content::MimiContent;
+use crate::content::view::ContentView;
 use crate::experimental::{ExternalReceivers, IdentityLinkTbe, PseudonymousCredential};
 use crate::experimental::{SemiPrivateMessage, SemiPrivateMessageContext};
 use crate::franking::{
@@ -111,7 +111,7 @@ macro_rules! kinds {
 
 kinds! {
     /// `application/mimi-content`.
-    Content = "content", |octets, trace| MimiContent::decode_traced(octets, trace).map(drop);
+    Content = "content", |octets, trace| ContentView::decode_traced(octets, trace).map(drop);
     /// `application/mimi-message-status`.
     Status = "status", |octets, trace| MessageStatusReport::decode_traced(octets, trace).map(drop);
     /// `keyMaterial`.

@@ -68,13 +68,13 @@ mls_object!(
     /// A `GroupInfo` without the `MLSMessage` frame.
     GroupInfo,
     openmls::messages::group_info::VerifiableGroupInfo,
-    bounds::unbounded
+    bounds::group_info
 );
 mls_object!(
     /// A `KeyPackage` without the `MLSMessage` frame.
     KeyPackage,
     openmls::prelude::KeyPackageIn,
-    bounds::unbounded
+    bounds::key_package
 );
 mls_object!(
     /// A `Credential`.
