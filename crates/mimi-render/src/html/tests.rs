@@ -42,6 +42,14 @@ fn links_and_mentions() {
     assert!(safe.as_str().contains("rel=\"noopener noreferrer nofollow\""));
 }
 
+/// A title that ends like an attribute is a title.
+#[test]
+fn links_lead_where_their_own_attribute_says() {
+    let html = "<a title='> href=' href='https://a.example/'>https://a.example/</a>";
+    let links = SafeHtml::sanitize(html).links();
+    assert_eq!(links[0].target, LinkTarget::Web("https://a.example/".to_owned()));
+}
+
 proptest! {
     #[test]
     fn nothing_runs(html in "[ -~]{0,200}") {
