@@ -296,6 +296,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// So many octets of an MLS object that were found to be sound.
+    pub(crate) fn mls_octets(
+        &mut self,
+        count: usize,
+        field: &'static str,
+    ) -> Result<&'a [u8], Malformed> {
+        let start = self.offset();
+        let octets = self.take(count, field)?;
+        self.note(start, field, Kind::Mls);
+        Ok(octets)
+    }
+
     /// A one-octet boolean (AMB-W-7).
     pub fn boolean(&mut self, field: &'static str) -> Result<bool, Malformed> {
         let start = self.clone();

@@ -103,7 +103,8 @@ fn lists_without_repeats() {
     let dictionary = vector(&entries(4_096).collect::<Vec<u8>>());
     assert!(within("dictionary", &dictionary, Extensions::decode).is_ok());
     // Some 2000 URIs that differ in their last octets, none of which is in both lists.
-    let uri = |number: u16| vector(format!("mimi://a.b/u/{}{number:05}", "a".repeat(200)).as_bytes());
+    let uri =
+        |number: u16| vector(format!("mimi://a.b/u/{}{number:05}", "a".repeat(200)).as_bytes());
     let listed = vector(&(0..2_000).flat_map(uri).collect::<Vec<u8>>());
     let profile = |number| join(&[&uri(number), &[0]]);
     let profiles = vector(&(2_000..4_000).flat_map(profile).collect::<Vec<u8>>());
@@ -168,7 +169,8 @@ fn references_between_parts() {
     let text = b"cid:".repeat(250_000);
     let part = text_part("text/markdown;variant=GFM-MIMI", &text);
     let content = MimiContent::decode(&message(&[0xa0], &part)).unwrap();
-    let receiver = Preferences { media_types: vec!["text/markdown".to_owned()], ..Preferences::default() };
+    let receiver =
+        Preferences { media_types: vec!["text/markdown".to_owned()], ..Preferences::default() };
     let shown = within("references", &text, |_| content.chosen_parts(&receiver).len());
     assert_eq!(shown, 1);
 }

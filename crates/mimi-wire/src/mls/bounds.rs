@@ -37,6 +37,33 @@ pub(super) fn message(mut reader: Reader<'_>) -> Result<(), Malformed> {
     }
 }
 
+/// An `MLSMessage` that is a PrivateMessage, taken whole; none if it is another. It is all there is
+/// to say whether one is sound, so the library need not copy what it cannot read yet.
+pub(super) fn private_message<'a>(
+    reader: &mut Reader<'a>,
+    field: &'static str,
+) -> Result<Option<&'a [u8]>, Malformed> {
+    const MLS_1_0_PRIVATE_MESSAGE: [u8; 4] = [0, 1, 0, 2];
+
+    if !reader.rest().starts_with(&MLS_1_0_PRIVATE_MESSAGE) {
+        return Ok(None);
+    }
+    let mut ahead = reader.untraced();
+    ahead.array::<4>("MLSMessage")?;
+    opaque(&mut ahead, "PrivateMessage.group_id")?;
+    ahead.u64("PrivateMessage.epoch")?;
+    let start = ahead.clone();
+    let content_type = ahead.u8("PrivateMessage.content_type")?;
+    if !matches!(content_type, 1..=3) {
+        let reason = format!("unknown type {content_type}");
+        return Err(start.malformed("PrivateMessage.content_type", reason));
+    }
+    opaque(&mut ahead, "PrivateMessage.authenticated_data")?;
+    opaque(&mut ahead, "PrivateMessage.encrypted_sender_data")?;
+    opaque(&mut ahead, "PrivateMessage.ciphertext")?;
+    reader.mls_octets(ahead.offset() - reader.offset(), field).map(Some)
+}
+
 /// `Welcome.secrets`.
 pub(super) fn welcome(mut reader: Reader<'_>) -> Result<(), Malformed> {
     reader.u16("Welcome.cipher_suite")?;
@@ -48,6 +75,14 @@ pub(super) fn welcome(mut reader: Reader<'_>) -> Result<(), Malformed> {
         ciphertext(&mut secrets)?;
     }
     Ok(())
+}
+
+/// Nothing that is taken whole.
+pub(super) fn nothing<'a>(
+    _: &mut Reader<'a>,
+    _: &'static str,
+) -> Result<Option<&'a [u8]>, Malformed> {
+    Ok(None)
 }
 
 /// The nodes of a `ratchet_tree`.
@@ -110,7 +145,7 @@ fn public_message(mut reader: Reader<'_>) -> Result<(), Malformed> {
     }
     opaque(&mut reader, "FramedContent.authenticated_data")?;
     match reader.u8("FramedContent.content_type")? {
-        PROPOSAL => proposal(&mut reader, &mut Count::extensions()),
+        PROPOSAL => proposal(&mut reader, &mut Count::extensions()).map(drop),
         COMMIT => commit(reader),
         _ => Ok(()),
     }
@@ -118,6 +153,7 @@ fn public_message(mut reader: Reader<'_>) -> Result<(), Malformed> {
 
 fn commit(mut reader: Reader<'_>) -> Result<(), Malformed> {
     const PROPOSAL: u8 = 1;
+    const REFERENCE: u8 = 2;
 
     let mut proposals = reader.nested("Commit.proposals")?;
     let mut count = Count::new(LIST_ELEMENTS_MAX, "Commit.proposals");
@@ -125,34 +161,46 @@ fn commit(mut reader: Reader<'_>) -> Result<(), Malformed> {
     while !proposals.is_empty() {
         count.one_more(&proposals)?;
         let mut ahead = proposals.clone();
-        if ahead.u8("ProposalOrRef.type")? == PROPOSAL {
-            proposal(&mut ahead, &mut extensions)?;
+        let walked = match ahead.u8("ProposalOrRef.type")? {
+            PROPOSAL => proposal(&mut ahead, &mut extensions)?,
+            REFERENCE => opaque(&mut ahead, "ProposalOrRef.reference").map(|()| true)?,
+            _ => false,
+        };
+        if walked {
+            proposals = ahead;
+        } else {
+            // Where it ends only the library knows; one at a time, and not kept.
+            proposals.mls::<ProposalOrRefIn>("Commit.proposals")?;
         }
-        // Where it ends only the library knows; one at a time, and not kept.
-        proposals.mls::<ProposalOrRefIn>("Commit.proposals")?;
     }
     reader.optional("Commit.path", |reader| update_path(reader, &mut extensions)).map(drop)
 }
 
-/// What of a `Proposal` has lists.
-fn proposal(reader: &mut Reader<'_>, count: &mut Count) -> Result<(), Malformed> {
+/// Walks the proposals that have lists or are frequent, to their end; false for the others.
+fn proposal(reader: &mut Reader<'_>, count: &mut Count) -> Result<bool, Malformed> {
     const ADD: u16 = 1;
     const UPDATE: u16 = 2;
+    const REMOVE: u16 = 3;
     const REINIT: u16 = 5;
     const GROUP_CONTEXT_EXTENSIONS: u16 = 7;
 
     match reader.u16("Proposal.proposal_type")? {
-        ADD => key_package_with(reader, count),
-        UPDATE => leaf_node(reader, count),
+        ADD => {
+            key_package_with(reader, count)?;
+            opaque(reader, "KeyPackage.signature")?;
+        }
+        UPDATE => leaf_node(reader, count)?,
+        REMOVE => drop(reader.u32("Remove.removed")?),
         REINIT => {
             opaque(reader, "ReInit.group_id")?;
             reader.u16("ReInit.version")?;
             reader.u16("ReInit.cipher_suite")?;
-            extensions(reader, "ReInit.extensions", count)
+            extensions(reader, "ReInit.extensions", count)?;
         }
-        GROUP_CONTEXT_EXTENSIONS => extensions(reader, "GroupContextExtensions.extensions", count),
-        _ => Ok(()),
+        GROUP_CONTEXT_EXTENSIONS => extensions(reader, "GroupContextExtensions.extensions", count)?,
+        _ => return Ok(false),
     }
+    Ok(true)
 }
 
 fn update_path(reader: &mut Reader<'_>, extensions: &mut Count) -> Result<(), Malformed> {

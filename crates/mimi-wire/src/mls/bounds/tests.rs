@@ -108,7 +108,9 @@ fn the_extensions_of_each_object() {
     for (what, object) in [
         ("GroupInfo.extensions", &group_info_of as &dyn Fn(&[u8]) -> Vec<u8>),
         ("KeyPackage.extensions", &|list| [&[0, 1, 0, 5], &key_package_of(list)[..]].concat()),
-        ("KeyPackage.extensions", &|list| proposal_of(&[&[0, 1], &key_package_of(list)[..]].concat())),
+        ("KeyPackage.extensions", &|list| {
+            proposal_of(&[&[0, 1], &key_package_of(list)[..]].concat())
+        }),
         ("LeafNode.extensions", &|list| proposal_of(&[&[0, 2], &leaf_with(list)[..]].concat())),
         ("ReInit.extensions", &|list| proposal_of(&[&[0, 5, 0, 0, 1, 0, 1], list].concat())),
         ("GroupContextExtensions.extensions", &|list| proposal_of(&[&[0, 7], list].concat())),
@@ -131,7 +133,8 @@ fn the_lists_in_extensions() {
         (5, &[0, 0, 1, 0], LIST_ELEMENTS_MAX, "external_senders"),
         (6, &[0, 1, 0], LIST_ELEMENTS_MAX, "app_data_dictionary"),
     ] {
-        let object = |count| group_info_of(&extensions_of(extension_type, &vector(element, count), 1));
+        let object =
+            |count| group_info_of(&extensions_of(extension_type, &vector(element, count), 1));
         assert_eq!(reason(group_info(Reader::new(&object(most)))), None, "{field}");
         let over = reason(group_info(Reader::new(&object(most + 1))));
         assert_eq!(over, Some(format!("{field}: more than {most} elements")));
@@ -144,9 +147,10 @@ fn the_extensions_of_all_leaves() {
     let tree = |count: usize| {
         let node = |extensions: &[u8]| [&[1, 1], &leaf_with(extensions)[..]].concat();
         let full = node(&extensions_of(0x0f0f, &[], LIST_ELEMENTS_MAX));
-        let leaves = [full.repeat(count / LIST_ELEMENTS_MAX), node(&extensions_of(
-            0x0f0f, &[], count % LIST_ELEMENTS_MAX,
-        ))];
+        let leaves = [
+            full.repeat(count / LIST_ELEMENTS_MAX),
+            node(&extensions_of(0x0f0f, &[], count % LIST_ELEMENTS_MAX)),
+        ];
         vector(&leaves.concat(), 1)
     };
     assert_eq!(reason(ratchet_tree(Reader::new(&tree(MLS_EXTENSIONS_MAX)))), None);
