@@ -2,7 +2,7 @@ use mimi_wire::MimiUri;
 use proptest::prelude::{prop_assert, proptest};
 
 use super::SafeHtml;
-use crate::link::LinkWarning;
+use crate::link::{LinkTarget, LinkWarning};
 
 #[test]
 fn what_is_dangerous_is_taken_out() {
