@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::{requirements, say, style, walls};
+use crate::{fuzz, requirements, say, style, walls};
 
 type Step = (&'static str, fn() -> Result<(), String>);
 
@@ -17,6 +17,7 @@ const STEPS: &[Step] = &[
     ("deny", deny),
     ("test", test),
     ("doctest", doctest),
+    ("fuzz", fuzz::check),
     ("vectors", vectors),
 ];
 
@@ -105,13 +106,13 @@ fn vectors() -> Result<(), String> {
     Ok(())
 }
 
-fn present(program: &str) -> bool {
+pub(crate) fn present(program: &str) -> bool {
     let mut command = Command::new(program);
     command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
-fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), String> {
+pub(crate) fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), String> {
     let program = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut command = Command::new(program);
     command.args(arguments).envs(environment.iter().copied());

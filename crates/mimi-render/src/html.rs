@@ -65,8 +65,7 @@ impl SafeHtml {
     pub fn links(&self) -> Vec<HtmlLink> {
         let link = |rest: &str| {
             let (attributes, rest) = rest.split_once('>')?;
-            let (_, href) = attributes.split_once("href=\"")?;
-            let (href, _) = href.split_once('"')?;
+            let href = attribute(attributes, "href")?;
             let inner = rest.split_once("</a>").map_or(rest, |(inner, _)| inner);
             let target = LinkTarget::parse(&unescaped(href));
             Some(HtmlLink { target, text: unescaped(&without_tags(inner)) })
@@ -86,6 +85,20 @@ impl HtmlLink {
     pub fn warning(&self) -> Option<LinkWarning> {
         warning(&self.text, &self.target)
     }
+}
+
+/// The value of an attribute. Quotes in values are written as references, so one that is there ends
+/// the value, whatever the value says.
+fn attribute<'a>(attributes: &'a str, name: &str) -> Option<&'a str> {
+    let mut rest = attributes;
+    while let Some((before, value_on)) = rest.split_once("=\"") {
+        let (value, after) = value_on.split_once('"')?;
+        if before.trim() == name {
+            return Some(value);
+        }
+        rest = after;
+    }
+    None
 }
 
 fn without_tags(html: &str) -> String {

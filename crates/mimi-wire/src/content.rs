@@ -46,6 +46,7 @@ pub mod parts;
 pub mod rules;
 #[cfg(test)]
 mod tests;
+pub mod view;
 
 pub use compose::{REACTION_TYPE, TEXT_TYPE};
 

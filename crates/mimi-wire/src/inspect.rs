@@ -27,8 +27,8 @@ use serde_json::{Value, json};
 
 use crate::codec::{Malformed, Reader, Wire};
 use crate::component::{self, AppDataUpdate, AppEphemeral, ComponentId, ComponentsList};
-use crate::content::MimiContent;
 use crate::content::derived::MessageDerivedValues;
+use crate::content::view::ContentView;
 use crate::experimental::{
     DomainList, PerMessageKeyAndNonces, SemiPrivateMessage, SemiPrivateMessageContext,
 };
@@ -115,7 +115,7 @@ macro_rules! kinds {
 
 kinds! {
     /// `application/mimi-content`.
-    Content = "content", |octets, trace| MimiContent::decode_traced(octets, trace).map(drop);
+    Content = "content", |octets, trace| ContentView::decode_traced(octets, trace).map(drop);
     /// `application/mimi-message-status`.
     Status = "status", |octets, trace| MessageStatusReport::decode_traced(octets, trace).map(drop);
     /// `keyMaterial`.

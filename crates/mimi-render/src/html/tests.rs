@@ -130,6 +130,14 @@ fn deceptive_links() {
     }
 }
 
+/// A title that ends like an attribute is a title.
+#[test]
+fn links_lead_where_their_own_attribute_says() {
+    let html = "<a title='> href=' href='https://a.example/'>https://a.example/</a>";
+    let links = SafeHtml::sanitize(html).links();
+    assert_eq!(links[0].target, LinkTarget::Web("https://a.example/".to_owned()));
+}
+
 proptest! {
     #[test]
     fn nothing_runs(html in "[ -~]{0,200}") {

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use thiserror::Error;
 
 use crate::codec::Malformed;
-use crate::content::{Expiration, ExtensionKey, MessageId, MimiContent, Part};
+use crate::content::extension;
+use crate::content::view::ExtensionView;
+use crate::content::{Expiration, ExtensionKey, ExtensionValue, MessageId, MimiContent, Part};
 use crate::limits::{CLOCK_SKEW_MS_MAX, EXPIRY_SECONDS_MAX};
 use crate::uri::MimiUri;
 
@@ -123,46 +125,21 @@ impl MimiContent {
         sender: Option<&MimiUri>,
         room: Option<&MimiUri>,
     ) -> Result<(), Nonsense> {
-        let claims = [
-            (ExtensionKey::SENDER_URI, sender, self.sender_uri(), Nonsense::OtherSender),
-            (ExtensionKey::ROOM_URI, room, self.room_uri(), Nonsense::OtherRoom),
-        ];
-        for (key, truth, claim, nonsense) in claims {
-            let claims = self.extensions.contains_key(&key);
-            if claims && truth.is_some() && claim.as_ref() != truth {
-                return Err(nonsense);
-            }
-        }
-        Ok(())
+        check_claims(|key| self.extension(key), sender, room)
     }
 
     /// The rules that need nothing else.
     pub fn check_values(&self) -> Result<(), Nonsense> {
-        match self.expires {
-            Some(Expiration { relative: true, time }) if time > EXPIRY_SECONDS_MAX => {
-                return Err(Nonsense::ExpiresTooLate);
-            }
-            _ => {}
-        }
-        self.sender_timestamp().map_err(Nonsense::Extension)?;
-        self.external_message_id().map_err(Nonsense::Extension)?;
-        self.subject().map_err(Nonsense::Extension)?;
-        self.last_seen().map_err(Nonsense::Extension)?;
-        Ok(())
+        check_values(self.expires, |key| self.extension(key))
     }
 
     /// The rule of absolute expiry, which needs the time of acceptance.
     pub fn check_expiry(&self, accepted_at_ms: u64) -> Result<(), Nonsense> {
-        let Some(Expiration { relative: false, time }) = self.expires else { return Ok(()) };
-        let (accepted, year) = (accepted_at_ms / 1_000, u64::from(EXPIRY_SECONDS_MAX));
-        let time = u64::from(time);
-        if time.saturating_add(year) < accepted {
-            return Err(Nonsense::ExpiredLongAgo);
-        }
-        if time > accepted.saturating_add(year) {
-            return Err(Nonsense::ExpiresTooLate);
-        }
-        Ok(())
+        check_expiry(self.expires, accepted_at_ms)
+    }
+
+    fn extension(&self, key: &ExtensionKey) -> Option<ExtensionView<'_>> {
+        self.extensions.get(key).map(ExtensionValue::view)
     }
 
     /// Whether there is nothing to do with the message: it takes something back and does not say
@@ -187,6 +164,57 @@ pub fn check_acceptance(
     }
     if room_created_at_ms.is_some_and(|created_ms| accepted_at_ms < created_ms) {
         return Err(Nonsense::BeforeRoom);
+    }
+    Ok(())
+}
+
+/// Of a message with these extensions.
+pub(super) fn check_claims<'a>(
+    extension: impl Fn(&ExtensionKey) -> Option<ExtensionView<'a>>,
+    sender: Option<&MimiUri>,
+    room: Option<&MimiUri>,
+) -> Result<(), Nonsense> {
+    let claims = [
+        (ExtensionKey::SENDER_URI, sender, Nonsense::OtherSender),
+        (ExtensionKey::ROOM_URI, room, Nonsense::OtherRoom),
+    ];
+    for (key, truth, nonsense) in claims {
+        let (Some(claim), Some(truth)) = (extension(&key), truth) else { continue };
+        // The truth is canonical, so what is spelled otherwise is something else.
+        if claim != ExtensionView::Text(truth.as_str()) {
+            return Err(nonsense);
+        }
+    }
+    Ok(())
+}
+
+/// Of a message that expires so and has these extensions.
+pub(super) fn check_values<'a>(
+    expires: Option<Expiration>,
+    extension: impl Fn(&ExtensionKey) -> Option<ExtensionView<'a>>,
+) -> Result<(), Nonsense> {
+    match expires {
+        Some(Expiration { relative: true, time }) if time > EXPIRY_SECONDS_MAX => {
+            return Err(Nonsense::ExpiresTooLate);
+        }
+        _ => {}
+    }
+    extension::check(extension).map_err(Nonsense::Extension)
+}
+
+/// Of a message that expires so.
+pub(super) fn check_expiry(
+    expires: Option<Expiration>,
+    accepted_at_ms: u64,
+) -> Result<(), Nonsense> {
+    let Some(Expiration { relative: false, time }) = expires else { return Ok(()) };
+    let (accepted, year) = (accepted_at_ms / 1_000, u64::from(EXPIRY_SECONDS_MAX));
+    let time = u64::from(time);
+    if time.saturating_add(year) < accepted {
+        return Err(Nonsense::ExpiredLongAgo);
+    }
+    if time > accepted.saturating_add(year) {
+        return Err(Nonsense::ExpiresTooLate);
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! `identifierQuery` (protocol-06 section 5.8). There is no protocol octet (AMB-W-10).
 
+use std::collections::BTreeSet;
+
 use crate::codec::{Malformed, Reader, Wire, Writer};
 use crate::limits::{APPLICATION_BODY_OCTETS_MAX, LIST_ELEMENTS_MAX, TEXT_OCTETS_MAX};
 use crate::protocol::AppDataDictionary;
@@ -121,11 +123,12 @@ pub struct IdentifierResponse {
 impl IdentifierResponse {
     /// Every match once, whichever list names it (AMB-IDQ-1).
     pub fn matches(&self) -> impl Iterator<Item = &MimiUri> {
+        let listed: BTreeSet<&MimiUri> = self.uri.iter().collect();
         let only_profiles = self
             .found_profiles
             .iter()
             .map(|profile| &profile.stable_uri)
-            .filter(|found| !self.uri.contains(found));
+            .filter(move |found| !listed.contains(found));
         self.uri.iter().chain(only_profiles)
     }
 }
