@@ -2,6 +2,7 @@
 
 use mimi_wire::{Domain, MimiUri};
 
+use crate::profile::{StoredProfile, Term};
 use crate::record::{
     Account, ConsentRecord, ConsentRequest, DeviceRecord, NewEvent, RoomKind, Seq, StoredKeyPackage,
 };
@@ -65,6 +66,13 @@ pub enum Change {
     PutConsentRequest(ConsentRequest),
     /// The request of this scope is gone.
     RemoveConsentRequest(ConsentRequest),
+    /// What a local user says of itself, and what it may be found by; replaces what it said before.
+    PutProfile {
+        /// The profile.
+        profile: StoredProfile,
+        /// Ascending.
+        terms: Vec<Term>,
+    },
     /// A new room.
     CreateRoom {
         /// The room.

@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod facts;
 pub mod key_packages;
 pub mod log;
+pub mod profiles;
 pub mod restart;
 pub mod rooms;
 pub mod visibility;
@@ -106,6 +107,11 @@ macro_rules! conformance_suite {
                 an_expected_end_is_checked,
                 ids_ascend_over_all_streams,
                 a_log_is_read_in_parts,
+            }
+            profiles {
+                a_profile_is_found_by_its_terms,
+                a_replaced_profile_leaves_nothing,
+                a_profile_is_written_with_its_commit,
             }
             restart {
                 everything_is_still_there,

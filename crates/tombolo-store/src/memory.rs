@@ -2,6 +2,7 @@
 //!
 //! For tests and simulations: the same calls in the same order give the same answers.
 
+mod profiles;
 mod read;
 mod state;
 mod table;
@@ -12,6 +13,7 @@ mod write;
 use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
     Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LoggedEvent, Seq,
     StoredKeyPackage, StoredRoom,
@@ -96,6 +98,14 @@ impl Store for MemoryStore {
 
     fn consent_requests(&self, target: &MimiUri) -> StoreFuture<'_, Vec<ConsentRequest>> {
         self.read(|state| state.consent_requests_to(target))
+    }
+
+    fn profile(&self, user: &MimiUri) -> StoreFuture<'_, Option<StoredProfile>> {
+        self.read(|state| state.profile(user))
+    }
+
+    fn find_profiles(&self, terms: &[Term], limit: usize) -> StoreFuture<'_, Vec<StoredProfile>> {
+        self.read(|state| state.find_profiles(terms, limit))
     }
 
     fn room(&self, room: &MimiUri) -> StoreFuture<'_, Option<StoredRoom>> {

@@ -8,6 +8,7 @@ mod columns;
 mod failure;
 mod file_lock;
 mod intern;
+mod profiles;
 mod read;
 mod read_log;
 mod readers;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
     Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LoggedEvent, Seq,
     StoredKeyPackage, StoredRoom,
@@ -244,6 +246,16 @@ impl Store for SqliteStore {
     fn consent_requests(&self, target: &MimiUri) -> StoreFuture<'_, Vec<ConsentRequest>> {
         let target = target.clone();
         self.read(move |db| read::consent_requests(db, &target))
+    }
+
+    fn profile(&self, user: &MimiUri) -> StoreFuture<'_, Option<StoredProfile>> {
+        let user = user.clone();
+        self.read(move |db| profiles::profile(db, &user))
+    }
+
+    fn find_profiles(&self, terms: &[Term], limit: usize) -> StoreFuture<'_, Vec<StoredProfile>> {
+        let terms = terms.to_vec();
+        self.read(move |db| profiles::find_profiles(db, &terms, limit))
     }
 
     fn room(&self, room: &MimiUri) -> StoreFuture<'_, Option<StoredRoom>> {

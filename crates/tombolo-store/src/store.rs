@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
     Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LoggedEvent, Seq,
     StoredKeyPackage, StoredRoom,
@@ -79,6 +80,11 @@ pub trait Store: Send + Sync + 'static {
     ) -> StoreFuture<'_, Vec<ConsentRecord>>;
     /// Open requests to a target, oldest first.
     fn consent_requests(&self, target: &MimiUri) -> StoreFuture<'_, Vec<ConsentRequest>>;
+    /// What a user says of itself.
+    fn profile(&self, user: &MimiUri) -> StoreFuture<'_, Option<StoredProfile>>;
+    /// Profiles that have all of these terms, in the order in which their users first had one, at
+    /// most `limit`; none for no terms.
+    fn find_profiles(&self, terms: &[Term], limit: usize) -> StoreFuture<'_, Vec<StoredProfile>>;
     /// A room.
     fn room(&self, room: &MimiUri) -> StoreFuture<'_, Option<StoredRoom>>;
     /// How many rooms there are.

@@ -1,5 +1,6 @@
 //! Facts to store, and a way to read everything back.
 
+use mimi_provider::profile::StoredProfile;
 use mimi_provider::record::{
     Account, ConsentDecision, ConsentRecord, ConsentRequest, DeviceRecord, EventKind, NewEvent,
     RoomKind, Seq, StoredKeyPackage,
@@ -70,6 +71,11 @@ pub fn key_package(client: &MimiUri, reference: u8, not_after_ms: u64) -> Stored
         capabilities: vec![reference, 0, 0xff],
         not_after_ms,
     }
+}
+
+/// What a local user says of itself.
+pub fn profile(name: &str, octets: &[u8]) -> StoredProfile {
+    StoredProfile { user: user(name), octets: octets.to_vec() }
 }
 
 /// A decision of alice about bob.
@@ -150,6 +156,7 @@ pub fn one_of_each() -> Vec<Change> {
         Change::PutConsentRequest(request("bob", Some(club.clone()), 8)),
         Change::PutConsentRequest(request("carol", None, 7)),
         Change::RemoveConsentRequest(request("carol", None, 0)),
+        Change::PutProfile { profile: profile("alice", b"of alice"), terms: vec![1, 2] },
         hosted("club"),
         Change::Append(event(&club, 1)),
         Change::Append(noted),
@@ -180,6 +187,7 @@ pub async fn everything(store: &impl Store) -> Vec<String> {
         tell!(account(&user(name)));
         tell!(devices(&user(name)));
         tell!(rooms_of(&user(name)));
+        tell!(profile(&user(name)));
         tell!(consent_requests(&user(name)));
         for other in USERS {
             tell!(consents(&user(name), &user(other)));
@@ -193,6 +201,10 @@ pub async fn everything(store: &impl Store) -> Vec<String> {
             tell!(client_events(&client, 3, 2));
             tell!(client_cursor(&client));
         }
+    }
+    for term in 0..4 {
+        tell!(find_profiles(&[term], 9));
+        tell!(find_profiles(&[0, term], 1));
     }
     for octet in 0..6 {
         tell!(device_by_token([octet; 32]));

@@ -5,6 +5,7 @@ use mimi_provider::record::{
 };
 use mimi_wire::{Domain, MimiUri};
 
+use super::profiles::KeptProfile;
 use super::table::Table;
 
 /// Everything a provider keeps. Where a key has a part that is always there, that part is an
@@ -23,6 +24,7 @@ pub(super) struct State {
     pub(super) consents: Table<(MimiUri, MimiUri, Option<MimiUri>), ConsentRecord>,
     /// Target, requester, room.
     pub(super) consent_requests: Table<(MimiUri, Option<MimiUri>, Option<MimiUri>), ConsentRequest>,
+    pub(super) profiles: Table<MimiUri, KeptProfile>,
     pub(super) rooms: Table<MimiUri, KeptRoom>,
     /// The whole log, by id.
     pub(super) events: Table<u64, NewEvent>,

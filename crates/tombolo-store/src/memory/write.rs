@@ -28,7 +28,7 @@ impl State {
         self.tables().into_iter().for_each(Settle::keep);
     }
 
-    fn tables(&mut self) -> [&mut dyn Settle; 13] {
+    fn tables(&mut self) -> [&mut dyn Settle; 14] {
         [
             &mut self.accounts,
             &mut self.devices,
@@ -37,6 +37,7 @@ impl State {
             &mut self.references,
             &mut self.consents,
             &mut self.consent_requests,
+            &mut self.profiles,
             &mut self.rooms,
             &mut self.events,
             &mut self.positions,
@@ -90,6 +91,7 @@ impl State {
             Change::RemoveConsentRequest(request) => {
                 self.consent_requests.remove(&scope_of(&request));
             }
+            Change::PutProfile { profile, terms } => self.put_profile(profile, terms),
             Change::CreateRoom { room, kind, snapshot } => {
                 self.create_room(room, kind, snapshot)?
             }

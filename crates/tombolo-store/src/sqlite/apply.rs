@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Params, params};
 use super::Failure;
 use super::columns::{bits, bound, decision_number, kind_number, list, room_key, room_kind_number};
 use super::intern::{self, last_seq};
+use super::profiles;
 use crate::conflict::Conflict;
 use crate::{Commit, Committed};
 
@@ -82,6 +83,7 @@ fn change(db: &Connection, change: &Change, committed: &mut Committed) -> Result
         Change::PutConsent(record) => put_consent(db, record),
         Change::PutConsentRequest(request) => put_consent_request(db, request),
         Change::RemoveConsentRequest(request) => remove_consent_request(db, request),
+        Change::PutProfile { profile, terms } => profiles::put_profile(db, profile, terms),
         Change::CreateRoom { room, kind, snapshot } => create_room(db, room, *kind, snapshot),
         Change::PutSnapshot { room, seq, snapshot } => put_snapshot(db, room, *seq, snapshot),
         Change::Append(event) => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
     Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LoggedEvent, Seq,
     StoredKeyPackage, StoredRoom,
@@ -83,6 +84,8 @@ impl Store for FaultyStore {
         fn key_package_owner(reference: &[u8]) -> Option<MimiUri>;
         fn consents(target: &MimiUri, requester: &MimiUri) -> Vec<ConsentRecord>;
         fn consent_requests(target: &MimiUri) -> Vec<ConsentRequest>;
+        fn profile(user: &MimiUri) -> Option<StoredProfile>;
+        fn find_profiles(terms: &[Term], limit: usize) -> Vec<StoredProfile>;
         fn room(room: &MimiUri) -> Option<StoredRoom>;
         fn room_count() -> u64;
         fn rooms_of(client: &MimiUri) -> Vec<MimiUri>;

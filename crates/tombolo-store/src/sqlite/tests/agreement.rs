@@ -9,7 +9,7 @@ use proptest::sample::select;
 use crate::conformance::Subject;
 use crate::conformance::facts::{
     DEVICES, PEERS, ROOMS, USERS, account, client, decision, device, ends_at, event, everything,
-    hosted, join, key_package, leave, peer, request, room, user,
+    hosted, join, key_package, leave, peer, profile, request, room, user,
 };
 use crate::memory::MemoryStore;
 use crate::{Commit, Store, StoreError};
@@ -80,6 +80,9 @@ fn a_change() -> impl Strategy<Value = Change> {
         (select(&USERS), a_scope(), any::<u64>()).prop_map(|(user, room, requested_ms)| {
             Change::PutConsentRequest(request(user, room, requested_ms))
         }),
+        (select(&USERS), 0..3_u8, proptest::sample::subsequence(vec![0, 1, 2, 3], 0..=4)).prop_map(
+            |(user, octet, terms)| Change::PutProfile { profile: profile(user, &[octet]), terms }
+        ),
         (select(&USERS), a_scope())
             .prop_map(|(user, room)| Change::RemoveConsentRequest(request(user, room, 0))),
     ];
