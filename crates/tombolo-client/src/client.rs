@@ -11,14 +11,16 @@ use std::time::Duration;
 
 use mimi_policy::ClientIdentity;
 use mimi_policy::preset::Preset;
-use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
+use mimi_wire::protocol::identifier_query::QueryElement;
+use mimi_wire::{Domain, MimiUri};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::client::driver::{Driver, Input};
 use crate::error::ClientError;
 use crate::event::ClientEvent;
+use crate::profile::{FoundUser, Profile};
 use crate::secret::SecretText;
 use crate::session::Session;
 use crate::session::command::{Command, Draft, Outcome};
@@ -184,6 +186,33 @@ impl Client {
             Outcome::Users(users) => Ok(users),
             other => Err(unexpected(&other)),
         }
+    }
+
+    /// Users of a provider of whom all elements hold, as far as they let themselves be found.
+    ///
+    /// Nobody found is an empty list; [`ClientError::Refused`] says why a query is not answered.
+    pub async fn find(
+        &self,
+        domain: &Domain,
+        elements: Vec<QueryElement>,
+    ) -> Result<Vec<FoundUser>, ClientError> {
+        match self.operate(Command::Find { domain: domain.clone(), elements }).await? {
+            Outcome::Found(users) => Ok(users),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// What our user lets others know and find of itself.
+    pub async fn profile(&self) -> Result<Profile, ClientError> {
+        match self.operate(Command::Profile).await? {
+            Outcome::Profile(profile) => Ok(profile),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Replaces it.
+    pub async fn set_profile(&self, profile: Profile) -> Result<(), ClientError> {
+        self.operate(Command::SetProfile(profile)).await.map(drop)
     }
 
     /// Creates a room at our provider, with our other devices not yet in it.

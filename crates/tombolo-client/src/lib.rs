@@ -40,6 +40,7 @@
 pub mod client;
 pub mod error;
 pub mod event;
+pub mod profile;
 pub mod secret;
 pub mod session;
 pub mod shown;
@@ -49,4 +50,5 @@ pub mod transport;
 pub use client::{Client, ProviderAddress, Registration};
 pub use error::ClientError;
 pub use event::ClientEvent;
+pub use profile::{FoundUser, Profile};
 pub use shown::{Participant, RoomState, RoomStatus, ShownMessage};

@@ -17,6 +17,7 @@ pub mod commit;
 mod consent;
 mod create_room;
 mod effects;
+mod find;
 mod hub_sender;
 mod issuers;
 mod join_room;
@@ -282,6 +283,9 @@ impl Session {
                 self.say_consent(operation, ConsentOperation::Revoke, user)
             }
             Command::ConsentRequests => self.ask_consent_requests(operation),
+            Command::Find { domain, elements } => self.find(operation, domain, elements),
+            Command::Profile => self.ask_profile(operation),
+            Command::SetProfile(profile) => self.set_profile(operation, &profile),
             Command::CreateRoom { name, preset } => self.create_room(operation, name, preset),
             Command::AddUser { room, user } => self.add_user(operation, room, user),
             Command::JoinRoom(room) => self.join_room(operation, &room, at),
@@ -351,6 +355,9 @@ impl Session {
             Purpose::ConsentRequests(operation) => {
                 self.consent_requests_answered(operation, answer);
             }
+            Purpose::Find(operation, domain) => self.found(operation, &domain, answer),
+            Purpose::Profile(operation) => self.profile_answered(operation, answer),
+            Purpose::SetProfile(operation) => self.profile_set(operation, answer),
             Purpose::HubOfNewRoom(operation) => self.hub_of_new_room(operation, answer, at),
             Purpose::FoundRoom(room) => self.founding_answered(&room, answer),
             Purpose::KeyMaterial(operation) => {

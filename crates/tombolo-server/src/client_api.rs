@@ -8,10 +8,12 @@ mod consent;
 mod devices;
 mod events;
 mod group_info;
+mod identifier_query;
 mod issuers;
 mod key_material;
 mod key_packages;
 mod listener;
+mod profile;
 mod provider_info;
 mod register;
 mod request;
@@ -81,6 +83,8 @@ pub(crate) fn router(api: ClientApi) -> Router {
         .route("/rooms/{room}/submit-message", only("POST", post(submit_message::submit_message)))
         .route("/rooms/{room}/group-info", only("POST", post(group_info::group_info)))
         .route("/consent", only("GET and POST", get(consent::requests).post(consent::say)))
+        .route("/identifier-query/{domain}", only("POST", post(identifier_query::identifier_query)))
+        .route("/profile", only("GET and PUT", get(profile::profile).put(profile::put_profile)))
         .route("/devices", only("GET", get(devices::devices)))
         .route("/events", only("GET", get(events::events)))
         .route("/events/ack", only("POST", post(events::acknowledge)));

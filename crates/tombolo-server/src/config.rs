@@ -5,6 +5,7 @@
 
 mod errors;
 mod files;
+mod identifier_query;
 mod peers;
 mod section;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use mimi_provider::identifier_query::QueryPolicy;
 use mimi_wire::Domain;
 
 pub use errors::{ConfigError, ConfigErrors};
@@ -41,6 +43,8 @@ pub struct Config {
     pub tls: TlsConfig,
     /// Whom it talks to.
     pub federation: FederationConfig,
+    /// What they may ask about our users.
+    pub identifier_query: QueryPolicy,
     /// What is special about some peers.
     pub peers: BTreeMap<Domain, PeerConfig>,
     /// What it logs.
@@ -163,6 +167,7 @@ impl Config {
         named.data_dir.clone_from(&data_dir);
         let tls = read_tls(&mut root, report, named);
         let federation = read_federation(&mut root, report, named);
+        let identifier_query = identifier_query::read(&mut root, report);
         let peers = peers::read(&mut root, report, &mut named.roots);
         let log = read_log(&mut root, report);
         let mut debug = root.section(report, "debug");
@@ -176,6 +181,7 @@ impl Config {
             listen: listen?,
             tls: tls?,
             federation: federation?,
+            identifier_query: identifier_query?,
             peers,
             log: log?,
             debug: DebugConfig { capture_dir },

@@ -10,6 +10,7 @@ mod body;
 mod consent;
 pub(crate) mod directory;
 pub(crate) mod group_info;
+pub(crate) mod identifier_query;
 pub(crate) mod key_material;
 pub(crate) mod notify;
 pub(crate) mod outgoing;
@@ -180,9 +181,8 @@ fn answer<'a>(provider: &'a Arc<Provider>, endpoint: Endpoint, call: Call) -> An
         Endpoint::GroupInfo => Box::pin(group_info::handle(provider, call)),
         Endpoint::RequestConsent => Box::pin(request_consent::handle(provider, call)),
         Endpoint::UpdateConsent => Box::pin(update_consent::handle(provider, call)),
-        Endpoint::IdentifierQuery | Endpoint::ReportAbuse | Endpoint::ProxyDownload => {
-            Box::pin(unsupported::handle(endpoint))
-        }
+        Endpoint::IdentifierQuery => Box::pin(identifier_query::handle(provider, call)),
+        Endpoint::ReportAbuse | Endpoint::ProxyDownload => Box::pin(unsupported::handle(endpoint)),
     }
 }
 

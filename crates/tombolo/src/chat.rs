@@ -1,6 +1,7 @@
 //! `tombolo chat`: a plain terminal client for one person.
 
 mod conversation;
+mod find;
 mod input;
 mod operation;
 pub(crate) mod profile;

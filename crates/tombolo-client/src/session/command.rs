@@ -1,11 +1,13 @@
 //! What the session can be told to do, and what it tells back.
 
 use mimi_policy::preset::Preset;
-use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
+use mimi_wire::protocol::identifier_query::QueryElement;
+use mimi_wire::{Domain, MimiUri};
 
 use crate::error::ClientError;
 use crate::event::ClientEvent;
+use crate::profile::{FoundUser, Profile};
 use crate::secret::SecretText;
 
 /// Names an operation until it is finished.
@@ -33,6 +35,17 @@ pub enum Command {
     RevokeConsent(MimiUri),
     /// Asks who wants our consent.
     ConsentRequests,
+    /// Asks for users of a provider.
+    Find {
+        /// The provider.
+        domain: Domain,
+        /// What all must hold of them.
+        elements: Vec<QueryElement>,
+    },
+    /// Asks for the own profile.
+    Profile,
+    /// Replaces the own profile.
+    SetProfile(Profile),
     /// Creates a room at our provider.
     CreateRoom {
         /// Its name.
@@ -125,6 +138,10 @@ pub enum Outcome {
     Room(MimiUri),
     /// A list of users.
     Users(Vec<MimiUri>),
+    /// Users who were found.
+    Found(Vec<FoundUser>),
+    /// The own profile.
+    Profile(Profile),
     /// A message was accepted.
     Message(MessageId),
 }

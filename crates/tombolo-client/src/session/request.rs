@@ -3,12 +3,14 @@
 use bytes::Bytes;
 use mimi_wire::mls::ExternalSender;
 use mimi_wire::protocol::group_info::GroupInfoResponse;
+use mimi_wire::protocol::identifier_query::IdentifierResponse;
 use mimi_wire::protocol::key_material::KeyMaterialResponse;
 use mimi_wire::protocol::submit_message::SubmitMessageResponse;
 use mimi_wire::protocol::update::UpdateResponse;
 use mimi_wire::{Domain, MimiUri};
 use thiserror::Error;
 
+use crate::profile::Profile;
 use crate::secret::SecretText;
 
 /// Names a request until it is answered.
@@ -88,6 +90,17 @@ pub enum Request {
     Consent(Bytes),
     /// `GET /consent`.
     ConsentRequests,
+    /// `POST /identifier-query/{domain}`.
+    IdentifierQuery {
+        /// The provider asked.
+        domain: Domain,
+        /// An `IdentifierRequest`.
+        body: Bytes,
+    },
+    /// `GET /profile`.
+    Profile,
+    /// `PUT /profile`, in JSON.
+    SetProfile(Bytes),
 }
 
 /// The answer to a request that the provider could serve; in-body refusals are answers too.
@@ -136,7 +149,11 @@ pub enum Response {
     SubmitMessage(Box<SubmitMessageResponse>),
     /// To [`Request::GroupInfo`].
     GroupInfo(Box<GroupInfoResponse>),
-    /// To [`Request::Consent`].
+    /// To [`Request::IdentifierQuery`].
+    IdentifierQuery(Box<IdentifierResponse>),
+    /// To [`Request::Profile`].
+    Profile(Box<Profile>),
+    /// To [`Request::Consent`] and [`Request::SetProfile`].
     Done,
     /// To [`Request::ConsentRequests`].
     ConsentRequests(Vec<MimiUri>),

@@ -113,6 +113,14 @@ impl HttpsTransport {
             Request::GroupInfo { room, body } => {
                 post(&room_path(room.as_str(), "group-info"), body)
             }
+            Request::IdentifierQuery { domain, body } => {
+                post(&format!("/client/v1/identifier-query/{domain}"), body)
+            }
+            Request::Profile => self.builder(Method::GET, "/client/v1/profile"),
+            Request::SetProfile(body) => self
+                .builder(Method::PUT, "/client/v1/profile")
+                .header("content-type", "application/json")
+                .body(body.clone()),
             Request::Consent(body) => post("/client/v1/consent", body),
             Request::ConsentRequests => self.builder(Method::GET, "/client/v1/consent"),
         }

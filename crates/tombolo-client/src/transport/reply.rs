@@ -115,7 +115,9 @@ pub(crate) fn read(request: &Request, body: &[u8]) -> Result<Response, Transport
         Request::Update { .. } => Response::Update(wire(body)?),
         Request::SubmitMessage { .. } => Response::SubmitMessage(wire(body)?),
         Request::GroupInfo { .. } => Response::GroupInfo(wire(body)?),
-        Request::Consent(_) => Response::Done,
+        Request::IdentifierQuery { .. } => Response::IdentifierQuery(wire(body)?),
+        Request::Profile => Response::Profile(Box::new(json(body)?)),
+        Request::Consent(_) | Request::SetProfile(_) => Response::Done,
         Request::ConsentRequests => {
             let reply: ConsentReply = json(body)?;
             let requesters = reply.requests.into_iter().map(|request| request.requester);

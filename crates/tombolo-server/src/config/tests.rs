@@ -1,5 +1,8 @@
 use std::path::Path;
 
+use mimi_provider::identifier_query::{QueryPolicy, QueryScope, QueryableFields};
+use mimi_provider::profile::FieldName;
+
 use super::{Config, ConfigErrors, LogFormat, LogLevel, PeerPolicy, load_peers_file};
 
 const MINIMAL: &str = r#"
@@ -27,6 +30,9 @@ roots = ["ca.pem", "other.pem"]
 [federation]
 unknown_peers = "block"
 peers_file = "../peers.toml"
+[identifier_query]
+scope = "exact"
+fields = "email ORG"
 [peers."b.example"]
 address = "127.0.0.1:9443"
 roots = ["b-ca.pem"]
@@ -57,6 +63,7 @@ fn what_is_left_out_has_defaults() {
     assert_eq!(config.federation.unknown_peers, PeerPolicy::Allow);
     assert_eq!(config.federation.peers_file, None);
     assert_eq!((config.log.format, config.log.level), (LogFormat::Text, LogLevel::Info));
+    assert_eq!(config.identifier_query, QueryPolicy::default());
     assert!(config.peers.is_empty());
     assert_eq!(config.debug.capture_dir, None);
 }
@@ -69,6 +76,9 @@ fn everything_can_be_said() {
     assert_eq!(config.tls.key, Path::new("/etc/tombolo/../keys/a.key"));
     assert_eq!(config.tls.roots.unwrap().len(), 2);
     assert_eq!(config.federation.unknown_peers, PeerPolicy::Block);
+    assert_eq!(config.identifier_query.scope, QueryScope::Exact);
+    let fields = [FieldName::EMAIL, FieldName::property("ORG").unwrap()];
+    assert_eq!(config.identifier_query.fields, QueryableFields::Only(fields.into()));
     let b = &config.peers[&"b.example".parse().unwrap()];
     assert_eq!(b.address.as_deref(), Some("127.0.0.1:9443"));
     assert_eq!(b.policy, PeerPolicy::Allow);
@@ -241,4 +251,16 @@ fn a_peers_file_holds_peers_only() {
     assert_eq!(peers.len(), 1);
     std::fs::write(&path, "domain = \"a.example\"\n").unwrap();
     assert_eq!(keys(&load_peers_file(&path).unwrap_err()), ["domain"]);
+}
+
+#[test]
+fn what_may_be_asked_is_checked() {
+    for (line, key) in [
+        ("scope = \"some\"", "identifier_query.scope"),
+        ("fields = \"\"", "identifier_query.fields"),
+        ("fields = \"email shoe_size\"", "identifier_query.fields"),
+    ] {
+        let errors = parse(&format!("{MINIMAL}[identifier_query]\n{line}\n")).unwrap_err();
+        assert_eq!(keys(&errors), [key], "{line}");
+    }
 }

@@ -63,6 +63,13 @@ unknown_peers = "{unknown_peers}"
 # policy = "allow"              # or "block"
 # roots = ["b-ca.pem"]          # trust only these roots for this peer
 
+[identifier_query]
+# What other providers may ask about users who let themselves be found: "off", "exact" (whole values
+# only) or "partial" (also parts of names).
+# scope = "partial"
+# In which fields: "all", or some, for example "preferred_username nickname email".
+# fields = "all"
+
 [log]
 # "text" or "json".
 format = "{format}"

@@ -8,6 +8,7 @@ mod delivery;
 mod directory;
 mod faults;
 mod hostile;
+mod identifier_query;
 mod peers;
 mod restarts;
 mod rooms;

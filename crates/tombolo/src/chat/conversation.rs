@@ -11,6 +11,7 @@ use tombolo_client::{
     Client, ClientError, ClientEvent, Participant, RoomState, RoomStatus, ShownMessage,
 };
 
+use crate::chat::find;
 use crate::chat::input::{self, Input};
 use crate::chat::operation::{Doing, Done, Operation, Progress};
 use crate::chat::profile::Device;
@@ -354,6 +355,12 @@ impl Conversation {
                 client.grant_consent(&user).await?;
                 Ok(Done::Say(format!("-- {} may contact you now", short(&user))))
             }),
+            Input::Find(wanted) => {
+                Box::pin(async move { find::find(&client, wanted).await.map(Done::Say) })
+            }
+            Input::Profile(input) => {
+                Box::pin(async move { find::profile(&client, input).await.map(Done::Say) })
+            }
             Input::Join(room) => Box::pin(async move { join(&client, room).await }),
             Input::Help | Input::Nothing | Input::Quit => Box::pin(async { Ok(Done::Quietly) }),
             in_room => self.operation_in_room(in_room)?,
@@ -504,7 +511,7 @@ fn device(client: &MimiUri) -> String {
 }
 
 /// `bob@b.example` for `mimi://b.example/u/bob`.
-fn short(user: &MimiUri) -> String {
+pub(super) fn short(user: &MimiUri) -> String {
     // Not decoded: a name may hold anything, escaped.
     let name = user.as_str().rsplit('/').next().unwrap_or_default();
     format!("{name}@{}", user.domain())

@@ -3,6 +3,8 @@
 use mimi_wire::MimiUri;
 use mimi_wire::uri::UriKind;
 
+use crate::chat::find::{Find, ProfileInput, parse_find, parse_profile};
+
 /// The commands, for `/help`.
 pub(crate) const HELP: &str = "\
 Just type to write. Messages have numbers N; commands take them.
@@ -23,6 +25,8 @@ Just type to write. Messages have numbers N; commands take them.
   /join ROOM         come in with this device
   /ask USER          ask to be allowed contact
   /accept USER       let a user contact you
+  /find USER         look for a user (/find alone tells more)
+  /profile           how others find you (/profile ? tells more)
   /quit              close the chat (Ctrl-D)
 USER is written as bob@b.example, ROOM as mimi://b.example/r/lounge.
 Times are UTC.";
@@ -42,6 +46,8 @@ pub(crate) enum Input {
     History,
     Ask(MimiUri),
     Accept(MimiUri),
+    Find(Find),
+    Profile(ProfileInput),
     Add(MimiUri),
     Remove(MimiUri),
     Ban(MimiUri),
@@ -74,6 +80,8 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
         "history" => Ok(Input::History),
         "ask" => user(rest, "/ask USER").map(Input::Ask),
         "accept" => user(rest, "/accept USER").map(Input::Accept),
+        "find" => parse_find(rest).map(Input::Find),
+        "profile" => parse_profile(rest).map(Input::Profile),
         "add" => user(rest, "/add USER").map(Input::Add),
         "remove" => user(rest, "/remove USER").map(Input::Remove),
         "ban" => user(rest, "/ban USER").map(Input::Ban),

@@ -160,6 +160,10 @@ impl Hub {
             }
             Request::Consent(body) => self.consent(body, now_ms),
             Request::ConsentRequests => Response::ConsentRequests(Vec::new()),
+            // This hub knows nothing of what users say of themselves.
+            Request::IdentifierQuery { .. } | Request::Profile | Request::SetProfile(_) => {
+                return Err(refused("unsupported"));
+            }
         })
     }
 
@@ -472,5 +476,8 @@ fn kind(request: &Request) -> &'static str {
         Request::GroupInfo { .. } => "group info",
         Request::Consent(_) => "consent",
         Request::ConsentRequests => "consent requests",
+        Request::IdentifierQuery { .. } => "identifier query",
+        Request::Profile => "profile",
+        Request::SetProfile(_) => "set profile",
     }
 }

@@ -49,3 +49,17 @@ fn errors_say_whether_to_try_again() {
     assert!(read_error(500, Some("Wed, 21 Oct 2026 07:28:00 GMT"), b"").is_passing());
     assert!(!read_error(404, None, b"").is_passing());
 }
+
+#[test]
+fn a_profile_is_read_as_it_is_written() {
+    let body = br#"{"findability":"findable","fields":[{"source":"oidcStdClaim","name":"email",
+        "value":"bob@b.example","searchability":"exact_only","visibility":"concealed"},
+        {"source":"vcardField","name":"ORG","value":"Acme","searchability":"searchable",
+        "visibility":"shown"}]}"#;
+    let Ok(Response::Profile(profile)) = read(&Request::Profile, body) else {
+        panic!("not read");
+    };
+    assert_eq!(profile.fields.len(), 2);
+    let written = serde_json::to_value(&*profile).unwrap();
+    assert_eq!(written, serde_json::from_slice::<serde_json::Value>(body).unwrap());
+}

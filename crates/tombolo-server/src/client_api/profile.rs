@@ -1,0 +1,146 @@
+//! `/profile`: what the user who asks lets others know and find of itself (PROTO-IDQ-4).
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use mimi_provider::Reject;
+use mimi_provider::profile::{
+    FieldName, Findability, Profile, ProfileEntry, Searchability, Visibility, set_profile,
+};
+use mimi_wire::MimiUri;
+use mimi_wire::protocol::identifier_query::FieldSource;
+use serde::{Deserialize, Serialize};
+
+use super::ClientApi;
+use super::request::{JsonBody, SignedIn};
+use crate::http_error::HttpError;
+use crate::provider::storage_failed;
+
+/// A profile in JSON.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProfileBody {
+    findability: FindabilityWord,
+    fields: Vec<FieldBody>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct FieldBody {
+    source: SourceWord,
+    name: String,
+    value: String,
+    searchability: SearchabilityWord,
+    visibility: VisibilityWord,
+}
+
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum FindabilityWord {
+    Hidden,
+    Findable,
+}
+
+/// As the draft calls them.
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum SourceWord {
+    OidcStdClaim,
+    VcardField,
+}
+
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum SearchabilityWord {
+    NotFindable,
+    ExactOnly,
+    Searchable,
+}
+
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum VisibilityWord {
+    Concealed,
+    Shown,
+}
+
+/// `GET`: the own profile; an empty, hidden one until there is another.
+pub(super) async fn profile(
+    State(api): State<ClientApi>,
+    SignedIn(device): SignedIn,
+) -> Result<Json<ProfileBody>, HttpError> {
+    let stored = api.provider.store.profile(&device.user).await.map_err(storage_failed)?;
+    let profile = match stored {
+        None => Profile::empty(device.user),
+        Some(stored) => Profile::restore(&stored)
+            .map_err(|error| Reject::Internal(format!("{}: {error}", stored.user)))?,
+    };
+    Ok(Json(shown(&profile)))
+}
+
+/// `PUT`: a new one in its place.
+pub(super) async fn put_profile(
+    State(api): State<ClientApi>,
+    SignedIn(device): SignedIn,
+    JsonBody(body): JsonBody<ProfileBody>,
+) -> Result<StatusCode, HttpError> {
+    let transition = set_profile(&read(device.user, body)?)?;
+    api.provider.apply(transition).await.map_err(storage_failed)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn shown(profile: &Profile) -> ProfileBody {
+    let field = |entry: &ProfileEntry| FieldBody {
+        source: match entry.name.source() {
+            FieldSource::OidcStdClaim => SourceWord::OidcStdClaim,
+            _ => SourceWord::VcardField,
+        },
+        name: entry.name.as_str().to_owned(),
+        value: entry.value.clone(),
+        searchability: match entry.searchability {
+            Searchability::NotFindable => SearchabilityWord::NotFindable,
+            Searchability::ExactOnly => SearchabilityWord::ExactOnly,
+            Searchability::Searchable => SearchabilityWord::Searchable,
+        },
+        visibility: match entry.visibility {
+            Visibility::Concealed => VisibilityWord::Concealed,
+            Visibility::Shown => VisibilityWord::Shown,
+        },
+    };
+    ProfileBody {
+        findability: match profile.findability {
+            Findability::Hidden => FindabilityWord::Hidden,
+            Findability::Findable => FindabilityWord::Findable,
+        },
+        fields: profile.entries.iter().map(field).collect(),
+    }
+}
+
+fn read(user: MimiUri, body: ProfileBody) -> Result<Profile, Reject> {
+    let entry = |field: FieldBody| {
+        let name = match field.source {
+            SourceWord::OidcStdClaim => FieldName::claim(&field.name),
+            SourceWord::VcardField => FieldName::property(&field.name),
+        };
+        let unknown = || Reject::Malformed(format!("a profile has no field {:?}", field.name));
+        Ok(ProfileEntry {
+            name: name.ok_or_else(unknown)?,
+            value: field.value,
+            searchability: match field.searchability {
+                SearchabilityWord::NotFindable => Searchability::NotFindable,
+                SearchabilityWord::ExactOnly => Searchability::ExactOnly,
+                SearchabilityWord::Searchable => Searchability::Searchable,
+            },
+            visibility: match field.visibility {
+                VisibilityWord::Concealed => Visibility::Concealed,
+                VisibilityWord::Shown => Visibility::Shown,
+            },
+        })
+    };
+    let findability = match body.findability {
+        FindabilityWord::Hidden => Findability::Hidden,
+        FindabilityWord::Findable => Findability::Findable,
+    };
+    let entries: Result<_, Reject> = body.fields.into_iter().map(entry).collect();
+    Ok(Profile { user, findability, entries: entries? })
+}
