@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::OpenError;
 
 /// Step n (from 1) leads from schema n - 1 to schema n. A step that has shipped is never edited.
-const MIGRATIONS: &[&str] =
+pub(super) const MIGRATIONS: &[&str] =
     &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0003_profiles.sql")];
 /// Marks a file as ours, in its header: "TOMB".
 const APPLICATION_ID: i64 = 0x544f_4d42;
