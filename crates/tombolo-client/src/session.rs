@@ -355,7 +355,7 @@ impl Session {
             Purpose::ConsentRequests(operation) => {
                 self.consent_requests_answered(operation, answer);
             }
-            Purpose::Find(operation, domain) => self.found(operation, &domain, answer),
+            Purpose::Find(operation, domain) => self.find_answered(operation, &domain, answer),
             Purpose::Profile(operation) => self.profile_answered(operation, answer),
             Purpose::SetProfile(operation) => self.profile_set(operation, answer),
             Purpose::HubOfNewRoom(operation) => self.hub_of_new_room(operation, answer, at),

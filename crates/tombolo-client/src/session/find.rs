@@ -31,7 +31,12 @@ impl Session {
         Ok(())
     }
 
-    pub(crate) fn found(&mut self, operation: OperationId, domain: &Domain, answer: Answer) {
+    pub(crate) fn find_answered(
+        &mut self,
+        operation: OperationId,
+        domain: &Domain,
+        answer: Answer,
+    ) {
         let result = match answer.result {
             Ok(Response::IdentifierQuery(response)) => {
                 found_users(domain, &response).map(Outcome::Found)
