@@ -120,11 +120,14 @@ fn property(name: &str) -> SearchIdentifier {
     VcardField(name.to_owned())
 }
 
+/// What is asked, and who is found.
+type Case = (Vec<(SearchIdentifier, &'static str)>, &'static [&'static str]);
+
 /// PROTO-IDQ-2, PROTO-IDQ-3, PROTO-IDQ-4: Xavier is found by name and handle, Yolanda by her exact
 /// handle, Zach by nothing.
 #[test]
 fn who_is_found_by_what() {
-    let cases: Vec<(Vec<(SearchIdentifier, &str)>, &[&str])> = vec![
+    let cases: Vec<Case> = vec![
         // handle: the whole URI, as it is written.
         (vec![(Handle, "im:xavier@xyz.example")], &["xavier"]),
         (vec![(Handle, "im:yolanda@xyz.example")], &["yolanda"]),

@@ -150,6 +150,9 @@ fn names(response: &IdentifierResponse) -> Vec<&str> {
     response.uri.iter().map(|uri| uri.as_str().rsplit('/').next().unwrap()).collect()
 }
 
+/// What is asked, and who is found.
+type Case<'a> = (&'a [(SearchIdentifier, &'a str)], &'a [&'a str]);
+
 /// PROTO-IDQ-1, PROTO-IDQ-4: straight from provider to provider; who is found is who wants to be.
 #[tokio::test]
 async fn users_are_found_across_providers() {
@@ -157,7 +160,7 @@ async fn users_are_found_across_providers() {
     let world = World::new("").await;
     let given_name = || OidcStdClaim("given_name".to_owned());
     let organisation = || VcardField("ORG".to_owned());
-    let cases: [(&[(SearchIdentifier, &str)], &[&str]); 8] = [
+    let cases: [Case; 8] = [
         (&[(Handle, "im:xavier@b.example")], &["xavier"]),
         (&[(PartialName, "mat")], &["xavier"]),
         (&[(given_name(), "Xavier"), (organisation(), "Acme Sales")], &["xavier"]),
