@@ -102,8 +102,14 @@ async fn at_target(
         Lookup::Terms(terms) => Vec::from_iter(terms),
     };
     let stored = provider.store.find_profiles(&terms, CANDIDATES_MAX).await;
-    let candidates: Result<Vec<_>, _> =
-        stored.map_err(storage_failed)?.iter().map(Profile::restore).collect();
-    let candidates = candidates.map_err(|error| Reject::Internal(error.to_string()))?;
-    Ok(answer(policy, request, &candidates))
+    let stored = stored.map_err(storage_failed)?;
+    // One that cannot be read must not keep the others from being found.
+    let readable = stored.iter().filter_map(|stored| match Profile::restore(stored) {
+        Ok(profile) => Some(profile),
+        Err(error) => {
+            tracing::error!(user = %stored.user, %error, "a profile is passed over");
+            None
+        }
+    });
+    Ok(answer(policy, request, &readable.collect::<Vec<_>>()))
 }
