@@ -292,7 +292,7 @@ pub fn content(octets: &[u8]) {
     assert!(content.chosen_parts(&receiver).len() <= content.parts().len());
     if let (Some(sender), Some(room)) = (content.sender_uri(), content.room_uri()) {
         let id = MessageId::compute(&sender, &room, octets, &content.salt);
-        let claims = Claims { sender: Some(&sender), room: Some(&room), accepted_at_ms: None };
+        let claims = Claims { sender: Some(&sender), room: Some(&room), ..Claims::default() };
         if let Ok(json) = content_json(octets, claims) {
             assert_eq!(json["message_id"], id.to_string());
         }

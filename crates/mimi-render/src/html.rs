@@ -1,6 +1,6 @@
 //! HTML made safe by the `ammonia` library.
 
-use ammonia::{Builder, UrlRelative};
+use ammonia::{Builder, UrlRelative, clean_text};
 use mimi_wire::MimiUri;
 
 use crate::link::{LinkTarget, LinkWarning, Mention, mention, warning};
@@ -19,19 +19,35 @@ pub struct HtmlLink {
     pub text: String,
 }
 
+/// Octets of HTML that are read as HTML.
+pub const HTML_OCTETS_MAX: usize = 128 * 1024;
+/// Tags in HTML that is read as HTML: what reads it takes time by the square of what is open.
+pub const HTML_TAGS_MAX: usize = 4_096;
+
 impl SafeHtml {
-    /// Sanitises. Any text is HTML, so nothing is refused.
+    /// Sanitises. Any text is HTML, so nothing is refused; what has more than [`HTML_OCTETS_MAX`]
+    /// octets or [`HTML_TAGS_MAX`] tags is shown as its source.
     pub fn sanitize(html: &str) -> Self {
+        let tags = html.bytes().filter(|octet| *octet == b'<').count();
+        if html.len() > HTML_OCTETS_MAX || tags > HTML_TAGS_MAX {
+            return Self(clean_text(html));
+        }
         let mut builder = Builder::default();
         builder
             .url_schemes(["http", "https", "mimi", "cid"].into())
             .url_relative(UrlRelative::Deny)
+            // Writes backwards, so that a link can look like another.
+            .rm_tags(["bdo"])
             .link_rel(Some("noopener noreferrer nofollow"))
             .attribute_filter(|element, attribute, value| match (element, attribute) {
                 (_, "src") => value.starts_with("cid:").then(|| value.into()),
                 ("a", "href") => match LinkTarget::parse(value) {
                     LinkTarget::Refused(_) => None,
-                    _ => Some(value.into()),
+                    // What is followed is what was judged, in the same spelling.
+                    LinkTarget::Web(url) => Some(url.into()),
+                    LinkTarget::Mimi(_) | LinkTarget::Part(_) => {
+                        Some(value.trim().to_owned().into())
+                    }
                 },
                 (_, "cite" | "srcset" | "poster" | "background") => None,
                 _ => Some(value.into()),

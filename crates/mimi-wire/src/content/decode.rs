@@ -14,6 +14,9 @@ use crate::limits::{
 };
 use crate::trace::Trace;
 
+/// Levels of parts beyond which nobody reads on to see whether the rest is well formed.
+const LEVELS_READ_MAX: u32 = 64;
+
 impl<'a> ContentView<'a> {
     /// As [`MimiContent::decode`](crate::content::MimiContent::decode), without copies.
     pub fn decode(octets: &'a [u8]) -> Result<Self, Malformed> {
@@ -38,7 +41,7 @@ fn decode<'a>(
 ) -> Result<ContentView<'a>, Malformed> {
     if octets.len() > APPLICATION_BODY_OCTETS_MAX {
         let reason = format!("{} octets, at most {APPLICATION_BODY_OCTETS_MAX}", octets.len());
-        return Err(malformed(0, "mimiContent", reason));
+        return Err(decoder.hopeless(0, "mimiContent", reason));
     }
     let open = decoder.open("mimiContent");
     decoder.array_of(7, "mimiContent")?;
@@ -50,7 +53,7 @@ fn decode<'a>(
         expires: read_expiration(&mut decoder)?,
         in_reply_to: read_message_id(&mut decoder, "mimiContent.inReplyTo")?,
         extensions: read_extensions(&mut decoder)?,
-        body: Parts { decoder: &mut decoder, count: 0 }.read(CONTENT_LEVELS_MAX)?,
+        body: Parts { decoder: &mut decoder, count: 0 }.read(1)?,
     };
     decoder.close(open);
     decoder.finish()?;
@@ -77,7 +80,8 @@ impl MessageId {
         let start = decoder.position();
         let id = Self(decoder.octets(field)?);
         if !id.is_of_known_hash() {
-            return Err(malformed(start, field, format!("unknown hash function {}", id.0[0])));
+            let reason = format!("unknown hash function {}", id.0[0]);
+            decoder.nonsensical(start, field, reason)?;
         }
         Ok(id)
     }
@@ -89,7 +93,7 @@ fn read_topic_id<'a>(decoder: &mut StrictDecoder<'a>) -> Result<&'a [u8], Malfor
     let topic_id = decoder.bytes(field)?;
     if topic_id.len() > TOPIC_ID_OCTETS_MAX {
         let reason = format!("{} octets, at most {TOPIC_ID_OCTETS_MAX}", topic_id.len());
-        return Err(malformed(start, field, reason));
+        decoder.nonsensical(start, field, reason)?;
     }
     Ok(topic_id)
 }
@@ -168,16 +172,20 @@ struct Parts<'d, 'a> {
 }
 
 impl<'a> Parts<'_, 'a> {
-    /// A part with at most `levels` of parts, itself included; the root is the first
-    /// (CONTENT-DEP-1, AMB-CNT-10).
-    fn read(&mut self, levels: u32) -> Result<NestedPartView<'a>, Malformed> {
+    /// A part; the root is on the first level (CONTENT-DEP-1, AMB-CNT-10).
+    fn read(&mut self, level: u32) -> Result<NestedPartView<'a>, Malformed> {
         let start = self.decoder.position();
-        let Some(levels) = levels.checked_sub(1) else {
-            return Err(malformed(start, "NestedPart", "more than 4 levels deep (CONTENT-DEP-1)"));
-        };
+        if level > CONTENT_LEVELS_MAX {
+            let reason = "more than 4 levels deep (CONTENT-DEP-1)";
+            if level > LEVELS_READ_MAX {
+                return Err(self.decoder.hopeless(start, "NestedPart", reason));
+            }
+            self.decoder.nonsensical(start, "NestedPart", reason)?;
+        }
         self.count += 1;
         if self.count > CONTENT_PARTS_MAX {
-            return Err(malformed(start, "NestedPart", "more than 1024 parts (CONTENT-SEC-1)"));
+            let reason = "more than 1024 parts (CONTENT-SEC-1)";
+            self.decoder.nonsensical(start, "NestedPart", reason)?;
         }
         let open = self.decoder.open("NestedPart");
         let items = self.decoder.array("NestedPart")?;
@@ -187,7 +195,7 @@ impl<'a> Parts<'_, 'a> {
             0 => (3, PartView::Null),
             1 => (5, self.read_single()?),
             2 => (15, PartView::External(Box::new(self.read_external()?))),
-            3 => (5, self.read_multi(levels)?),
+            3 => (5, self.read_multi(level)?),
             other => {
                 let reason = format!("unknown cardinality {other}");
                 return Err(malformed(start, "NestedPart.cardinality", reason));
@@ -234,14 +242,18 @@ impl<'a> Parts<'_, 'a> {
         Ok(part)
     }
 
-    fn read_multi(&mut self, levels: u32) -> Result<PartView<'a>, Malformed> {
+    fn read_multi(&mut self, level: u32) -> Result<PartView<'a>, Malformed> {
         let field = "MultiPart.partSemantics";
         let start = self.decoder.position();
         let semantics = match self.decoder.unsigned::<u64>(field)? {
             0 => PartSemantics::ChooseOne,
             1 => PartSemantics::SingleUnit,
             2 => PartSemantics::ProcessAll,
-            other => return Err(malformed(start, field, format!("unknown semantics {other}"))),
+            other => {
+                let reason = format!("unknown semantics {other}");
+                self.decoder.nonsensical(start, field, reason)?;
+                PartSemantics::ChooseOne
+            }
         };
         let start = self.decoder.position();
         let open = self.decoder.open("MultiPart.parts");
@@ -251,7 +263,7 @@ impl<'a> Parts<'_, 'a> {
         }
         let mut parts = Vec::new();
         for _ in 0..count {
-            parts.push(self.read(levels)?);
+            parts.push(self.read(level + 1)?);
         }
         self.decoder.close(open);
         Ok(PartView::Multi { semantics, parts })

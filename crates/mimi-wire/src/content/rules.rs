@@ -1,5 +1,6 @@
 //! The values that are well formed and make no sense: a receiver logs and discards such a message
-//! (CONTENT-SEC-1). Those of size, depth, number and hash function are malformed already.
+//! (CONTENT-SEC-1). Those of size, depth, number, part semantics and hash function stop the decoder
+//! already.
 
 use std::collections::BTreeSet;
 
@@ -113,12 +114,7 @@ impl MimiContent {
         if room.knows(id) {
             return Err(Nonsense::DuplicateId);
         }
-        if delivery.accepted_at_ms > now_ms.saturating_add(CLOCK_SKEW_MS_MAX) {
-            return Err(Nonsense::FutureTimestamp);
-        }
-        if room.created_at_ms().is_some_and(|created_ms| delivery.accepted_at_ms < created_ms) {
-            return Err(Nonsense::BeforeRoom);
-        }
+        check_acceptance(delivery.accepted_at_ms, Some(now_ms), room.created_at_ms())?;
         self.check_expiry(delivery.accepted_at_ms)
     }
 
@@ -147,9 +143,12 @@ impl MimiContent {
     }
 
     /// Whether there is nothing to do with the message: it takes something back and does not say
-    /// what (AMB-CNT-14). It is ignored, not malicious.
+    /// what (AMB-CNT-14), or reacts and does not say to what (AMB-CNT-22). It is ignored, not
+    /// malicious.
     pub fn is_void(&self) -> bool {
-        matches!(self.body.part, Part::Null) && self.replaces.is_none()
+        let takes_back = matches!(self.body.part, Part::Null);
+        let is_about_nothing = takes_back || (self.is_reaction() && self.in_reply_to.is_none());
+        is_about_nothing && self.replaces.is_none()
     }
 }
 
@@ -204,6 +203,22 @@ pub(super) fn check_expiry(
     Ok(())
 }
 
+/// The rules of the time of acceptance, as far as it is known now and when the room was created; all
+/// times in milliseconds since the UNIX epoch.
+pub fn check_acceptance(
+    accepted_at_ms: u64,
+    now_ms: Option<u64>,
+    room_created_at_ms: Option<u64>,
+) -> Result<(), Nonsense> {
+    if now_ms.is_some_and(|now_ms| accepted_at_ms > now_ms.saturating_add(CLOCK_SKEW_MS_MAX)) {
+        return Err(Nonsense::FutureTimestamp);
+    }
+    if room_created_at_ms.is_some_and(|created_ms| accepted_at_ms < created_ms) {
+        return Err(Nonsense::BeforeRoom);
+    }
+    Ok(())
+}
+
 impl Expiration {
     /// When the message is to be deleted, in milliseconds since the UNIX epoch; none while it is
     /// unread and its time starts with reading (CONTENT-EXP-1, AMB-CNT-20).
@@ -233,4 +248,30 @@ pub fn is_reply_loop(
         next = answered(&id);
     }
     false
+}
+
+/// The first version of a message, which is what `replaces` is to name (CONTENT-MSG-2). `replaced`
+/// gives what a known message replaces. A sender that names a later version means the first one
+/// (AMB-CNT-12); what is not known is taken at its word (CONTENT-SEC-2), and so is the end of a
+/// loop.
+pub fn first_version(
+    id: MessageId,
+    replaced: impl Fn(&MessageId) -> Option<MessageId>,
+) -> MessageId {
+    let mut seen = BTreeSet::from([id]);
+    let mut first = id;
+    while let Some(earlier) = replaced(&first).filter(|earlier| seen.insert(*earlier)) {
+        first = earlier;
+    }
+    first
+}
+
+/// Where a message stands among the others of its room or topic: by the hub's time, ties by the
+/// lowest ID (CONTENT-MSG-4, CONTENT-TS-1). Derived order of the fields, so sorting sorts messages.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Position {
+    /// When the hub accepted it, in milliseconds since the UNIX epoch.
+    pub accepted_at_ms: u64,
+    /// Its ID.
+    pub id: MessageId,
 }
