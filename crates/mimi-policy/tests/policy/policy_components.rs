@@ -150,7 +150,8 @@ fn assets() {
         provider: Domain::new(provider).unwrap(),
         asset_upload_destinations: Vec::new(),
     };
-    let refused = |octets, because| refused(ASSET_POLICY, octets, Rule::AssetPolicy, because);
+    let refused =
+        |octets: &[u8], because: &str| refused(ASSET_POLICY, octets, Rule::AssetPolicy, because);
     refused(
         &with(&|it| it.download_privacy.default_download_type = DownloadPrivacyType::Ohttp),
         "default",
@@ -262,8 +263,9 @@ fn operational_parameters() {
         change(&mut policy);
         policy.encode()
     };
-    let refused =
-        |octets, because| refused(MLS_OPERATIONAL_POLICY, octets, Rule::OperationalPolicy, because);
+    let refused = |octets: &[u8], because: &str| {
+        refused(MLS_OPERATIONAL_POLICY, octets, Rule::OperationalPolicy, because)
+    };
     let times = |minimum_time, default_time, maximum_time| MinDefaultMaxTime {
         minimum_time,
         default_time,
