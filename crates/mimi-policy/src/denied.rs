@@ -51,6 +51,9 @@ impl fmt::Display for Denied {
             None => write!(formatter, "not allowed to {}", self.rule.phrase())?,
         }
         match (&target_uri, target) {
+            (Some(uri), _) if self.actor.as_ref() == Some(uri) => {
+                formatter.write_str(" themselves")?;
+            }
             (Some(uri), _) => write!(formatter, " {}", say(uri))?,
             (None, Some(words)) => write!(formatter, " {words}")?,
             (None, None) => {}

@@ -28,12 +28,15 @@ pub(crate) enum ListChange<'a> {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ListDelta {
     /// New roles by position.
-    roles: BTreeMap<usize, RoleIndex>,
+    pub(crate) roles: BTreeMap<usize, RoleIndex>,
     /// Positions that go.
-    removed: BTreeSet<usize>,
+    pub(crate) removed: BTreeSet<usize>,
     /// In commit order.
-    added: Vec<UserRolePair>,
+    pub(crate) added: Vec<UserRolePair>,
 }
+
+/// Up to so many entries are taken out one by one, which moves what stands behind each as a block.
+const SINGLE_REMOVALS_MAX: usize = 8;
 
 /// The list after all updates of one commit: role changes, removals, then additions in commit
 /// order, every index relative to the epoch's list (AMB-PL-1).
@@ -65,13 +68,18 @@ impl ListDelta {
         }
         // PROTO-PL-2: the order shows only in the result: the rest keep their places, additions
         // follow.
-        if let Some(first) = self.removed.first().copied() {
+        if self.removed.len() <= SINGLE_REMOVALS_MAX {
+            for position in self.removed.iter().rev().copied() {
+                if position < list.participants.len() {
+                    list.participants.remove(position);
+                }
+            }
+        } else {
             let mut position = 0;
-            let behind = list.participants.split_off(first.min(list.participants.len()));
-            list.participants.extend(behind.into_iter().filter(|_| {
+            list.participants.retain(|_| {
                 position += 1;
-                !self.removed.contains(&(first + position - 1))
-            }));
+                !self.removed.contains(&(position - 1))
+            });
         }
         list.participants.extend(self.added.iter().cloned());
     }
