@@ -98,7 +98,7 @@ pub(crate) fn merge<'a>(
         for change in changes(list, update).map_err(|denied| blame(denied, actor))? {
             // PROTO-PL-4, AMB-PL-2, AMB-PL-4: no user twice, in whatever combination.
             if !touched.insert(change.user()) {
-                let needed = "a commit may change each list entry only once";
+                let needed = "a commit may change each participant only once";
                 return Err(Denied::new(Rule::UserTouchedTwice, actor, needed).about(change.user()));
             }
             match change {
@@ -172,8 +172,9 @@ fn entry(list: &ParticipantListData, index: u32) -> Result<(usize, &UserRolePair
     let position = usize::try_from(index).ok();
     let found = position.and_then(|position| Some((position, list.participants.get(position)?)));
     found.ok_or_else(|| {
-        let needed = format!("the list has {} entries", list.participants.len());
-        Denied::new(Rule::IndexInList, None, needed).about(format!("position {index}"))
+        let needed = format!("it has {} entries", list.participants.len());
+        let target = format!("position {index} of the participant list");
+        Denied::new(Rule::IndexInList, None, needed).about(target)
     })
 }
 

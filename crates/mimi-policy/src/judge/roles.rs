@@ -51,7 +51,7 @@ fn own_role(
     match first_match(reading.view, by.claims()) {
         Some(role) if role.role_index == to => Ok(()),
         _ => {
-            let needed = "no preauthorization entry is known to match them for this role";
+            let needed = "their credential is not known to be preauthorized for it";
             Err(by.deny(Rule::ChangeOwnRole, needed).about(target))
         }
     }
