@@ -7,7 +7,9 @@ use mimi_wire::MimiUri;
 use mimi_wire::room::participant_list::ParticipantListUpdate;
 
 use crate::change::ProposedChange;
+use crate::denied::Denied;
 use crate::judge::is_banned_role;
+use crate::rule::Rule;
 use crate::view::RoomView;
 
 /// Whether a user takes part in a room: listed, and not as banned.
@@ -20,6 +22,22 @@ pub(crate) fn is_parent(parent: &RoomView, child: &RoomView) -> bool {
     let policy = child.base_policy.as_ref().filter(|policy| policy.parent_dependant);
     let named = policy.and_then(|policy| policy.parent_room.as_deref());
     named == Some(parent.room().as_str())
+}
+
+/// Whether a dependent room may be founded beside this parent: it is the one the room names, and all
+/// its people take part there.
+pub fn check_founding(child: &RoomView, parent: &RoomView) -> Result<(), Denied> {
+    if !is_parent(parent, child) {
+        let needed = "the room names another parent";
+        return Err(Denied::new(Rule::ParentRoom, None, needed).about("this parent"));
+    }
+    match orphans(child, parent).first() {
+        None => Ok(()),
+        Some(user) => {
+            let needed = "they take no part in the parent room";
+            Err(Denied::new(Rule::InParent, None, needed).about(user))
+        }
+    }
 }
 
 /// What the hub proposes about a dependent room because some take no part in its parent any more:

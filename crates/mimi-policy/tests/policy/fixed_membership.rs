@@ -1,8 +1,8 @@
 //! One room for each set of people, and rooms whose people depend on another.
 
-use mimi_policy::parent::{cascade, orphans};
+use mimi_policy::parent::{cascade, check_founding, orphans};
 use mimi_policy::preset::Preset;
-use mimi_policy::{ProposedChange, fixed_membership_key, participant_set_key};
+use mimi_policy::{ProposedChange, Rule, fixed_membership_key, participant_set_key};
 use mimi_wire::room::capability::Capability;
 use mimi_wire::room::participant_list::ParticipantListUpdate;
 
@@ -40,6 +40,20 @@ fn family() -> (Room, Room) {
     policy.parent_dependant = true;
     policy.parent_room = Some(parent.view.room().to_string());
     (parent, child)
+}
+
+#[test]
+fn a_dependent_room_is_founded_by_people_of_its_parent() {
+    // POLICY-BASE-3
+    let (parent, child) = family();
+    let ask = |child: &Room, parent: &Room| {
+        check_founding(&child.view, &parent.view).map_err(|denied| denied.rule)
+    };
+    assert_eq!(ask(&child, &parent), Err(Rule::InParent));
+    let with_dave = parent.clone().with("dave", ORDINARY, 0);
+    assert_eq!(ask(&child, &with_dave), Ok(()));
+    assert_eq!(ask(&child, &parent.with("dave", BANNED, 0)), Err(Rule::InParent));
+    assert_eq!(ask(&child, &child), Err(Rule::ParentRoom));
 }
 
 #[test]

@@ -307,6 +307,12 @@ fn pseudonyms_where_they_are_allowed() {
     };
     let change = [ProposedChange::ParticipantList(update)];
     assert_denied(room.commit("bob", change.clone()), Rule::Pseudonyms);
+    let mut founded = room.clone();
+    founded.view.participants.participants[2].user = crate::room::uri("mimi://s.example/p/shadow");
+    founded.view.clients.retain(|client| client.user != crate::room::user("carol"));
+    assert_eq!(check_founding(&founded.view).unwrap_err().rule, Rule::Pseudonyms);
+    founded.policy_mut().pseudonyms_allowed = true;
+    assert_eq!(check_founding(&founded.view), Ok(()));
     room.policy_mut().pseudonyms_allowed = true;
     assert_allowed(room.commit("bob", change));
 }

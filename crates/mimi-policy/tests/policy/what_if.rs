@@ -123,13 +123,15 @@ fn outsiders_join() {
     denied(&room, code(3, true), "POLICY-CAP-ADD-5");
     let mut proposal = code(2, true);
     proposal["how"] = json!("proposal");
-    allowed(&room, proposal);
+    // AMB-UPD-14: a proposal has no place for a code.
+    denied(&room, proposal, "POLICY-CAP-ADD-5");
     let mut more = code(2, true);
     more["add"][0]["clients"] = json!(2);
     denied(&room, more, "PROTO-UPD-10");
     let claims = json!([{ "credential_type": 2, "id": "O", "value": "Z Inc" }]);
     room["preauth"] = json!([{ "claims": claims, "role": 2 }]);
     allowed(&room, join(json!({ "claims": claims })));
+    allowed(&room, join(json!({ "claims": claims, "how": "proposal" })));
     denied(&room, join(json!({})), "POLICY-CAP-ADD-5");
     let own = json!({
         "by": BOB,
