@@ -309,7 +309,7 @@ fn pseudonyms_where_they_are_allowed() {
     assert_denied(room.commit("bob", change.clone()), Rule::Pseudonyms);
     let mut founded = room.clone();
     founded.view.participants.participants[2].user = crate::room::uri("mimi://s.example/p/shadow");
-    founded.view.clients.retain(|client| client.user != crate::room::user("carol"));
+    founded.view.clients.retain(|client| client.user != user("carol"));
     assert_eq!(check_founding(&founded.view).unwrap_err().rule, Rule::Pseudonyms);
     founded.policy_mut().pseudonyms_allowed = true;
     assert_eq!(check_founding(&founded.view), Ok(()));
