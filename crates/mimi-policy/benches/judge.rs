@@ -111,29 +111,6 @@ fn following(criterion: &mut Criterion, view: &RoomView, index: &RoomIndex) {
                 BatchSize::LargeInput,
             );
         });
-        let mut after = view.clone();
-        after.epoch += 1;
-        delta.apply_to(&mut after.participants);
-        for proposal in &change.proposals {
-            match &proposal.change {
-                ProposedChange::RemoveClient(leaf) => {
-                    after.clients.retain(|client| client.leaf != *leaf);
-                }
-                ProposedChange::AddClient(new) => after.clients.push(ClientView {
-                    leaf: PARTICIPANTS,
-                    user: new.user.clone(),
-                    client: new.client.clone(),
-                }),
-                _ => {}
-            }
-        }
-        criterion.bench_function(&format!("{name}, followed by the index"), |bencher| {
-            bencher.iter_batched_ref(
-                || index.clone(),
-                |index| index.update(view, &after, &change, &delta),
-                BatchSize::LargeInput,
-            );
-        });
     }
 }
 

@@ -4,13 +4,11 @@
 //! It holds positions, never names: what it says it reads from the view it was made of.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use mimi_wire::MimiUri;
 use mimi_wire::room::participant_list::RoleIndex;
 
-use crate::change::{Actor, ProposedChange, StagedChange};
-use crate::participant_list::ListDelta;
 use crate::view::{ClientView, LeafIndex, RoomView};
 
 /// Positions of a room's participants and clients, in the order of their names.
@@ -65,57 +63,6 @@ impl RoomIndex {
         index.by_leaf.sort_by_key(|position| clients[*position].leaf);
         index.count(view);
         index
-    }
-
-    /// Makes it the index of the room that a commit leads to. It costs what the commit changes, and
-    /// one pass over numbers where positions move; no name is compared but those that come and go.
-    ///
-    /// `delta` is what the judge said of `change`, `before` and `after` are the room's epochs around
-    /// it. Whatever does not fit together is indexed anew.
-    pub fn update(
-        &mut self,
-        before: &RoomView,
-        after: &RoomView,
-        change: &StagedChange,
-        delta: &ListDelta,
-    ) {
-        let listed = before.participants.participants.len();
-        let expected = listed - delta.removed.len().min(listed) + delta.added.len();
-        if !self.fits(before) || after.participants.participants.len() != expected {
-            *self = Self::of(after);
-            return;
-        }
-        let clients = ClientsDelta::of(before, after, change);
-        let users = touched(before, after, delta, &clients);
-        for user in &users {
-            let standing = self.standing(before, user);
-            self.count_user(standing, |count| count.saturating_sub(1));
-        }
-        let removed: Vec<usize> = delta.removed.iter().copied().collect();
-        let added = expected - delta.added.len()..expected;
-        let list = &after.participants.participants;
-        follow(&mut self.users, &removed, &[], added, |position| &list[position].user);
-        let ClientsDelta { removed, added } = &clients;
-        let position = |position: usize| &after.clients[position];
-        let come = || added.iter().copied();
-        follow(&mut self.by_user, removed, added, come(), |it| &position(it).user);
-        follow(&mut self.by_client, removed, added, come(), |it| &position(it).client);
-        follow(&mut self.by_leaf, removed, added, come(), |it| position(it).leaf);
-        self.epoch = after.epoch;
-        for user in users {
-            let standing = self.standing(after, user);
-            self.count_user(standing, |count| count + 1);
-        }
-        self.roles.retain(|_, population| *population != Population::default());
-    }
-
-    fn count_user(&mut self, standing: Standing, change: impl Fn(usize) -> usize) {
-        let Some(role) = standing.role else { return };
-        let population = self.roles.entry(role).or_default();
-        population.participants = change(population.participants);
-        if standing.clients > 0 {
-            population.active = change(population.active);
-        }
     }
 
     /// Both orders are the users', so one walk over both tells who is active.
@@ -195,91 +142,6 @@ impl RoomIndex {
         users.sort_unstable();
         users.dedup();
         users.into_iter().map(|user| (user, self.standing(view, user))).collect()
-    }
-}
-
-/// Positions of clients that go, in the room before, and of those that come, in the room after.
-struct ClientsDelta {
-    removed: Vec<usize>,
-    added: Vec<usize>,
-}
-
-impl ClientsDelta {
-    /// Both rooms have their clients by ascending leaf; a leaf that goes may be taken at once.
-    fn of(before: &RoomView, after: &RoomView, change: &StagedChange) -> Self {
-        let mut gone: Vec<LeafIndex> = change
-            .proposals
-            .iter()
-            .filter_map(|proposal| match (&proposal.change, &proposal.sender) {
-                (ProposedChange::RemoveClient(leaf), _)
-                | (ProposedChange::SelfRemove, Actor::Member { leaf, .. }) => Some(*leaf),
-                _ => None,
-            })
-            .collect();
-        gone.sort_unstable();
-        let stays = |leaf: LeafIndex| gone.binary_search(&leaf).is_err();
-        let mut delta = Self { removed: Vec::new(), added: Vec::new() };
-        let mut old = before.clients.iter().enumerate().peekable();
-        for (position, client) in after.clients.iter().enumerate() {
-            while let Some((place, _)) = old.next_if(|(_, old)| old.leaf < client.leaf) {
-                delta.removed.push(place);
-            }
-            match old.next_if(|(_, old)| old.leaf == client.leaf) {
-                Some((_, old)) if stays(old.leaf) => {}
-                met => {
-                    delta.removed.extend(met.map(|(place, _)| place));
-                    delta.added.push(position);
-                }
-            }
-        }
-        delta.removed.extend(old.map(|(place, _)| place));
-        delta
-    }
-}
-
-/// Everybody whose standing a commit may change.
-fn touched<'a>(
-    before: &'a RoomView,
-    after: &'a RoomView,
-    delta: &ListDelta,
-    clients: &ClientsDelta,
-) -> BTreeSet<&'a MimiUri> {
-    let list = &before.participants.participants;
-    let changed = delta.roles.keys().chain(&delta.removed);
-    let listed = changed.filter_map(|position| Some(&list.get(*position)?.user));
-    let start = after.participants.participants.len() - delta.added.len();
-    let added = after.participants.participants[start..].iter().map(|pair| &pair.user);
-    let gone = clients.removed.iter().map(|position| &before.clients[*position].user);
-    let come = clients.added.iter().map(|position| &after.clients[*position].user);
-    listed.chain(added).chain(gone).chain(come).collect()
-}
-
-/// Takes positions out of an order, moves those behind them, and sorts new ones in by their key.
-/// Ties stand by position.
-fn follow<K: Ord>(
-    order: &mut Vec<usize>,
-    removed: &[usize],
-    inserted: &[usize],
-    added: impl Iterator<Item = usize>,
-    key: impl Fn(usize) -> K,
-) {
-    if !removed.is_empty() || !inserted.is_empty() {
-        order.retain(|position| removed.binary_search(position).is_err());
-        for position in order.iter_mut() {
-            *position -= removed.partition_point(|gone| gone < position);
-            // Where new ones stand among the old, the old make room one after another.
-            for new in inserted {
-                if *new > *position {
-                    break;
-                }
-                *position += 1;
-            }
-        }
-    }
-    for position in added {
-        let wanted = (key(position), position);
-        let place = order.partition_point(|other| (key(*other), *other) < wanted);
-        order.insert(place, position);
     }
 }
 

@@ -28,15 +28,12 @@ pub(crate) enum ListChange<'a> {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ListDelta {
     /// New roles by position.
-    pub(crate) roles: BTreeMap<usize, RoleIndex>,
+    roles: BTreeMap<usize, RoleIndex>,
     /// Positions that go.
-    pub(crate) removed: BTreeSet<usize>,
+    removed: BTreeSet<usize>,
     /// In commit order.
-    pub(crate) added: Vec<UserRolePair>,
+    added: Vec<UserRolePair>,
 }
-
-/// Up to so many entries are taken out one by one, which moves what stands behind each as a block.
-const SINGLE_REMOVALS_MAX: usize = 8;
 
 /// The list after all updates of one commit: role changes, removals, then additions in commit
 /// order, every index relative to the epoch's list (AMB-PL-1).
@@ -51,6 +48,9 @@ pub fn apply(
     delta.apply_to(&mut after);
     Ok(after)
 }
+
+/// Up to so many entries are taken out one by one, which moves what stands behind each as a block.
+const SINGLE_REMOVALS_MAX: usize = 8;
 
 impl ListDelta {
     /// Whether the list stays as it is.

@@ -7,7 +7,6 @@ mod envelope;
 mod external;
 mod fixed_membership;
 mod golden;
-mod indices;
 mod knowledge;
 mod leaving;
 mod lifetime;
