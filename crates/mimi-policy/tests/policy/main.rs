@@ -3,13 +3,18 @@
 
 mod components;
 mod constraints;
+mod envelope;
 mod external;
+mod fixed_membership;
 mod golden;
 mod knowledge;
 mod leaving;
+mod lifetime;
 mod membership;
 mod messages;
 mod metadata;
+mod policy_components;
+mod policy_file;
 mod presets;
 mod properties;
 mod restrictions;
