@@ -22,6 +22,7 @@ pub mod preset;
 pub mod restrictions;
 pub mod rule;
 pub mod view;
+pub mod way_in;
 pub mod what_if;
 
 mod preauth;
@@ -34,3 +35,4 @@ pub use known::{CodeStanding, JoinCode, JoinCodes};
 pub use restrictions::{Restrictions, restrictions};
 pub use rule::Rule;
 pub use view::{ClientView, LeafIndex, RoomView};
+pub use way_in::{WaysIn, ways_in};

@@ -194,6 +194,7 @@ impl HubNode {
             request: &request,
             octets,
             change: &meaning.change,
+            claims: &BTreeMap::new(),
             kind,
             now_ms,
         };
