@@ -1,7 +1,7 @@
 //! Changes to the `app_data_dictionary`: reading AppDataUpdate proposals and computing the new
 //! dictionary (PROTO-ST-6, mls-extensions section 4.7).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use mimi_policy::{ProposedChange, RoomView, participant_list};
 use mimi_wire::Wire;
@@ -9,7 +9,6 @@ use mimi_wire::component::{
     BASE_ROOM_POLICY, ComponentId, FRANKING_AGENT, JOIN_LINKS, MLS_OPERATIONAL_POLICY,
     PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST, ROOM_METADATA,
 };
-use mimi_wire::limits::LIST_ELEMENTS_MAX;
 use mimi_wire::room::join_links::{JoinLinksData, JoinLinksUpdate};
 use mimi_wire::room::participant_list::ParticipantListUpdate;
 use openmls::component::ComponentData;
@@ -18,8 +17,8 @@ use openmls::messages::proposals::{AppDataUpdateOperation, AppDataUpdateProposal
 
 use crate::error::StageError;
 
-/// Policy components that others interpret; their updates replace the whole value. `join_links`
-/// (0x002A) is not among them: its update is a difference.
+/// Policy components that only later slices interpret; their updates replace the whole value.
+/// `join_links` (0x002A) is not among them: its update is a difference.
 const OTHER_WHOLE_REPLACEMENTS: [ComponentId; 10] = [
     FRANKING_AGENT,
     MLS_OPERATIONAL_POLICY,
@@ -92,9 +91,10 @@ fn new_value(
     if id == PARTICIPANT_LIST {
         return participants(view, updates).map(Some);
     }
-    let is_removed =
-        |update: &&AppDataUpdateProposal| *update.operation() == AppDataUpdateOperation::Remove;
-    if id == JOIN_LINKS && !updates.iter().any(is_removed) {
+    let removes = |update: &AppDataUpdateProposal| {
+        matches!(update.operation(), AppDataUpdateOperation::Remove)
+    };
+    if id == JOIN_LINKS && !updates.iter().any(|update| removes(update)) {
         return join_links(view, updates).map(Some);
     }
     let [update] = updates else {
@@ -130,31 +130,28 @@ fn participants(
     Ok(participant_list::apply(&view.participants, &list_updates)?.encode())
 }
 
-/// All updates of a commit apply to the links of its epoch, as with the list (AMB-PL-1).
+/// Likewise of the epoch's links (AMB-POL-12).
 fn join_links(view: &RoomView, updates: &[&AppDataUpdateProposal]) -> Result<Vec<u8>, StageError> {
-    let fault = |reason: &str| StageError::proposal(None, format!("join links: {reason}"));
-    let links = match view.other_components.get(&JOIN_LINKS) {
-        Some(octets) => JoinLinksData::decode(octets)?,
-        None => JoinLinksData::default(),
-    };
-    let mut together = JoinLinksUpdate::default();
+    let fault = |reason: &str| StageError::proposal(None, format!("join_links: {reason}"));
+    let octets = view.other_components.get(&JOIN_LINKS);
+    let links = octets.map(|octets| JoinLinksData::decode(octets)).transpose();
+    let links = links.map_err(|malformed| fault(&malformed.to_string()))?.unwrap_or_default();
+    let mut whole = JoinLinksUpdate::default();
     for update in updates {
         let ProposedChange::JoinLinks(update) = read(update, None)? else {
-            return Err(fault("an update that is none"));
+            return Err(fault("not an update"));
         };
-        together.removed_indices.extend(update.removed_indices);
-        together.added_links.extend(update.added_links);
+        for index in update.removed_indices {
+            if whole.removed_indices.contains(&index) {
+                return Err(fault("a link is removed twice"));
+            }
+            whole.removed_indices.push(index);
+        }
+        whole.added_links.extend(update.added_links);
     }
-    let removed: BTreeSet<u32> = together.removed_indices.iter().copied().collect();
-    if removed.len() != together.removed_indices.len() {
-        return Err(fault("one is removed twice"));
-    }
-    let links = links.updated(&together).ok_or_else(|| fault("what is removed is not there"))?;
-    // More than anybody could read again.
-    if links.links.len() > LIST_ELEMENTS_MAX {
-        return Err(fault("there would be too many"));
-    }
-    Ok(links.encode())
+    let after =
+        links.updated(&whole).ok_or_else(|| fault("a link that is not there is removed"))?;
+    Ok(after.encode())
 }
 
 fn is_present(view: &RoomView, id: ComponentId) -> bool {

@@ -35,4 +35,4 @@ pub use known::{CodeStanding, JoinCode, JoinCodes};
 pub use restrictions::{Restrictions, restrictions};
 pub use rule::Rule;
 pub use view::{ClientView, LeafIndex, RoomView};
-pub use way_in::{WaysIn, ways_in};
+pub use way_in::{WaysIn, preauthorized_role, ways_in};

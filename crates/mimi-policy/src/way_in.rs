@@ -5,11 +5,13 @@
 //! there.
 
 use mimi_wire::room::participant_list::{ParticipantListUpdate, RoleIndex, UserRolePair};
+use mimi_wire::room::preauth::Claim;
 
 use crate::change::{Actor, ClientIdentity, ProposedChange, StagedChange, StagedProposal};
 use crate::denied::Denied;
 use crate::index::RoomIndex;
 use crate::judge::Judge;
+use crate::preauth::{Claims, first_match};
 use crate::rule::Rule;
 use crate::view::RoomView;
 
@@ -52,6 +54,11 @@ pub fn ways_in(
             Err(denied.about("anything"))
         }
     }
+}
+
+/// The role that claims lead to (POLICY-PRE-2), to join as or to change to.
+pub fn preauthorized_role(view: &RoomView, claims: &[Claim]) -> Option<RoleIndex> {
+    first_match(view, Claims::Known(claims)).map(|role| role.role_index)
 }
 
 /// The external commit by which a client comes in: itself, its user's list entry in `role` where it

@@ -26,6 +26,7 @@ fn grant_to(name: &str, number: u64) -> JoinGrant {
         user: user(name),
         client: client("c/cathy/laptop"),
         signature_key: number.to_be_bytes().to_vec(),
+        joining_code: None,
         expires_ms: NOW + 1_000,
     }
 }
