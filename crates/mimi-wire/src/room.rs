@@ -5,6 +5,7 @@ pub mod base_policy;
 pub mod bot_policy;
 pub mod capability;
 pub mod chat_history_policy;
+pub mod claim_name;
 pub mod join_code;
 pub mod join_links;
 pub mod link_preview_policy;

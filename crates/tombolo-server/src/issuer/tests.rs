@@ -25,7 +25,7 @@ fn key() -> [u8; 32] {
 
 fn issue(issuer: &ClientIssuer, now_ms: u64) -> Result<Vec<Vec<u8>>, AuthorityError> {
     let (user, client) = (uri("mimi://a.example/u/alice"), uri("mimi://a.example/d/alice/phone"));
-    issuer.issue(&user, &client, &key(), now_ms)
+    issuer.issue(&user, &client, &[], &key(), now_ms)
 }
 
 /// AMB-ID-1: exactly one client URI and one user URI, the device's own key, under the issuer.

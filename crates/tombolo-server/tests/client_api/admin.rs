@@ -12,7 +12,7 @@ use tombolo_server::running::{ADMIN_ADDRESS_FILE, Running, StartError};
 use crate::harness::{PASSWORD, Provider};
 
 fn wish(name: &str) -> AddUser {
-    AddUser { name: name.to_owned(), password: None }
+    AddUser { name: name.to_owned(), password: None, claims: Vec::new() }
 }
 
 #[tokio::test]
