@@ -84,6 +84,8 @@ pub struct RoomState {
     pub tree_hash: Vec<u8>,
     /// In list order.
     pub participants: Vec<Participant>,
+    /// Its roles by index and name, in the order of their definition.
+    pub roles: Vec<(u32, String)>,
     /// Links into it that stand, in order.
     pub join_links: Vec<ShownJoinLink>,
     /// In order of acceptance by the hub.

@@ -16,4 +16,5 @@ mod restrictions;
 mod roads;
 mod roles;
 mod room;
+mod ways_in;
 mod what_if;

@@ -239,6 +239,7 @@ impl Room {
                 .map_or_else(String::new, |role| role.role_name.clone()),
             clients: view.clients_of(&pair.user).map(|client| client.client.clone()).collect(),
         });
+        let roles = view.roles.roles.iter();
         Some(RoomState {
             room: self.uri.clone(),
             name: view.metadata.room_name.clone(),
@@ -246,6 +247,7 @@ impl Room {
             epoch: view.epoch,
             tree_hash,
             participants: participants.collect(),
+            roles: roles.map(|role| (role.role_index, role.role_name.clone())).collect(),
             join_links: join_links::shown(view),
             messages: self.timeline.shown(),
         })

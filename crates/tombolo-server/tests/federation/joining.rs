@@ -52,7 +52,11 @@ async fn take_down(alice: &mut Phone, room: &MimiUri, position: u32) {
     alice.commit(room, &plan).await;
 }
 
-async fn ask(phone: &mut Phone, room: &MimiUri, code: &JoinCode) -> Option<GroupInfoRatchetTreeTbe> {
+async fn ask(
+    phone: &mut Phone,
+    room: &MimiUri,
+    code: &JoinCode,
+) -> Option<GroupInfoRatchetTreeTbe> {
     phone.group_info_by(room, Some(&code.to_string())).await.1
 }
 
