@@ -60,10 +60,6 @@ fn a_link_leads_in() {
     world.agree(&room);
     assert_eq!(role(&world, alice, &room, cathy), 2);
     assert_eq!(world.state(cathy, &room).status, RoomStatus::Joined);
-    // A further device of a participant needs none.
-    let laptop = world.device("c.example", "cathy", "laptop");
-    world.done(laptop, Command::JoinRoom(room.clone()));
-    world.agree(&room);
 }
 
 /// The ordinary role where nothing is said; a role that no code may lead to is named as such.
@@ -73,6 +69,10 @@ fn the_role_of_a_link() {
     let link = make(&mut world, alice, &room, NewJoinLink::default());
     world.done(cathy, by(&link));
     assert_eq!(role(&world, alice, &room, cathy), 3);
+    // A further device of a participant needs no link.
+    let laptop = world.device("c.example", "cathy", "laptop");
+    world.done(laptop, Command::JoinRoom(room.clone()));
+    world.agree(&room);
     let wish = NewJoinLink { role: Some(5), ..NewJoinLink::default() };
     let refused = world.outcome(alice, Command::CreateJoinLink { room: room.clone(), wish });
     let text = refused.unwrap_err().to_string();
