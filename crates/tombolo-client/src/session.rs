@@ -231,8 +231,12 @@ impl Session {
 
     /// A room as it is shown.
     pub fn room(&self, room: &MimiUri) -> Result<RoomState, ClientError> {
-        let state = self.rooms.get(room).and_then(Room::state);
-        state.ok_or_else(|| ClientError::NotInRoom(room.clone()))
+        let known = self.rooms.get(room).and_then(|known| Some((known, known.state()?)));
+        let (known, mut state) = known.ok_or_else(|| ClientError::NotInRoom(room.clone()))?;
+        if let (Ok(group), Some(own)) = (known.member(), self.identity()) {
+            state.offered_role = own_role::offer(group.view(), own);
+        }
+        Ok(state)
     }
 
     /// What is to be stored before anything else happens.

@@ -88,6 +88,8 @@ pub struct RoomState {
     pub roles: Vec<(u32, String)>,
     /// Links into it that stand, in order.
     pub join_links: Vec<ShownJoinLink>,
+    /// A role that this device's certificate is preauthorized for and its user does not have yet.
+    pub offered_role: Option<(u32, String)>,
     /// In order of acceptance by the hub.
     pub messages: Vec<ShownMessage>,
 }

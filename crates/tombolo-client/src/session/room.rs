@@ -249,6 +249,7 @@ impl Room {
             participants: participants.collect(),
             roles: roles.map(|role| (role.role_index, role.role_name.clone())).collect(),
             join_links: join_links::shown(view),
+            offered_role: None,
             messages: self.timeline.shown(),
         })
     }

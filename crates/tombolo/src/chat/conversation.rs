@@ -193,6 +193,11 @@ impl Conversation {
                 self.numbered.clear();
                 self.terminal.print(&format!("== {} ({})", one_line(&state.name), state.room));
                 self.terminal.print(&standing(&state));
+                if let Some((_, role)) = &state.offered_role {
+                    let role = one_line(role);
+                    let offer = format!("-- your certificate makes you {role} here: /claimrole");
+                    self.terminal.print(&offer);
+                }
                 let skip = state.messages.len().saturating_sub(HISTORY_SHOWN);
                 if skip > 0 {
                     self.terminal.print(&format!("-- the last {HISTORY_SHOWN} messages"));

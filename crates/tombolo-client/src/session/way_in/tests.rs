@@ -1,5 +1,5 @@
-use mimi_policy::RoomView;
 use mimi_policy::preset::base_policy;
+use mimi_policy::{ClientView, RoomView};
 use mimi_wire::MimiUri;
 use mimi_wire::room::capability::Capability;
 use mimi_wire::room::metadata::RoomMetadata;
@@ -125,4 +125,14 @@ fn the_role_a_credential_offers() {
     let member = bob(vec![organization("Tea Society")]);
     assert_eq!(own_role::offered(&view, &member).unwrap(), 2);
     assert!(own_role::offered(&view, &bob(Vec::new())).is_err());
+    // Offered to who is in with another role that lets it change.
+    assert_eq!(own_role::offer(&view, &member), None);
+    let (user, client) = (member.user.clone(), member.client.clone());
+    view.participants.participants.push(UserRolePair { user: user.clone(), role_index: 5 });
+    view.clients.push(ClientView { leaf: 0, user, client });
+    let name = view.role(2).unwrap().role_name.clone();
+    assert_eq!(own_role::offer(&view, &member), Some((2, name)));
+    assert_eq!(own_role::offer(&view, &bob(Vec::new())), None);
+    view.participants.participants[1].role_index = 2;
+    assert_eq!(own_role::offer(&view, &member), None);
 }
