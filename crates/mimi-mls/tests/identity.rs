@@ -304,8 +304,10 @@ fn a_device_checks_what_it_is_given() {
     device.certify(&other, identity.clone()).unwrap_err();
     let chain = issuer.issue(device.signature_key(), &uri(CLIENT), &uri(USER));
     device.certify(&chain, identity.clone()).unwrap();
-    assert_eq!(device.identity(), Some(&identity));
-    assert_eq!(claimed(&device.credential().unwrap()).unwrap(), identity);
+    // Claims are the certificate's.
+    let certified = device.identity().unwrap();
+    assert_eq!((&certified.user, &certified.client), (&identity.user, &identity.client));
+    assert_eq!(claimed(&device.credential().unwrap()).unwrap(), *certified);
 }
 
 /// PROTO-KM-9, PROTO-KM-11: what a provider knows of a KeyPackage.

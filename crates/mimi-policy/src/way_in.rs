@@ -99,13 +99,16 @@ pub fn external_commit(
     StagedChange { epoch: view.epoch, committer: Some(sender.clone()), proposals }
 }
 
-/// Of several denials the one that says most: a code that is no longer good, then whatever came
-/// first.
+/// Of several denials the one that says most: what stands in the way of a role that is open
+/// otherwise, then what is wrong with a code, then that nothing is open.
 fn telling(before: Option<Denied>, denial: Denied) -> Denied {
+    let says = |denied: &Denied| match denied.rule {
+        Rule::OpenJoin | Rule::PreauthorizedJoin => 0,
+        Rule::JoinByCode => 1,
+        _ => 2,
+    };
     match before {
-        Some(before) if denial.rule != Rule::JoinByCode || before.rule == Rule::JoinByCode => {
-            before
-        }
+        Some(before) if says(&before) >= says(&denial) => before,
         _ => denial,
     }
 }

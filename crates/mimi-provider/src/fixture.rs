@@ -2,8 +2,8 @@
 //! simulation, which includes this file.
 
 use mimi_policy::{
-    Actor, ClientIdentity, ClientView, ProposedChange, RoomView, StagedChange, StagedProposal,
-    preset::Preset,
+    Actor, Allowed, ClientIdentity, ClientView, ProposedChange, RoomView, StagedChange,
+    StagedProposal, preset::Preset,
 };
 use mimi_wire::codec::Writer;
 use mimi_wire::component::JOIN_LINKS;
@@ -164,16 +164,7 @@ pub(crate) fn references(change: &StagedChange) -> Vec<Vec<u8>> {
 }
 
 /// The room once a commit is merged, as MLS and the judge would have it.
-pub(crate) fn after(view: &RoomView, change: &StagedChange) -> RoomView {
-    after_allowed(view, change, &mimi_policy::check(view, change).unwrap())
-}
-
-/// [`after`], where the judge has said so already.
-pub(crate) fn after_allowed(
-    view: &RoomView,
-    change: &StagedChange,
-    allowed: &mimi_policy::Allowed,
-) -> RoomView {
+pub(crate) fn after(view: &RoomView, change: &StagedChange, allowed: &Allowed) -> RoomView {
     let mut after = view.clone();
     after.epoch += 1;
     after.participants = allowed.participants().clone();

@@ -110,7 +110,7 @@ impl Hub {
         // What the judge denies has no room after it; the decision must not look at it then.
         let judge = Judge::of(&self.view).with_claims(&self.claims);
         let after = match judge.with_join_codes(JoinCodes::Unverifiable).check(change) {
-            Ok(allowed) => fixture::after_allowed(&self.view, change, &allowed),
+            Ok(allowed) => fixture::after(&self.view, change, &allowed),
             Err(_) => self.view.clone(),
         };
         let tree = fixture::ratchet_tree();
