@@ -3,7 +3,8 @@
 use mimi_wire::Wire;
 use mimi_wire::component::{
     APP_COMPONENTS, BASE_ROOM_POLICY, CONTENT_MEDIA_TYPES, ComponentId, FRANK_AAD,
-    PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST, ROOM_METADATA, SAFE_AAD,
+    JOIN_LINK_POLICY, JOIN_LINKS, PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST, ROOM_METADATA,
+    SAFE_AAD,
 };
 use mimi_wire::media::{MIMI_CONTENT, MIMI_MESSAGE_STATUS, MediaType, MediaTypeList};
 use openmls::component::ComponentsList;
@@ -19,7 +20,7 @@ use tls_codec::Serialize as _;
 pub(crate) const SUITE: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519;
 
 /// The components this implementation interprets.
-const KNOWN_COMPONENTS: [ComponentId; 8] = [
+const KNOWN_COMPONENTS: [ComponentId; 10] = [
     SAFE_AAD,
     CONTENT_MEDIA_TYPES,
     FRANK_AAD,
@@ -28,6 +29,8 @@ const KNOWN_COMPONENTS: [ComponentId; 8] = [
     ROLES_LIST,
     PREAUTH_LIST,
     BASE_ROOM_POLICY,
+    JOIN_LINK_POLICY,
+    JOIN_LINKS,
 ];
 
 pub(crate) fn capabilities() -> Capabilities {

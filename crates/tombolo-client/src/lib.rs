@@ -49,4 +49,5 @@ pub mod transport;
 pub use client::{Client, ProviderAddress, Registration};
 pub use error::ClientError;
 pub use event::ClientEvent;
-pub use shown::{Participant, RoomState, RoomStatus, ShownMessage};
+pub use session::command::NewJoinLink;
+pub use shown::{Participant, RoomState, RoomStatus, ShownJoinLink, ShownMessage};

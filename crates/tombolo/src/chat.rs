@@ -2,6 +2,7 @@
 
 mod conversation;
 mod input;
+mod invitation;
 mod operation;
 pub(crate) mod profile;
 mod terminal;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mimi_policy::{RoomView, StagedChange};
 use mimi_wire::Wire;
-use mimi_wire::component::{PARTICIPANT_LIST, ROOM_METADATA};
+use mimi_wire::component::{JOIN_LINKS, PARTICIPANT_LIST, ROOM_METADATA};
 use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::ratchet_tree::{GroupInfoOption, RatchetTreeOption};
 use mimi_wire::protocol::update::{CommitBundle, ProposalBundle};
@@ -245,6 +245,9 @@ fn own_updates(
             return Err(StageError::proposal(None, "room_uri never changes"));
         }
         updates.push(AppDataUpdateProposal::update(ROOM_METADATA, metadata.encode()));
+    }
+    if let Some(links) = &plan.join_links {
+        updates.push(AppDataUpdateProposal::update(JOIN_LINKS, links.encode()));
     }
     Ok(updates)
 }

@@ -21,4 +21,5 @@ mod restrictions;
 mod roads;
 mod roles;
 mod room;
+mod ways_in;
 mod what_if;

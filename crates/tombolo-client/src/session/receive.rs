@@ -18,6 +18,7 @@ use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::session::effects::{Effects, Moment};
 use crate::session::hub_sender;
+use crate::session::judging::judge;
 use crate::session::remove_user::{is_banned, list_index};
 use crate::session::room::{Means, Room, Standing};
 use crate::session::stream_event::StreamEvent;
@@ -220,7 +221,7 @@ impl Room {
     ) {
         let Some(group) = &mut self.group else { return };
         let before = group.view().clone();
-        if let Err(denied) = mimi_policy::check(&before, staged.change()) {
+        if let Err(denied) = judge(group, staged.change()) {
             return self.freeze(event, &denied.to_string(), means.effects);
         }
         let evicted = staged.evicts_us().then(|| staged.after().clone());

@@ -15,6 +15,7 @@ use crate::session::commit::Commits;
 use crate::session::create_room::Founding;
 use crate::session::effects::{Effects, Moment, Timer};
 use crate::session::issuers::IssuerBook;
+use crate::session::join_links;
 use crate::session::join_room::Joining;
 use crate::session::leave_room::Leaving;
 use crate::session::saved::{LastView, room_value};
@@ -238,6 +239,7 @@ impl Room {
                 .map_or_else(String::new, |role| role.role_name.clone()),
             clients: view.clients_of(&pair.user).map(|client| client.client.clone()).collect(),
         });
+        let roles = view.roles.roles.iter();
         Some(RoomState {
             room: self.uri.clone(),
             name: view.metadata.room_name.clone(),
@@ -245,6 +247,9 @@ impl Room {
             epoch: view.epoch,
             tree_hash,
             participants: participants.collect(),
+            roles: roles.map(|role| (role.role_index, role.role_name.clone())).collect(),
+            join_links: join_links::shown(view),
+            offered_role: None,
             messages: self.timeline.shown(),
         })
     }

@@ -136,8 +136,12 @@ impl World {
     }
 
     pub(super) fn create_room(&mut self, actor: usize) -> MimiUri {
+        self.create_room_by(actor, Preset::Cooperative)
+    }
+
+    pub(super) fn create_room_by(&mut self, actor: usize, preset: Preset) -> MimiUri {
         let name = "Clubhouse".to_owned();
-        match self.done(actor, Command::CreateRoom { name, preset: Preset::Cooperative }) {
+        match self.done(actor, Command::CreateRoom { name, preset }) {
             Outcome::Room(room) => room,
             other => panic!("{other:?}"),
         }
