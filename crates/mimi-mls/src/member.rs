@@ -1,8 +1,9 @@
 //! A room's group as one of its member clients sees it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use mimi_policy::{LeafIndex, RoomView, StagedChange};
+use mimi_policy::{LeafIndex, RoomIndex, RoomView, StagedChange};
+use mimi_wire::component::ComponentId;
 use mimi_wire::mls::{ExternalSender, KeyPackage, MlsMessage, RequiredCapabilities};
 use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::metadata::RoomMetadata;
@@ -51,6 +52,7 @@ pub struct MemberGroup {
     pieces: Pieces,
     crypto: RustCrypto,
     view: RoomView,
+    index: RoomIndex,
     hub_sender: ExternalSender,
 }
 
@@ -69,6 +71,8 @@ pub struct Founding {
     pub preauth: PreAuthData,
     /// Base policy.
     pub base_policy: BaseRoomPolicy,
+    /// Other policy components.
+    pub components: BTreeMap<ComponentId, Vec<u8>>,
     /// The hub.
     pub hub_sender: ExternalSender,
 }
@@ -84,6 +88,14 @@ pub struct CommitPlan {
     pub participants: Option<ParticipantListUpdate>,
     /// New metadata.
     pub metadata: Option<RoomMetadata>,
+    /// New role definitions.
+    pub roles: Option<RoleData>,
+    /// New preauthorizations.
+    pub preauth: Option<PreAuthData>,
+    /// A new base policy.
+    pub base_policy: Option<BaseRoomPolicy>,
+    /// Other components: a new value, or `None` for one that goes.
+    pub components: BTreeMap<ComponentId, Option<Vec<u8>>>,
 }
 
 /// What a received event was.
@@ -206,6 +218,17 @@ impl MemberGroup {
         &self.view
     }
 
+    /// The room looked up by name, for the judge.
+    pub fn index(&self) -> &RoomIndex {
+        &self.index
+    }
+
+    /// Goes on to an epoch.
+    fn advance(&mut self, after: RoomView) {
+        let before = std::mem::replace(&mut self.view, after);
+        self.index.follow(&before, &self.view);
+    }
+
     /// Our own leaf.
     pub fn own_leaf(&self) -> LeafIndex {
         self.group.own_leaf_index().u32()
@@ -298,7 +321,8 @@ impl MemberGroup {
         let clients = clients(group.public_group(), &already_proven).map_err(|it| fault(&it))?;
         let view = room_view(context, clients).map_err(|it| fault(&it))?;
         let hub_sender = hub_sender(context).map_err(|it| fault(&it))?;
-        Ok(Self { group, pieces, crypto: RustCrypto::default(), view, hub_sender })
+        let (crypto, index) = (RustCrypto::default(), RoomIndex::of(&view));
+        Ok(Self { group, pieces, crypto, view, index, hub_sender })
     }
 
     /// A group that has just come into being, its members already proven.
@@ -309,7 +333,8 @@ impl MemberGroup {
         let group_id = group.group_id().as_slice().to_vec();
         let header = Header { version: STATE_VERSION, group_id };
         pieces.put(Piece::Header, &(), &header).map_err(StageError::internal)?;
-        Ok(Self { group, pieces, crypto: RustCrypto::default(), view, hub_sender })
+        let (crypto, index) = (RustCrypto::default(), RoomIndex::of(&view));
+        Ok(Self { group, pieces, crypto, view, index, hub_sender })
     }
 
     fn epoch<'a>(&'a self, identify: crate::changes::Identify<'a>) -> Epoch<'a> {
