@@ -1,6 +1,7 @@
 //! A hub for tests: decides, and follows what it decided, as the server does.
 
-use mimi_policy::{RoomView, StagedChange};
+use mimi_policy::envelope::Envelope;
+use mimi_policy::{RoomIndex, RoomView, StagedChange};
 use mimi_wire::Wire;
 use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::notify::FanoutMessage;
@@ -8,6 +9,7 @@ use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageRes
 use mimi_wire::protocol::update::UpdateRequest;
 
 use crate::fixture::{self, GROUP, NOW, domain};
+use crate::hub::audience::Readership;
 use crate::hub::group_info::{Authorized, GroupInfoInput, group_info};
 use crate::hub::state::{HubState, Observed};
 use crate::hub::submit_message::{SubmitMessageInput, submit_message};
@@ -19,6 +21,7 @@ use crate::{Change, Reject, Transition};
 pub(crate) struct Hub {
     pub(crate) state: HubState,
     pub(crate) view: RoomView,
+    pub(crate) envelope: Envelope,
     pub(crate) now_ms: u64,
 }
 
@@ -47,7 +50,8 @@ pub(crate) fn part(name: &str, clients: &[&str]) -> WelcomePart {
 
 impl Hub {
     pub(crate) fn new(clients: &[&str]) -> Self {
-        Self { state: HubState::default(), view: fixture::room(clients), now_ms: NOW }
+        let (state, view) = (HubState::default(), fixture::room(clients));
+        Self { state, view, envelope: Envelope::default(), now_ms: NOW }
     }
 
     pub(crate) fn submit(
@@ -67,6 +71,8 @@ impl Hub {
                 own: &domain("a.example"),
                 requester,
                 view: &self.view,
+                index: &RoomIndex::of(&self.view),
+                readership: &Readership::of(&self.view, &domain("a.example")),
                 group_id: GROUP,
                 request: &request,
                 frame_group_id: GROUP,
@@ -131,6 +137,8 @@ impl Hub {
             own: &domain("a.example"),
             requester,
             view: &self.view,
+            index: &RoomIndex::of(&self.view),
+            envelope: &self.envelope,
             request,
             octets: &request.encode(),
             change,

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use mimi_policy::envelope::Envelope;
 use mimi_policy::{
-    Actor, ClientIdentity, LeafIndex, ProposedChange, RoomView, StagedChange, StagedProposal,
+    Actor, ClientIdentity, Judge, LeafIndex, ProposedChange, RoomIndex, RoomView, StagedChange,
+    StagedProposal,
 };
 use mimi_wire::limits::HANDSHAKE_BODY_OCTETS_MAX;
 use mimi_wire::mls::{MlsMessage, RatchetTree};
@@ -32,6 +34,10 @@ pub struct UpdateInput<'a> {
     pub requester: &'a Requester,
     /// The room before it.
     pub view: &'a RoomView,
+    /// The room before it, looked up by name.
+    pub index: &'a RoomIndex,
+    /// What the operator lets rooms be.
+    pub envelope: &'a Envelope,
     /// The request.
     pub request: &'a UpdateRequest,
     /// The request's octets as received: kept for replay and to know a repeat.
@@ -117,7 +123,7 @@ pub fn update(state: &HubState, input: &UpdateInput<'_>) -> Result<Transition<Up
     // PROTO-UPD-4: who is being removed commits nothing and proposes only its own removal.
     restriction::of(state, input.view).check(input.view, input.change)?;
     // PROTO-UPD-2, -3, -10, PROTO-ST-8 and the room's roles.
-    mimi_policy::check(input.view, input.change)?;
+    judge(input).decide(input.change)?;
     match (&input.request, input.kind) {
         (UpdateRequest::Commit(bundle), UpdateKind::Commit { .. }) => commit(state, input, bundle),
         (UpdateRequest::Proposals(bundle), UpdateKind::Proposals { references }) => {
@@ -125,6 +131,11 @@ pub fn update(state: &HubState, input: &UpdateInput<'_>) -> Result<Transition<Up
         }
         _ => Err(Reject::Internal("the update was staged as something else".into())),
     }
+}
+
+/// The judge of the room, with what a hub knows.
+fn judge<'a>(input: &UpdateInput<'a>) -> Judge<'a> {
+    Judge::of(input.view).with_index(input.index)
 }
 
 /// Who stands behind the whole update. A bundle of proposals has one sender (AMB-UPD-12).
@@ -212,7 +223,7 @@ fn fits_what_is_pending(
         return invalid("a client would be removed twice".into());
     }
     let together = StagedChange { epoch: input.view.epoch, committer: None, proposals };
-    match mimi_policy::check(input.view, &together) {
+    match judge(input).decide(&together) {
         Ok(_) => Ok(()),
         Err(denied) => invalid(format!("not together with what is pending: {denied}")),
     }
@@ -241,6 +252,8 @@ fn commit(
         may_join(state, joiner, joiner_signature_key, input.now_ms)?;
     }
     includes_what_is_pending(state, input.change)?;
+    // AMB-POL-16: what the room's own rules allow, the operator may not host.
+    input.envelope.check_after(input.view, after)?;
 
     let timestamp = state.next_timestamp(input.now_ms);
     let fanout = FanoutMessage {

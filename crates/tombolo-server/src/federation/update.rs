@@ -222,6 +222,8 @@ impl Facts<'_> {
             own: &self.provider.domain,
             requester: self.requester,
             view: hub.room().group.view(),
+            index: hub.room().group.index(),
+            envelope: &self.provider.config.policy,
             request: self.request,
             octets: self.octets,
             change: staged.change(),

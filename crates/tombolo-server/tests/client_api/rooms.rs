@@ -53,6 +53,7 @@ fn founding(room: &str, hub_sender: ExternalSender) -> Founding {
             discoverable: false,
             policy_component_ids: vec![0x0025, 0x0026],
         },
+        components: std::collections::BTreeMap::new(),
         hub_sender,
     }
 }

@@ -200,6 +200,7 @@ impl Phone {
             creator_role: preset.creator_role(),
             preauth: hub_preauth(&hub, preset),
             base_policy: base_policy(),
+            components: BTreeMap::new(),
             hub_sender: mimi_wire::mls::ExternalSender::decode(&sender).unwrap(),
         };
         let created = MemberGroup::create(&self.device, &founding, &mut self.rng, now_ms());
