@@ -49,4 +49,7 @@ pub mod transport;
 pub use client::{Client, ProviderAddress, Registration};
 pub use error::ClientError;
 pub use event::ClientEvent;
-pub use shown::{Participant, RoomState, RoomStatus, ShownMessage};
+pub use session::command::MetadataChange;
+pub use shown::{
+    Attempt, Evidence, Participant, RefusedMessage, RoomState, RoomStatus, ShownMessage,
+};

@@ -11,18 +11,20 @@ use bytes::Bytes;
 use mimi_mls::member::CommitPlan;
 use mimi_policy::{RoomView, StagedChange};
 use mimi_wire::protocol::update::{ProposalRef, UpdateOutcome, UpdateRequest};
-use mimi_wire::room::metadata::RoomMetadata;
+use mimi_wire::room::participant_list::RoleIndex;
 use mimi_wire::{MimiUri, Wire};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ClientError;
 use crate::event::ClientEvent;
-use crate::session::command::{OperationId, Outcome};
+use crate::session::change_room::WantedPolicy;
+use crate::session::command::{MetadataChange, OperationId, Outcome};
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
+use crate::session::freeze::judge;
 use crate::session::request::{Request, RequestId, Response};
 use crate::session::room::{Means, Room};
 use crate::session::saved::room_value;
-use crate::session::{add_user, remove_user};
+use crate::session::{add_user, change_room, remove_user};
 
 /// How often a commit is built before its operation gives up.
 pub const COMMIT_ATTEMPTS_MAX: u32 = 12;
@@ -53,6 +55,17 @@ pub(crate) enum Intent {
     CommitPending,
     /// The same, by ourselves; nothing to hear of if another device is faster.
     CommitPendingOfOthers,
+    KickUser(MimiUri),
+    UnbanUser {
+        user: MimiUri,
+        role: Option<RoleIndex>,
+    },
+    ChangeRole {
+        user: MimiUri,
+        role: RoleIndex,
+    },
+    ChangeMetadata(MetadataChange),
+    ChangePolicy(Box<WantedPolicy>),
 }
 
 /// What is to be done for an intent in a room's present state.
@@ -82,11 +95,16 @@ impl Intent {
             }
             Self::RemoveUser(user) => remove_user::remove_step(view, pending, user),
             Self::BanUser(user) => remove_user::ban_step(view, pending, user),
-            Self::Rename(name) if view.metadata.room_name == *name => Step::Fulfilled,
-            Self::Rename(name) => {
-                let metadata = RoomMetadata { room_name: name.clone(), ..view.metadata.clone() };
-                Step::commit(CommitPlan { metadata: Some(metadata), ..CommitPlan::default() })
+            Self::KickUser(user) => remove_user::kick_step(view, pending, user),
+            Self::UnbanUser { user, role } => {
+                remove_user::unban_step(view, pending, own, user, *role)
             }
+            Self::ChangeRole { user, role } => remove_user::role_step(view, pending, user, *role),
+            Self::Rename(name) => {
+                change_room::metadata_step(view, &MetadataChange::Name(name.clone()))
+            }
+            Self::ChangeMetadata(change) => change_room::metadata_step(view, change),
+            Self::ChangePolicy(wanted) => change_room::policy_step(view, pending, wanted),
             Self::CommitPending | Self::CommitPendingOfOthers => match pending.proposals.is_empty()
             {
                 true => Step::Fulfilled,
@@ -215,9 +233,9 @@ impl Room {
         wanted.attempts += 1;
         let built = group.commit(means.device, &plan, &mut at.rng, at.now_ms);
         let judged = match built {
-            Ok((bundle, change)) => mimi_policy::check(group.view(), &change)
-                .map(|_| bundle)
-                .map_err(ClientError::Denied),
+            Ok((bundle, change)) => {
+                judge(group.view()).decide(&change).map(|_| bundle).map_err(ClientError::Denied)
+            }
             Err(error) => Err(ClientError::Other(error.to_string())),
         };
         let bundle = match judged {

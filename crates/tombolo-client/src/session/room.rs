@@ -17,11 +17,12 @@ use crate::session::effects::{Effects, Moment, Timer};
 use crate::session::issuers::IssuerBook;
 use crate::session::join_room::Joining;
 use crate::session::leave_room::Leaving;
+use crate::session::remove_user::is_banned;
 use crate::session::saved::{LastView, room_value};
 use crate::session::send::Sending;
 use crate::session::stream_event::StreamEvent;
 use crate::session::timeline::Timeline;
-use crate::shown::{Participant, RoomState, RoomStatus};
+use crate::shown::{Evidence, Participant, RoomState, RoomStatus};
 use crate::store::StoreChange;
 
 /// Earlier epochs whose view is kept: messages sent in them may still come.
@@ -96,6 +97,8 @@ pub(crate) struct Room {
     pub(crate) leaving: Option<Leaving>,
     /// A timer runs to commit what others have proposed.
     pub(crate) commit_pending_due: bool,
+    /// Events that were not followed.
+    pub(crate) evidence: Vec<Evidence>,
 }
 
 impl Room {
@@ -116,6 +119,7 @@ impl Room {
             joining: None,
             leaving: None,
             commit_pending_due: false,
+            evidence: Vec::new(),
         }
     }
 
@@ -130,7 +134,16 @@ impl Room {
                 let text = "this device is coming into the room again; try again in a moment";
                 Err(ClientError::Refused(text.to_owned()))
             }
-            _ => Err(ClientError::NotInRoom(self.uri.clone())),
+            _ => Err(self.outside()),
+        }
+    }
+
+    /// Why this device can do nothing here.
+    pub(crate) fn outside(&self) -> ClientError {
+        match self.standing {
+            Standing::Banned => ClientError::Banned(self.uri.clone()),
+            Standing::Removed => ClientError::Removed(self.uri.clone()),
+            _ => ClientError::NotInRoom(self.uri.clone()),
         }
     }
 
@@ -237,10 +250,13 @@ impl Room {
                 .role(pair.role_index)
                 .map_or_else(String::new, |role| role.role_name.clone()),
             clients: view.clients_of(&pair.user).map(|client| client.client.clone()).collect(),
+            is_banned: is_banned(view, &pair.user),
         });
         Some(RoomState {
             room: self.uri.clone(),
             name: view.metadata.room_name.clone(),
+            metadata: view.metadata.clone(),
+            roles: view.roles.clone(),
             status,
             epoch: view.epoch,
             tree_hash,
