@@ -30,7 +30,8 @@ use crate::message;
 use crate::participant_list::ListDelta;
 use crate::view::{LeafIndex, RoomView};
 
-pub(crate) use authority::{capability_name, holds, role_name};
+pub(crate) use authority::{capability_by_name, capability_name, holds, role_name};
+pub(crate) use definitions::definition_faults;
 pub(crate) use roles::is_banned_role;
 
 /// Proof that the judge allowed a change.

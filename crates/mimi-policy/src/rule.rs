@@ -144,6 +144,28 @@ rules! {
     JoinLinkPresent = "PROTO-ST-6", "join-link-present", "remove";
     /// Where links are made on request, one is kept at most.
     JoinLinkKept = "POLICY-JL-1", "join-link-kept", "add";
+    /// Links and their policy can be read.
+    JoinLinkPolicy = "POLICY-JL-1", "join-link-policy", "set";
+    /// Receipts are optional, required or forbidden.
+    StatusPolicy = "POLICY-STAT-1", "status-policy", "set";
+    /// Detecting links is never required, a proxy to be used is named.
+    LinkPreviewPolicy = "POLICY-LP-1", "link-preview-policy", "set";
+    /// The default way to download is allowed, assets at the hub are at the hub.
+    AssetPolicy = "POLICY-AS-1", "asset-policy", "set";
+    /// Required logging has a client, and each provider one at most.
+    LoggingPolicy = "POLICY-LOG-1", "logging-policy", "set";
+    /// Those who share history have a role in which they can.
+    HistoryPolicy = "POLICY-HIST-1", "history-policy", "set";
+    /// Local bots have role 0, others one that is defined.
+    BotPolicy = "POLICY-BOT-1", "bot-policy", "set";
+    /// Minimum, default and maximum of an expiry ascend.
+    ExpirationPolicy = "POLICY-EXPR-1", "expiration-policy", "set";
+    /// Operational parameters do not contradict each other.
+    OperationalPolicy = "POLICY-OP-2", "operational-policy", "set";
+    /// The room takes external commits.
+    ExternalCommits = "POLICY-OP-2", "external-commits", "join";
+    /// The room takes proposals of those who are not in the group.
+    ExternalProposals = "POLICY-OP-2", "external-proposals", "change the room";
     /// Any other component may be changed.
     ChangeOtherPolicy = "POLICY-CAP-RES-1", "change-other-policy", "change";
     /// Role indices are unique, role 0 is nobody's.
@@ -152,6 +174,8 @@ rules! {
     RoleInUse = "POLICY-ROLE-1", "role-in-use", "drop";
     /// Role definitions never change together with the participant list.
     RolesApartFromList = "POLICY-ROLE-3", "roles-apart-from-list", "change";
+    /// The minimums of a role are not over its maximums.
+    RoleConstraints = "POLICY-ROLE-2", "role-constraints", "define";
     /// `canOpenJoin` belongs to role 0.
     OpenJoinElsewhere = "POLICY-CAP-ADD-3", "open-join-elsewhere", "define";
     /// Preauthorization entries name defined roles other than 0 and 1.
@@ -189,6 +213,28 @@ rules! {
     MinimumActive = "POLICY-ROLE-2", "minimum-active", "take active participants out of";
     /// A role takes no more active participants than its maximum.
     MaximumActive = "POLICY-ROLE-2", "maximum-active", "put active participants into";
+
+    // What the operator of a hub allows (arch section 4.4, AMB-POL-16).
+    /// The room's roles are those of a preset the operator offers, or ones of its own.
+    AllowedPreset = "ARCH-3", "allowed-preset", "use";
+    /// A room may hold this many participants.
+    AllowedUsers = "ARCH-3", "allowed-users", "have";
+    /// A room may hold this many clients.
+    AllowedClients = "ARCH-3", "allowed-clients", "have";
+    /// A room may outlive its group.
+    AllowedPersistence = "ARCH-3", "allowed-persistence", "have";
+    /// A room may be found by search.
+    AllowedDiscovery = "ARCH-3", "allowed-discovery", "have";
+    /// Pseudonyms may take part.
+    AllowedPseudonyms = "ARCH-3", "allowed-pseudonyms", "have";
+    /// A room may be open to everybody.
+    AllowedOpenJoin = "ARCH-3", "allowed-open-join", "have";
+    /// A room may be joined by code.
+    AllowedJoinCodes = "ARCH-3", "allowed-join-codes", "have";
+    /// A room may let people in by their credentials.
+    AllowedPreauth = "ARCH-3", "allowed-preauth", "have";
+    /// A join link may be good for this long.
+    AllowedLinkLifetime = "ARCH-3", "allowed-link-lifetime", "have";
 
     // Messages.
     /// Senders are participants with a client.

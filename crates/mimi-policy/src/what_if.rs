@@ -5,7 +5,6 @@
 //! `stage` turns what was read into what the judge is asked. One change comes from one sender:
 //! several senders, pending proposals and parent rooms are not told this way.
 
-pub mod custom;
 mod read;
 mod room;
 mod stage;

@@ -130,7 +130,10 @@ impl<'a> Authority<'a> {
             return Ok(());
         }
         let names: Vec<String> = capabilities.iter().copied().map(capability_name).collect();
-        let needed = format!("{} lacks {}", self.role_words(), names.join(" and "));
+        let needed = match names.as_slice() {
+            [one] => format!("{} lacks {one}", self.role_words()),
+            several => format!("{} has neither {}", self.role_words(), several.join(" nor ")),
+        };
         Err(self.deny(rule, needed).about(target))
     }
 
@@ -188,6 +191,13 @@ pub(crate) fn capability_name(capability: Capability) -> String {
         Some(name) => name.to_owned(),
         None => format!("capability {:#06x}", capability.0),
     }
+}
+
+/// A capability by its name in the registry.
+pub(crate) fn capability_by_name(name: &str) -> Option<Capability> {
+    // AMB-POL-32: the draft spells this one two ways.
+    let name = if name == "canUnban" { "canUnBan" } else { name };
+    Capability::ALL.iter().copied().find(|capability| capability.name() == Some(name))
 }
 
 /// A role in words. Names come from strangers and end in logs and terminals.

@@ -21,11 +21,6 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// A value at a place.
-    pub(super) fn at(value: &'a Value, place: String) -> Self {
-        Self { value, place }
-    }
-
     pub(super) fn value(&self) -> &'a Value {
         self.value
     }

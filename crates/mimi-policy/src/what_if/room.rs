@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::Malformed;
 use super::read::{Field, Fields};
-use crate::judge::{holds, is_banned_role};
+use crate::judge::{capability_by_name, holds, is_banned_role};
 use crate::preset::Preset;
 use crate::view::{ClientView, RoomView};
 
@@ -150,11 +150,7 @@ pub(super) fn role(field: &Field<'_>) -> Result<Role, Malformed> {
 
 fn capability(field: Field<'_>) -> Result<Capability, Malformed> {
     let name = field.text()?;
-    // AMB-POL-32: the draft spells this one two ways.
-    let name = if name == "canUnban" { "canUnBan" } else { name };
-    let mut all = Capability::ALL.iter().copied();
-    all.find(|capability| capability.name() == Some(name))
-        .ok_or_else(|| field.wrong("is no capability of the registry"))
+    capability_by_name(name).ok_or_else(|| field.wrong("is no capability of the registry"))
 }
 
 /// `[from, [to, …]]`

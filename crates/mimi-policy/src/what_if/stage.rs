@@ -3,13 +3,29 @@
 use std::collections::BTreeMap;
 
 use mimi_wire::MimiUri;
-use mimi_wire::component::{ComponentId, JOIN_LINK_POLICY, MLS_OPERATIONAL_POLICY};
-use mimi_wire::room::join_links::{JoinLink, JoinLinksUpdate};
+use mimi_wire::Wire;
+use mimi_wire::component::{
+    ASSET_POLICY, BOT_POLICY, CHAT_HISTORY_POLICY, ComponentId, JOIN_LINK_POLICY,
+    LINK_PREVIEW_POLICY, LOGGING_POLICY, MESSAGE_EXPIRATION_POLICY, MLS_OPERATIONAL_POLICY,
+    STATUS_NOTIFICATION_POLICY,
+};
+use mimi_wire::room::asset_policy::{
+    AssetPolicy, AssetUploadLocation, DownloadPrivacy, DownloadPrivacyType,
+};
+use mimi_wire::room::bot_policy::BotPolicy;
+use mimi_wire::room::chat_history_policy::HistoryPolicy;
+use mimi_wire::room::join_links::{JoinLink, JoinLinkPolicy, JoinLinksUpdate};
+use mimi_wire::room::link_preview_policy::LinkPreviewPolicy;
+use mimi_wire::room::logging_policy::LoggingPolicy;
+use mimi_wire::room::message_expiration_policy::MessageExpiration;
 use mimi_wire::room::metadata::{RichDescription, RoomMetadata};
+use mimi_wire::room::operational_policy::OperationalParameters;
+use mimi_wire::room::optionality::{Conditional, Optionality};
 use mimi_wire::room::participant_list::{
     ParticipantListUpdate, RoleIndex, UserIndexRolePair, UserRolePair,
 };
 use mimi_wire::room::preauth::Claim;
+use mimi_wire::room::status_notification_policy::StatusNotificationPolicy;
 use serde_json::Value;
 
 use super::Malformed;
@@ -211,18 +227,61 @@ fn components(field: &Field<'_>, view: &RoomView) -> Result<Vec<ProposedChange>,
             "join_links_add" => return Ok(links(Vec::new(), vec![JoinLink(b"new".to_vec())])),
             "join_links_remove" => return Ok(links(vec![0], Vec::new())),
             "operational" => MLS_OPERATIONAL_POLICY,
-            "status" => 0x0028,
+            "status" => STATUS_NOTIFICATION_POLICY,
             "join_link" => JOIN_LINK_POLICY,
-            "link_preview" => 0x002b,
-            "asset" => 0x002c,
-            "logging" => 0x002d,
-            "history" => 0x002e,
-            "bot" => 0x002f,
-            "expiration" => 0x0030,
+            "link_preview" => LINK_PREVIEW_POLICY,
+            "asset" => ASSET_POLICY,
+            "logging" => LOGGING_POLICY,
+            "history" => CHAT_HISTORY_POLICY,
+            "bot" => BOT_POLICY,
+            "expiration" => MESSAGE_EXPIRATION_POLICY,
             _ => return Err(field.wrong("is no component")),
         };
-        Ok(ProposedChange::OtherComponent(other))
+        Ok(ProposedChange::OtherComponent(other, plain(other)))
     })
+}
+
+/// A value of a component that fits every room: the form asks who may change it, not into what.
+fn plain(id: ComponentId) -> Vec<u8> {
+    match id {
+        STATUS_NOTIFICATION_POLICY => StatusNotificationPolicy::default().encode(),
+        JOIN_LINK_POLICY => JoinLinkPolicy::default().encode(),
+        LINK_PREVIEW_POLICY => LinkPreviewPolicy {
+            autodetect_hyperlinks_in_text: Optionality::Optional,
+            send_link_previews: Optionality::Optional,
+            automatic_link_previews: Optionality::Optional,
+            link_preview_proxy: Conditional::Forbidden,
+        }
+        .encode(),
+        ASSET_POLICY => AssetPolicy {
+            asset_upload_location: AssetUploadLocation::Unspecified,
+            upload_domains: Vec::new(),
+            download_privacy: DownloadPrivacy {
+                allowed_download_types: vec![DownloadPrivacyType::Direct],
+                forbidden_download_types: Vec::new(),
+                default_download_type: DownloadPrivacyType::Direct,
+            },
+            max_image: u64::MAX,
+            max_audio: u64::MAX,
+            max_video: u64::MAX,
+            max_attachment: u64::MAX,
+            forbidden_media_types: Vec::new(),
+            permitted_media_types: None,
+        }
+        .encode(),
+        LOGGING_POLICY => LoggingPolicy { logging: Conditional::Forbidden }.encode(),
+        CHAT_HISTORY_POLICY => HistoryPolicy { history_sharing: Conditional::Forbidden }.encode(),
+        BOT_POLICY => BotPolicy::default().encode(),
+        MESSAGE_EXPIRATION_POLICY => {
+            MessageExpiration { expiring_messages: Conditional::Forbidden }.encode()
+        }
+        _ => OperationalParameters {
+            external_proposal_allowed: true,
+            external_commit_allowed: true,
+            ..OperationalParameters::default()
+        }
+        .encode(),
+    }
 }
 
 /// The metadata before and after: what is named changes, whatever it was.

@@ -18,7 +18,7 @@ use mimi_wire::room::join_links::{JoinLink, JoinLinksData, JoinLinksUpdate};
 use mimi_wire::room::metadata::RichDescription;
 use mimi_wire::room::participant_list::RoleIndex;
 
-use crate::room::{BANNED, ORDINARY, Room, add_client, client, hub, user};
+use crate::room::{BANNED, ORDINARY, Room, add_client, client, component, hub, user};
 
 #[test]
 fn golden_files_are_current() {
@@ -199,9 +199,7 @@ impl Matrix {
                 let policy = room.view.base_policy.clone().unwrap();
                 acting(room, who, vec![ProposedChange::BasePolicy(policy)])
             }),
-            ("operational policy", |room, who| {
-                acting(room, who, vec![ProposedChange::OtherComponent(0x0024)])
-            }),
+            ("operational policy", |room, who| acting(room, who, vec![component(0x0024)])),
             ("new join link", |room, who| {
                 let added_links = vec![JoinLink(b"link".to_vec())];
                 let update = JoinLinksUpdate { added_links, ..JoinLinksUpdate::default() };
@@ -212,9 +210,7 @@ impl Matrix {
                 let update = JoinLinksUpdate { removed_indices, ..JoinLinksUpdate::default() };
                 acting(room, who, vec![ProposedChange::JoinLinks(update)])
             }),
-            ("other policy", |room, who| {
-                acting(room, who, vec![ProposedChange::OtherComponent(0x0028)])
-            }),
+            ("other policy", |room, who| acting(room, who, vec![component(0x0028)])),
             ("group context", |room, who| {
                 acting(room, who, vec![ProposedChange::GroupContextExtensions])
             }),

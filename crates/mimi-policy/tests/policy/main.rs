@@ -3,6 +3,7 @@
 
 mod components;
 mod constraints;
+mod envelope;
 mod external;
 mod golden;
 mod knowledge;
@@ -10,6 +11,8 @@ mod leaving;
 mod membership;
 mod messages;
 mod metadata;
+mod policy_components;
+mod policy_file;
 mod presets;
 mod properties;
 mod restrictions;

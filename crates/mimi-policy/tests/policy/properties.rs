@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
 
-use crate::room::{ADMIN, BANNED, ORDINARY, Room, add_client, by, client, hub, user};
+use crate::room::{ADMIN, BANNED, ORDINARY, Room, add_client, by, client, component, hub, user};
 
 const NAMES: [&str; 7] = ["alice", "bob", "carol", "dave", "erin", "frank", "grace"];
 
@@ -235,7 +235,7 @@ impl Try {
                 }
                 vec![ProposedChange::Roles(roles)]
             }
-            Self::Component(id) => vec![ProposedChange::OtherComponent(*id)],
+            Self::Component(id) => vec![component(*id)],
             Self::RemoveComponent(id) => vec![ProposedChange::RemoveComponent(*id)],
             Self::Other(0) => vec![ProposedChange::ReInit],
             Self::Other(1) => vec![ProposedChange::UpdateOwnLeaf],
@@ -310,8 +310,8 @@ pub(crate) fn after(
             ProposedChange::ParticipantList(update) => updates.push(update.clone()),
             ProposedChange::Metadata(metadata) => view.metadata = metadata.clone(),
             ProposedChange::Roles(roles) => view.roles = roles.clone(),
-            ProposedChange::OtherComponent(id) => {
-                view.other_components.insert(*id, Vec::new());
+            ProposedChange::OtherComponent(id, octets) => {
+                view.other_components.insert(*id, octets.clone());
             }
             ProposedChange::RemoveComponent(0x26) => view.preauth.entries.clear(),
             ProposedChange::RemoveComponent(id) => {

@@ -1,13 +1,18 @@
-//! `tombolo policy`: what the judge would say.
+//! `tombolo policy`: what the judge would say, and policies to found rooms with.
 
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use mimi_policy::RoomPolicy;
+use mimi_policy::policy_file::{self, POLICY_FILE_OCTETS_MAX};
+use mimi_policy::preset::Preset;
 use mimi_policy::what_if::{Malformed, answer, answer_line};
 
-/// Ask what a room's policy allows
+use super::Failure;
+
+/// Ask what a room's policy allows, and write policies
 #[derive(Args, Debug)]
 pub(crate) struct Policy {
     #[command(subcommand)]
@@ -17,6 +22,31 @@ pub(crate) struct Policy {
 #[derive(Debug, Subcommand)]
 enum Action {
     Check(Check),
+    Show(Show),
+    Validate(Validate),
+}
+
+/// Print a preset as a policy file to start from
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Presets: cooperative, strict, moderated, multi-organization, direct.
+
+Example:
+  tombolo policy show moderated > my-room.toml")]
+struct Show {
+    /// Which preset
+    #[arg(value_name = "PRESET")]
+    preset: Preset,
+}
+
+/// Say everything that is wrong with a policy file
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Exits 0 when rooms can be founded with the policy, and 2 when it must be changed first.")]
+struct Validate {
+    /// The file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
 }
 
 /// Say whether a room would allow a change, and if not, why
@@ -51,9 +81,57 @@ const FORM_OCTETS_MAX: u64 = 64 * 1024 * 1024;
 
 impl Policy {
     pub(crate) fn run(self) -> ExitCode {
-        let Action::Check(check) = self.action;
+        match self.action {
+            Action::Check(check) => check.run(),
+            Action::Show(show) => {
+                let text = RoomPolicy::of_preset(show.preset).to_toml();
+                written(std::io::stdout().write_all(text.as_bytes()))
+            }
+            Action::Validate(validate) => validate.run(),
+        }
+    }
+}
+
+impl Validate {
+    fn run(self) -> ExitCode {
+        let text = match policy_text(&self.file) {
+            Ok(text) => text,
+            Err(error) => return Failure::usage(&error).complain(),
+        };
+        let mut output = std::io::stdout().lock();
+        match policy_file::parse(&text) {
+            Ok(policy) => {
+                let count = policy.roles.roles.len();
+                let parts = policy.components.len();
+                written(writeln!(output, "a good policy: {count} roles, {parts} more components"))
+            }
+            Err(faults) => {
+                // Nobody is left to be told when the reader has gone.
+                let told = faults.iter().try_for_each(|fault| writeln!(output, "{fault}"));
+                told.map_or(ExitCode::FAILURE, |()| ExitCode::from(2))
+            }
+        }
+    }
+}
+
+fn policy_text(path: &Path) -> Result<String, String> {
+    let wrong = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
+    let limit = u64::try_from(POLICY_FILE_OCTETS_MAX).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    // One octet over the limit is enough to be told of it.
+    let file = std::fs::File::open(path).map_err(wrong)?;
+    file.take(limit.saturating_add(1)).read_to_string(&mut text).map_err(wrong)?;
+    Ok(text)
+}
+
+fn written(result: std::io::Result<()>) -> ExitCode {
+    result.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+}
+
+impl Check {
+    fn run(self) -> ExitCode {
         let output = BufWriter::new(std::io::stdout().lock());
-        let done = match (check.room, check.change) {
+        let done = match (self.room, self.change) {
             (Some(room), Some(change)) => once(&room, &change, output),
             _ => batch(BufReader::with_capacity(1 << 16, std::io::stdin().lock()), output),
         };
