@@ -24,6 +24,7 @@ pub mod policy_file;
 pub mod preset;
 pub mod restrictions;
 pub mod rule;
+pub mod skipped;
 pub mod view;
 pub mod what_if;
 

@@ -19,4 +19,5 @@ mod restrictions;
 mod roads;
 mod roles;
 mod room;
+mod skipped;
 mod what_if;

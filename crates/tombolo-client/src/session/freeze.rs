@@ -53,12 +53,48 @@ impl Room {
         tracing::error!(room = %self.uri, id = event.id, rule, reason = %told, "frozen");
         let reason = format!("a change broke the room's rules: {}", fault.reason);
         self.keep_evidence(event, Fault { reason: reason.clone(), ..fault }, effects, at);
+        self.frozen(reason, effects);
+    }
+
+    /// Ends everything under way; gives what every operation ends with from now on.
+    fn frozen(&mut self, reason: String, effects: &mut Effects) -> ClientError {
         self.stand(Standing::Frozen { reason: reason.clone() }, effects);
         let room = self.uri.clone();
         let frozen = ClientError::Frozen { room: room.clone(), reason: reason.clone() };
         self.abandon(&frozen, effects);
         self.leaving_over(effects);
         effects.event(ClientEvent::Left { room, status: RoomStatus::Frozen { reason } });
+        frozen
+    }
+
+    /// The room has become, in commits that this device has missed, what nobody had a right to make
+    /// it. There is no event to keep: the room before them is what it was judged by.
+    pub(crate) fn freeze_after_missing(
+        &mut self,
+        denied: &Denied,
+        before: RoomView,
+        effects: &mut Effects,
+        at: &Moment<'_>,
+    ) -> ClientError {
+        let rule = format!("{} ({})", denied.rule.name(), denied.rule.id());
+        tracing::error!(room = %self.uri, rule, reason = %denied, "frozen after missed commits");
+        let text = "a change that this device has missed broke the room's rules";
+        let reason = format!("{text}: {denied}");
+        let evidence = Evidence {
+            room: self.uri.clone(),
+            reason: reason.clone(),
+            rule: Some(rule),
+            judged_ms: at.now_ms,
+            accepted_ms: 0,
+            event_id: u64::MAX,
+            room_seq: 0,
+            event: Vec::new(),
+            change: None,
+            view: Some(before),
+        };
+        effects.put_room(&self.uri, evidence_name(evidence.event_id), &evidence);
+        self.evidence.push(evidence);
+        self.frozen(reason, effects)
     }
 
     /// Keeps an event that is not followed, and what it was judged by.

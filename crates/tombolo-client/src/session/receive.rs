@@ -124,7 +124,7 @@ impl Room {
         }
         if self.joining.is_some() {
             // What follows our own commit is for the group that it makes.
-            return match self.join_echoed(&fanout.message, means.effects) {
+            return match self.join_echoed(&fanout.message, means.effects, at) {
                 true => Processed::Done,
                 false => Processed::Later,
             };

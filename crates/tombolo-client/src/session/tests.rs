@@ -7,4 +7,5 @@ pub(crate) mod hub;
 mod judging;
 mod racing;
 mod rejoining;
+mod rules;
 mod world;

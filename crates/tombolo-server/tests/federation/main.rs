@@ -11,4 +11,5 @@ mod hostile;
 mod peers;
 mod restarts;
 mod rooms;
+mod rules;
 mod support;

@@ -283,6 +283,13 @@ impl Conversation {
                     self.terminal.print("-- nothing is sent or shown there any more; /evidence");
                 }
             }
+            ClientEvent::Missed { room, came } => {
+                let came: Vec<String> = came.iter().map(short).collect();
+                let who = if came.is_empty() { "nobody".to_owned() } else { came.join(", ") };
+                let line =
+                    format!("-- {room}: this device missed changes; {who} came in meanwhile");
+                self.terminal.print(&line);
+            }
             ClientEvent::ConsentRequested { requester, .. } => {
                 let line = format!("-- {requester} asks to contact you; /accept {requester}");
                 self.terminal.print(&line);
