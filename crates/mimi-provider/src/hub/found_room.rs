@@ -71,7 +71,7 @@ pub fn found_room(input: &FoundRoomInput<'_>) -> Result<Transition<Founded>, Rej
         return Err(Reject::NotAllowed(format!("{needed} member")));
     }
     mimi_policy::check_founding(view)?;
-    // AMB-POL-16
+    // ARCH-3, AMB-POL-16
     input.envelope.check_founding(view)?;
     let state = HubState { last_timestamp_ms: input.now_ms, ..HubState::default() };
     let snapshot = HubSnapshot { group: input.group.to_vec(), state }.encode();

@@ -252,7 +252,7 @@ fn commit(
         may_join(state, joiner, joiner_signature_key, input.now_ms)?;
     }
     includes_what_is_pending(state, input.change)?;
-    // AMB-POL-16: what the room's own rules allow, the operator may not host.
+    // ARCH-3, AMB-POL-16: what the room's own rules allow, the operator may not host.
     input.envelope.check_after(input.view, after)?;
 
     let timestamp = state.next_timestamp(input.now_ms);

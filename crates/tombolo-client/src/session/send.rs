@@ -132,9 +132,10 @@ impl Room {
             Draft::SetTopic { message, topic } => {
                 let of = root(&message)?;
                 let newest = self.timeline.content(&self.timeline.newest_version(&of));
-                let newest = newest.cloned().ok_or_else(|| ClientError::NotInRoom(room.clone()))?;
-                let edit = self.in_place_of(MimiContent { salt, ..newest }, &of);
-                MimiContent { replaces: Some(of), topic_id: topic, ..edit }
+                let body = newest.map(|newest| newest.body.clone());
+                let body = body.ok_or_else(|| ClientError::NotInRoom(room.clone()))?;
+                let edit = self.in_place_of(MimiContent::edit(salt, own, room, of, ""), &of);
+                MimiContent { body, topic_id: topic, ..edit }
             }
             Draft::Reaction { to, reaction } => {
                 let to = self.timeline.newest_version(&root(&to)?);

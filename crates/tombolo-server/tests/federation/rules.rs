@@ -6,6 +6,7 @@ use std::sync::Arc;
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, SaltString};
 use mimi_mls::member::CommitPlan;
+use mimi_policy::policy_file::RoomPolicy;
 use mimi_policy::preset::Preset;
 use mimi_provider::Change;
 use mimi_provider::record::{Account, EventKind, NewEvent};
@@ -96,7 +97,12 @@ async fn room_with_a_hostile_phone(trio: &Trio) -> (Person, Phone, Person, MimiU
     let mut bob = trio.phone("b.example/bob/phone").await;
     cathy.client.grant_consent(&alice.user()).await.unwrap();
     bob.grant(&alice.user()).await;
-    let room = alice.client.create_room("Clubhouse", Preset::Cooperative).await.unwrap();
+    // Administrators may come and go.
+    let mut policy = RoomPolicy::of_preset(Preset::Cooperative);
+    for role in &mut policy.roles.roles {
+        role.minimum_participants_constraint = 0;
+    }
+    let room = alice.client.create_room_with("Clubhouse", policy).await.unwrap();
     alice.client.add_user(&room, &bob.user).await.unwrap();
     alice.client.add_user(&room, &cathy.user()).await.unwrap();
     cathy.until(&room, |state| state.participants.len() == 3).await;
@@ -125,10 +131,8 @@ async fn a_client_whose_own_checks_are_off() {
     let mut base_policy = bob.group(&room).view().base_policy.clone();
     base_policy.as_mut().unwrap().max_users = Some(1);
     let cathys = bob.leaves(&room, &cathy.user());
-    let enforcer = UserRolePair {
-        user: MimiUri::new("mimi://b.example/u/bella").unwrap(),
-        role_index: 5,
-    };
+    let enforcer =
+        UserRolePair { user: MimiUri::new("mimi://b.example/u/bella").unwrap(), role_index: 5 };
     let sneaked = ParticipantListUpdate {
         added_participants: vec![enforcer],
         ..ParticipantListUpdate::default()
@@ -299,13 +303,14 @@ async fn demotion_during_a_race() {
     alice.until(&room, |state| state.tree_hash == seen.tree_hash).await;
 }
 
-/// AMB-POL-16: what the operator does not host is refused with a sentence.
+/// ARCH-3, AMB-POL-16: what the operator does not host is refused with a sentence.
 #[tokio::test(flavor = "multi_thread")]
 async fn rooms_the_operator_does_not_host() {
     let trio = Trio::start().await;
     let (alice, _bob, cathy, _room) = room_with_a_hostile_phone(&trio).await;
     let config = |rules: &str| trio.federation.config_with("a.example", rules);
-    let config = config("[policy]\npresets = [\"moderated\"]\ncustom_policies = false\nmax_users = 1");
+    let config =
+        config("[policy]\npresets = [\"moderated\"]\ncustom_policies = false\nmax_users = 1");
     let store = crate::support::SharedStore::shared(&trio.stores[0]);
     let clock = tombolo_server::clock::Clock::system();
     let strict = Running::start_with(config, store, clock).await.unwrap();

@@ -69,7 +69,7 @@ fn a_room_begins_with_its_creator_alone() {
     assert!(refused(&no_such_role));
 }
 
-/// AMB-POL-16: the operator's envelope binds what is founded and what a room becomes.
+/// ARCH-3, AMB-POL-16: the operator's envelope binds what is founded and what a room becomes.
 #[test]
 fn a_room_that_the_operator_does_not_host() {
     let view = room(&["a/alice/phone"]);

@@ -192,7 +192,9 @@ fn ban_while_offline() {
 #[test]
 fn demotion_during_a_race() {
     let (mut world, room) = World::with_room(1);
-    world.done(ALICE, role(&world, &room, BOB, ADMIN));
+    for actor in [BOB, CATHY] {
+        world.done(ALICE, role(&world, &room, actor, ADMIN));
+    }
     world.actors[BOB].is_mute = true;
     let user = world.user(CATHY);
     let ban = world.start(BOB, Command::BanUser { room: room.clone(), user });
