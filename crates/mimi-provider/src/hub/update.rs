@@ -335,15 +335,16 @@ fn follow_local_clients(
     after: &RoomView,
     seq: Seq,
 ) {
-    let before: BTreeSet<&MimiUri> = input.view.clients.iter().map(|it| &it.client).collect();
-    let remaining: BTreeSet<&MimiUri> = after.clients.iter().map(|it| &it.client).collect();
-    for gone in before.difference(&remaining) {
-        if gone.domain() == *input.own {
-            log.leave(gone, seq);
+    for leaf in input.change.proposals.iter().filter_map(leaf_removed) {
+        let Some(gone) = input.view.client_at(leaf) else { continue };
+        // Who comes in again by an external commit takes its old leaf away.
+        let remains = || after.clients.iter().any(|client| client.client == gone.client);
+        if gone.client.domain() == *input.own && !remains() {
+            log.leave(&gone.client, seq);
         }
     }
     if let Some(Actor::Joiner(joiner)) = &input.change.committer {
-        let is_new = !before.contains(&joiner.client);
+        let is_new = !input.index.has_client(input.view, &joiner.client);
         if is_new && joiner.client.domain() == *input.own {
             log.join(&joiner.client, seq);
         }
@@ -380,7 +381,7 @@ fn welcome(
             detail: Vec::new(),
         });
         for client in &targets {
-            if !input.view.clients.iter().any(|known| known.client == *client) {
+            if !input.index.has_client(input.view, client) {
                 log.join(client, seq);
             }
         }

@@ -54,7 +54,7 @@ impl Session {
         }
         // A room that does not let us add the user must not cost its KeyPackages.
         if let Some(update) = list_addition(view, own, &user)? {
-            judge(view).decide(&alone(view, own, group.own_leaf(), update))?;
+            judge(group).decide(&alone(view, own, group.own_leaf(), update))?;
         }
         let tbs = KeyMaterialRequestTbs {
             requesting_user: own.clone(),

@@ -234,7 +234,7 @@ impl Room {
         let built = group.commit(means.device, &plan, &mut at.rng, at.now_ms);
         let judged = match built {
             Ok((bundle, change)) => {
-                judge(group.view()).decide(&change).map(|_| bundle).map_err(ClientError::Denied)
+                judge(group).decide(&change).map(|_| bundle).map_err(ClientError::Denied)
             }
             Err(error) => Err(ClientError::Other(error.to_string())),
         };

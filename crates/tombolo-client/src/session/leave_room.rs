@@ -64,7 +64,7 @@ impl Session {
         let group = known.member()?;
         let own = &means.own.user;
         // Once proposed, there is no way back: the judge is asked first.
-        judge(group.view()).decide(&departure(group.view(), own, group.own_leaf()))?;
+        judge(group).decide(&departure(group.view(), own, group.own_leaf()))?;
         if known.leaving.is_some() {
             return Err(ClientError::Other("this device is leaving already".to_owned()));
         }

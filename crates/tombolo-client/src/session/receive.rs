@@ -220,7 +220,7 @@ impl Room {
     ) {
         let Some(group) = &mut self.group else { return };
         let before = group.view().clone();
-        if let Err(denied) = judge(&before).decide(staged.change()) {
+        if let Err(denied) = judge(group).decide(staged.change()) {
             let fault = Fault::denied(&denied, staged.change());
             return self.freeze(event, fault, means.effects, at);
         }
@@ -271,11 +271,12 @@ impl Room {
         means: &mut Means<'_>,
         at: &mut Moment<'_>,
     ) {
-        let view = self.group.as_ref().map(MemberGroup::view);
-        if let Some(Err(denied)) = view.map(|view| judge(view).decide(change)) {
+        let judged = self.group.as_ref().map(|group| judge(group).decide(change));
+        if let Some(Err(denied)) = judged {
             return self.freeze(event, Fault::denied(&denied, change), means.effects, at);
         }
         self.stirred = true;
+        let view = self.group.as_ref().map(MemberGroup::view);
         if view.is_some_and(|view| takes_leave(view, change, &means.own.user)) {
             // Another device of this user leaves, for all of them.
             self.depart(means.effects);

@@ -132,7 +132,8 @@ pub(crate) fn is_banned(view: &RoomView, user: &MimiUri) -> bool {
     role.is_some_and(|role| is_ban(BANNED, &role.role_name))
 }
 
-fn is_ban(role_index: RoleIndex, role_name: &str) -> bool {
+/// Whether a role bans.
+pub(crate) fn is_ban(role_index: RoleIndex, role_name: &str) -> bool {
     role_index == BANNED && role_name == "banned"
 }
 

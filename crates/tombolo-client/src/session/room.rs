@@ -17,7 +17,7 @@ use crate::session::effects::{Effects, Moment, Timer};
 use crate::session::issuers::IssuerBook;
 use crate::session::join_room::Joining;
 use crate::session::leave_room::Leaving;
-use crate::session::remove_user::is_banned;
+use crate::session::remove_user::is_ban;
 use crate::session::saved::{LastView, room_value};
 use crate::session::send::Sending;
 use crate::session::stream_event::StreamEvent;
@@ -243,14 +243,20 @@ impl Room {
             (None, Some(last)) => (&last.view, last.tree_hash.clone()),
             (None, None) => return None,
         };
-        let participants = view.participants.participants.iter().map(|pair| Participant {
-            user: pair.user.clone(),
-            role_index: pair.role_index,
-            role_name: view
-                .role(pair.role_index)
-                .map_or_else(String::new, |role| role.role_name.clone()),
-            clients: view.clients_of(&pair.user).map(|client| client.client.clone()).collect(),
-            is_banned: is_banned(view, &pair.user),
+        let mut clients: BTreeMap<&MimiUri, Vec<MimiUri>> = BTreeMap::new();
+        for client in &view.clients {
+            clients.entry(&client.user).or_default().push(client.client.clone());
+        }
+        let participants = view.participants.participants.iter().map(|pair| {
+            let role = view.role(pair.role_index);
+            let role_name = role.map_or_else(String::new, |role| role.role_name.clone());
+            Participant {
+                user: pair.user.clone(),
+                role_index: pair.role_index,
+                is_banned: is_ban(pair.role_index, &role_name),
+                role_name,
+                clients: clients.remove(&pair.user).unwrap_or_default(),
+            }
         });
         Some(RoomState {
             room: self.uri.clone(),
