@@ -126,14 +126,17 @@ fn bench(criterion: &mut Criterion) {
     let mut followed = index.clone();
     followed.follow(&view, &after);
     assert_eq!(followed, RoomIndex::of(&after));
-    criterion.bench_function("the index follows a commit that adds one and removes one", |bencher| {
-        let start = || index.clone();
-        let follow = |mut index: RoomIndex| {
-            index.follow(black_box(&view), black_box(&after));
-            index
-        };
-        bencher.iter_batched(start, follow, BatchSize::LargeInput);
-    });
+    criterion.bench_function(
+        "the index follows a commit that adds one and removes one",
+        |bencher| {
+            let start = || index.clone();
+            let follow = |mut index: RoomIndex| {
+                index.follow(black_box(&view), black_box(&after));
+                index
+            };
+            bencher.iter_batched(start, follow, BatchSize::LargeInput);
+        },
+    );
     criterion.bench_function("a copy of the room", |bencher| {
         bencher.iter(|| black_box(&view).clone());
     });

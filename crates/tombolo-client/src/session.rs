@@ -48,7 +48,6 @@ use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::secret::{Secret, SecretText};
 use crate::session::add_user::Adding;
-use crate::session::change_room::WantedPolicy;
 use crate::session::command::{Command, Notice, OperationId};
 use crate::session::commit::Intent;
 use crate::session::create_room::Creating;
@@ -314,39 +313,15 @@ impl Session {
                 self.with_room(&room, at, |_, _, _| {});
                 Ok(())
             }
-            Command::RemoveUser { room, user } => {
-                self.commit_for(operation, &room, Intent::RemoveUser(user), at)
-            }
-            Command::BanUser { room, user } => {
-                self.commit_for(operation, &room, Intent::BanUser(user), at)
-            }
-            Command::KickUser { room, user } => {
-                self.commit_for(operation, &room, Intent::KickUser(user), at)
-            }
-            Command::UnbanUser { room, user, role } => {
-                self.commit_for(operation, &room, Intent::UnbanUser { user, role }, at)
-            }
-            Command::ChangeRole { room, user, role } => {
-                self.commit_for(operation, &room, Intent::ChangeRole { user, role }, at)
-            }
-            Command::ChangeMetadata { room, change } => {
-                self.commit_for(operation, &room, Intent::ChangeMetadata(change), at)
-            }
-            Command::ChangePolicy { room, policy } => {
-                let wanted = Box::new(WantedPolicy::of(*policy, &room));
-                self.commit_for(operation, &room, Intent::ChangePolicy(wanted), at)
-            }
-            Command::CommitPending(room) => {
-                self.commit_for(operation, &room, Intent::CommitPending, at)
-            }
-            Command::RenameRoom { room, name } => {
-                self.commit_for(operation, &room, Intent::Rename(name), at)
-            }
             Command::Send { room, draft } => {
                 self.send(operation, &room, draft, at)?;
                 self.with_room(&room, at, |_, _, _| {});
                 Ok(())
             }
+            by_commit => match change_room::wanted(by_commit) {
+                Some((room, intent)) => self.commit_for(operation, &room, intent, at),
+                None => Err(ClientError::Other("this version cannot do that".to_owned())),
+            },
         }
     }
 

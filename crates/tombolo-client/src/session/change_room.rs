@@ -19,8 +19,8 @@ use mimi_wire::{MimiUri, Wire};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ClientError;
-use crate::session::command::MetadataChange;
-use crate::session::commit::Step;
+use crate::session::command::{Command, MetadataChange};
+use crate::session::commit::{Intent, Step};
 
 /// The components a policy file speaks of, beside those that are judged by what they say. One that
 /// the file leaves out goes.
@@ -52,6 +52,25 @@ impl WantedPolicy {
         let RoomPolicy { roles, base, components, .. } = policy;
         Self { roles, preauth, base, components }
     }
+}
+
+/// What a command wants of a room by a commit; `None` for commands that want something else.
+pub(crate) fn wanted(command: Command) -> Option<(MimiUri, Intent)> {
+    Some(match command {
+        Command::RemoveUser { room, user } => (room, Intent::RemoveUser(user)),
+        Command::KickUser { room, user } => (room, Intent::KickUser(user)),
+        Command::BanUser { room, user } => (room, Intent::BanUser(user)),
+        Command::UnbanUser { room, user, role } => (room, Intent::UnbanUser { user, role }),
+        Command::ChangeRole { room, user, role } => (room, Intent::ChangeRole { user, role }),
+        Command::RenameRoom { room, name } => (room, Intent::Rename(name)),
+        Command::ChangeMetadata { room, change } => (room, Intent::ChangeMetadata(change)),
+        Command::ChangePolicy { room, policy } => {
+            let wanted = WantedPolicy::of(*policy, &room);
+            (room, Intent::ChangePolicy(Box::new(wanted)))
+        }
+        Command::CommitPending(room) => (room, Intent::CommitPending),
+        _ => return None,
+    })
 }
 
 /// What is to be done so that one field of the metadata says something else, whatever others have
