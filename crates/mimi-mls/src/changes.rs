@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_policy::{
     Actor, ClientIdentity, ClientView, LeafIndex, ProposedChange, RoomView, StagedChange,
-    StagedProposal,
+    StagedProposal, participant_list,
 };
 use mimi_wire::MimiUri;
+use mimi_wire::room::participant_list::ParticipantListUpdate;
 use mimi_wire::room::preauth::Claim;
 use openmls::group::{GroupContext, PublicGroup, QueuedProposal, StagedCommit};
 use openmls::messages::proposals::{Proposal, ProposalOrRefType};
@@ -16,7 +17,7 @@ use openmls::prelude::{Credential, LeafNode, LeafNodeIndex, Sender};
 use openmls_rust_crypto::RustCrypto;
 
 use crate::components;
-use crate::context::{check_leaf, check_requirements, hub_sender, room_view};
+use crate::context::{check_leaf, check_requirements, hub_sender, room_view_with};
 use crate::error::StageError;
 use crate::framing::FrameSender;
 use crate::identity::{IdentityError, claim_of, claims_of};
@@ -169,8 +170,10 @@ pub(crate) fn read_commit(
     }
     let added = added_clients(staged, &proposals)?;
     let newcomers = added.iter().map(|(identity, _)| identity).chain(&joiner).cloned();
-    let clients = clients_after(epoch.view, &removed, newcomers);
-    let after = room_view(staged.group_context(), clients)?;
+    let newcomers: Vec<ClientIdentity> = newcomers.collect();
+    check_once(epoch.view, &removed, &newcomers)?;
+    let clients = clients_after(epoch.view, &removed, newcomers.into_iter());
+    let after = room_view_after(epoch.view, &proposals, staged.group_context(), clients)?;
     check_after(epoch, &after, staged.group_context())?;
     let own_leaf = epoch.group.leaf(LeafNodeIndex::new(committer));
     let committer_key = path_leaf.or(own_leaf).map(|leaf| leaf.signature_key().as_slice().to_vec());
@@ -332,16 +335,48 @@ fn client_view(leaf: LeafIndex, identity: ClientIdentity) -> ClientView {
     ClientView { leaf, user: identity.user, client: identity.client }
 }
 
+/// No client is in the group twice: of whoever was there once, only newcomers can make it two.
+fn check_once(
+    view: &RoomView,
+    removed: &[LeafIndex],
+    newcomers: &[ClientIdentity],
+) -> Result<(), StageError> {
+    let clients: BTreeSet<&MimiUri> = newcomers.iter().map(|identity| &identity.client).collect();
+    let stays = |client: &&ClientView| !removed.contains(&client.leaf);
+    let is_there = |client: &ClientView| clients.contains(&client.client);
+    if clients.len() == newcomers.len() && !view.clients.iter().filter(stays).any(is_there) {
+        return Ok(());
+    }
+    Err(StageError::proposal(None, "a client would be in the group twice"))
+}
+
+/// The room in the epoch that a commit leads to. The participant list is the longest part of it: it
+/// is what the updates make of the epoch's list, as it stands in the new group context, and needs
+/// not be read from there again.
+fn room_view_after(
+    view: &RoomView,
+    proposals: &[StagedProposal],
+    context: &GroupContext,
+    clients: Vec<ClientView>,
+) -> Result<RoomView, StageError> {
+    let updates = proposals.iter().filter_map(|proposal| match &proposal.change {
+        ProposedChange::ParticipantList(update) => Some(update.clone()),
+        _ => None,
+    });
+    let updates: Vec<ParticipantListUpdate> = updates.collect();
+    let participants = match updates.as_slice() {
+        [] => view.participants.clone(),
+        updates => participant_list::apply(&view.participants, updates)?,
+    };
+    room_view_with(context, participants, clients)
+}
+
 /// What must hold of every epoch, whatever a commit does.
 fn check_after(
     epoch: Epoch<'_>,
     after: &RoomView,
     context: &GroupContext,
 ) -> Result<(), StageError> {
-    let clients: BTreeSet<&MimiUri> = after.clients.iter().map(|client| &client.client).collect();
-    if clients.len() != after.clients.len() {
-        return Err(StageError::proposal(None, "a client would be in the group twice"));
-    }
     // AMB-RM-1: the room of a group never changes, nor does its hub.
     if after.room() != epoch.view.room() {
         return Err(StageError::proposal(None, "room_uri never changes"));

@@ -9,6 +9,7 @@ use mimi_wire::component::{
     ROOM_METADATA, SAFE_AAD,
 };
 use mimi_wire::mls::ExternalSender;
+use mimi_wire::room::participant_list::ParticipantListData;
 use mimi_wire::{Domain, MimiUri, UriKind, Wire};
 use openmls::component::ComponentsList;
 use openmls::extensions::AppDataDictionary;
@@ -23,6 +24,16 @@ pub(crate) fn room_view(
     context: &GroupContext,
     clients: Vec<ClientView>,
 ) -> Result<RoomView, StageError> {
+    let participants = required(dictionary(context)?, PARTICIPANT_LIST)?;
+    room_view_with(context, participants, clients)
+}
+
+/// The room, given its members and its participant list too.
+pub(crate) fn room_view_with(
+    context: &GroupContext,
+    participants: ParticipantListData,
+    clients: Vec<ClientView>,
+) -> Result<RoomView, StageError> {
     let dictionary = dictionary(context)?;
     let own = [PARTICIPANT_LIST, ROOM_METADATA, ROLES_LIST, PREAUTH_LIST, BASE_ROOM_POLICY];
     let others = dictionary.entries().filter(|entry| !own.contains(&entry.id()));
@@ -30,7 +41,7 @@ pub(crate) fn room_view(
         others.map(|entry| (entry.id(), entry.data().to_vec())).collect();
     Ok(RoomView {
         epoch: context.epoch().as_u64(),
-        participants: required(dictionary, PARTICIPANT_LIST)?,
+        participants,
         roles: required(dictionary, ROLES_LIST)?,
         metadata: required(dictionary, ROOM_METADATA)?,
         preauth: optional(dictionary, PREAUTH_LIST)?.unwrap_or_default(),

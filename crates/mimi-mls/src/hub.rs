@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use mimi_policy::{ClientIdentity, LeafIndex, RoomView, StagedChange, StagedProposal};
+use mimi_policy::{ClientIdentity, LeafIndex, RoomIndex, RoomView, StagedChange, StagedProposal};
 use mimi_wire::codec::Reader;
 use mimi_wire::limits::OPAQUE_OCTETS_MAX;
 use mimi_wire::mls::{ExternalSender, GroupInfo, MlsMessage, RatchetTree};
@@ -39,6 +39,7 @@ pub struct HubGroup {
     /// The epoch's proposals, in order of acceptance; the library has them too.
     cached: Vec<QueuedProposal>,
     view: RoomView,
+    index: RoomIndex,
     hub_sender: ExternalSender,
     group_info: GroupInfo,
 }
@@ -141,7 +142,8 @@ impl HubGroup {
         check_requirements(group.group_context(), &view)?;
         let hub_sender = hub_sender(group.group_context())?;
         let group_info = group_info.clone();
-        Ok(Self { group, cached: Vec::new(), view, hub_sender, group_info })
+        let index = RoomIndex::of(&view);
+        Ok(Self { group, cached: Vec::new(), view, index, hub_sender, group_info })
     }
 
     /// Restores a [`snapshot`](Self::snapshot).
@@ -159,7 +161,8 @@ impl HubGroup {
         let hub_sender = hub_sender(group.group_context()).map_err(fault)?;
         let group_info = GroupInfo::decode(&saved.group_info);
         let group_info = group_info.map_err(|error| SnapshotError(error.to_string()))?;
-        Ok(Self { group, cached, view, hub_sender, group_info })
+        let index = RoomIndex::of(&view);
+        Ok(Self { group, cached, view, index, hub_sender, group_info })
     }
 
     /// The whole state as one versioned blob, cached proposals included.
@@ -174,6 +177,11 @@ impl HubGroup {
     /// The room in the current epoch.
     pub fn view(&self) -> &RoomView {
         &self.view
+    }
+
+    /// The room looked up by name, for the judge.
+    pub fn index(&self) -> &RoomIndex {
+        &self.index
     }
 
     /// MLS group id.
@@ -291,7 +299,8 @@ impl HubGroup {
                     .merge_commit(&PublicPieces::nowhere(), commit.staged)
                     .map_err(StageError::internal)?;
                 self.cached.clear();
-                self.view = commit.after;
+                let before = std::mem::replace(&mut self.view, commit.after);
+                self.index.follow(&before, &self.view);
                 self.group_info = commit.group_info;
             }
             StagedUpdate::Proposals(proposals) => {

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mimi_policy::{LeafIndex, RoomView, StagedChange, StagedProposal};
+use mimi_policy::{LeafIndex, RoomIndex, RoomView, StagedChange, StagedProposal};
+use mimi_wire::component::ComponentId;
 use mimi_wire::mls::{ExternalSender, KeyPackage, MlsMessage, RequiredCapabilities};
 use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::join_links::JoinLinksUpdate;
@@ -54,6 +55,7 @@ pub struct MemberGroup {
     pieces: Pieces,
     crypto: RustCrypto,
     view: RoomView,
+    index: RoomIndex,
     hub_sender: ExternalSender,
 }
 
@@ -72,6 +74,8 @@ pub struct Founding {
     pub preauth: PreAuthData,
     /// Base policy.
     pub base_policy: BaseRoomPolicy,
+    /// Other policy components.
+    pub components: BTreeMap<ComponentId, Vec<u8>>,
     /// The hub.
     pub hub_sender: ExternalSender,
 }
@@ -89,6 +93,14 @@ pub struct CommitPlan {
     pub metadata: Option<RoomMetadata>,
     /// Join links that come and go.
     pub join_links: Option<JoinLinksUpdate>,
+    /// New role definitions.
+    pub roles: Option<RoleData>,
+    /// New preauthorizations.
+    pub preauth: Option<PreAuthData>,
+    /// A new base policy.
+    pub base_policy: Option<BaseRoomPolicy>,
+    /// Other components: a new value, or `None` for one that goes.
+    pub components: BTreeMap<ComponentId, Option<Vec<u8>>>,
 }
 
 /// What a received event was.
@@ -211,6 +223,17 @@ impl MemberGroup {
         &self.view
     }
 
+    /// The room looked up by name, for the judge.
+    pub fn index(&self) -> &RoomIndex {
+        &self.index
+    }
+
+    /// Goes on to an epoch.
+    fn advance(&mut self, after: RoomView) {
+        let before = std::mem::replace(&mut self.view, after);
+        self.index.follow(&before, &self.view);
+    }
+
     /// Our own leaf.
     pub fn own_leaf(&self) -> LeafIndex {
         self.group.own_leaf_index().u32()
@@ -312,7 +335,8 @@ impl MemberGroup {
         let clients = clients(group.public_group(), &already_proven).map_err(|it| fault(&it))?;
         let view = room_view(context, clients).map_err(|it| fault(&it))?;
         let hub_sender = hub_sender(context).map_err(|it| fault(&it))?;
-        Ok(Self { group, pieces, crypto: RustCrypto::default(), view, hub_sender })
+        let (crypto, index) = (RustCrypto::default(), RoomIndex::of(&view));
+        Ok(Self { group, pieces, crypto, view, index, hub_sender })
     }
 
     /// A group that has just come into being, its members already proven.
@@ -323,7 +347,8 @@ impl MemberGroup {
         let group_id = group.group_id().as_slice().to_vec();
         let header = Header { version: STATE_VERSION, group_id };
         pieces.put(Piece::Header, &(), &header).map_err(StageError::internal)?;
-        Ok(Self { group, pieces, crypto: RustCrypto::default(), view, hub_sender })
+        let (crypto, index) = (RustCrypto::default(), RoomIndex::of(&view));
+        Ok(Self { group, pieces, crypto, view, index, hub_sender })
     }
 
     fn epoch<'a>(&'a self, identify: crate::changes::Identify<'a>) -> Epoch<'a> {

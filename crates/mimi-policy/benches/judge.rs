@@ -133,6 +133,29 @@ fn bench(criterion: &mut Criterion) {
     criterion.bench_function("the index of the room", |bencher| {
         bencher.iter(|| RoomIndex::of(black_box(&view)));
     });
+    let mut after = view.clone();
+    after.epoch += 1;
+    after.participants.participants.push(UserRolePair { user: user(PARTICIPANTS), role_index: 2 });
+    let removed = 5_000;
+    after.participants.participants.remove(removed);
+    after.clients.remove(removed);
+    let mut followed = index.clone();
+    followed.follow(&view, &after);
+    assert_eq!(followed, RoomIndex::of(&after));
+    criterion.bench_function(
+        "the index follows a commit that adds one and removes one",
+        |bencher| {
+            let start = || index.clone();
+            let follow = |mut index: RoomIndex| {
+                index.follow(black_box(&view), black_box(&after));
+                index
+            };
+            bencher.iter_batched(start, follow, BatchSize::LargeInput);
+        },
+    );
+    criterion.bench_function("a copy of the room", |bencher| {
+        bencher.iter(|| black_box(&view).clone());
+    });
     let line = r#"{"room":{"roles":"moderated","participants":[
         {"user":"mimi://a.example/u/alice","role":5,"clients":1},
         {"user":"mimi://b.example/u/bob","role":3,"clients":2},

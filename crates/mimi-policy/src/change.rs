@@ -106,7 +106,7 @@ pub struct StagedProposal {
 }
 
 /// Everything one commit, or one bundle of proposals, would do.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct StagedChange {
     /// The epoch it was written against.
     pub epoch: u64,

@@ -18,6 +18,7 @@ mod roster;
 
 use std::collections::BTreeMap;
 
+use mimi_wire::MimiUri;
 use mimi_wire::room::participant_list::ParticipantListData;
 use mimi_wire::room::preauth::Claim;
 
@@ -25,6 +26,7 @@ use crate::change::StagedChange;
 use crate::denied::Denied;
 use crate::index::RoomIndex;
 use crate::known::{JoinCodes, Known};
+use crate::message;
 use crate::participant_list::ListDelta;
 use crate::view::{LeafIndex, RoomView};
 
@@ -89,6 +91,18 @@ impl<'a> Judge<'a> {
         let mut participants = self.view.participants.clone();
         delta.apply_to(&mut participants);
         Ok(Allowed { participants })
+    }
+
+    /// Asks as [`may_submit`](crate::message::may_submit) does; with an index nobody but the sender
+    /// is looked at.
+    pub fn may_submit(&self, sender: &MimiUri) -> Result<(), Denied> {
+        match self.index.filter(|index| index.fits(self.view)) {
+            Some(index) => {
+                let standing = index.standing(self.view, sender);
+                message::submit(self.view, sender, standing.role, standing.clients > 0)
+            }
+            None => message::may_submit(self.view, sender),
+        }
     }
 
     /// Judges as [`check`] does, and says only what becomes of the list. With an index this costs

@@ -26,6 +26,7 @@ pub mod policy_file;
 pub mod preset;
 pub mod restrictions;
 pub mod rule;
+pub mod skipped;
 pub mod view;
 pub mod way_in;
 pub mod what_if;

@@ -35,14 +35,24 @@ pub struct ListDelta {
     added: Vec<UserRolePair>,
 }
 
+/// Additions that are looked for in the list one by one.
+const LOOKED_FOR_MAX: usize = 8;
+
 /// The list after all updates of one commit: role changes, removals, then additions in commit
 /// order, every index relative to the epoch's list (AMB-PL-1).
 pub fn apply(
     list: &ParticipantListData,
     updates: &[ParticipantListUpdate],
 ) -> Result<ParticipantListData, Denied> {
-    let listed: BTreeSet<&MimiUri> = list.participants.iter().map(|pair| &pair.user).collect();
-    let is_listed = |user: &MimiUri| listed.contains(user);
+    let added: usize = updates.iter().map(|update| update.added_participants.len()).sum();
+    let users = || list.participants.iter().map(|pair| &pair.user);
+    // To sort the list pays only for whoever asks often.
+    let sorted: BTreeSet<&MimiUri> =
+        if added > LOOKED_FOR_MAX { users().collect() } else { BTreeSet::new() };
+    let is_listed = |user: &MimiUri| match added > LOOKED_FOR_MAX {
+        true => sorted.contains(user),
+        false => users().any(|listed| listed == user),
+    };
     let delta = merge(list, is_listed, updates.iter().map(|update| (None, update)))?;
     let mut after = list.clone();
     delta.apply_to(&mut after);

@@ -5,7 +5,7 @@
 //! to [`state::HubState::observe`], live and after a restart alike, so that log and state never
 //! tell two stories.
 
-mod audience;
+pub mod audience;
 pub mod found_room;
 pub mod group_info;
 pub mod join_links;

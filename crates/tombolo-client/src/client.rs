@@ -9,8 +9,9 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use mimi_policy::ClientIdentity;
+use mimi_policy::policy_file::RoomPolicy;
 use mimi_policy::preset::Preset;
+use mimi_policy::{ClientIdentity, RoomView};
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
 use mimi_wire::room::join_code::RoomLink;
@@ -23,8 +24,8 @@ use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::secret::SecretText;
 use crate::session::Session;
-use crate::session::command::{Command, Draft, NewJoinLink, Outcome};
-use crate::shown::RoomState;
+use crate::session::command::{Command, Draft, MetadataChange, NewJoinLink, Outcome};
+use crate::shown::{Evidence, RoomState};
 use crate::store::{ClientStore, Saved, SqliteStore, StoreChange, StoreFailure};
 use crate::transport::{HttpsTransport, Transport};
 
@@ -188,9 +189,19 @@ impl Client {
         }
     }
 
-    /// Creates a room at our provider, with our other devices not yet in it.
+    /// Creates a room at our provider by a preset, with our other devices not yet in it.
     pub async fn create_room(&self, name: &str, preset: Preset) -> Result<MimiUri, ClientError> {
-        match self.operate(Command::CreateRoom { name: name.to_owned(), preset }).await? {
+        self.create_room_with(name, RoomPolicy::of_preset(preset)).await
+    }
+
+    /// Creates a room with a policy of one's own.
+    pub async fn create_room_with(
+        &self,
+        name: &str,
+        policy: RoomPolicy,
+    ) -> Result<MimiUri, ClientError> {
+        let policy = Box::new(policy);
+        match self.operate(Command::CreateRoom { name: name.to_owned(), policy }).await? {
             Outcome::Room(room) => Ok(room),
             other => Err(unexpected(&other)),
         }
@@ -267,6 +278,66 @@ impl Client {
         self.operate(command).await.map(drop)
     }
 
+    /// Removes all clients of a user, who stays a participant and may come again.
+    pub async fn kick_user(&self, room: &MimiUri, user: &MimiUri) -> Result<(), ClientError> {
+        let command = Command::KickUser { room: room.clone(), user: user.clone() };
+        self.operate(command).await.map(drop)
+    }
+
+    /// Lifts a ban; the user gets `role`, or else the lowest one that we may give.
+    pub async fn unban_user(
+        &self,
+        room: &MimiUri,
+        user: &MimiUri,
+        role: Option<RoleIndex>,
+    ) -> Result<(), ClientError> {
+        let command = Command::UnbanUser { room: room.clone(), user: user.clone(), role };
+        self.operate(command).await.map(drop)
+    }
+
+    /// Gives a participant another role.
+    pub async fn change_role(
+        &self,
+        room: &MimiUri,
+        user: &MimiUri,
+        role: RoleIndex,
+    ) -> Result<(), ClientError> {
+        let command = Command::ChangeRole { room: room.clone(), user: user.clone(), role };
+        self.operate(command).await.map(drop)
+    }
+
+    /// Changes what a room says of itself.
+    pub async fn change_metadata(
+        &self,
+        room: &MimiUri,
+        change: MetadataChange,
+    ) -> Result<(), ClientError> {
+        let command = Command::ChangeMetadata { room: room.clone(), change };
+        self.operate(command).await.map(drop)
+    }
+
+    /// Changes what holds in a room: roles, base policy, preauthorizations and the other policy
+    /// components, all of them as the policy says.
+    pub async fn change_policy(
+        &self,
+        room: &MimiUri,
+        policy: RoomPolicy,
+    ) -> Result<(), ClientError> {
+        let command = Command::ChangePolicy { room: room.clone(), policy: Box::new(policy) };
+        self.operate(command).await.map(drop)
+    }
+
+    /// What holds in a room, as this device knows it.
+    pub async fn policy(&self, room: &MimiUri) -> Result<RoomView, ClientError> {
+        self.ask(|answer| Input::View(room.clone(), answer)).await?
+    }
+
+    /// The commits that froze rooms on this device, or could not be followed, with what they were
+    /// judged by.
+    pub async fn evidence(&self, room: &MimiUri) -> Result<Vec<Evidence>, ClientError> {
+        self.ask(|answer| Input::Evidence(room.clone(), answer)).await?
+    }
+
     /// Commits what is pending in a room, if anything is.
     pub async fn commit_pending(&self, room: &MimiUri) -> Result<(), ClientError> {
         self.operate(Command::CommitPending(room.clone())).await.map(drop)
@@ -281,6 +352,26 @@ impl Client {
     /// Writes a message. Returns once the hub has accepted it.
     pub async fn send_text(&self, room: &MimiUri, text: &str) -> Result<MessageId, ClientError> {
         self.send(room, Draft::Text { text: text.to_owned(), in_reply_to: None }).await
+    }
+
+    /// Writes a message in a topic, which it opens or goes on with.
+    pub async fn send_in_topic(
+        &self,
+        room: &MimiUri,
+        topic: &[u8],
+        text: &str,
+    ) -> Result<MessageId, ClientError> {
+        self.send(room, Draft::Topic { text: text.to_owned(), topic: topic.to_vec() }).await
+    }
+
+    /// Puts a message under another topic, or none.
+    pub async fn set_topic(
+        &self,
+        room: &MimiUri,
+        message: MessageId,
+        topic: &[u8],
+    ) -> Result<MessageId, ClientError> {
+        self.send(room, Draft::SetTopic { message, topic: topic.to_vec() }).await
     }
 
     /// Answers a message.

@@ -26,6 +26,14 @@ pub enum ClientEvent {
         /// How.
         status: RoomStatus,
     },
+    /// This device had to come in again, and has seen none of the changes since it was in last. Who
+    /// came in meanwhile is for a person to look at.
+    Missed {
+        /// The room.
+        room: MimiUri,
+        /// Participants who were none before.
+        came: Vec<MimiUri>,
+    },
     /// Somebody asks to be allowed to contact us.
     ConsentRequested {
         /// Who.

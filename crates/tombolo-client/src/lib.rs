@@ -49,5 +49,8 @@ pub mod transport;
 pub use client::{Client, ProviderAddress, Registration};
 pub use error::ClientError;
 pub use event::ClientEvent;
-pub use session::command::NewJoinLink;
-pub use shown::{Participant, RoomState, RoomStatus, ShownJoinLink, ShownMessage};
+pub use session::command::{MetadataChange, NewJoinLink};
+pub use shown::{
+    Attempt, Evidence, Participant, RefusedMessage, RoomState, RoomStatus, ShownJoinLink,
+    ShownMessage,
+};

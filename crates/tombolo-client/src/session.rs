@@ -12,11 +12,13 @@
 //! One file per kind of operation; [`receive`] is what comes in.
 
 mod add_user;
+mod change_room;
 pub mod command;
 pub mod commit;
 mod consent;
 mod create_room;
 mod effects;
+mod freeze;
 mod hub_sender;
 mod issuers;
 mod join_links;
@@ -34,13 +36,14 @@ pub(crate) mod saved;
 pub mod send;
 pub mod stream_event;
 mod timeline;
+mod verdict;
 mod way_in;
 
 use std::collections::BTreeMap;
 
 use mimi_mls::device::Device;
 use mimi_mls::member::MemberGroup;
-use mimi_policy::ClientIdentity;
+use mimi_policy::{ClientIdentity, RoomView};
 use mimi_wire::MimiUri;
 use mimi_wire::protocol::consent::ConsentOperation;
 use rand::CryptoRng;
@@ -60,7 +63,7 @@ use crate::session::room::{Means, Room, Standing};
 use crate::session::saved::{SavedAccount, room_value, room_value_of};
 use crate::session::stream_event::{StreamEvent, StreamEventKind};
 use crate::session::way_in::Wish;
-use crate::shown::RoomState;
+use crate::shown::{Evidence, RoomState};
 use crate::store::{Saved, SavedRoom, StoreChange};
 
 /// A device of a user. See the module.
@@ -156,7 +159,8 @@ impl Session {
         let mut messages: Vec<_> = saved.messages.into_values().collect();
         messages.sort_by_key(|message| (message.timestamp_ms, message.id));
         for message in &messages {
-            room.load_message(message);
+            let verdict = room_value_of(&saved.values, &saved::verdict_name(&message.id), &uri)?;
+            room.load_message(message, verdict.unwrap_or(verdict::Verdict::Applied));
         }
         self.resume_room(&mut room, &saved.values, &own)?;
         if room.standing == Standing::Rejoining && room.joining.is_none() {
@@ -199,8 +203,10 @@ impl Session {
                 effects.number_above(sending.number());
                 room.resume_send(sending, own, effects);
             } else if name.starts_with(room_value::VIEW) {
-                let view: mimi_policy::RoomView = saved::unpack(value, name)?;
+                let view: RoomView = saved::unpack(value, name)?;
                 room.past_views.insert(view.epoch, view);
+            } else if name.starts_with(room_value::EVIDENCE) {
+                room.evidence.push(saved::unpack(value, name)?);
             }
         }
         Ok(())
@@ -237,6 +243,23 @@ impl Session {
             state.offered_role = own_role::offer(group.view(), own);
         }
         Ok(state)
+    }
+
+    /// What holds in a room, as this device knows it.
+    pub fn view(&self, room: &MimiUri) -> Result<RoomView, ClientError> {
+        let known = self.rooms.get(room);
+        let view = known.and_then(|known| match (&known.group, &known.last_view) {
+            (Some(group), _) => Some(group.view()),
+            (None, last) => last.as_ref().map(|last| &last.view),
+        });
+        view.cloned().ok_or_else(|| ClientError::NotInRoom(room.clone()))
+    }
+
+    /// What is kept of a room's events that were not followed, in their order.
+    pub fn evidence(&self, room: &MimiUri) -> Result<Vec<Evidence>, ClientError> {
+        let known = self.rooms.get(room);
+        let known = known.ok_or_else(|| ClientError::NotInRoom(room.clone()))?;
+        Ok(known.evidence.clone())
     }
 
     /// What is to be stored before anything else happens.
@@ -291,7 +314,7 @@ impl Session {
                 self.say_consent(operation, ConsentOperation::Revoke, user)
             }
             Command::ConsentRequests => self.ask_consent_requests(operation),
-            Command::CreateRoom { name, preset } => self.create_room(operation, name, preset),
+            Command::CreateRoom { name, policy } => self.create_room(operation, name, policy),
             Command::AddUser { room, user } => self.add_user(operation, room, user),
             Command::JoinRoom(room) => self.join_room(operation, &room, Wish::default(), at),
             Command::JoinAs { room, role } => {
@@ -319,23 +342,15 @@ impl Session {
                 self.with_room(&room, at, |_, _, _| {});
                 Ok(())
             }
-            Command::RemoveUser { room, user } => {
-                self.commit_for(operation, &room, Intent::RemoveUser(user), at)
-            }
-            Command::BanUser { room, user } => {
-                self.commit_for(operation, &room, Intent::BanUser(user), at)
-            }
-            Command::CommitPending(room) => {
-                self.commit_for(operation, &room, Intent::CommitPending, at)
-            }
-            Command::RenameRoom { room, name } => {
-                self.commit_for(operation, &room, Intent::Rename(name), at)
-            }
             Command::Send { room, draft } => {
                 self.send(operation, &room, draft, at)?;
                 self.with_room(&room, at, |_, _, _| {});
                 Ok(())
             }
+            by_commit => match change_room::wanted(by_commit) {
+                Some((room, intent)) => self.commit_for(operation, &room, intent, at),
+                None => Err(ClientError::Other("this version cannot do that".to_owned())),
+            },
         }
     }
 
@@ -348,7 +363,8 @@ impl Session {
     ) -> Result<(), ClientError> {
         let (known, means) = self.parts(room)?;
         known.member()?;
-        if matches!(&intent, Intent::RemoveUser(user) if *user == means.own.user) {
+        if matches!(&intent, Intent::RemoveUser(user) | Intent::KickUser(user) if *user == means.own.user)
+        {
             let text = "to go oneself is to leave the room".to_owned();
             return Err(ClientError::Other(text));
         }

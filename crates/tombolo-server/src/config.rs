@@ -6,6 +6,7 @@
 mod errors;
 mod files;
 mod peers;
+mod policy;
 mod section;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use mimi_policy::envelope::Envelope;
 use mimi_wire::Domain;
 
 pub use errors::{ConfigError, ConfigErrors};
@@ -43,6 +45,8 @@ pub struct Config {
     pub federation: FederationConfig,
     /// What is special about some peers.
     pub peers: BTreeMap<Domain, PeerConfig>,
+    /// What rooms it hosts.
+    pub policy: Envelope,
     /// What it logs.
     pub log: LogConfig,
     /// For tests and demonstrations.
@@ -164,6 +168,7 @@ impl Config {
         let tls = read_tls(&mut root, report, named);
         let federation = read_federation(&mut root, report, named);
         let peers = peers::read(&mut root, report, &mut named.roots);
+        let policy = policy::read(&mut root, report);
         let log = read_log(&mut root, report);
         let mut debug = root.section(report, "debug");
         let capture_dir =
@@ -177,6 +182,7 @@ impl Config {
             tls: tls?,
             federation: federation?,
             peers,
+            policy: policy?,
             log: log?,
             debug: DebugConfig { capture_dir },
         })

@@ -337,6 +337,7 @@ fn founding(domain: &Domain, hub_keys: &HubKeys) -> Founding {
             discoverable: false,
             policy_component_ids: vec![0x0025, 0x0026],
         },
+        components: BTreeMap::new(),
         hub_sender: hub_keys.external_sender(),
     }
 }

@@ -1,10 +1,14 @@
 //! `tombolo chat`: a plain terminal client for one person.
 
 mod conversation;
+mod evidence;
 mod input;
 mod invitation;
 mod operation;
 pub(crate) mod profile;
+mod refused;
+mod room_input;
+mod rules;
 mod terminal;
 
 pub(crate) use conversation::Conversation;

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use mimi_policy::{RoomView, StagedChange};
 use mimi_wire::Wire;
-use mimi_wire::component::{JOIN_LINKS, PARTICIPANT_LIST, ROOM_METADATA};
+use mimi_wire::component::{
+    BASE_ROOM_POLICY, JOIN_LINKS, PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST, ROOM_METADATA,
+};
 use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::ratchet_tree::{GroupInfoOption, RatchetTreeOption};
 use mimi_wire::protocol::update::{CommitBundle, ProposalBundle};
@@ -87,7 +89,7 @@ impl MemberGroup {
         let CommitReading { after, .. } = self.read_pending()?;
         let provider = Provider { crypto: &self.crypto, rand: &self.crypto, pieces: &self.pieces };
         self.group.merge_pending_commit(&provider).map_err(StageError::internal)?;
-        self.view = after;
+        self.advance(after);
         Ok(())
     }
 
@@ -249,5 +251,19 @@ fn own_updates(
     if let Some(links) = &plan.join_links {
         updates.push(AppDataUpdateProposal::update(JOIN_LINKS, links.encode()));
     }
+    let mut update = |id, value| updates.push(AppDataUpdateProposal::update(id, value));
+    if let Some(roles) = &plan.roles {
+        update(ROLES_LIST, roles.encode());
+    }
+    if let Some(preauth) = &plan.preauth {
+        update(PREAUTH_LIST, preauth.encode());
+    }
+    if let Some(base_policy) = &plan.base_policy {
+        update(BASE_ROOM_POLICY, base_policy.encode());
+    }
+    updates.extend(plan.components.iter().map(|(id, value)| match value {
+        Some(value) => AppDataUpdateProposal::update(*id, value.clone()),
+        None => AppDataUpdateProposal::remove(*id),
+    }));
     Ok(updates)
 }

@@ -104,7 +104,8 @@ fn group_context_extensions(
     let mut dictionary = AppDataDictionary::new();
     dictionary.insert(APP_COMPONENTS, leaf::component_list(&present));
     dictionary.insert(SAFE_AAD, leaf::component_list(&[FRANK_AAD]));
-    for (id, value) in components {
+    let others = founding.components.iter().map(|(id, value)| (*id, value.clone()));
+    for (id, value) in components.into_iter().chain(others) {
         dictionary.insert(id, value);
     }
     let required = RequiredCapabilitiesExtension::new(

@@ -62,7 +62,7 @@ impl MemberGroup {
         let provider = Provider { crypto: &self.crypto, rand: &self.crypto, pieces: &self.pieces };
         // A pending commit of ours has lost the race; the library forgets it here.
         self.group.merge_staged_commit(&provider, staged).map_err(StageError::internal)?;
-        self.view = after;
+        self.advance(after);
         if !evicts_us {
             self.take_stapled(&stapled, &issuers, now_ms);
         }

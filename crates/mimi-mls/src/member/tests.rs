@@ -85,6 +85,7 @@ fn founding(hub_keys: &HubKeys) -> Founding {
             discoverable: false,
             policy_component_ids: Vec::new(),
         },
+        components: BTreeMap::new(),
         hub_sender: hub_keys.external_sender(),
     }
 }

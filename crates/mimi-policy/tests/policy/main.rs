@@ -21,5 +21,6 @@ mod restrictions;
 mod roads;
 mod roles;
 mod room;
+mod skipped;
 mod ways_in;
 mod what_if;

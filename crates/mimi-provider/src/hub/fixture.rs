@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use mimi_policy::{ClientIdentity, JoinCodes, Judge, LeafIndex, RoomView, StagedChange};
+use mimi_policy::envelope::Envelope;
+use mimi_policy::{ClientIdentity, JoinCodes, Judge, LeafIndex, RoomIndex, RoomView, StagedChange};
 use mimi_wire::Wire;
 use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::notify::FanoutMessage;
@@ -11,6 +12,7 @@ use mimi_wire::protocol::update::UpdateRequest;
 use mimi_wire::room::preauth::Claim;
 
 use crate::fixture::{self, GROUP, NOW, domain};
+use crate::hub::audience::Readership;
 use crate::hub::group_info::{Authorized, GroupInfoInput, group_info};
 use crate::hub::state::{HubState, Observed};
 use crate::hub::submit_message::{SubmitMessageInput, submit_message};
@@ -22,6 +24,7 @@ use crate::{Change, Reject, Transition};
 pub(crate) struct Hub {
     pub(crate) state: HubState,
     pub(crate) view: RoomView,
+    pub(crate) envelope: Envelope,
     pub(crate) now_ms: u64,
     /// What members' credentials claim.
     pub(crate) claims: BTreeMap<LeafIndex, Vec<Claim>>,
@@ -52,8 +55,9 @@ pub(crate) fn part(name: &str, clients: &[&str]) -> WelcomePart {
 
 impl Hub {
     pub(crate) fn new(clients: &[&str]) -> Self {
-        let view = fixture::room(clients);
-        Self { state: HubState::default(), view, now_ms: NOW, claims: BTreeMap::new() }
+        let (state, view) = (HubState::default(), fixture::room(clients));
+        let (envelope, claims) = (Envelope::default(), BTreeMap::new());
+        Self { state, view, envelope, now_ms: NOW, claims }
     }
 
     pub(crate) fn submit(
@@ -73,6 +77,8 @@ impl Hub {
                 own: &domain("a.example"),
                 requester,
                 view: &self.view,
+                index: &RoomIndex::of(&self.view),
+                readership: &Readership::of(&self.view, &domain("a.example")),
                 group_id: GROUP,
                 request: &request,
                 frame_group_id: GROUP,
@@ -138,6 +144,8 @@ impl Hub {
             own: &domain("a.example"),
             requester,
             view: &self.view,
+            index: &RoomIndex::of(&self.view),
+            envelope: &self.envelope,
             request,
             octets: &request.encode(),
             change,

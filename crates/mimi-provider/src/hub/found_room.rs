@@ -1,6 +1,7 @@
 //! Founding a room at its hub, a matter between a provider and its own client (FLOW-1).
 
 use mimi_policy::RoomView;
+use mimi_policy::envelope::Envelope;
 use mimi_wire::{Domain, MimiUri, UriKind};
 
 use crate::hub::state::{HubSnapshot, HubState};
@@ -19,6 +20,8 @@ pub struct FoundRoomInput<'a> {
     pub room: &'a MimiUri,
     /// The room as the verified GroupInfo and tree say it.
     pub view: &'a RoomView,
+    /// What the operator lets rooms be.
+    pub envelope: &'a Envelope,
     /// Whether the group's first external sender is this hub's own, key and credential.
     pub hub_sender: HubSender,
     /// The group's blob.
@@ -68,6 +71,8 @@ pub fn found_room(input: &FoundRoomInput<'_>) -> Result<Transition<Founded>, Rej
         return Err(Reject::NotAllowed(format!("{needed} member")));
     }
     mimi_policy::check_founding(view)?;
+    // ARCH-3, AMB-POL-16
+    input.envelope.check_founding(view)?;
     let state = HubState { last_timestamp_ms: input.now_ms, ..HubState::default() };
     let snapshot = HubSnapshot { group: input.group.to_vec(), state }.encode();
     Ok(Transition {

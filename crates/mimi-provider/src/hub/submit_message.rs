@@ -4,12 +4,12 @@
 //! That the message is a PrivateMessage with application content was read off its framing before
 //! this is asked (PROTO-SUB-1). Franking comes with a later version; until then `frank` is absent.
 
-use mimi_policy::RoomView;
+use mimi_policy::{Judge, RoomIndex, RoomView};
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
 use mimi_wire::{Domain, Wire};
 
-use crate::hub::audience;
+use crate::hub::audience::Readership;
 use crate::hub::log::{Entry, LogWriter};
 use crate::hub::restriction;
 use crate::hub::state::{EPOCH_TOLERANCE, HubState, note_submitter};
@@ -27,6 +27,10 @@ pub struct SubmitMessageInput<'a> {
     pub requester: &'a Requester,
     /// The room.
     pub view: &'a RoomView,
+    /// The room, looked up by name.
+    pub index: &'a RoomIndex,
+    /// Who reads in this epoch.
+    pub readership: &'a Readership,
     /// The room's MLS group id.
     pub group_id: &'a [u8],
     /// The request.
@@ -60,7 +64,7 @@ pub fn submit_message(
         return Err(Reject::NotAllowed("the message is for another MLS group".into()));
     }
     let restrictions = restriction::of(state, input.view);
-    mimi_policy::message::may_submit(input.view, sender)?;
+    Judge::of(input.view).with_index(input.index).may_submit(sender)?;
     // PROTO-UPD-4: removals and bans count before they are committed.
     if !restrictions.may_send(sender) {
         return Err(Reject::NotAllowed("the sender is losing the right to send".into()));
@@ -74,7 +78,7 @@ pub fn submit_message(
         message: message.clone(),
         kind: FanoutKind::Application { frank: None },
     };
-    let readers = audience::of_message(input.view, &restrictions, input.own);
+    let readers = input.readership.now(input.view, &restrictions, input.own);
     let mut log = LogWriter::new(state, input.view.room());
     log.append(Entry {
         kind: EventKind::Application,
@@ -94,7 +98,7 @@ fn accepted(accepted_timestamp: u64) -> SubmitMessageResponse {
 /// A client of our own must itself be in the group; peers answer for theirs (AMB-SUB-2).
 fn sent_by_a_member(input: &SubmitMessageInput<'_>) -> Result<(), Reject> {
     let Requester::Local(device) = input.requester else { return Ok(()) };
-    if input.view.clients.iter().any(|client| client.client == device.client) {
+    if input.index.has_client(input.view, &device.client) {
         Ok(())
     } else {
         Err(Reject::NotAllowed("the client is not in the group".into()))

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mimi_policy::envelope::Envelope;
 use mimi_policy::{
-    Actor, ClientIdentity, JoinCode, JoinCodes, Judge, LeafIndex, ProposedChange, RoomView,
-    StagedChange, StagedProposal,
+    Actor, ClientIdentity, JoinCode, JoinCodes, Judge, LeafIndex, ProposedChange, RoomIndex,
+    RoomView, StagedChange, StagedProposal,
 };
 use mimi_wire::limits::HANDSHAKE_BODY_OCTETS_MAX;
 use mimi_wire::mls::{MlsMessage, RatchetTree};
@@ -35,6 +36,10 @@ pub struct UpdateInput<'a> {
     pub requester: &'a Requester,
     /// The room before it.
     pub view: &'a RoomView,
+    /// The room before it, looked up by name.
+    pub index: &'a RoomIndex,
+    /// What the operator lets rooms be.
+    pub envelope: &'a Envelope,
     /// The request.
     pub request: &'a UpdateRequest,
     /// The request's octets as received: kept for replay and to know a repeat.
@@ -168,7 +173,7 @@ fn spoken_for(input: &UpdateInput<'_>, actor: &Actor) -> Result<(), Reject> {
 impl<'a> UpdateInput<'a> {
     /// The judge of the room, who knows what members claim.
     fn judge(&self) -> Judge<'a> {
-        Judge::of(self.view).with_claims(self.claims)
+        Judge::of(self.view).with_index(self.index).with_claims(self.claims)
     }
 }
 
@@ -282,6 +287,8 @@ fn commit(
         }
     }
     includes_what_is_pending(state, input.change)?;
+    // ARCH-3, AMB-POL-16: what the room's own rules allow, the operator may not host.
+    input.envelope.check_after(input.view, after)?;
 
     let timestamp = state.next_timestamp(input.now_ms);
     let fanout = FanoutMessage {
@@ -368,15 +375,16 @@ fn follow_local_clients(
     after: &RoomView,
     seq: Seq,
 ) {
-    let before: BTreeSet<&MimiUri> = input.view.clients.iter().map(|it| &it.client).collect();
-    let remaining: BTreeSet<&MimiUri> = after.clients.iter().map(|it| &it.client).collect();
-    for gone in before.difference(&remaining) {
-        if gone.domain() == *input.own {
-            log.leave(gone, seq);
+    for leaf in input.change.proposals.iter().filter_map(leaf_removed) {
+        let Some(gone) = input.view.client_at(leaf) else { continue };
+        // Who comes in again by an external commit takes its old leaf away.
+        let remains = || after.clients.iter().any(|client| client.client == gone.client);
+        if gone.client.domain() == *input.own && !remains() {
+            log.leave(&gone.client, seq);
         }
     }
     if let Some(Actor::Joiner(joiner)) = &input.change.committer {
-        let is_new = !before.contains(&joiner.client);
+        let is_new = !input.index.has_client(input.view, &joiner.client);
         if is_new && joiner.client.domain() == *input.own {
             log.join(&joiner.client, seq);
         }
@@ -413,7 +421,7 @@ fn welcome(
             detail: Vec::new(),
         });
         for client in &targets {
-            if !input.view.clients.iter().any(|known| known.client == *client) {
+            if !input.index.has_client(input.view, client) {
                 log.join(client, seq);
             }
         }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use mimi_policy::RoomView;
+use mimi_policy::envelope::Envelope;
+use mimi_policy::{RoomIndex, RoomView};
+use mimi_provider::hub::audience::Readership;
 use mimi_provider::hub::found_room::{FoundRoomInput, HubSender, found_room};
 use mimi_provider::hub::group_info::{GroupInfoInput, group_info};
 use mimi_provider::hub::state::{HubSnapshot, HubState, Observed};
@@ -57,6 +59,7 @@ impl HubNode {
             creator: &DeviceIdentity { user: creator.user, client: creator.client },
             room: &room_uri(),
             view: &view,
+            envelope: &Envelope::default(),
             hub_sender: HubSender::Ours,
             group: &postcard::to_stdvec(&view).unwrap(),
             now_ms,
@@ -139,6 +142,8 @@ impl HubNode {
             own: &domain(HUB),
             requester,
             view: &hot.view,
+            index: &RoomIndex::of(&hot.view),
+            readership: &Readership::of(&hot.view, &domain(HUB)),
             group_id: GROUP,
             request: &request,
             frame_group_id: GROUP,
@@ -191,6 +196,8 @@ impl HubNode {
             own: &domain(HUB),
             requester,
             view: &hot.view,
+            index: &RoomIndex::of(&hot.view),
+            envelope: &Envelope::default(),
             request: &request,
             octets,
             change: &meaning.change,

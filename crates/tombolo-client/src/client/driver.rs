@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use mimi_policy::ClientIdentity;
+use mimi_policy::{ClientIdentity, RoomView};
 use mimi_wire::MimiUri;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -25,7 +25,7 @@ use crate::event::ClientEvent;
 use crate::session::Session;
 use crate::session::command::{Command, Notice, OperationId, Outcome};
 use crate::session::request::{RequestId, Response, TransportError};
-use crate::shown::RoomState;
+use crate::shown::{Evidence, RoomState};
 use crate::store::ClientStore;
 use crate::transport::{Transport, TransportFuture};
 
@@ -41,6 +41,8 @@ pub(crate) enum Input {
     Start(Command, oneshot::Sender<Result<Outcome, ClientError>>),
     Rooms(oneshot::Sender<Vec<MimiUri>>),
     Room(MimiUri, oneshot::Sender<Result<RoomState, ClientError>>),
+    View(MimiUri, oneshot::Sender<Result<RoomView, ClientError>>),
+    Evidence(MimiUri, oneshot::Sender<Result<Vec<Evidence>, ClientError>>),
     Close(oneshot::Sender<Result<(), ClientError>>),
 }
 
@@ -276,6 +278,8 @@ impl Driver {
             // A reader that gave up does not want to know.
             Some(Input::Rooms(answer)) => drop(answer.send(self.session.rooms())),
             Some(Input::Room(room, answer)) => drop(answer.send(self.session.room(&room))),
+            Some(Input::View(room, answer)) => drop(answer.send(self.session.view(&room))),
+            Some(Input::Evidence(room, answer)) => drop(answer.send(self.session.evidence(&room))),
             Some(Input::Close(_)) | None => {}
         }
     }

@@ -1,6 +1,8 @@
 //! Adding a user: KeyPackages of all its clients by `keyMaterial`, then one commit with the list
 //! change and the Adds (PROTO-UPD-2).
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use mimi_mls::CIPHERSUITE;
 use mimi_mls::key_package;
@@ -19,6 +21,7 @@ use crate::error::ClientError;
 use crate::session::command::{OperationId, Outcome};
 use crate::session::commit::{Intent, Step};
 use crate::session::effects::{Answer, Moment, Purpose, refusal};
+use crate::session::judging::judge;
 use crate::session::remove_user::{BANNED, is_banned, is_touched};
 use crate::session::request::{Request, Response};
 use crate::session::{Session, not_registered};
@@ -51,7 +54,7 @@ impl Session {
         }
         // A room that does not let us add the user must not cost its KeyPackages.
         if let Some(update) = list_addition(view, own, &user)? {
-            mimi_policy::check(view, &alone(view, own, group.own_leaf(), update))?;
+            judge(group, &alone(view, own, group.own_leaf(), update))?;
         }
         let tbs = KeyMaterialRequestTbs {
             requesting_user: own.clone(),
@@ -244,18 +247,19 @@ fn list_addition(
     }
 }
 
-/// The preset's ordinary role; in other rooms the lowest one that we may give, and else one that
-/// the judge will refuse with its reasons.
+/// The preset's ordinary role where we may give it; else the lowest one that we may give, and else
+/// one that the judge will refuse with its reasons.
 pub(crate) fn ordinary_role(view: &RoomView, own: &MimiUri) -> RoleIndex {
-    let preset = Preset::Cooperative;
-    if view.roles == preset.roles() {
-        return preset.ordinary_role();
-    }
-    let role = view.role_index_of(own).and_then(|index| view.role(index));
+    let preset = Preset::ALL.iter().find(|preset| view.roles == preset.roles());
+    let ordinary = preset.map(|preset| preset.ordinary_role());
+    let role = view.role(view.role_index_of(own).unwrap_or(0));
     let entries = role.map(|role| role.authorized_role_changes.as_slice()).unwrap_or_default();
     let from_none = entries.iter().filter(|entry| entry.from_role_index == 0);
     let targets = from_none.flat_map(|entry| entry.target_role_indexes.iter().copied());
-    targets.filter(|index| *index > BANNED).min().unwrap_or(preset.ordinary_role())
+    let given: BTreeSet<RoleIndex> = targets.filter(|index| *index > BANNED).collect();
+    let ordinary = ordinary.filter(|index| given.is_empty() || given.contains(index));
+    let lowest = given.first().copied().unwrap_or(BANNED + 1);
+    ordinary.unwrap_or(lowest)
 }
 
 /// The list change by itself, to ask the judge before anything is spent.

@@ -1,10 +1,12 @@
 //! What the session can be told to do, and what it tells back.
 
-use mimi_policy::preset::Preset;
+use mimi_policy::policy_file::RoomPolicy;
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
 use mimi_wire::room::join_code::RoomLink;
+use mimi_wire::room::metadata::RichDescription;
 use mimi_wire::room::participant_list::RoleIndex;
+use serde::{Deserialize, Serialize};
 
 use crate::error::ClientError;
 use crate::event::ClientEvent;
@@ -40,8 +42,8 @@ pub enum Command {
     CreateRoom {
         /// Its name.
         name: String,
-        /// Its roles.
-        preset: Preset,
+        /// Its policy: a preset's, or one of one's own.
+        policy: Box<RoomPolicy>,
     },
     /// Adds a user with all its devices.
     AddUser {
@@ -93,6 +95,45 @@ pub enum Command {
         /// The user.
         user: MimiUri,
     },
+    /// Removes all clients of a user, who stays a participant.
+    KickUser {
+        /// The room.
+        room: MimiUri,
+        /// The user.
+        user: MimiUri,
+    },
+    /// Lifts a ban.
+    UnbanUser {
+        /// The room.
+        room: MimiUri,
+        /// The user.
+        user: MimiUri,
+        /// The role it gets; one that we may give, if nothing is said.
+        role: Option<RoleIndex>,
+    },
+    /// Gives a participant another role.
+    ChangeRole {
+        /// The room.
+        room: MimiUri,
+        /// The user.
+        user: MimiUri,
+        /// The role.
+        role: RoleIndex,
+    },
+    /// Changes what the room says of itself.
+    ChangeMetadata {
+        /// The room.
+        room: MimiUri,
+        /// What changes.
+        change: MetadataChange,
+    },
+    /// Changes what holds in the room.
+    ChangePolicy {
+        /// The room.
+        room: MimiUri,
+        /// The policy that is to hold.
+        policy: Box<RoomPolicy>,
+    },
     /// Commits what is pending.
     CommitPending(MimiUri),
     /// Renames a room.
@@ -111,6 +152,24 @@ pub enum Command {
     },
 }
 
+/// A change of one field of a room's metadata.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub enum MetadataChange {
+    /// The name.
+    Name(String),
+    /// The description, as one plain text; none where it is empty.
+    Description(String),
+    /// The descriptions, in several languages or formats.
+    Descriptions(Vec<RichDescription>),
+    /// The avatar: an https URI, or empty.
+    Avatar(String),
+    /// The subject.
+    Subject(String),
+    /// The mood.
+    Mood(String),
+}
+
 /// A message to be written.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -121,6 +180,20 @@ pub enum Draft {
         text: String,
         /// The message it answers.
         in_reply_to: Option<MessageId>,
+    },
+    /// A text that opens a topic, or goes on with it.
+    Topic {
+        /// The text.
+        text: String,
+        /// The topic, which any octets can name.
+        topic: Vec<u8>,
+    },
+    /// A message is put under another topic.
+    SetTopic {
+        /// The message.
+        message: MessageId,
+        /// The topic; empty for none.
+        topic: Vec<u8>,
     },
     /// A reaction.
     Reaction {

@@ -11,20 +11,20 @@ use bytes::Bytes;
 use mimi_mls::member::CommitPlan;
 use mimi_policy::{RoomView, StagedChange};
 use mimi_wire::protocol::update::{ProposalRef, UpdateOutcome, UpdateRequest};
-use mimi_wire::room::metadata::RoomMetadata;
 use mimi_wire::room::participant_list::RoleIndex;
 use mimi_wire::{MimiUri, Wire};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ClientError;
 use crate::event::ClientEvent;
-use crate::session::command::{OperationId, Outcome};
+use crate::session::change_room::WantedPolicy;
+use crate::session::command::{MetadataChange, OperationId, Outcome};
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
 use crate::session::judging::judge;
 use crate::session::request::{Request, RequestId, Response};
 use crate::session::room::{Means, Room};
 use crate::session::saved::room_value;
-use crate::session::{add_user, join_links, own_role, remove_user};
+use crate::session::{add_user, change_room, join_links, own_role, remove_user};
 
 /// How often a commit is built before its operation gives up.
 pub const COMMIT_ATTEMPTS_MAX: u32 = 12;
@@ -55,6 +55,17 @@ pub(crate) enum Intent {
     CommitPending,
     /// The same, by ourselves; nothing to hear of if another device is faster.
     CommitPendingOfOthers,
+    KickUser(MimiUri),
+    UnbanUser {
+        user: MimiUri,
+        role: Option<RoleIndex>,
+    },
+    ChangeRole {
+        user: MimiUri,
+        role: RoleIndex,
+    },
+    ChangeMetadata(MetadataChange),
+    ChangePolicy(Box<WantedPolicy>),
     AddJoinLink(String),
     /// By the link's octets.
     RemoveJoinLink(Vec<u8>),
@@ -89,11 +100,16 @@ impl Intent {
             }
             Self::RemoveUser(user) => remove_user::remove_step(view, pending, user),
             Self::BanUser(user) => remove_user::ban_step(view, pending, user),
-            Self::Rename(name) if view.metadata.room_name == *name => Step::Fulfilled,
-            Self::Rename(name) => {
-                let metadata = RoomMetadata { room_name: name.clone(), ..view.metadata.clone() };
-                Step::commit(CommitPlan { metadata: Some(metadata), ..CommitPlan::default() })
+            Self::KickUser(user) => remove_user::kick_step(view, pending, user),
+            Self::UnbanUser { user, role } => {
+                remove_user::unban_step(view, pending, own, user, *role)
             }
+            Self::ChangeRole { user, role } => remove_user::role_step(view, pending, user, *role),
+            Self::Rename(name) => {
+                change_room::metadata_step(view, &MetadataChange::Name(name.clone()))
+            }
+            Self::ChangeMetadata(change) => change_room::metadata_step(view, change),
+            Self::ChangePolicy(wanted) => change_room::policy_step(view, pending, wanted),
             Self::CommitPending | Self::CommitPendingOfOthers => match pending.proposals.is_empty()
             {
                 true => Step::Fulfilled,

@@ -2,13 +2,11 @@
 
 use bytes::Bytes;
 use mimi_mls::member::{Founding as GroupFounding, MemberGroup};
-use mimi_policy::preset::Preset;
-use mimi_wire::component::{PREAUTH_LIST, ROLES_LIST};
+use mimi_policy::policy_file::RoomPolicy;
+use mimi_policy::preset::base_policy;
 use mimi_wire::mls::ExternalSender;
 use mimi_wire::protocol::found_room::RoomFounding;
-use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::metadata::RoomMetadata;
-use mimi_wire::room::preauth::{Claim, PreAuthData, PreAuthRoleEntry};
 use mimi_wire::{Domain, MimiUri, UriKind, Wire};
 use serde::{Deserialize, Serialize};
 
@@ -20,14 +18,11 @@ use crate::session::room::{Room, Standing};
 use crate::session::saved::room_value;
 use crate::session::{Session, hub_sender, not_registered};
 
-/// A `basic` credential's type (AMB-ST-4).
-const BASIC_CREDENTIAL: u16 = 1;
-
 /// A room that waits to learn its hub's key.
 #[derive(Debug)]
 pub(crate) struct Creating {
     name: String,
-    preset: Preset,
+    policy: Box<RoomPolicy>,
 }
 
 /// A room that waits for its hub to take it on.
@@ -47,10 +42,10 @@ impl Session {
         &mut self,
         operation: OperationId,
         name: String,
-        preset: Preset,
+        policy: Box<RoomPolicy>,
     ) -> Result<(), ClientError> {
         self.identity().ok_or_else(not_registered)?;
-        self.creating.insert(operation, Creating { name, preset });
+        self.creating.insert(operation, Creating { name, policy });
         self.effects.request(Purpose::HubOfNewRoom(operation), Request::Provider);
         Ok(())
     }
@@ -155,18 +150,7 @@ fn founding(
     group_id: &MimiUri,
     hub_sender: ExternalSender,
 ) -> GroupFounding {
-    let roles = creating.preset.roles();
-    // The hub may remove deleted users and the like (AMB-ST-4).
-    let enforcer = creating.preset.policy_enforcer_role();
-    let enforcer = roles.roles.iter().find(|role| Some(role.role_index) == enforcer);
-    let entry = enforcer.map(|role| PreAuthRoleEntry {
-        claimset: vec![Claim {
-            credential_type: BASIC_CREDENTIAL,
-            id: Vec::new(),
-            claim_value: room.domain().provider_uri().as_bytes().to_vec(),
-        }],
-        target_role: role.clone(),
-    });
+    let policy = &creating.policy;
     GroupFounding {
         group_id: group_id.as_bytes().to_vec(),
         metadata: RoomMetadata {
@@ -177,21 +161,12 @@ fn founding(
             room_subject: String::new(),
             room_mood: String::new(),
         },
-        preauth: PreAuthData { entries: entry.into_iter().collect() },
-        creator_role: creating.preset.creator_role(),
-        base_policy: BaseRoomPolicy {
-            fixed_membership: false,
-            parent_dependant: false,
-            parent_room: None,
-            multi_device: true,
-            max_clients: None,
-            max_users: None,
-            pseudonyms_allowed: true,
-            persistent_room: false,
-            discoverable: false,
-            policy_component_ids: vec![ROLES_LIST, PREAUTH_LIST],
-        },
-        roles,
+        // The hub may remove deleted users and the like (AMB-ST-4).
+        preauth: policy.preauth_at(&room.domain()),
+        creator_role: policy.creator_role,
+        base_policy: policy.base.clone().unwrap_or_else(base_policy),
+        components: policy.components.clone(),
+        roles: policy.roles.clone(),
         hub_sender,
     }
 }

@@ -1,11 +1,15 @@
 //! Coming in by oneself (PROTO-GI-7): GroupInfo from the hub, verified and decrypted, then an
 //! external commit.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use mimi_mls::CIPHERSUITE;
 use mimi_mls::error::StageError;
 use mimi_mls::label::{HpkeKeyPair, verify_with_label};
 use mimi_mls::member::MemberGroup;
+use mimi_policy::skipped::check_skipped;
+use mimi_policy::{Denied, RoomView};
 use mimi_wire::mls::{ExternalSender, MlsMessage};
 use mimi_wire::protocol::group_info::{
     GROUP_INFO_ENCRYPTION_LABEL, GROUP_INFO_REQUEST_LABEL, GROUP_INFO_RESPONSE_LABEL,
@@ -225,9 +229,10 @@ impl Room {
         let success = match &response.outcome {
             GroupInfoOutcome::Success(success) => success,
             GroupInfoOutcome::NotAuthorized => {
-                let refused = match joining.wish.code {
-                    Some(_) => ClientError::Refused(LINK_IS_SPENT.to_owned()),
-                    None => refused(NOT_LET_IN),
+                let refused = match (&joining.before, &joining.wish.code) {
+                    (Some(Standing::Banned), _) => ClientError::Banned(self.uri.clone()),
+                    (_, Some(_)) => ClientError::Refused(LINK_IS_SPENT.to_owned()),
+                    (_, None) => refused(NOT_LET_IN),
                 };
                 return self.joining_refused(refused, means.effects);
             }
@@ -374,7 +379,7 @@ impl Room {
             other => return self.joining_failed(refusal(other), means.effects, at),
         };
         match response.outcome {
-            UpdateOutcome::Success { .. } => self.join_accepted(means.effects),
+            UpdateOutcome::Success { .. } => self.join_accepted(means.effects, at),
             UpdateOutcome::WrongEpoch { current_epoch } => {
                 self.join_lost(current_epoch, answer.uncertain, means.effects, at);
             }
@@ -418,23 +423,34 @@ impl Room {
     }
 
     /// Whether this is the external commit under way, come back in the stream.
-    pub(crate) fn join_echoed(&mut self, message: &MlsMessage, effects: &mut Effects) -> bool {
+    pub(crate) fn join_echoed(
+        &mut self,
+        message: &MlsMessage,
+        effects: &mut Effects,
+        at: &Moment<'_>,
+    ) -> bool {
         let stage = self.joining.as_ref().map(|joining| &joining.stage);
         let Some(Stage::Committed { commit, .. }) = stage else { return false };
         let echoed = commit.octets() == message.octets();
         if echoed {
-            self.join_accepted(effects);
+            self.join_accepted(effects, at);
         }
         echoed
     }
 
-    fn join_accepted(&mut self, effects: &mut Effects) {
+    fn join_accepted(&mut self, effects: &mut Effects, at: &Moment<'_>) {
         let Some(joining) = self.joining.take() else { return };
         if let Stage::Committed { request: Some(request), .. } = joining.stage {
             effects.cancel(request);
         }
         effects.remove_room(&self.uri, room_value::JOIN);
-        self.tell_who_came();
+        if self.standing == Standing::Rejoining
+            && let Some(before) = self.last_view.as_ref().map(|last| last.view.clone())
+            && let Err(denied) = self.judge_missed(&before, effects)
+        {
+            let frozen = self.freeze_after_missing(&denied, before, effects, at);
+            return effects.finish(joining.operation, Err(frozen));
+        }
         if self.last_view.take().is_some() {
             effects.remove_room(&self.uri, room_value::LAST_VIEW);
         }
@@ -448,14 +464,18 @@ impl Room {
         effects.finish(joining.operation, Ok(Outcome::Done));
     }
 
-    /// Nobody has judged the commits that were skipped by coming in again.
-    fn tell_who_came(&self) {
-        let (Some(before), Some(group)) = (&self.last_view, &self.group) else { return };
-        for listed in &group.view().participants.participants {
-            if before.view.role_index_of(&listed.user).is_none() {
-                tracing::warn!(room = %self.uri, user = %listed.user, "came in meanwhile");
-            }
-        }
+    /// Nobody here has judged the commits that were skipped by coming in again: what can still be
+    /// asked is asked, and the person hears who came in meanwhile.
+    fn judge_missed(&self, before: &RoomView, effects: &mut Effects) -> Result<(), Denied> {
+        let Some(group) = &self.group else { return Ok(()) };
+        let after = group.view();
+        check_skipped(before, after)?;
+        let users = |view: &RoomView| -> BTreeSet<MimiUri> {
+            view.participants.participants.iter().map(|listed| listed.user.clone()).collect()
+        };
+        let came = users(after).difference(&users(before)).cloned().collect();
+        effects.event(ClientEvent::Missed { room: self.uri.clone(), came });
+        Ok(())
     }
 
     /// The group is only the device's own idea: it goes.

@@ -7,6 +7,7 @@ use mimi_policy::{Denied, JoinCodes, Judge, StagedChange};
 /// Judges a change against the group's present state.
 pub(crate) fn judge(group: &MemberGroup, change: &StagedChange) -> Result<(), Denied> {
     let claims = group.claims_of_senders(&change.proposals);
-    let judge = Judge::of(group.view()).with_join_codes(JoinCodes::Unverifiable);
-    judge.with_claims(&claims).decide(change).map(drop)
+    let judge = Judge::of(group.view()).with_index(group.index());
+    let judge = judge.with_join_codes(JoinCodes::Unverifiable).with_claims(&claims);
+    judge.decide(change).map(drop)
 }

@@ -6,7 +6,6 @@
 
 use mimi_mls::error::StageError;
 use mimi_mls::member::{MemberGroup, ReceiveError, Received, StagedMemberCommit};
-use mimi_policy::message::may_apply;
 use mimi_policy::{Actor, ProposedChange, RoomView, StagedChange};
 use mimi_wire::component::CONTENT_MEDIA_TYPES;
 use mimi_wire::content::{ExtensionKey, ExtensionValue, MessageId, MimiContent};
@@ -14,14 +13,16 @@ use mimi_wire::media::{ApplicationFraming, MIMI_CONTENT};
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::{Domain, MimiUri, Wire};
 
-use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::session::effects::{Effects, Moment};
+use crate::session::freeze::Fault;
 use crate::session::hub_sender;
 use crate::session::judging::judge;
 use crate::session::remove_user::{is_banned, list_index};
 use crate::session::room::{Means, Room, Standing};
+use crate::session::saved::verdict_name;
 use crate::session::stream_event::StreamEvent;
+use crate::session::verdict::{self, Refusal, Verdict};
 use crate::shown::RoomStatus;
 use crate::store::{StoreChange, StoredMessage};
 
@@ -124,7 +125,7 @@ impl Room {
         }
         if self.joining.is_some() {
             // What follows our own commit is for the group that it makes.
-            return match self.join_echoed(&fanout.message, means.effects) {
+            return match self.join_echoed(&fanout.message, means.effects, at) {
                 true => Processed::Done,
                 false => Processed::Later,
             };
@@ -164,7 +165,7 @@ impl Room {
                     self.own_commit_merged(before, means);
                 }
             }
-            Ok(Received::Proposals(change)) => self.proposals_received(&change, means, at),
+            Ok(Received::Proposals(change)) => self.proposals_received(event, &change, means, at),
             Ok(Received::Repeat) => {}
             Ok(Received::Future { .. }) => return Processed::Later,
             Err(ReceiveError::Unreadable(reason)) => {
@@ -180,8 +181,7 @@ impl Room {
             Err(error @ (ReceiveError::RejoinNeeded(_) | ReceiveError::Expired(_))) => {
                 let reason = error.to_string();
                 tracing::error!(room = %self.uri, id = event.id, reason, "coming in again");
-                let (room, event) = (self.uri.clone(), event.clone());
-                means.effects.store(StoreChange::PutEvidence { room, event, reason });
+                self.keep_evidence(event, Fault::invalid(&reason), means.effects, at);
                 self.rejoin(means, at);
             }
             Err(error) => {
@@ -205,7 +205,7 @@ impl Room {
             StageError::WrongEpoch { current, given } if given > current => Processed::Later,
             StageError::WrongEpoch { .. } => Processed::Done,
             error => {
-                self.freeze(event, &error.to_string(), means.effects);
+                self.freeze(event, Fault::invalid(&error), means.effects, at);
                 Processed::Done
             }
         }
@@ -222,16 +222,17 @@ impl Room {
         let Some(group) = &mut self.group else { return };
         let before = group.view().clone();
         if let Err(denied) = judge(group, staged.change()) {
-            return self.freeze(event, &denied.to_string(), means.effects);
+            let fault = Fault::denied(&denied, staged.change());
+            return self.freeze(event, fault, means.effects, at);
         }
         let evicted = staged.evicts_us().then(|| staged.after().clone());
         if group.has_pending()
             && let Err(error) = group.drop_pending()
         {
-            return self.freeze(event, &error.to_string(), means.effects);
+            return self.freeze(event, Fault::invalid(&error), means.effects, at);
         }
         if let Err(error) = group.merge(staged) {
-            return self.freeze(event, &error.to_string(), means.effects);
+            return self.freeze(event, Fault::invalid(&error), means.effects, at);
         }
         self.stirred = true;
         self.keep_view(before, means.effects);
@@ -255,19 +256,26 @@ impl Room {
         };
         self.stand(standing, means.effects);
         self.leaving_over(means.effects);
-        self.abandon(&ClientError::NotInRoom(self.uri.clone()), means.effects);
+        self.abandon(&self.outside(), means.effects);
         self.give_up_group(after, means.effects);
         if let Some(status) = status {
             means.effects.event(ClientEvent::Left { room: self.uri.clone(), status });
         }
     }
 
+    /// Proposals that the hub has accepted: whoever commits next must include them, so the judge is
+    /// asked at once.
     fn proposals_received(
         &mut self,
+        event: &StreamEvent,
         change: &StagedChange,
         means: &mut Means<'_>,
         at: &mut Moment<'_>,
     ) {
+        let judged = self.group.as_ref().map(|group| judge(group, change));
+        if let Some(Err(denied)) = judged {
+            return self.freeze(event, Fault::denied(&denied, change), means.effects, at);
+        }
         self.stirred = true;
         let view = self.group.as_ref().map(MemberGroup::view);
         if view.is_some_and(|view| takes_leave(view, change, &means.own.user)) {
@@ -276,20 +284,6 @@ impl Room {
         }
         // A commit that waited for them can be built.
         self.commit_again(means, at);
-    }
-
-    /// Somebody broke the rules, or we cannot tell that nobody did.
-    fn freeze(&mut self, event: &StreamEvent, reason: &str, effects: &mut Effects) {
-        tracing::error!(room = %self.uri, id = event.id, reason, "the room is frozen");
-        let reason = format!("a change broke the room's rules: {reason}");
-        let (room, event) = (self.uri.clone(), event.clone());
-        effects.store(StoreChange::PutEvidence { room, event, reason: reason.clone() });
-        self.stand(Standing::Frozen { reason: reason.clone() }, effects);
-        let room = self.uri.clone();
-        let frozen = ClientError::Frozen { room: room.clone(), reason: reason.clone() };
-        self.abandon(&frozen, effects);
-        self.leaving_over(effects);
-        effects.event(ClientEvent::Left { room, status: RoomStatus::Frozen { reason } });
     }
 
     /// A Welcome brings this device in (PROTO-NTF-11).
@@ -353,7 +347,12 @@ impl Room {
     ) {
         let read = self.read_message(user, epoch, application_data, timestamp_ms, at.now_ms);
         match read {
-            Ok(Some(stored)) => self.show(stored, means.effects),
+            Ok(Some((stored, verdict))) => {
+                if let Verdict::Refused(Refusal { reason, rule }) = &verdict {
+                    tracing::warn!(room = %self.uri, id = %stored.id, rule, reason, "not applied");
+                }
+                self.show(stored, verdict, means.effects);
+            }
             Ok(None) => {}
             Err(reason) => tracing::warn!(room = %self.uri, %reason, "a message is dropped"),
         }
@@ -367,7 +366,7 @@ impl Room {
         application_data: &[u8],
         timestamp_ms: u64,
         now_ms: u64,
-    ) -> Result<Option<StoredMessage>, String> {
+    ) -> Result<Option<(StoredMessage, Verdict)>, String> {
         if timestamp_ms > now_ms.saturating_add(FUTURE_MS) {
             return Err("its time is in the future (CONTENT-SEC-1)".to_owned());
         }
@@ -386,15 +385,19 @@ impl Room {
             return Ok(None);
         }
         let role = self.timeline.role(&content).map_err(|reason| format!("{id}: {reason}"))?;
-        if let Some(action) = self.timeline.action(&role) {
-            may_apply(view, &sender, action).map_err(|denied| denied.to_string())?;
-        }
-        Ok(Some(StoredMessage { id, sender, timestamp_ms, content: octets }))
+        let judged = verdict::judge(view, &sender, &content, &role, &self.timeline);
+        let verdict = judged.unwrap_or_else(|denied| Verdict::Refused(Refusal::from(&denied)));
+        Ok(Some((StoredMessage { id, sender, timestamp_ms, content: octets }, verdict)))
     }
 
-    /// Stores and shows a message that is allowed to be what it is.
-    pub(crate) fn show(&mut self, stored: StoredMessage, effects: &mut Effects) {
-        let Some(root) = self.load_message(&stored) else { return };
+    /// Stores and shows a message as what it is.
+    pub(crate) fn show(&mut self, stored: StoredMessage, verdict: Verdict, effects: &mut Effects) {
+        // Most are applied, and nothing has to be kept for that.
+        let kept = (verdict != Verdict::Applied).then(|| verdict.clone());
+        let Some(root) = self.load_message(&stored, verdict) else { return };
+        if let Some(kept) = kept {
+            effects.put_room(&self.uri, verdict_name(&stored.id), &kept);
+        }
         effects.store(StoreChange::PutMessage { room: self.uri.clone(), message: stored });
         if let Some(message) = self.timeline.show(&root) {
             effects.event(ClientEvent::Message { room: self.uri.clone(), message });
@@ -402,13 +405,17 @@ impl Room {
     }
 
     /// Puts a message into the timeline; gives the one it changes.
-    pub(crate) fn load_message(&mut self, stored: &StoredMessage) -> Option<MessageId> {
+    pub(crate) fn load_message(
+        &mut self,
+        stored: &StoredMessage,
+        verdict: Verdict,
+    ) -> Option<MessageId> {
         if self.timeline.knows(&stored.id) {
             return None;
         }
         let content = MimiContent::decode(&stored.content).ok()?;
         let role = self.timeline.role(&content).ok()?;
-        Some(self.timeline.insert(stored, content, role))
+        Some(self.timeline.insert(stored, content, role, verdict))
     }
 }
 

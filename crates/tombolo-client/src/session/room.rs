@@ -18,11 +18,12 @@ use crate::session::issuers::IssuerBook;
 use crate::session::join_links;
 use crate::session::join_room::Joining;
 use crate::session::leave_room::Leaving;
+use crate::session::remove_user::is_ban;
 use crate::session::saved::{LastView, room_value};
 use crate::session::send::Sending;
 use crate::session::stream_event::StreamEvent;
 use crate::session::timeline::Timeline;
-use crate::shown::{Participant, RoomState, RoomStatus};
+use crate::shown::{Evidence, Participant, RoomState, RoomStatus};
 use crate::store::StoreChange;
 
 /// Earlier epochs whose view is kept: messages sent in them may still come.
@@ -97,6 +98,8 @@ pub(crate) struct Room {
     pub(crate) leaving: Option<Leaving>,
     /// A timer runs to commit what others have proposed.
     pub(crate) commit_pending_due: bool,
+    /// Events that were not followed.
+    pub(crate) evidence: Vec<Evidence>,
 }
 
 impl Room {
@@ -117,6 +120,7 @@ impl Room {
             joining: None,
             leaving: None,
             commit_pending_due: false,
+            evidence: Vec::new(),
         }
     }
 
@@ -131,7 +135,16 @@ impl Room {
                 let text = "this device is coming into the room again; try again in a moment";
                 Err(ClientError::Refused(text.to_owned()))
             }
-            _ => Err(ClientError::NotInRoom(self.uri.clone())),
+            _ => Err(self.outside()),
+        }
+    }
+
+    /// Why this device can do nothing here.
+    pub(crate) fn outside(&self) -> ClientError {
+        match self.standing {
+            Standing::Banned => ClientError::Banned(self.uri.clone()),
+            Standing::Removed => ClientError::Removed(self.uri.clone()),
+            _ => ClientError::NotInRoom(self.uri.clone()),
         }
     }
 
@@ -231,23 +244,30 @@ impl Room {
             (None, Some(last)) => (&last.view, last.tree_hash.clone()),
             (None, None) => return None,
         };
-        let participants = view.participants.participants.iter().map(|pair| Participant {
-            user: pair.user.clone(),
-            role_index: pair.role_index,
-            role_name: view
-                .role(pair.role_index)
-                .map_or_else(String::new, |role| role.role_name.clone()),
-            clients: view.clients_of(&pair.user).map(|client| client.client.clone()).collect(),
+        let mut clients: BTreeMap<&MimiUri, Vec<MimiUri>> = BTreeMap::new();
+        for client in &view.clients {
+            clients.entry(&client.user).or_default().push(client.client.clone());
+        }
+        let participants = view.participants.participants.iter().map(|pair| {
+            let role = view.role(pair.role_index);
+            let role_name = role.map_or_else(String::new, |role| role.role_name.clone());
+            Participant {
+                user: pair.user.clone(),
+                role_index: pair.role_index,
+                is_banned: is_ban(pair.role_index, &role_name),
+                role_name,
+                clients: clients.remove(&pair.user).unwrap_or_default(),
+            }
         });
-        let roles = view.roles.roles.iter();
         Some(RoomState {
             room: self.uri.clone(),
             name: view.metadata.room_name.clone(),
+            metadata: view.metadata.clone(),
+            roles: view.roles.clone(),
             status,
             epoch: view.epoch,
             tree_hash,
             participants: participants.collect(),
-            roles: roles.map(|role| (role.role_index, role.role_name.clone())).collect(),
             join_links: join_links::shown(view),
             offered_role: None,
             messages: self.timeline.shown(),

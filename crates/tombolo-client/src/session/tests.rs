@@ -8,4 +8,5 @@ mod judging;
 mod links;
 mod racing;
 mod rejoining;
+mod rules;
 mod world;

@@ -1,5 +1,8 @@
 use std::path::Path;
 
+use mimi_policy::envelope::Envelope;
+use mimi_policy::preset::Preset;
+
 use super::{Config, ConfigErrors, LogFormat, LogLevel, PeerPolicy, load_peers_file};
 
 const MINIMAL: &str = r#"
@@ -32,6 +35,12 @@ address = "127.0.0.1:9443"
 roots = ["b-ca.pem"]
 [peers."c.example"]
 policy = "block"
+[policy]
+presets = ["moderated", "direct"]
+custom_policies = false
+max_users = 250
+discoverable_rooms = false
+join_link_lifetime_seconds_max = 3600
 [log]
 format = "json"
 level = "debug"
@@ -59,6 +68,7 @@ fn what_is_left_out_has_defaults() {
     assert_eq!((config.log.format, config.log.level), (LogFormat::Text, LogLevel::Info));
     assert!(config.peers.is_empty());
     assert_eq!(config.debug.capture_dir, None);
+    assert_eq!(config.policy, Envelope::default());
 }
 
 #[test]
@@ -75,6 +85,15 @@ fn everything_can_be_said() {
     assert_eq!(b.roots.as_deref().unwrap(), [Path::new("/etc/tombolo/b-ca.pem")]);
     let c = &config.peers[&"c.example".parse().unwrap()];
     assert_eq!((c.address.as_deref(), c.policy), (None, PeerPolicy::Block));
+    let policy = Envelope {
+        presets: vec![Preset::Moderated, Preset::Direct],
+        custom_policies: false,
+        max_users: Some(250),
+        discoverable_rooms: false,
+        join_link_lifetime_seconds_max: Some(3_600),
+        ..Envelope::default()
+    };
+    assert_eq!(config.policy, policy);
     assert_eq!((config.log.format, config.log.level), (LogFormat::Json, LogLevel::Debug));
     assert_eq!(config.debug.capture_dir.as_deref(), Some(Path::new("/etc/tombolo/capture")));
 }
@@ -241,4 +260,41 @@ fn a_peers_file_holds_peers_only() {
     assert_eq!(peers.len(), 1);
     std::fs::write(&path, "domain = \"a.example\"\n").unwrap();
     assert_eq!(keys(&load_peers_file(&path).unwrap_err()), ["domain"]);
+}
+
+/// AMB-POL-16: every fault of the envelope is told at once.
+#[test]
+fn faults_of_the_policy() {
+    let faulty = r#"
+[policy]
+presets = ["moderated", "chaotic"]
+custom_policies = "no"
+max_users = 0
+max_clients = -1
+open_join = 1
+join_link_lifetime_seconds_max = 4294967296
+max_user = 3
+"#;
+    let errors = parse(&format!("{MINIMAL}{faulty}")).unwrap_err();
+    let expected = [
+        "policy.presets",
+        "policy.custom_policies",
+        "policy.max_users",
+        "policy.max_clients",
+        "policy.open_join",
+        "policy.join_link_lifetime_seconds_max",
+        "policy.max_user",
+    ];
+    let mut found = keys(&errors);
+    found.sort_unstable();
+    let mut sorted = expected;
+    sorted.sort_unstable();
+    assert_eq!(found, sorted);
+    assert!(errors.to_string().contains("multi-organization"), "{errors}");
+    assert!(errors.to_string().contains("max_users"), "{errors}");
+    let none = "[policy]\npresets = []\ncustom_policies = false\n";
+    let errors = parse(&format!("{MINIMAL}{none}")).unwrap_err();
+    assert_eq!(keys(&errors), ["policy.presets"]);
+    let limit = "[policy]\nmax_users = 4294967295\nmax_clients = 1\n";
+    assert_eq!(parse(&format!("{MINIMAL}{limit}")).unwrap().policy.max_users, Some(u32::MAX));
 }

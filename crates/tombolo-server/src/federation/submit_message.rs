@@ -102,6 +102,8 @@ async fn attempt(
         own: &provider.domain,
         requester,
         view: hub.room().group.view(),
+        index: hub.room().group.index(),
+        readership: hub.room().readership(&provider.domain),
         group_id: hub.room().group.group_id(),
         request,
         frame_group_id: &frame.group_id,

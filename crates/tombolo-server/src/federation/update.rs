@@ -225,6 +225,8 @@ impl Facts<'_> {
             own: &self.provider.domain,
             requester: self.requester,
             view: group.view(),
+            index: group.index(),
+            envelope: &self.provider.config.policy,
             request: self.request,
             octets: self.octets,
             change: staged.change(),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use mimi_policy::preset::Preset;
 use toml_edit::Value;
 
 use super::{DATA_DIRECTORY, InitError, InitOptions, InitOutcome, relative};
@@ -63,6 +64,7 @@ unknown_peers = "{unknown_peers}"
 # policy = "allow"              # or "block"
 # roots = ["b-ca.pem"]          # trust only these roots for this peer
 
+{policy}
 [log]
 # "text" or "json".
 format = "{format}"
@@ -70,6 +72,7 @@ format = "{format}"
 level = "{level}"
 {capture}"#,
         file = super::CONFIG_FILE,
+        policy = policy(),
         federation = listen.federation,
         client = listen.client,
         admin = listen.admin,
@@ -95,6 +98,35 @@ fn tls(
          certificate = {certificate}\nkey = {key}\n\
          # Roots trusted for peers; without this key, the public ones.\n{roots}\n"
     ))
+}
+
+/// Everything that is allowed, so that what is written down is what holds.
+fn policy() -> String {
+    let names: Vec<String> = Preset::ALL.iter().map(|preset| quoted(preset.name())).collect();
+    let presets = names.join(", ");
+    format!(
+        r#"# Which rooms are hosted here. Every key is optional; what is shown holds without it. A room that is
+# refused says so to whoever wants it; rooms that are there already stay until their policy changes.
+[policy]
+# Presets that rooms may be founded with.
+# presets = [{presets}]
+# Whether rooms may have roles of their own, from a policy file.
+# custom_policies = true
+# At most so many participants, and devices, in a room; no limit without it.
+# max_users = 1000
+# max_clients = 5000
+# Whether rooms may outlive their groups, be found by search, have pseudonyms in them.
+# persistent_rooms = true
+# discoverable_rooms = true
+# pseudonyms = true
+# How people may come in without being added: everybody, by code, by their credential.
+# open_join = true
+# join_codes = true
+# preauthorized_join = true
+# For how long a join link may be good at most; no limit without it.
+# join_link_lifetime_seconds_max = 604800
+"#
+    )
 }
 
 /// A text as TOML writes it.

@@ -41,6 +41,7 @@ pub(crate) async fn found_room(
         creator,
         room,
         view: group.view(),
+        envelope: &provider.config.policy,
         hub_sender,
         group: &group.snapshot(),
         now_ms,

@@ -1,13 +1,15 @@
 //! A room hosted here.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use mimi_mls::error::StageError;
 use mimi_mls::hub::{HubGroup, StagedUpdate};
+use mimi_provider::hub::audience::Readership;
 use mimi_provider::hub::state::{HubSnapshot, HubState, Observed};
 use mimi_provider::record::{EventKind, NewEvent, RoomKind, Seq, StoredRoom};
 use mimi_provider::{Change, Expect, Reject, Transition};
 use mimi_wire::protocol::update::UpdateRequest;
-use mimi_wire::{MimiUri, Wire};
+use mimi_wire::{Domain, MimiUri, Wire};
 use tombolo_store::StoreError;
 
 use super::LOG_PAGE;
@@ -19,6 +21,8 @@ use crate::provider::{Enqueued, Provider, storage_failed};
 pub(crate) struct HubRoom {
     pub(crate) group: HubGroup,
     pub(crate) state: HubState,
+    /// Who reads in this epoch, once somebody has written.
+    readership: OnceLock<Readership>,
     /// Entries up to here are in the stored snapshot.
     saved_seq: Seq,
 }
@@ -53,7 +57,19 @@ impl HubRoom {
         let snapshot =
             HubSnapshot::decode(&stored.snapshot).map_err(|error| damaged(room, error))?;
         let group = HubGroup::restore(&snapshot.group).map_err(|error| damaged(room, error))?;
-        Ok(Self { group, state: snapshot.state, saved_seq: stored.snapshot_seq })
+        let (state, readership) = (snapshot.state, OnceLock::new());
+        Ok(Self { group, state, readership, saved_seq: stored.snapshot_seq })
+    }
+
+    /// Who reads in this epoch as long as nothing is pending.
+    pub(crate) fn readership(&self, own: &Domain) -> &Readership {
+        self.readership.get_or_init(|| Readership::of(self.group.view(), own))
+    }
+
+    /// Follows the group; of a new epoch nothing is known yet.
+    fn merge(&mut self, staged: StagedUpdate) -> Result<(), StageError> {
+        self.readership.take();
+        self.group.merge(staged)
     }
 
     /// Follows an entry that was accepted before: it is staged as of then.
@@ -70,7 +86,7 @@ impl HubRoom {
         let observed = staged.as_ref().map_or(Observed::Plain, |it| observed(it, &self.group));
         self.state.observe(event, observed).map_err(|error| damaged(&event.stream, error))?;
         match staged {
-            Some(staged) => self.group.merge(staged).map_err(|error| damaged(&event.stream, error)),
+            Some(staged) => self.merge(staged).map_err(|error| damaged(&event.stream, error)),
             None => Ok(()),
         }
     }
@@ -136,7 +152,7 @@ impl HubLock {
         let observed = staged.as_ref().map_or(Observed::Plain, |it| observed(it, &room.group));
         room.state.apply(changes, observed).map_err(|error| error.to_string())?;
         match staged {
-            Some(staged) => room.group.merge(staged).map_err(|error| error.to_string()),
+            Some(staged) => room.merge(staged).map_err(|error| error.to_string()),
             None => Ok(()),
         }
     }

@@ -1,5 +1,7 @@
 //! Rooms hosted here, seen from their own clients: founding, writing, coming in.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use mimi_mls::CIPHERSUITE;
@@ -53,6 +55,7 @@ fn founding(room: &str, hub_sender: ExternalSender) -> Founding {
             discoverable: false,
             policy_component_ids: vec![0x0025, 0x0026],
         },
+        components: BTreeMap::new(),
         hub_sender,
     }
 }

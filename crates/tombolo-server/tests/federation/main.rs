@@ -12,4 +12,5 @@ mod joining;
 mod peers;
 mod restarts;
 mod rooms;
+mod rules;
 mod support;

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use mimi_policy::preset::Preset;
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
+use mimi_wire::room::metadata::RoomMetadata;
+use mimi_wire::room::roles::RoleData;
 use tokio::sync::broadcast;
 use tombolo_client::{
     Client, ClientError, ClientEvent, Participant, RoomState, RoomStatus, ShownMessage,
@@ -15,8 +16,10 @@ use crate::chat::input::{self, Input};
 use crate::chat::invitation::{self, Way};
 use crate::chat::operation::{Doing, Done, Operation, Progress};
 use crate::chat::profile::Device;
+use crate::chat::refused;
+use crate::chat::room_input::{self, RoomInput};
 use crate::chat::terminal::Terminal;
-use crate::plain::{continued, plain};
+use crate::plain::{continued, one_line};
 
 /// Messages shown when a room is opened.
 const HISTORY_SHOWN: usize = 50;
@@ -47,7 +50,8 @@ pub(crate) struct Conversation {
 
 /// What the person knows of the open room.
 struct Seen {
-    name: String,
+    metadata: RoomMetadata,
+    rules: RoleData,
     roles: BTreeMap<MimiUri, String>,
     /// Devices with their users.
     devices: BTreeSet<(MimiUri, MimiUri)>,
@@ -57,7 +61,8 @@ impl Seen {
     fn of(state: &RoomState) -> Self {
         let role = |one: &Participant| (one.user.clone(), one.role_name.clone());
         let roles = state.participants.iter().map(role).collect();
-        Self { name: state.name.clone(), roles, devices: devices(state) }
+        let (metadata, rules) = (state.metadata.clone(), state.roles.clone());
+        Self { metadata, rules, roles, devices: devices(state) }
     }
 }
 
@@ -150,7 +155,7 @@ impl Conversation {
             if input == Input::Quit {
                 return self.waiting.push_front((line, input));
             }
-            let shows = matches!(input, Input::Join(_) | Input::NewRoom(_));
+            let shows = matches!(input, Input::Join(_) | Input::NewRoom(..));
             match self.operation(input) {
                 Ok(doing) => self.running = Some(Operation::new(line, doing, shows)),
                 Err(error) => self.sorry(&error),
@@ -232,6 +237,11 @@ impl Conversation {
     /// One message as one line.
     fn told(&mut self, number: usize, message: &ShownMessage) -> String {
         let sender = short(&message.sender);
+        if let Some(refused) = &message.refused {
+            let time = clock(message.timestamp_ms);
+            let told = refused::told(refused, |id| self.number_of(id));
+            return format!("[{number}] {time} {sender} {told}");
+        }
         let text = match (&message.text, message.deleted) {
             (_, true) => "(taken back)".to_owned(),
             (Some(text), false) => text.clone(),
@@ -248,7 +258,10 @@ impl Conversation {
             [] => String::new(),
             some => format!("   {{{}}}", some.join(", ")),
         };
-        let answer = answer.unwrap_or_default();
+        let mut answer = answer.unwrap_or_default();
+        if !message.topic.is_empty() {
+            answer.push_str(&format!(" (in {})", refused::topic_name(&message.topic)));
+        }
         let (time, text) = (clock(message.timestamp_ms), continued(&text));
         format!("[{number}] {time} {sender}{answer}: {text}{edited}{reactions}")
     }
@@ -275,6 +288,16 @@ impl Conversation {
             }
             ClientEvent::Left { room, status } => {
                 self.terminal.print(&format!("-- {room}: {}", standing_of(&status)));
+                if matches!(status, RoomStatus::Frozen { .. }) {
+                    self.terminal.print("-- nothing is sent or shown there any more; /evidence");
+                }
+            }
+            ClientEvent::Missed { room, came } => {
+                let came: Vec<String> = came.iter().map(short).collect();
+                let who = if came.is_empty() { "nobody".to_owned() } else { came.join(", ") };
+                let line =
+                    format!("-- {room}: this device missed changes; {who} came in meanwhile");
+                self.terminal.print(&line);
             }
             ClientEvent::ConsentRequested { requester, .. } => {
                 let line = format!("-- {requester} asks to contact you; /accept {requester}");
@@ -302,8 +325,9 @@ impl Conversation {
         let now = Seen::of(&state);
         let mut lines = Vec::new();
         if let Some(before) = &self.seen {
-            if before.name != now.name {
-                lines.push(format!("-- the room is now called {}", one_line(&now.name)));
+            lines.extend(said_otherwise(&before.metadata, &now.metadata));
+            if before.rules != now.rules {
+                lines.push("-- who may do what has changed; /policy shows it".to_owned());
             }
             for (user, role) in &now.roles {
                 let role = one_line(role);
@@ -334,7 +358,9 @@ impl Conversation {
     fn typed(&mut self, line: &str) {
         match input::parse(line) {
             Ok(Input::Nothing) => {}
-            Ok(Input::Help) => self.terminal.print(input::HELP),
+            Ok(Input::Help) => {
+                self.terminal.print(&format!("{}\n{}", input::HELP, room_input::HELP));
+            }
             Ok(input) => self.queue(line.trim().to_owned(), input),
             Err(hint) => self.terminal.print(&continued(&hint)),
         }
@@ -344,9 +370,11 @@ impl Conversation {
     fn operation(&self, input: Input) -> Result<Doing, ClientError> {
         let client = self.client.clone();
         Ok(match input {
-            Input::NewRoom(name) => Box::pin(async move {
-                client.create_room(&name, Preset::Cooperative).await.map(Done::Show)
-            }),
+            Input::NewRoom(name, chosen) => {
+                Box::pin(
+                    async move { room_input::create(&client, &name, chosen).await.map(Done::Show) },
+                )
+            }
             Input::OpenRoom(number) => Box::pin(async move {
                 let rooms = client.rooms().await?;
                 let room = number.checked_sub(1).and_then(|at| rooms.get(at)).cloned();
@@ -379,6 +407,7 @@ impl Conversation {
             Input::Reply(number, _)
             | Input::React(number, _)
             | Input::Edit(number, _)
+            | Input::Room(RoomInput::SetTopic(number, _))
             | Input::Delete(number) => Some(self.message(*number)?),
             _ => None,
         };
@@ -437,6 +466,7 @@ async fn in_room(
         (Input::ClaimRole, _) => client.take_own_role(&room).await.map(|()| Done::Changed(room)),
         (Input::Leave, _) => client.leave_room(&room).await.map(|()| Done::Quietly),
         (Input::Who, _) => who(client, &room).await,
+        (Input::Room(command), message) => room_input::run(client, room, command, message).await,
         _ => Ok(Done::Show(room)),
     }
 }
@@ -486,7 +516,11 @@ async fn rooms(client: &Client) -> Result<Done, ClientError> {
 
 async fn who(client: &Client, room: &MimiUri) -> Result<Done, ClientError> {
     let line = |one: Participant| {
-        let devices = counted(one.clients.len(), "device");
+        let devices = match one.clients.len() {
+            0 if one.is_banned => "banned".to_owned(),
+            0 => "inactive: no device in the room".to_owned(),
+            devices => counted(devices, "device"),
+        };
         format!("  {}, {}, {devices}", short(&one.user), one_line(&one.role_name))
     };
     let participants = client.room(room).await?.participants;
@@ -516,6 +550,30 @@ fn standing_of(status: &RoomStatus) -> String {
     }
 }
 
+/// What a room says of itself that it did not say before.
+fn said_otherwise(before: &RoomMetadata, now: &RoomMetadata) -> Vec<String> {
+    let description = |metadata: &RoomMetadata| {
+        let first = metadata.room_descriptions.first();
+        first.map_or_else(String::new, |it| {
+            String::from_utf8_lossy(&it.description_content).into_owned()
+        })
+    };
+    let fields = [
+        ("is now called", before.room_name.clone(), now.room_name.clone()),
+        ("is now about", before.room_subject.clone(), now.room_subject.clone()),
+        ("is now in the mood", before.room_mood.clone(), now.room_mood.clone()),
+        ("is now described as", description(before), description(now)),
+        ("now has the avatar", before.room_avatar.clone(), now.room_avatar.clone()),
+    ];
+    let changed = fields.into_iter().filter(|(_, before, now)| before != now);
+    changed
+        .map(|(what, _, now)| {
+            let now = if now.is_empty() { "(nothing)".to_owned() } else { one_line(&now) };
+            format!("-- the room {what} {now}")
+        })
+        .collect()
+}
+
 /// Users and devices in a room.
 fn devices(state: &RoomState) -> BTreeSet<(MimiUri, MimiUri)> {
     let of = |participant: &Participant| {
@@ -541,9 +599,4 @@ fn short(user: &MimiUri) -> String {
 fn clock(timestamp_ms: u64) -> String {
     let minutes = timestamp_ms / 60_000 % (24 * 60);
     format!("{:02}:{:02}", minutes / 60, minutes % 60)
-}
-
-/// Text that stays on its line.
-fn one_line(text: &str) -> String {
-    plain(text).replace('\n', " ")
 }

@@ -4,6 +4,8 @@ use mimi_wire::MimiUri;
 
 use crate::chat::invitation::{LinkWish, Way, parse_way, parse_wish};
 
+use crate::chat::room_input::{self, Chosen, RoomInput};
+
 /// The commands, for `/help`.
 pub(crate) const HELP: &str = "\
 Just type to write. Messages have numbers N; commands take them.
@@ -18,7 +20,9 @@ Just type to write. Messages have numbers N; commands take them.
   /ban USER          ban a user
   /rename NAME       rename the room
   /leave             leave the room for good
-  /new NAME          create a room
+  /new NAME          create a room; NAME PRESET for another kind: strict,
+                     moderated, multi-organization, direct, cooperative;
+                     NAME policy FILE for rules of your own
   /rooms             rooms on this device
   /room N            open room N of /rooms
   /join ROOM         come in with this device, or by a LINK
@@ -40,7 +44,8 @@ pub(crate) enum Input {
     React(usize, String),
     Edit(usize, String),
     Delete(usize),
-    NewRoom(String),
+    NewRoom(String, Chosen),
+    Room(RoomInput),
     OpenRoom(usize),
     Rooms,
     Who,
@@ -75,7 +80,10 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
         "react" => numbered(rest, "/react N EMOJI").map(|(n, text)| Input::React(n, text)),
         "edit" => numbered(rest, "/edit N TEXT").map(|(n, text)| Input::Edit(n, text)),
         "delete" => number(rest, "/delete N").map(Input::Delete),
-        "new" => words(rest, "/new NAME").map(Input::NewRoom),
+        "new" => words(rest, "/new NAME").map(|rest| {
+            let (name, chosen) = room_input::parse_new(&rest);
+            Input::NewRoom(name, chosen)
+        }),
         "rename" => words(rest, "/rename NAME").map(Input::Rename),
         "room" => number(rest, "/room N").map(Input::OpenRoom),
         "rooms" => Ok(Input::Rooms),
@@ -94,7 +102,10 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
         "leave" => Ok(Input::Leave),
         "help" | "?" => Ok(Input::Help),
         "quit" | "exit" | "q" => Ok(Input::Quit),
-        _ => Err(format!("/{name} is no command; /help lists them")),
+        _ => match room_input::parse(name, rest) {
+            Some(parsed) => parsed.map(Input::Room),
+            None => Err(format!("/{name} is no command; /help lists them")),
+        },
     }
 }
 
@@ -102,17 +113,17 @@ fn number(rest: &str, usage: &str) -> Result<usize, String> {
     rest.parse().map_err(|_| format!("write it as {usage}; N is a number shown in [brackets]"))
 }
 
-fn words(rest: &str, usage: &str) -> Result<String, String> {
+pub(crate) fn words(rest: &str, usage: &str) -> Result<String, String> {
     if rest.is_empty() { Err(format!("write it as {usage}")) } else { Ok(rest.to_owned()) }
 }
 
-fn numbered(rest: &str, usage: &str) -> Result<(usize, String), String> {
+pub(crate) fn numbered(rest: &str, usage: &str) -> Result<(usize, String), String> {
     let (first, text) = rest.split_once(' ').unwrap_or((rest, ""));
     Ok((number(first, usage)?, words(text.trim(), usage)?))
 }
 
 /// `mimi://b.example/u/bob`, or `bob@b.example` for short.
-fn user(rest: &str, usage: &str) -> Result<MimiUri, String> {
+pub(crate) fn user(rest: &str, usage: &str) -> Result<MimiUri, String> {
     let uri = match rest.split_once('@') {
         Some((name, domain)) => format!("mimi://{domain}/u/{name}"),
         None => rest.to_owned(),

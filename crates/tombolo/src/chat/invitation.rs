@@ -4,9 +4,10 @@ use std::num::NonZeroU32;
 
 use mimi_wire::MimiUri;
 use mimi_wire::room::join_code::RoomLink;
-use tombolo_client::{Client, ClientError, NewJoinLink, RoomState, ShownJoinLink};
+use tombolo_client::{Client, ClientError, NewJoinLink, ShownJoinLink};
 
 use crate::chat::operation::Done;
+use crate::chat::room_input::role_named;
 use crate::plain::plain;
 
 /// How a link is asked for.
@@ -151,16 +152,6 @@ fn duration(ms: u64) -> String {
         ms => (ms.div_ceil(MINUTE_MS), "minute"),
     };
     format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
-}
-
-/// A role of a room by its name or number. A room that is not known yet has only numbers.
-fn role_named(state: &RoomState, name: &str) -> Result<u32, ClientError> {
-    let by_name = state.roles.iter().find(|(_, known)| known.eq_ignore_ascii_case(name));
-    by_name.map(|(index, _)| *index).or_else(|| name.parse().ok()).ok_or_else(|| {
-        let names: Vec<&str> = state.roles.iter().map(|(_, name)| name.as_str()).collect();
-        let names = plain(&names.join(", ")).replace('\n', " ");
-        ClientError::Other(format!("there is no role {name}; the room has {names}"))
-    })
 }
 
 /// A role of a room one is not in: its number.

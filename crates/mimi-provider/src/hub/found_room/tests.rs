@@ -15,6 +15,7 @@ fn found(
         creator: &creator(),
         room,
         view,
+        envelope: &Envelope::default(),
         hub_sender,
         group: b"group",
         now_ms: NOW,
@@ -66,4 +67,27 @@ fn a_room_begins_with_its_creator_alone() {
     let mut no_such_role = room(&["a/alice/phone"]);
     no_such_role.participants.participants[0].role_index = 77;
     assert!(refused(&no_such_role));
+}
+
+/// ARCH-3, AMB-POL-16: the operator's envelope binds what is founded and what a room becomes.
+#[test]
+fn a_room_that_the_operator_does_not_host() {
+    let view = room(&["a/alice/phone"]);
+    let envelope = Envelope { custom_policies: false, presets: Vec::new(), ..Envelope::default() };
+    let (own, creator, room_uri) = (domain("a.example"), creator(), room_uri());
+    let input = FoundRoomInput {
+        own: &own,
+        creator: &creator,
+        room: &room_uri,
+        view: &view,
+        envelope: &envelope,
+        hub_sender: HubSender::Ours,
+        group: b"group",
+        now_ms: NOW,
+    };
+    let refused = found_room(&input).unwrap_err();
+    assert!(matches!(&refused, Reject::Denied(_)), "{refused:?}");
+    assert!(refused.peer_message().contains("this provider"), "{}", refused.peer_message());
+    let envelope = Envelope::default();
+    assert!(found_room(&FoundRoomInput { envelope: &envelope, ..input }).is_ok());
 }

@@ -121,6 +121,8 @@ fn another_group_is_refused() {
         own: &domain("a.example"),
         requester: &peer("b.example"),
         view: &hub.view,
+        index: &RoomIndex::of(&hub.view),
+        readership: &Readership::of(&hub.view, &domain("a.example")),
         group_id: b"another group",
         request: &request,
         frame_group_id: GROUP,

@@ -329,7 +329,7 @@ fn operations_of_who_is_out_end() {
     world.run();
     for operation in [rename, send] {
         let ended = world.finished(CATHY, operation);
-        assert!(matches!(ended, Err(ClientError::NotInRoom(_))), "{ended:?}");
+        assert!(matches!(ended, Err(ClientError::Removed(_))), "{ended:?}");
     }
     let values = &world.actors[CATHY].saved.rooms[&room].values;
     let left: Vec<_> = values.keys().collect();

@@ -2,6 +2,7 @@ use mimi_wire::MimiUri;
 use mimi_wire::content::{MessageId, MimiContent};
 
 use super::{Role, Timeline};
+use crate::session::verdict::Verdict;
 use crate::store::StoredMessage;
 
 fn uri(text: &str) -> MimiUri {
@@ -39,7 +40,7 @@ impl Filling {
         let id = MessageId::compute(sender, &room(), &octets, &content.salt);
         let timestamp_ms = 1_000 + u64::from(self.salt);
         let stored = StoredMessage { id, sender: sender.clone(), timestamp_ms, content: octets };
-        self.timeline.insert(&stored, content, role);
+        self.timeline.insert(&stored, content, role, Verdict::Applied);
         Ok(id)
     }
 
@@ -183,7 +184,7 @@ fn messages_are_ordered_by_the_hubs_time() {
         expected.push((timestamp_ms, id));
         let role = timeline.role(&content).unwrap();
         let stored = StoredMessage { id, sender: alice(), timestamp_ms, content: octets };
-        timeline.insert(&stored, content, role);
+        timeline.insert(&stored, content, role, Verdict::Applied);
     }
     expected.sort();
     let shown: Vec<_> =

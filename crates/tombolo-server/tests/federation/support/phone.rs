@@ -233,6 +233,7 @@ impl Phone {
             creator_role,
             preauth,
             base_policy: base_policy(),
+            components: BTreeMap::new(),
             hub_sender: mimi_wire::mls::ExternalSender::decode(&sender).unwrap(),
         };
         let created = MemberGroup::create(&self.device, &founding, &mut self.rng, now_ms());
