@@ -6,7 +6,7 @@ use mimi_policy::{LeafIndex, RoomView, StagedChange};
 use mimi_wire::mls::{ExternalSender, KeyPackage, MlsMessage, RequiredCapabilities};
 use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::metadata::RoomMetadata;
-use mimi_wire::room::participant_list::{ParticipantListUpdate, RoleIndex};
+use mimi_wire::room::participant_list::{ParticipantListUpdate, RoleIndex, UserRolePair};
 use mimi_wire::room::preauth::PreAuthData;
 use mimi_wire::room::roles::RoleData;
 use mimi_wire::{MimiUri, Wire};
@@ -65,6 +65,8 @@ pub struct Founding {
     pub roles: RoleData,
     /// The creator's role.
     pub creator_role: RoleIndex,
+    /// Who is listed from the beginning beside the creator.
+    pub others: Vec<UserRolePair>,
     /// Preauthorizations, the hub's included (AMB-ST-4).
     pub preauth: PreAuthData,
     /// Base policy.
