@@ -10,6 +10,8 @@ pub mod found_room;
 pub mod group_info;
 pub mod key_material;
 mod log;
+pub mod member_set;
+pub mod propose;
 mod restriction;
 pub mod state;
 pub mod submit_message;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use mimi_policy::{Actor, ProposedChange, RoomView, StagedChange, StagedProposal};
+use mimi_policy::{Actor, LeafIndex, ProposedChange, RoomView, StagedChange, StagedProposal};
 use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::notify::FanoutMessage;
 use mimi_wire::protocol::update::UpdateRequest;
@@ -39,6 +39,13 @@ pub struct HubState {
     pub pending: Vec<Pending>,
     /// Users who asked to leave and are still listed; gone as far as we are concerned (AMB-UPD-9).
     pub leaving: BTreeSet<MimiUri>,
+    /// Whom the hub wants out and proposes to remove, until they are (PROTO-NTF-4).
+    #[serde(skip)] // Saved behind the rest, so that older snapshots can be read.
+    pub evicting: BTreeSet<Evicted>,
+    /// Every member is on its way out, so nobody is left to commit anything: the group is dead
+    /// (AMB-PL-8).
+    #[serde(skip)]
+    pub deserted: bool,
     /// Who may join by external commit (PROTO-GI-5).
     pub grants: Vec<JoinGrant>,
     /// Recent submissions and updates by their octets.
@@ -47,6 +54,16 @@ pub struct HubState {
     pub followers: BTreeSet<Domain>,
     /// Commits and proposal bundles since the last snapshot.
     pub handshakes_since_snapshot: u32,
+}
+
+/// Whom the hub wants out of a room.
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum Evicted {
+    /// A user with everything it has in the room: its account was deleted, or it is no longer in
+    /// the room this one depends on.
+    User(MimiUri),
+    /// A client: the device is lost.
+    Client(MimiUri),
 }
 
 /// A proposal the next commit has to include.
@@ -124,10 +141,14 @@ pub struct HubSnapshot {
 enum Note {
     /// Somebody may join.
     JoinGrant(JoinGrant),
+    /// Somebody has to go.
+    Evict(Vec<Evicted>),
 }
 
 /// First octet of a saved state.
-const SNAPSHOT_VERSION: u8 = 1;
+const SNAPSHOT_VERSION: u8 = 2;
+/// Of a state saved before hubs proposed anything.
+const SNAPSHOT_VERSION_WITHOUT_EVICTIONS: u8 = 1;
 /// First octet of a note.
 const NOTE_VERSION: u8 = 1;
 
@@ -203,8 +224,42 @@ impl HubState {
         self.recent.push_back(Recent { sha256, timestamp_ms, by });
     }
 
+    /// What the log keeps of whom the hub wants out.
+    pub(crate) fn note_evictions(evicted: Vec<Evicted>) -> Vec<u8> {
+        versioned(NOTE_VERSION, &Note::Evict(evicted))
+    }
+
+    /// Users who are still listed though they have left, once a commit is merged. An external
+    /// commit can leave a leaver listed (AMB-UPD-10); it stays gone until the list says so too, or
+    /// somebody entitled takes it in again (AMB-POL-39).
+    pub(crate) fn leaving_after(
+        &self,
+        change: &StagedChange,
+        after: &RoomView,
+    ) -> BTreeSet<MimiUri> {
+        let stays = |user: &&MimiUri| after.role_index_of(user).is_some() && !returns(change, user);
+        self.leaving.iter().filter(stays).cloned().collect()
+    }
+
+    /// Whom the hub still wants out once a commit is merged.
+    pub(crate) fn evicting_after(
+        &self,
+        change: &StagedChange,
+        after: &RoomView,
+    ) -> BTreeSet<Evicted> {
+        let stays = |evicted: &&Evicted| evicted.is_in(after) && !evicted.returns(change);
+        self.evicting.iter().filter(stays).cloned().collect()
+    }
+
     fn follow_note(&mut self, detail: &[u8]) -> Result<(), StateError> {
-        let Note::JoinGrant(grant) = read_versioned(NOTE_VERSION, detail)?;
+        match read_versioned(NOTE_VERSION, detail)? {
+            Note::JoinGrant(grant) => self.follow_grant(grant),
+            Note::Evict(evicted) => self.evicting.extend(evicted),
+        }
+        Ok(())
+    }
+
+    fn follow_grant(&mut self, grant: JoinGrant) {
         self.grants.retain(|old| {
             (&old.client, &old.signature_key) != (&grant.client, &grant.signature_key)
         });
@@ -222,7 +277,6 @@ impl HubState {
             self.forget_oldest_grant(|old| Some(old.user.domain()) == most);
         }
         self.grants.push(grant);
-        Ok(())
     }
 
     fn forget_oldest_grant(&mut self, of: impl Fn(&JoinGrant) -> bool) {
@@ -254,6 +308,7 @@ impl HubState {
             });
             self.leaving.extend(leaver(proposal, view).cloned());
         }
+        self.deserted = deserted(self.pending.iter().map(|pending| &pending.proposal), view);
         self.remember(sha256(&event.detail), event.timestamp_ms, provider_of(change));
         self.handshakes_since_snapshot += 1;
         Ok(())
@@ -265,16 +320,58 @@ impl HubState {
         if let Some(Actor::Joiner(joiner)) = &change.committer {
             self.grants.retain(|grant| grant.client != joiner.client);
         }
-        // An external commit can leave a leaver listed (AMB-UPD-10); it stays gone until the list
-        // says so too, or somebody entitled takes it in again (AMB-POL-39).
-        let returns = |user: &MimiUri| {
-            change.proposals.iter().any(|proposal| {
-                matches!(&proposal.change, ProposedChange::AddClient(added) if added.user == *user)
-            })
-        };
-        self.leaving.retain(|user| after.role_index_of(user).is_some() && !returns(user));
+        self.deserted = false;
+        self.leaving = self.leaving_after(change, after);
+        self.evicting = self.evicting_after(change, after);
         self.remember(sha256(&event.detail), event.timestamp_ms, provider_of(change));
         self.handshakes_since_snapshot += 1;
+    }
+}
+
+impl Evicted {
+    /// Whether there is still something of it in a room.
+    pub(crate) fn is_in(&self, view: &RoomView) -> bool {
+        match self {
+            Self::User(user) => {
+                view.role_index_of(user).is_some() || view.clients_of(user).next().is_some()
+            }
+            Self::Client(client) => view.clients.iter().any(|member| member.client == *client),
+        }
+    }
+
+    /// Whether somebody entitled takes it in again.
+    fn returns(&self, change: &StagedChange) -> bool {
+        match self {
+            Self::User(user) => returns(change, user),
+            Self::Client(client) => change.proposals.iter().any(|proposal| {
+                matches!(&proposal.change, ProposedChange::AddClient(it) if it.client == *client)
+            }),
+        }
+    }
+}
+
+/// Whether a change adds a client of a user.
+fn returns(change: &StagedChange, user: &MimiUri) -> bool {
+    change.proposals.iter().any(|proposal| {
+        matches!(&proposal.change, ProposedChange::AddClient(added) if added.user == *user)
+    })
+}
+
+/// Whether proposals take every member away: then nobody is left to commit them.
+pub(crate) fn deserted<'a>(
+    proposals: impl Iterator<Item = &'a StagedProposal>,
+    view: &RoomView,
+) -> bool {
+    let gone: BTreeSet<LeafIndex> = proposals.filter_map(leaf_removed).collect();
+    view.clients.iter().all(|client| gone.contains(&client.leaf))
+}
+
+/// The leaf a proposal takes away.
+pub(crate) fn leaf_removed(proposal: &StagedProposal) -> Option<LeafIndex> {
+    match (&proposal.change, &proposal.sender) {
+        (ProposedChange::RemoveClient(leaf), _) => Some(*leaf),
+        (ProposedChange::SelfRemove, Actor::Member { leaf, .. }) => Some(*leaf),
+        _ => None,
     }
 }
 
@@ -321,13 +418,19 @@ fn application_message(payload: &[u8]) -> Result<MlsMessage, StateError> {
 impl HubSnapshot {
     /// As one versioned blob.
     pub fn encode(&self) -> Vec<u8> {
-        versioned(SNAPSHOT_VERSION, &(&self.group, &self.state))
+        let HubState { evicting, deserted, .. } = &self.state;
+        versioned(SNAPSHOT_VERSION, &(&self.group, &self.state, evicting, deserted))
     }
 
     /// Reads [`encode`](Self::encode).
     pub fn decode(octets: &[u8]) -> Result<Self, StateError> {
-        let (group, state) = read_versioned(SNAPSHOT_VERSION, octets)?;
-        Ok(Self { group, state })
+        if octets.first() == Some(&SNAPSHOT_VERSION_WITHOUT_EVICTIONS) {
+            let (group, state) = read_versioned(SNAPSHOT_VERSION_WITHOUT_EVICTIONS, octets)?;
+            return Ok(Self { group, state });
+        }
+        let (group, state, evicting, deserted): (_, HubState, _, _) =
+            read_versioned(SNAPSHOT_VERSION, octets)?;
+        Ok(Self { group, state: HubState { evicting, deserted, ..state } })
     }
 }
 

@@ -10,10 +10,10 @@ fn a_founding_is_group_info_and_tree() {
         ratchet_tree: fixtures.ratchet_tree.clone(),
         welcome: None,
     };
-    let octets = octets!(fixtures.group_info.octets(), fixtures.ratchet_tree.octets(), [0]);
+    let octets = octets!(fixtures.group_info.octets(), fixtures.ratchet_tree.octets(), "00");
     assert_octets(&founding, &octets);
     let embedded =
-        octets!(fixtures.group_info_with_tree.octets(), fixtures.ratchet_tree.octets(), [0]);
+        octets!(fixtures.group_info_with_tree.octets(), fixtures.ratchet_tree.octets(), "00");
     assert!(RoomFounding::decode(&embedded).unwrap_err().reason.contains("AMB-UPD-5"));
 }
 
@@ -30,11 +30,11 @@ fn a_founding_with_first_members_says_whom_its_welcome_is_for() {
         ratchet_tree: fixtures.ratchet_tree.clone(),
         welcome: Some(welcome),
     };
-    let welcomed = octets!([1 + 28 + 1 + 32], [28], client.as_bytes(), [32], [7; 32]);
+    let welcomed = octets!("3e 1c", client.as_bytes(), "20", vec![7; 32]);
     let octets = octets!(
         fixtures.group_info.octets(),
         fixtures.ratchet_tree.octets(),
-        [1],
+        "01",
         fixtures.welcome.octets(),
         welcomed
     );
