@@ -30,6 +30,8 @@ mod faults;
 mod founding;
 mod joining;
 mod receiving;
+
+pub use founding::founding_requirements;
 #[cfg(test)]
 mod tests;
 

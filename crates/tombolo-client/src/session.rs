@@ -16,6 +16,7 @@ pub mod command;
 pub mod commit;
 mod consent;
 mod create_room;
+mod direct;
 mod effects;
 mod hub_sender;
 mod issuers;
@@ -37,6 +38,7 @@ use std::collections::BTreeMap;
 use mimi_mls::device::Device;
 use mimi_mls::member::MemberGroup;
 use mimi_policy::ClientIdentity;
+use mimi_policy::preset::Preset;
 use mimi_wire::MimiUri;
 use mimi_wire::protocol::consent::ConsentOperation;
 use rand::CryptoRng;
@@ -48,6 +50,7 @@ use crate::session::add_user::Adding;
 use crate::session::command::{Command, Notice, OperationId};
 use crate::session::commit::Intent;
 use crate::session::create_room::Creating;
+use crate::session::direct::Opening;
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer};
 use crate::session::issuers::IssuerBook;
 use crate::session::register::Registering;
@@ -71,6 +74,7 @@ pub struct Session {
     registering: Option<Registering>,
     creating: BTreeMap<OperationId, Creating>,
     adding: BTreeMap<OperationId, Adding>,
+    opening: BTreeMap<OperationId, Opening>,
     effects: Effects,
 }
 
@@ -94,6 +98,7 @@ impl Session {
             registering: None,
             creating: BTreeMap::new(),
             adding: BTreeMap::new(),
+            opening: BTreeMap::new(),
             effects: Effects::default(),
         }
     }
@@ -148,6 +153,8 @@ impl Session {
         }
         room.last_view = room_value_of(values, room_value::LAST_VIEW, &uri)?;
         room.waiting = saved.waiting;
+        room.superseded_by = room_value_of(values, room_value::SUPERSEDED_BY, &uri)?;
+        room.plan_to_leave_superseded(&mut self.effects, now_ms);
         let mut messages: Vec<_> = saved.messages.into_values().collect();
         messages.sort_by_key(|message| (message.timestamp_ms, message.id));
         for message in &messages {
@@ -282,7 +289,11 @@ impl Session {
                 self.say_consent(operation, ConsentOperation::Revoke, user)
             }
             Command::ConsentRequests => self.ask_consent_requests(operation),
-            Command::CreateRoom { name, preset } => self.create_room(operation, name, preset),
+            Command::CreateRoom { name, preset } => self.create_room(operation, name, preset, None),
+            Command::CreateSubroom { parent, name } => {
+                self.create_room(operation, name, Preset::Cooperative, Some(parent))
+            }
+            Command::OpenDirect(user) => self.open_direct(operation, user),
             Command::AddUser { room, user } => self.add_user(operation, room, user),
             Command::JoinRoom(room) => self.join_room(operation, &room, at),
             Command::LeaveRoom(room) => {
@@ -303,6 +314,7 @@ impl Session {
                 self.commit_for(operation, &room, Intent::Rename(name), at)
             }
             Command::Send { room, draft } => {
+                let room = self.in_place_of(&room);
                 self.send(operation, &room, draft, at)?;
                 self.with_room(&room, at, |_, _, _| {});
                 Ok(())
@@ -352,7 +364,12 @@ impl Session {
                 self.consent_requests_answered(operation, answer);
             }
             Purpose::HubOfNewRoom(operation) => self.hub_of_new_room(operation, answer, at),
-            Purpose::FoundRoom(room) => self.founding_answered(&room, answer),
+            Purpose::FoundRoom(room) => self.founding_answered(&room, answer, at),
+            Purpose::DirectRoom(operation) => self.direct_room_answered(operation, answer, at),
+            Purpose::HubOfDirect(operation) => self.hub_of_direct(operation, answer, at),
+            Purpose::DirectKeyMaterial(operation) => {
+                self.direct_key_material_answered(operation, answer, at);
+            }
             Purpose::KeyMaterial(operation) => {
                 self.key_material_answered(operation, answer, at);
             }
@@ -365,9 +382,10 @@ impl Session {
             Purpose::GroupInfo(room) => self.with_room(&room, at, |room, means, at| {
                 room.group_info_answered(answer, means, at);
             }),
-            Purpose::Join(room) => self.with_room(&room, at, |room, means, at| {
-                room.join_answered(answer, means, at);
-            }),
+            Purpose::Join(room) => {
+                self.with_room(&room, at, |room, means, at| room.join_answered(answer, means, at));
+                self.settle_direct(&room, at);
+            }
             Purpose::Send(room) => self.with_room(&room, at, |room, means, at| {
                 room.send_answered(answer, means, at);
             }),
@@ -394,6 +412,7 @@ impl Session {
                 self.with_room(&room, &mut at, |room, means, at| {
                     room.take_event(event, means, at);
                 });
+                self.settle_direct(&room, &mut at);
                 self.forget_unjoined();
             }
             StreamEventKind::RequestConsent | StreamEventKind::UpdateConsent => {
@@ -447,6 +466,9 @@ impl Session {
             }
             Timer::LeaveAgain(room) => {
                 self.with_room(&room, at, |room, _, _| room.leave_again());
+            }
+            Timer::LeaveSuperseded(room) => {
+                self.with_room(&room, at, |room, _, _| room.leave_superseded());
             }
             Timer::JoinAgain(room) => {
                 self.with_room(&room, at, |room, means, at| room.join_again(means, at));

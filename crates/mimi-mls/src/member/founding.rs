@@ -6,7 +6,7 @@ use mimi_wire::component::{
     PREAUTH_LIST, ROLES_LIST, ROOM_METADATA, SAFE_AAD,
 };
 use mimi_wire::media::{MIMI_CONTENT, MediaType, MediaTypeList};
-use mimi_wire::mls::{GroupInfo, KeyPackage, RatchetTree, Welcome};
+use mimi_wire::mls::{GroupInfo, KeyPackage, RatchetTree, RequiredCapabilities, Welcome};
 use mimi_wire::protocol::ratchet_tree::GroupInfoOption;
 use mimi_wire::room::participant_list::{ParticipantListData, UserRolePair};
 use openmls::extensions::{
@@ -109,6 +109,23 @@ impl MemberGroup {
     }
 }
 
+/// What the rooms we create require of their members (AMB-ST-6), for key material that is fetched
+/// before there is a group.
+pub fn founding_requirements(device: &Device) -> Result<RequiredCapabilities, StageError> {
+    let credential = device.credential_with_key()?.credential;
+    let octets = required(credential.credential_type()).tls_serialize_detached();
+    RequiredCapabilities::decode(&octets.map_err(StageError::internal)?)
+        .map_err(StageError::internal)
+}
+
+fn required(credential_type: CredentialType) -> RequiredCapabilitiesExtension {
+    RequiredCapabilitiesExtension::new(
+        &[ExtensionType::AppDataDictionary],
+        &[ProposalType::AppDataUpdate, ProposalType::SelfRemove],
+        &[credential_type],
+    )
+}
+
 /// What every room we create has in its group context (AMB-ST-4, AMB-ST-6, AMB-CNT-18).
 fn group_context_extensions(
     device: &Device,
@@ -137,13 +154,8 @@ fn group_context_extensions(
     for (id, value) in components {
         dictionary.insert(id, value);
     }
-    let required = RequiredCapabilitiesExtension::new(
-        &[ExtensionType::AppDataDictionary],
-        &[ProposalType::AppDataUpdate, ProposalType::SelfRemove],
-        &[credential_type],
-    );
     let extensions = vec![
-        Extension::RequiredCapabilities(required),
+        Extension::RequiredCapabilities(required(credential_type)),
         Extension::ExternalSenders(vec![founding.hub_sender.parsed().clone()]),
         Extension::AppDataDictionary(AppDataDictionaryExtension::new(dictionary)),
     ];

@@ -28,6 +28,8 @@ const BASIC_CREDENTIAL: u16 = 1;
 pub(crate) struct Creating {
     name: String,
     preset: Preset,
+    /// The room it is to depend on.
+    parent: Option<MimiUri>,
 }
 
 /// A room that waits for its hub to take it on.
@@ -48,9 +50,15 @@ impl Session {
         operation: OperationId,
         name: String,
         preset: Preset,
+        parent: Option<MimiUri>,
     ) -> Result<(), ClientError> {
-        self.identity().ok_or_else(not_registered)?;
-        self.creating.insert(operation, Creating { name, preset });
+        let own = self.identity().ok_or_else(not_registered)?.user.domain();
+        if let Some(parent) = parent.as_ref().filter(|parent| parent.domain() != own) {
+            // POLICY-BASE-3: same hub.
+            let text = format!("{parent} is at another provider than a room made here would be");
+            return Err(ClientError::Refused(text));
+        }
+        self.creating.insert(operation, Creating { name, preset, parent });
         self.effects.request(Purpose::HubOfNewRoom(operation), Request::Provider);
         Ok(())
     }
@@ -86,14 +94,24 @@ impl Session {
             return Err(ClientError::Other("the provider names another hub".to_owned()));
         }
         let other = |error: &dyn std::fmt::Display| ClientError::Other(error.to_string());
-        let room = MimiUri::build(&own, UriKind::Room, &[&fresh_name(at)]);
-        let room = room.map_err(|error| other(&error))?;
-        let group_id = MimiUri::build(&own, UriKind::Group, &[&fresh_name(at)]);
-        let group_id = group_id.map_err(|error| other(&error))?;
+        let (room, group_id) = fresh_names(&own, at)?;
         let founding = founding(creating, &room, &group_id, hub);
         let created = MemberGroup::create(&self.device, &founding, &mut at.rng, at.now_ms);
         let (group, group_info, ratchet_tree) = created.map_err(|error| other(&error))?;
-        let body = RoomFounding { group_info, ratchet_tree }.encode();
+        let body = RoomFounding { group_info, ratchet_tree, welcome: None };
+        self.send_founding(operation, room, group, &body);
+        Ok(())
+    }
+
+    /// Stores the group to be and hands it to the hub.
+    pub(crate) fn send_founding(
+        &mut self,
+        operation: OperationId,
+        room: MimiUri,
+        group: MemberGroup,
+        founding: &RoomFounding,
+    ) {
+        let body = founding.encode();
         let mut created = Room::new(room.clone(), Standing::Founding);
         created.stand(Standing::Founding, &mut self.effects);
         created.group = Some(group);
@@ -104,10 +122,14 @@ impl Session {
         let request = Request::FoundRoom { room: room.clone(), body: Bytes::from(body) };
         self.effects.request(Purpose::FoundRoom(room.clone()), request);
         self.rooms.insert(room, created);
-        Ok(())
     }
 
-    pub(crate) fn founding_answered(&mut self, room: &MimiUri, answer: Answer) {
+    pub(crate) fn founding_answered(
+        &mut self,
+        room: &MimiUri,
+        answer: Answer,
+        at: &mut Moment<'_>,
+    ) {
         let Some(founded) = self.rooms.get_mut(room) else { return };
         let Some(Founding { operation }) = founded.founding.take() else { return };
         self.effects.remove_room(room, room_value::FOUNDING);
@@ -115,18 +137,25 @@ impl Session {
         let repeated = answer.uncertain
             && answer.result.as_ref().is_err_and(|error| error.is_refusal("conflict"));
         match answer.result {
-            Ok(Response::Founded { .. }) => {}
+            Ok(Response::Founded { room: given }) if given == *room => {}
             _ if repeated => {}
             other => {
                 founded.forget_group(&mut self.effects);
                 self.effects.remove_room(room, room_value::STANDING);
                 self.rooms.remove(room);
-                return self.effects.finish(operation, Err(refusal(other)));
+                return match other {
+                    // The same people have one already (POLICY-BASE-2).
+                    Ok(Response::Founded { room: existing }) => {
+                        self.enter_direct(operation, &existing, at);
+                    }
+                    other => self.effects.finish(operation, Err(refusal(other))),
+                };
             }
         }
         founded.stand(Standing::Joined, &mut self.effects);
         founded.stirred = true;
         self.effects.event(crate::event::ClientEvent::Joined(room.clone()));
+        self.settle_direct(room, at);
         self.effects.finish(operation, Ok(Outcome::Room(room.clone())));
     }
 }
@@ -139,6 +168,18 @@ impl Room {
         effects.request_again(Purpose::FoundRoom(self.uri.clone()), request);
         self.founding = Some(Founding { operation: None });
     }
+}
+
+/// URIs of a new room and its group (AMB-ID-5).
+pub(crate) fn fresh_names(
+    own: &Domain,
+    at: &mut Moment<'_>,
+) -> Result<(MimiUri, MimiUri), ClientError> {
+    let mut fresh = |kind| {
+        MimiUri::build(own, kind, &[&fresh_name(at)])
+            .map_err(|error| ClientError::Other(error.to_string()))
+    };
+    Ok((fresh(UriKind::Room)?, fresh(UriKind::Group)?))
 }
 
 /// 128 random bits: nobody can guess or reserve the name.
@@ -178,11 +219,12 @@ fn founding(
             room_mood: String::new(),
         },
         preauth: PreAuthData { entries: entry.into_iter().collect() },
+        others: Vec::new(),
         creator_role: creating.preset.creator_role(),
         base_policy: BaseRoomPolicy {
             fixed_membership: false,
-            parent_dependant: false,
-            parent_room: None,
+            parent_dependant: creating.parent.is_some(),
+            parent_room: creating.parent.as_ref().map(|parent| parent.as_str().to_owned()),
             multi_device: true,
             max_clients: None,
             max_users: None,

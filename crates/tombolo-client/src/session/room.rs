@@ -96,6 +96,8 @@ pub(crate) struct Room {
     pub(crate) leaving: Option<Leaving>,
     /// A timer runs to commit what others have proposed.
     pub(crate) commit_pending_due: bool,
+    /// Another direct room of the same people has taken this one's place.
+    pub(crate) superseded_by: Option<MimiUri>,
 }
 
 impl Room {
@@ -116,6 +118,7 @@ impl Room {
             joining: None,
             leaving: None,
             commit_pending_due: false,
+            superseded_by: None,
         }
     }
 
@@ -222,9 +225,19 @@ impl Room {
         effects.event(ClientEvent::Joined(self.uri.clone()));
     }
 
+    /// Where this device stands, as it is shown.
+    pub(crate) fn status(&self) -> Option<RoomStatus> {
+        match (&self.standing, &self.superseded_by) {
+            (Standing::Joined | Standing::Rejoining | Standing::Left, Some(by)) => {
+                Some(RoomStatus::Superseded { by: by.clone() })
+            }
+            (standing, _) => standing.status(),
+        }
+    }
+
     /// The room as it is shown.
     pub(crate) fn state(&self) -> Option<RoomState> {
-        let status = self.standing.status()?;
+        let status = self.status()?;
         let (view, tree_hash) = match (&self.group, &self.last_view) {
             (Some(group), _) => (group.view(), group.tree_hash()),
             (None, Some(last)) => (&last.view, last.tree_hash.clone()),

@@ -174,8 +174,8 @@ async fn attempt(
     };
     let facts = Facts { provider, requester, request, octets, parent, now_ms };
     let transition = facts.decide(&hub, &staged)?;
-    let lists = after(&staged)
-        .map(|after| has_lost(staged.change(), hub.room().group.view(), after));
+    let lists =
+        after(&staged).map(|after| has_lost(staged.change(), hub.room().group.view(), after));
     let (updated, recorded) = hub.record(provider, transition, Some(staged))?;
     if updated.snapshot == SnapshotDue::Now {
         hub.save_snapshot(provider);
@@ -248,11 +248,7 @@ impl Facts<'_> {
     }
 
     /// What the hub proposes for the epoch that a commit leads to (PROTO-NTF-4).
-    fn proposed(
-        &self,
-        hub: &HubLock,
-        commit: &StagedCommit,
-    ) -> Result<Option<Proposed>, Reject> {
+    fn proposed(&self, hub: &HubLock, commit: &StagedCommit) -> Result<Option<Proposed>, Reject> {
         let group = &hub.room().group;
         let taken = || list_changes(group.takes_list_changes_after(commit));
         let (state, own) = (&hub.room().state, &self.provider.domain);

@@ -45,8 +45,11 @@ pub(crate) async fn evict(
             Err(Reject::Unknown(_)) => return Ok(()),
             Err(reject) => return Err(reject),
         };
-        let evicted =
-            newly_evicted(&hub.room().state, hub.room().group.view(), &gone(hub.room().group.view()));
+        let evicted = newly_evicted(
+            &hub.room().state,
+            hub.room().group.view(),
+            &gone(hub.room().group.view()),
+        );
         let Some(recorded) = record(provider, &mut hub, evicted)? else { return Ok(()) };
         drop(hub);
         match recorded.durable().await {

@@ -13,8 +13,8 @@ use mimi_provider::hub::found_room::{FoundRoomInput, Founded, HubSender};
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::hub::update::parent_of;
 use mimi_provider::requester::DeviceIdentity;
-use mimi_wire::{Domain, MimiUri};
 use mimi_wire::protocol::found_room::RoomFounding;
+use mimi_wire::{Domain, MimiUri};
 use tombolo_store::StoreError;
 
 use super::dependent::{keep_inside_parent, view_of};

@@ -146,7 +146,10 @@ impl Conversation {
             if input == Input::Quit {
                 return self.waiting.push_front((line, input));
             }
-            let shows = matches!(input, Input::Join(_) | Input::NewRoom(_));
+            let shows = matches!(
+                input,
+                Input::Join(_) | Input::NewRoom(_) | Input::Direct(_) | Input::Subroom(..)
+            );
             match self.operation(input) {
                 Ok(doing) => self.running = Some(Operation::new(line, doing, shows)),
                 Err(error) => self.sorry(&error),
@@ -264,6 +267,12 @@ impl Conversation {
             ClientEvent::Joined(room) if Some(&room) != self.room.as_ref() => {
                 self.terminal.print(&format!("-- you are now in {room}; /rooms"));
             }
+            ClientEvent::Superseded { room, by } if Some(&room) == self.room.as_ref() => {
+                let line =
+                    "-- you both opened a room for the two of you; this is the one that stays";
+                self.terminal.print(line);
+                self.show_room(by).await;
+            }
             ClientEvent::Left { room, status } => {
                 self.terminal.print(&format!("-- {room}: {}", standing_of(&status)));
             }
@@ -338,6 +347,9 @@ impl Conversation {
             Input::NewRoom(name) => Box::pin(async move {
                 client.create_room(&name, Preset::Cooperative).await.map(Done::Show)
             }),
+            Input::Direct(user) => {
+                Box::pin(async move { client.open_direct(&user).await.map(Done::Show) })
+            }
             Input::OpenRoom(number) => Box::pin(async move {
                 let rooms = client.rooms().await?;
                 let room = number.checked_sub(1).and_then(|at| rooms.get(at)).cloned();
@@ -366,6 +378,15 @@ impl Conversation {
             return Err(ClientError::Other(hint.to_owned()));
         };
         let client = self.client.clone();
+        if let Input::Subroom(name, users) = input {
+            return Ok(Box::pin(async move {
+                let subroom = client.create_subroom(&room, &name).await?;
+                for user in &users {
+                    client.add_user(&subroom, user).await?;
+                }
+                Ok(Done::Show(subroom))
+            }));
+        }
         let message = match &input {
             Input::Reply(number, _)
             | Input::React(number, _)
@@ -483,6 +504,7 @@ fn standing_of(status: &RoomStatus) -> String {
         RoomStatus::Joined => "you are in".to_owned(),
         RoomStatus::Left => "you have left".to_owned(),
         RoomStatus::Removed => "this device was removed".to_owned(),
+        RoomStatus::Superseded { by } => format!("another room has taken its place: {by}"),
         RoomStatus::Banned => "you are banned".to_owned(),
         RoomStatus::Frozen { reason } => format!("frozen, because its rules were broken: {reason}"),
         _ => "this client does not know this state".to_owned(),

@@ -18,6 +18,8 @@ Just type to write. Messages have numbers N; commands take them.
   /rename NAME       rename the room
   /leave             leave the room for good
   /new NAME          create a room
+  /direct USER       talk to one person alone (also /dm)
+  /subroom NAME USER…  a room for some of this one's people
   /rooms             rooms on this device
   /room N            open room N of /rooms
   /join ROOM         come in with this device
@@ -36,6 +38,8 @@ pub(crate) enum Input {
     Edit(usize, String),
     Delete(usize),
     NewRoom(String),
+    Direct(MimiUri),
+    Subroom(String, Vec<MimiUri>),
     OpenRoom(usize),
     Rooms,
     Who,
@@ -67,6 +71,8 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
         "edit" => numbered(rest, "/edit N TEXT").map(|(n, text)| Input::Edit(n, text)),
         "delete" => number(rest, "/delete N").map(Input::Delete),
         "new" => words(rest, "/new NAME").map(Input::NewRoom),
+        "direct" | "dm" => user(rest, "/direct USER").map(Input::Direct),
+        "subroom" => subroom(rest),
         "rename" => words(rest, "/rename NAME").map(Input::Rename),
         "room" => number(rest, "/room N").map(Input::OpenRoom),
         "rooms" => Ok(Input::Rooms),
@@ -110,6 +116,17 @@ fn user(rest: &str, usage: &str) -> Result<MimiUri, String> {
     if uri.is_user() { Ok(uri) } else { Err(wrong()) }
 }
 
+/// The users come last; what stands before them is the name.
+fn subroom(rest: &str) -> Result<Input, String> {
+    const USAGE: &str = "/subroom NAME USER…";
+    let mut words_left: Vec<&str> = rest.split_whitespace().collect();
+    let is_user = |word: &str| word.contains('@') || word.starts_with("mimi://");
+    let first_user = words_left.iter().position(|word| is_user(word)).unwrap_or(words_left.len());
+    let users = words_left.split_off(first_user);
+    let users: Result<Vec<_>, _> = users.into_iter().map(|word| user(word, USAGE)).collect();
+    Ok(Input::Subroom(words(&words_left.join(" "), USAGE)?, users?))
+}
+
 fn room(rest: &str) -> Result<MimiUri, String> {
     let uri = MimiUri::new(rest).ok().filter(|uri| uri.kind() == UriKind::Room);
     uri.ok_or_else(|| "write it as /join mimi://c.example/r/lounge".to_owned())
@@ -132,6 +149,13 @@ mod tests {
         assert!(parse("/reply x y").unwrap_err().contains("/reply N TEXT"));
         assert_eq!(parse("/add cathy").unwrap_err(), "write it as /add cathy@c.example");
         assert!(parse("/join").unwrap_err().contains("/join mimi://"));
+        assert_eq!(parse("/dm bob@b.example"), parse("/direct mimi://b.example/u/bob"));
+        let subroom = Input::Subroom(
+            "tea time".to_owned(),
+            vec![MimiUri::new("mimi://b.example/u/bob").unwrap()],
+        );
+        assert_eq!(parse("/subroom tea time bob@b.example"), Ok(subroom));
+        assert!(parse("/subroom bob@b.example").unwrap_err().contains("/subroom NAME USER"));
         assert!(HELP.lines().all(|line| line.len() < 80));
         assert!(parse("/ad bob").unwrap_err().contains("/help"));
         assert!(parse("/add mimi://b.example/r/room").unwrap_err().contains("user"));

@@ -203,9 +203,11 @@ fn who_leaves_the_parent_goes_from_the_child() {
     assert_eq!(orphaned(&child.view, &parent.view), []);
     let mut smaller = parent.view.clone();
     smaller.participants.participants.retain(|pair| pair.user != user("b/bob"));
-    let change = commit(&parent.view, member(&parent.view, "a/alice/phone"), vec![
-        unlisted(&parent.view, &user("b/bob")),
-    ]);
+    let change = commit(
+        &parent.view,
+        member(&parent.view, "a/alice/phone"),
+        vec![unlisted(&parent.view, &user("b/bob"))],
+    );
     assert!(has_lost(&change, &parent.view, &smaller));
     assert!(!has_lost(&change, &smaller, &parent.view));
     assert_eq!(orphaned(&child.view, &smaller), [bob()]);
