@@ -198,13 +198,14 @@ impl Phone {
             },
             roles: preset.roles(),
             creator_role: preset.creator_role(),
+            others: Vec::new(),
             preauth: hub_preauth(&hub, preset),
             base_policy: base_policy(),
             hub_sender: mimi_wire::mls::ExternalSender::decode(&sender).unwrap(),
         };
         let created = MemberGroup::create(&self.device, &founding, &mut self.rng, now_ms());
         let (group, group_info, ratchet_tree) = created.unwrap();
-        let body = RoomFounding { group_info, ratchet_tree }.encode();
+        let body = RoomFounding { group_info, ratchet_tree, welcome: None }.encode();
         let reply = self.call(Method::PUT, &room_path(&room, ""), body).await;
         assert_eq!(reply.status.as_u16(), 201, "{:?}", reply.body);
         self.groups.insert(room.clone(), group);
