@@ -8,6 +8,7 @@ mod delivery;
 mod directory;
 mod faults;
 mod hostile;
+mod kept_in_order;
 mod peers;
 mod restarts;
 mod rooms;

@@ -190,7 +190,8 @@ impl Conversation {
                 self.room = Some(room);
                 self.seen = Some(Seen::of(&state));
                 self.numbered.clear();
-                self.terminal.print(&format!("== {} ({})", one_line(&state.name), state.room));
+                let title = title(&state, &self.client.identity().user);
+                self.terminal.print(&format!("== {title} ({})", state.room));
                 self.terminal.print(&standing(&state));
                 let skip = state.messages.len().saturating_sub(HISTORY_SHOWN);
                 if skip > 0 {
@@ -530,6 +531,15 @@ fn short(user: &MimiUri) -> String {
     // Not decoded: a name may hold anything, escaped.
     let name = user.as_str().rsplit('/').next().unwrap_or_default();
     format!("{name}@{}", user.domain())
+}
+
+/// The room's name; where it has none, who is in it beside us.
+fn title(state: &RoomState, me: &MimiUri) -> String {
+    if !state.name.is_empty() {
+        return one_line(&state.name);
+    }
+    let others = state.participants.iter().map(|it| &it.user).filter(|user| *user != me);
+    others.map(short).collect::<Vec<_>>().join(", ")
 }
 
 /// `14:05`, in UTC.

@@ -225,6 +225,35 @@ fn who_leaves_the_parent_goes_from_the_child() {
     assert!(matches!(refused, Err(Reject::Denied(_))), "{refused:?}");
 }
 
+/// POLICY-BASE-4, POLICY-BASE-5: limits hold for whoever comes by itself too.
+#[test]
+fn limits_hold_for_external_joins() {
+    let policy = mimi_policy::preset::base_policy;
+    let single = || {
+        let mut policy = policy();
+        policy.multi_device = false;
+        policy
+    };
+    let at_most = |clients| {
+        let mut policy = policy();
+        policy.max_clients = Some(clients);
+        policy
+    };
+    for (policy, allowed) in
+        [(policy(), true), (single(), false), (at_most(4), false), (at_most(5), true)]
+    {
+        let mut hub = hub(MEMBERS);
+        hub.view.base_policy = Some(policy);
+        let requester = peer("c.example");
+        hub.group_info(&requester, "c/cathy/tablet", KEY).unwrap();
+        let joiner = identity("c/cathy/tablet");
+        let change = commit(&hub.view, Actor::Joiner(joiner.clone()), vec![ExternalJoin(joiner)]);
+        let extras = Extras { joiner_signature_key: Some(KEY), ..Extras::default() };
+        let result = hub.commit(&requester, &change, extras);
+        assert_eq!(result.is_ok(), allowed, "{result:?}");
+    }
+}
+
 /// AMB-PL-8, POLICY-BASE-7: a room dies with its last member, unless it is to persist; a set of
 /// people is free again then (POLICY-BASE-2).
 #[test]
