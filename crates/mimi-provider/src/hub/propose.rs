@@ -1,6 +1,6 @@
 //! The hub as author: it proposes, as external sender, to remove who has to go (PROTO-NTF-3,
-//! PROTO-NTF-4, AMB-ST-4, AMB-UPD-9). Its proposals are judged like anybody's, by the role that the
-//! room preauthorizes it for, and any member commits them.
+//! PROTO-NTF-4, FLOW-15, AMB-ST-4, AMB-UPD-9). Its proposals are judged like anybody's, by the role
+//! that the room preauthorizes it for, and any member commits them.
 //!
 //! Whom it wants out is remembered until they are: an external commit voids every proposal but
 //! SelfRemoves, and then they are made anew for the epoch it leads to.

@@ -247,10 +247,11 @@ fn proposals_fanout(bundle: &ProposalBundle, timestamp: u64) -> FanoutMessage {
 fn free_members(state: &HubState, input: &Accepting<'_>, log: &mut LogWriter<'_>) {
     let pending = state.pending.iter().map(|pending| &pending.proposal);
     let proposals = pending.chain(&input.change.proposals);
-    if !is_persistent(input.view) && deserted(proposals, input.view) {
-        if let Some(members) = MemberSet::fixed(input.view) {
-            log.change(Change::FreeMembers { members, room: input.view.room().clone() });
-        }
+    if !is_persistent(input.view)
+        && deserted(proposals, input.view)
+        && let Some(members) = MemberSet::fixed(input.view)
+    {
+        log.change(Change::FreeMembers { members, room: input.view.room().clone() });
     }
 }
 

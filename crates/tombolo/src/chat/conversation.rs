@@ -470,7 +470,7 @@ async fn rooms(client: &Client) -> Result<Done, ClientError> {
     let mut lines = Vec::new();
     for (at, room) in client.rooms().await?.iter().enumerate() {
         let state = client.room(room).await?;
-        let name = one_line(&state.name);
+        let name = title(&state, &client.identity().user);
         lines.push(format!("  {}. {name} ({room}), {}", at + 1, standing(&state)));
     }
     if lines.is_empty() {
