@@ -144,8 +144,10 @@ async fn two_people_have_one_direct_room_at_a_hub() {
         let response = phone.update(&room, &UpdateRequest::Proposals(leave)).await;
         assert!(matches!(response.outcome, UpdateOutcome::Success { .. }), "{response:?}");
     }
-    let of_gone = alice.group_info(&room).await.0;
-    assert_eq!(of_gone.outcome, GroupInfoOutcome::NoSuchRoom);
+    let nowhere = MimiUri::new("mimi://a.example/r/nowhere").unwrap();
+    let of_gone = alice.group_info(&room).await.0.outcome;
+    assert_eq!(of_gone, alice.group_info(&nowhere).await.0.outcome);
+    assert!(!matches!(of_gone, GroupInfoOutcome::Success(_)), "{of_gone:?}");
     let (reply, fourth) = dora.open_direct("four", &with_alice).await;
     assert_eq!((reply.status.as_u16(), room_in(&reply)), (201, fourth));
 }
