@@ -8,7 +8,7 @@ use mimi_wire::mls::{ExternalSender, KeyPackage, MlsMessage, RequiredCapabilitie
 use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::join_links::JoinLinksUpdate;
 use mimi_wire::room::metadata::RoomMetadata;
-use mimi_wire::room::participant_list::{ParticipantListUpdate, RoleIndex};
+use mimi_wire::room::participant_list::{ParticipantListUpdate, RoleIndex, UserRolePair};
 use mimi_wire::room::preauth::{Claim, PreAuthData};
 use mimi_wire::room::roles::RoleData;
 use mimi_wire::{MimiUri, Wire};
@@ -34,6 +34,8 @@ mod faults;
 mod founding;
 mod joining;
 mod receiving;
+
+pub use founding::founding_requirements;
 #[cfg(test)]
 mod tests;
 
@@ -70,6 +72,8 @@ pub struct Founding {
     pub roles: RoleData,
     /// The creator's role.
     pub creator_role: RoleIndex,
+    /// Who is listed from the beginning beside the creator.
+    pub others: Vec<UserRolePair>,
     /// Preauthorizations, the hub's included (AMB-ST-4).
     pub preauth: PreAuthData,
     /// Base policy.

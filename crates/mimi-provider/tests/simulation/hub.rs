@@ -61,6 +61,10 @@ impl HubNode {
             view: &view,
             envelope: &Envelope::default(),
             hub_sender: HubSender::Ours,
+            parent: None,
+            same_members: None,
+            welcomes: &[],
+            ratchet_tree: &fixture::ratchet_tree(),
             group: &postcard::to_stdvec(&view).unwrap(),
             now_ms,
         });
@@ -189,6 +193,7 @@ impl HubNode {
                 joiner_signature_key: meaning.key.as_deref(),
                 welcomes: &meaning.welcomes,
                 ratchet_tree: Some(&tree),
+                proposed: None,
             },
             None => UpdateKind::Proposals { references: &references },
         };
@@ -203,6 +208,7 @@ impl HubNode {
             change: &meaning.change,
             claims: &BTreeMap::new(),
             kind,
+            parent: None,
             now_ms,
         };
         let transition = update(&hot.state, &input)?;

@@ -12,8 +12,8 @@ use tombolo_store::sqlite::{OpenError, SqliteStore};
 use super::client::in_words;
 use super::users::{all, one};
 use super::{
-    ADMIN_TOKEN_FILE, AddUser, AddedUser, AdminClient, AdminError, ListedUser, SetClaims, Status,
-    UserList,
+    ADMIN_TOKEN_FILE, AddUser, AddedUser, AdminClient, AdminError, ListedUser, Removed, SetClaims,
+    Status, UserList,
 };
 use crate::account::new_user::{self, new_user, read_claims};
 use crate::account::password::Passwords;
@@ -89,6 +89,26 @@ pub async fn users(config: &Config) -> Result<UserList, OperateError> {
     match reach(config).await? {
         Reached::Running(provider) => Ok(provider.users().await?),
         Reached::Database(store) => all(&store).await.map_err(refused),
+    }
+}
+
+/// Removes an account with all its devices, from the rooms hosted there too.
+pub async fn remove_user(config: &Config, name: &str) -> Result<Removed, OperateError> {
+    match running_provider(config).await? {
+        Some(provider) => Ok(provider.remove_user(name).await?),
+        None => Err(OperateError::NotRunning),
+    }
+}
+
+/// Removes a device, from the rooms hosted there too.
+pub async fn remove_device(
+    config: &Config,
+    name: &str,
+    device: &str,
+) -> Result<Removed, OperateError> {
+    match running_provider(config).await? {
+        Some(provider) => Ok(provider.remove_device(name, device).await?),
+        None => Err(OperateError::NotRunning),
     }
 }
 

@@ -9,6 +9,7 @@ mod directory;
 mod faults;
 mod hostile;
 mod joining;
+mod kept_in_order;
 mod peers;
 mod restarts;
 mod rooms;
