@@ -58,6 +58,10 @@ impl HubNode {
             room: &room_uri(),
             view: &view,
             hub_sender: HubSender::Ours,
+            parent: None,
+            same_members: None,
+            welcomes: &[],
+            ratchet_tree: &fixture::ratchet_tree(),
             group: &postcard::to_stdvec(&view).unwrap(),
             now_ms,
         });
@@ -184,6 +188,7 @@ impl HubNode {
                 joiner_signature_key: meaning.key.as_deref(),
                 welcomes: &meaning.welcomes,
                 ratchet_tree: Some(&tree),
+                proposed: None,
             },
             None => UpdateKind::Proposals { references: &references },
         };
@@ -195,6 +200,7 @@ impl HubNode {
             octets,
             change: &meaning.change,
             kind,
+            parent: None,
             now_ms,
         };
         let transition = update(&hot.state, &input)?;
