@@ -69,7 +69,7 @@ pub struct ShownMessage {
     /// Who reacted how, in order.
     pub reactions: Vec<(MimiUri, String)>,
     /// Its sender may not do what it is: it is shown as what it is, and was never applied.
-    pub refused: Option<RefusedMessage>,
+    pub refused: Option<Box<RefusedMessage>>,
 }
 
 /// A message that its receivers do not apply (CONTENT-EDIT-1, POLICY-CAP-MSG-2).

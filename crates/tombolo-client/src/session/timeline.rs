@@ -210,7 +210,7 @@ impl Timeline {
             let attempt = self.attempt(entry);
             let refusal = refusal.clone();
             let refused = RefusedMessage { attempt, reason: refusal.reason, rule: refusal.rule };
-            return Some(ShownMessage { refused: Some(refused), ..bare(id, entry) });
+            return Some(ShownMessage { refused: Some(Box::new(refused)), ..bare(id, entry) });
         }
         let Role::Plain { in_reply_to } = entry.role else { return None };
         let mut shown = ShownMessage {
