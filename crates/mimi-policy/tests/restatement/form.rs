@@ -1,0 +1,189 @@
+//! The JSON form of `tombolo policy check`, as plain structs that are read and printed.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Case {
+    pub room: Room,
+    pub change: Change,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Room {
+    pub roles: Roles,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Base>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preauth: Vec<PreAuthEntry>,
+    pub participants: Vec<Participant>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Roles {
+    Preset(String),
+    Table(Vec<Role>),
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Role {
+    pub role_index: u32,
+    pub role_name: String,
+    pub capabilities: Vec<String>,
+    pub minimum_participants: u32,
+    pub maximum_participants: Option<u32>,
+    pub minimum_active_participants: u32,
+    pub maximum_active_participants: Option<u32>,
+    pub authorized_role_changes: Vec<(u32, Vec<u32>)>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Base {
+    #[serde(default)]
+    pub fixed_membership: bool,
+    #[serde(default)]
+    pub parent_dependant: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_room: Option<String>,
+    #[serde(default = "yes")]
+    pub multi_device: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_clients: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_users: Option<u32>,
+    #[serde(default)]
+    pub pseudonyms_allowed: bool,
+    #[serde(default)]
+    pub persistent_room: bool,
+    #[serde(default)]
+    pub discoverable: bool,
+}
+
+impl Default for Base {
+    /// The base policy of a room that says nothing: several devices, the rest false or none.
+    fn default() -> Self {
+        Self {
+            fixed_membership: false,
+            parent_dependant: false,
+            parent_room: None,
+            multi_device: true,
+            max_clients: None,
+            max_users: None,
+            pseudonyms_allowed: false,
+            persistent_room: false,
+            discoverable: false,
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PreAuthEntry {
+    pub claims: Vec<Claim>,
+    pub role: u32,
+}
+
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Claim {
+    pub credential_type: u16,
+    pub id: String,
+    pub value: String,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Participant {
+    pub user: String,
+    pub role: u32,
+    pub clients: u32,
+}
+
+/// One change by one sender.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Change {
+    /// A user, or `external_sender`.
+    pub by: String,
+    pub how: How,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub add: Vec<Participant>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set_role: Vec<SetRole>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub add_clients: Vec<AddClients>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove_clients: Vec<RemoveClients>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Map<String, Value>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send_message: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub join_code: Option<JoinCode>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<Claim>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum How {
+    #[default]
+    Commit,
+    Proposal,
+    ExternalCommit,
+    Message,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetRole {
+    pub user: String,
+    pub role: u32,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AddClients {
+    pub user: String,
+    pub clients: u32,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RemoveClients {
+    pub user: String,
+    pub clients: HowMany,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+pub(crate) enum HowMany {
+    Number(u32),
+    All(All),
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum All {
+    All,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JoinCode {
+    pub role: u32,
+    pub valid: bool,
+}

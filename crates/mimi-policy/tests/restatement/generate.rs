@@ -1,0 +1,662 @@
+//! Rooms and changes from a seed, biased towards the borders of what is allowed.
+
+use serde_json::{Map, Value, json};
+
+use crate::form::{
+    AddClients, All, Base, Case, Change, Claim, How, HowMany, JoinCode, Participant, PreAuthEntry,
+    RemoveClients, Role, Roles, Room, SetRole,
+};
+use crate::registry;
+use crate::room;
+
+/// SplitMix64: a case is its seed.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit as u64) as usize
+    }
+
+    pub(crate) fn percent(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    pub(crate) fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())].clone()
+    }
+}
+
+const USERS: [&str; 9] = [
+    "mimi://a.example/u/alice",
+    "mimi://b.example/u/bob",
+    "mimi://c.example/u/cathy",
+    "mimi://a.example/u/dan",
+    "mimi://b.example/u/erin",
+    "mimi://c.example/u/frank",
+    "mimi://a.example/u/grace",
+    "mimi://b.example/u/heidi",
+    "mimi://d.example/u/ivan",
+];
+const PRESETS: [&str; 5] = ["cooperative", "strict", "moderated", "multi-organization", "direct"];
+const INDICES: [u32; 7] = [2, 3, 4, 5, 7, 250, u32::MAX];
+const UNDEFINED_ROLE: u32 = 99;
+const COMPONENTS: [&str; 14] = [
+    "base", "roles", "preauth", "join_links_add", "join_links_remove", "operational", "status",
+    "join_link", "link_preview", "asset", "logging", "history", "bot", "expiration",
+];
+/// The capabilities the rules ask for; canOpenJoin and canUseJoinCode belong to role 0.
+const ASKED_FOR: [u16; 24] = [
+    registry::CAN_ADD_PARTICIPANT,
+    registry::CAN_REMOVE_PARTICIPANT,
+    registry::CAN_ADD_OWN_CLIENT,
+    registry::CAN_REMOVE_OWN_CLIENT,
+    registry::CAN_JOIN_IF_PREAUTHORIZED,
+    registry::CAN_REMOVE_SELF,
+    registry::CAN_CREATE_JOIN_CODE,
+    registry::CAN_DELETE_JOIN_CODE,
+    registry::CAN_BAN,
+    registry::CAN_UNBAN,
+    registry::CAN_KICK,
+    registry::CAN_CHANGE_USER_ROLE,
+    registry::CAN_CHANGE_OWN_ROLE,
+    registry::CAN_SEND_MESSAGE,
+    registry::CAN_CHANGE_ROOM_NAME,
+    registry::CAN_CHANGE_ROOM_DESCRIPTION,
+    registry::CAN_CHANGE_ROOM_AVATAR,
+    registry::CAN_CHANGE_ROOM_SUBJECT,
+    registry::CAN_CHANGE_ROOM_MOOD,
+    registry::CAN_CHANGE_ROOM_MEMBERSHIP_STYLE,
+    registry::CAN_CHANGE_ROLE_DEFINITIONS,
+    registry::CAN_CHANGE_PREAUTHORIZED_USER_LIST,
+    registry::CAN_CHANGE_OTHER_POLICY_ATTRIBUTE,
+    registry::CAN_CHANGE_MLS_OPERATIONAL_POLICIES,
+];
+
+/// The case of a seed.
+pub(crate) fn case(seed: u64) -> Case {
+    let mut dice = Dice::new(seed);
+    let mut room = a_room(&mut dice);
+    if dice.percent(3) {
+        contradict(&mut dice, &mut room);
+    }
+    let change = a_change(&mut dice, &room);
+    Case { room, change }
+}
+
+// ---- Rooms --------------------------------------------------------------------------------------
+
+fn a_room(dice: &mut Dice) -> Room {
+    let mut base = dice.percent(50).then(Base::default);
+    let (roles, indices) = if dice.percent(35) {
+        let name = dice.pick(&PRESETS);
+        let rows = match name {
+            "cooperative" => crate::presets::COOPERATIVE,
+            "strict" => crate::presets::STRICT,
+            "moderated" => crate::presets::MODERATED,
+            "multi-organization" => crate::presets::MULTI_ORGANIZATION,
+            _ => crate::presets::DIRECT,
+        };
+        if name == "direct"
+            && let Some(base) = base.as_mut()
+        {
+            base.fixed_membership = true;
+        }
+        (Roles::Preset(name.to_owned()), rows.iter().map(|row| row.0).collect::<Vec<u32>>())
+    } else {
+        if base.is_some() && dice.percent(15) {
+            base.as_mut().unwrap().fixed_membership = true;
+        }
+        let fixed = base.as_ref().is_some_and(|base| base.fixed_membership);
+        let table = a_table(dice, fixed);
+        let indices = table.iter().map(|role| role.role_index).collect();
+        (Roles::Table(table), indices)
+    };
+    let mut room = Room { roles, base, preauth: Vec::new(), participants: Vec::new() };
+    let banned_exists = is_banned_role(&room, room::BANNED);
+    let listable: Vec<u32> = indices.iter().copied().filter(|role| *role != 0).collect();
+    for user in &USERS[..1 + dice.below(6)] {
+        let role = dice.pick(&listable);
+        let banned = role == room::BANNED && banned_exists;
+        let clients = if banned { 0 } else { dice.pick(&[0, 0, 1, 1, 1, 1, 2, 2, 3]) };
+        room.participants.push(Participant { user: (*user).to_owned(), role, clients });
+    }
+    if dice.percent(60) {
+        let able: Vec<u32> = listable.iter().copied().filter(|role| *role != 1).collect();
+        for _ in 0..=dice.below(3) {
+            if !able.is_empty() {
+                let claims = some_claims(dice);
+                room.preauth.push(PreAuthEntry { claims, role: dice.pick(&able) });
+            }
+        }
+    }
+    constrain(dice, &mut room);
+    room
+}
+
+fn is_banned_role(room: &Room, index: u32) -> bool {
+    match &room.roles {
+        Roles::Preset(name) => index == room::BANNED && name != "direct",
+        Roles::Table(table) => table
+            .iter()
+            .any(|role| role.role_index == index && index == 1 && role.role_name == "banned"),
+    }
+}
+
+fn a_table(dice: &mut Dice, fixed: bool) -> Vec<Role> {
+    let mut indices: Vec<u32> = Vec::new();
+    if dice.percent(80) {
+        indices.push(0);
+    }
+    if dice.percent(75) {
+        indices.push(1);
+    }
+    let start = dice.below(INDICES.len());
+    for step in 0..=dice.below(4) {
+        indices.push(INDICES[(start + step) % INDICES.len()]);
+    }
+    let generous = dice.pick(&[35, 60, 85, 95]);
+    let mut table = Vec::new();
+    for index in &indices {
+        let mut capabilities: Vec<u16> = match index {
+            0 => {
+                let own = [registry::CAN_OPEN_JOIN, registry::CAN_USE_JOIN_CODE];
+                own.into_iter().filter(|_| dice.percent(50)).collect()
+            }
+            1 if dice.percent(85) => Vec::new(),
+            _ => ASKED_FOR.into_iter().filter(|_| dice.percent(generous)).collect(),
+        };
+        if *index == 0 && dice.percent(10) {
+            capabilities.extend(ASKED_FOR.into_iter().filter(|_| dice.percent(30)));
+        }
+        if *index > 1 && dice.percent(10) {
+            capabilities.push(registry::CAN_USE_JOIN_CODE);
+        }
+        let name = match index {
+            0 => "no_role".to_owned(),
+            1 if dice.percent(80) => "banned".to_owned(),
+            1 => dice.pick(&["Banned", "ordinary", "banned "]).to_owned(),
+            _ => format!("role_{index}"),
+        };
+        if fixed && *index != 0 && !(*index == 1 && name == "banned") {
+            capabilities.retain(|code| *code != registry::CAN_ADD_PARTICIPANT);
+        }
+        let mut changes = Vec::new();
+        let mut sources = indices.clone();
+        if !sources.contains(&0) {
+            sources.push(0);
+        }
+        for from in &sources {
+            let targets: Vec<u32> =
+                sources.iter().copied().filter(|_| dice.percent(generous)).collect();
+            if dice.percent(85) {
+                changes.push((*from, targets));
+            }
+        }
+        table.push(Role {
+            role_index: *index,
+            role_name: name,
+            capabilities: capabilities.into_iter().map(|code| registry::name(code).to_owned()).collect(),
+            minimum_participants: 0,
+            maximum_participants: None,
+            minimum_active_participants: 0,
+            maximum_active_participants: None,
+            authorized_role_changes: changes,
+        });
+    }
+    table
+}
+
+/// Puts limits close to what the list has: one below, at it, one above.
+fn constrain(dice: &mut Dice, room: &mut Room) {
+    let counts = |index: u32, participants: &[Participant]| {
+        let of_role = participants.iter().filter(|participant| participant.role == index);
+        let active = of_role.clone().filter(|participant| participant.clients > 0).count();
+        (of_role.count() as u32, active as u32)
+    };
+    let around = |dice: &mut Dice, count: u32| (count + dice.below(3) as u32).saturating_sub(1);
+    if let Roles::Table(table) = &mut room.roles {
+        for role in table {
+            let (listed, active) = counts(role.role_index, &room.participants);
+            if dice.percent(25) {
+                role.minimum_participants = around(dice, listed);
+            }
+            if dice.percent(25) {
+                role.minimum_active_participants = around(dice, active);
+            }
+            if dice.percent(25) {
+                let most = around(dice, listed);
+                role.maximum_participants = Some(most.max(role.minimum_participants));
+            }
+            if dice.percent(25) {
+                let most = if dice.percent(15) { 0 } else { around(dice, active) };
+                role.maximum_active_participants = Some(most.max(role.minimum_active_participants));
+            }
+        }
+    }
+    let clients: u32 = room.participants.iter().map(|participant| participant.clients).sum();
+    let users: Vec<&Participant> = room
+        .participants
+        .iter()
+        .filter(|participant| !is_banned_role(room, participant.role))
+        .collect();
+    let users = users.len() as u32;
+    let Some(base) = room.base.as_mut() else { return };
+    if dice.percent(30) {
+        base.max_clients = Some(around(dice, clients));
+    }
+    if dice.percent(30) {
+        base.max_users = Some(around(dice, users));
+    }
+    if dice.percent(25) {
+        base.multi_device = false;
+        if dice.percent(80) {
+            for participant in &mut room.participants {
+                participant.clients = participant.clients.min(1);
+            }
+        }
+    }
+    if dice.percent(10) {
+        base.parent_dependant = true;
+        base.parent_room = Some("mimi://a.example/r/parent".to_owned());
+    }
+    base.pseudonyms_allowed = dice.percent(30);
+    base.persistent_room = dice.percent(30);
+    base.discoverable = dice.percent(30);
+}
+
+/// Makes a room contradict itself, or nearly.
+fn contradict(dice: &mut Dice, room: &mut Room) {
+    let kind = dice.below(10);
+    if let Roles::Table(table) = &mut room.roles {
+        let at = dice.below(table.len());
+        match kind {
+            0 => table.push(table[at].clone()),
+            1 => {
+                table[at].minimum_participants = 3;
+                table[at].maximum_participants = Some(2 + dice.below(2) as u32);
+            }
+            2 => {
+                table[at].minimum_active_participants = 2;
+                table[at].maximum_active_participants = Some(1 + dice.below(2) as u32);
+            }
+            3 => {
+                table[at].capabilities.push("canAddParticipant".to_owned());
+                room.base.get_or_insert_default().fixed_membership = true;
+            }
+            4 => table[at].capabilities.push("canFly".to_owned()),
+            5 => table[at].capabilities.push("canOpenJoin".to_owned()),
+            _ => {}
+        }
+    }
+    match kind {
+        6 => room.participants[0].role = dice.pick(&[0, UNDEFINED_ROLE]),
+        7 => {
+            room.participants[0].role = 1;
+            room.participants[0].clients = dice.below(2) as u32;
+        }
+        8 => room.preauth.push(PreAuthEntry {
+            claims: Vec::new(),
+            role: dice.pick(&[0, 1, UNDEFINED_ROLE]),
+        }),
+        9 => room.participants.push(room.participants[0].clone()),
+        _ => {}
+    }
+}
+
+// ---- Changes ------------------------------------------------------------------------------------
+
+fn claim(dice: &mut Dice) -> Claim {
+    let (id, value) = dice.pick(&[("department", "hr"), ("department", "it"), ("country", "nl")]);
+    let credential_type = dice.pick(&[2, 2, 2, 3]);
+    Claim { credential_type, id: id.to_owned(), value: value.to_owned() }
+}
+
+fn some_claims(dice: &mut Dice) -> Vec<Claim> {
+    (0..dice.pick(&[0, 1, 1, 2])).map(|_| claim(dice)).collect()
+}
+
+/// A change being made, and what is needed to aim it.
+struct Draft<'a> {
+    dice: &'a mut Dice,
+    room: &'a Room,
+    /// The room as the restatement reads it, if it can.
+    read: Option<room::Room>,
+    change: Change,
+}
+
+fn a_change(dice: &mut Dice, room: &Room) -> Change {
+    let read = room::Room::read(room).ok();
+    let by = match dice.below(20) {
+        0..13 => {
+            let active: Vec<&Participant> = room
+                .participants
+                .iter()
+                .filter(|participant| participant.clients > 0)
+                .collect();
+            if active.is_empty() || dice.percent(15) {
+                dice.pick(&room.participants).user
+            } else {
+                dice.pick(&active).user.clone()
+            }
+        }
+        13..17 => dice.pick(&USERS[6..]).to_owned(),
+        _ => "external_sender".to_owned(),
+    };
+    let mut draft = Draft { dice, room, read, change: Change { by, ..Change::default() } };
+    draft.fill();
+    draft.change
+}
+
+impl Draft<'_> {
+    fn fill(&mut self) {
+        self.choose_how();
+        if self.dice.percent(70) {
+            self.claims();
+        }
+        if self.change.how == How::Message && self.dice.percent(95) {
+            self.change.send_message = Some(true);
+            return;
+        }
+        let outside = match self.entry(&self.change.by.clone()) {
+            Some(entry) => entry.1 == 0 || self.change.how == How::ExternalCommit,
+            None => self.change.by != "external_sender",
+        };
+        if outside && self.dice.percent(85) {
+            self.come_from_outside();
+            if self.dice.percent(85) {
+                return;
+            }
+        }
+        for _ in 0..self.dice.pick(&[0, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3]) {
+            self.act();
+        }
+    }
+
+    fn choose_how(&mut self) {
+        let listed = self.entry(&self.change.by.clone());
+        self.change.how = match listed {
+            _ if self.change.by == "external_sender" => {
+                self.dice.pick(&[How::Proposal; 12].map(|how| how).iter().copied()
+                    .chain([How::Commit, How::ExternalCommit, How::Message]).collect::<Vec<_>>())
+            }
+            Some((_, clients)) if clients > 0 => self.dice.pick(&[
+                How::Commit,
+                How::Commit,
+                How::Commit,
+                How::Commit,
+                How::Proposal,
+                How::Proposal,
+                How::Proposal,
+                How::ExternalCommit,
+                How::Message,
+            ]),
+            Some(_) => self.dice.pick(&[
+                How::Commit,
+                How::Proposal,
+                How::Proposal,
+                How::ExternalCommit,
+                How::ExternalCommit,
+                How::Message,
+            ]),
+            None => self.dice.pick(&[
+                How::ExternalCommit,
+                How::ExternalCommit,
+                How::ExternalCommit,
+                How::Proposal,
+                How::Proposal,
+                How::Commit,
+            ]),
+        };
+    }
+
+    /// Mostly those of an entry, so that preauthorization matters.
+    fn claims(&mut self) {
+        if !self.room.preauth.is_empty() && self.dice.percent(75) {
+            self.change.claims = self.dice.pick(&self.room.preauth).claims;
+            if self.dice.percent(20) {
+                self.change.claims.push(claim(self.dice));
+            }
+            if self.dice.percent(10) {
+                self.change.claims.pop();
+            }
+        } else {
+            self.change.claims = some_claims(self.dice);
+        }
+    }
+
+    fn entry(&self, user: &str) -> Option<(u32, u32)> {
+        let found = self.room.participants.iter().find(|participant| participant.user == user);
+        found.map(|participant| (participant.role, participant.clients))
+    }
+
+    fn some_user(&mut self) -> String {
+        match self.dice.below(20) {
+            0 => self.change.by.clone(),
+            1 => self.dice.pick(&USERS).to_owned(),
+            _ => self.dice.pick(&self.room.participants).user,
+        }
+    }
+
+    fn unlisted_user(&mut self) -> String {
+        let listed = self.room.participants.len();
+        if self.dice.percent(5) { self.some_user() } else { self.dice.pick(&USERS[listed..]).to_owned() }
+    }
+
+    /// The role whose table the actor uses, if any.
+    fn own_role(&self) -> Option<room::Role> {
+        let read = self.read.as_ref()?;
+        match self.entry(&self.change.by) {
+            Some((role, _)) => Some(read.role(role)),
+            None if self.change.by == "external_sender" => {
+                self.preauthorized().map(|role| read.role(role))
+            }
+            None => Some(read.role(0)),
+        }
+    }
+
+    fn preauthorized(&self) -> Option<u32> {
+        let matches = |entry: &&PreAuthEntry| {
+            entry.claims.iter().all(|claim| self.change.claims.contains(claim))
+        };
+        self.room.preauth.iter().find(matches).map(|entry| entry.role)
+    }
+
+    /// A role to go to: mostly one the actor's table allows.
+    fn target(&mut self, from: u32) -> u32 {
+        let allowed: Vec<u32> = self
+            .own_role()
+            .map(|role| {
+                let entries = role.authorized_role_changes.iter();
+                let of_from = entries.filter(|(entry_from, _)| *entry_from == from);
+                of_from.flat_map(|(_, to)| to.iter().copied()).filter(|to| *to != 0).collect()
+            })
+            .unwrap_or_default();
+        if !allowed.is_empty() && self.dice.percent(75) {
+            return self.dice.pick(&allowed);
+        }
+        let mut any: Vec<u32> = match &self.read {
+            Some(read) => read.roles.keys().copied().collect(),
+            None => vec![1, 2, 3],
+        };
+        if self.dice.percent(8) {
+            any = vec![0, UNDEFINED_ROLE];
+        }
+        self.dice.pick(&any)
+    }
+
+    fn come_from_outside(&mut self) {
+        let me = self.change.by.clone();
+        let clients = self.dice.pick(&[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 2]);
+        if self.entry(&me).is_some() {
+            self.change.add_clients.push(AddClients { user: me.clone(), clients });
+            if self.dice.percent(8) {
+                let clients = self.some_number();
+                self.change.remove_clients.push(RemoveClients { user: me, clients });
+            }
+            return;
+        }
+        let mut role = self.target(0);
+        if let Some(preauthorized) = self.preauthorized()
+            && self.dice.percent(50)
+        {
+            role = preauthorized;
+        }
+        if self.dice.percent(55) {
+            let named = if self.dice.percent(85) { role } else { self.target(0) };
+            let valid = self.dice.percent(80);
+            self.change.join_code = Some(JoinCode { role: named, valid });
+        }
+        self.change.add.push(Participant { user: me, role, clients });
+    }
+
+    fn some_number(&mut self) -> HowMany {
+        match self.dice.below(4) {
+            0 => HowMany::All(All::All),
+            _ => HowMany::Number(self.dice.pick(&[1, 1, 1, 2, 2, 3, 0])),
+        }
+    }
+
+    fn act(&mut self) {
+        match self.dice.below(24) {
+            0..4 => self.add(),
+            4..7 => self.remove(),
+            7..9 => self.leave(),
+            9..13 => self.set_role(),
+            13..15 => self.own_role_change(),
+            15 | 16 => self.add_clients(),
+            17 => self.add_own_clients(),
+            18 => self.kick(),
+            19 => self.drop_own_clients(),
+            20 | 21 => self.metadata(),
+            22 => {
+                let component = self.dice.pick(&COMPONENTS).to_owned();
+                self.change.components.push(component);
+            }
+            _ => self.rarity(),
+        }
+    }
+
+    fn add(&mut self) {
+        let user = self.unlisted_user();
+        let role = self.target(0);
+        let clients = self.dice.pick(&[0, 0, 1, 1, 1, 2]);
+        let clients = if role == 1 && self.dice.percent(85) { 0 } else { clients };
+        self.change.add.push(Participant { user, role, clients });
+    }
+
+    fn remove(&mut self) {
+        let user = self.some_user();
+        self.change.remove.push(user.clone());
+        self.clients_go(user);
+    }
+
+    /// Mostly all of a user's clients, written in one way or another.
+    fn clients_go(&mut self, user: String) {
+        let there = self.entry(&user).map_or(0, |entry| entry.1);
+        let clients = match self.dice.below(10) {
+            0 => return,
+            1 => self.some_number(),
+            2..5 => HowMany::Number(there),
+            _ => HowMany::All(All::All),
+        };
+        if there > 0 || self.dice.percent(10) {
+            self.change.remove_clients.push(RemoveClients { user, clients });
+        }
+    }
+
+    fn leave(&mut self) {
+        if self.dice.percent(85) && self.change.how == How::Commit {
+            self.change.how = How::Proposal;
+        }
+        let me = self.change.by.clone();
+        self.change.remove.push(me.clone());
+        self.clients_go(me);
+    }
+
+    fn set_role(&mut self) {
+        let user = self.some_user();
+        let from = self.entry(&user).map_or(0, |entry| entry.0);
+        let role = self.target(from);
+        self.change.set_role.push(SetRole { user: user.clone(), role });
+        if role == 1 || self.dice.percent(8) {
+            self.clients_go(user);
+        }
+    }
+
+    fn own_role_change(&mut self) {
+        let user = self.change.by.clone();
+        let role = match self.preauthorized() {
+            Some(role) if self.dice.percent(80) => role,
+            _ => self.target(self.entry(&user).map_or(0, |entry| entry.0)),
+        };
+        self.change.set_role.push(SetRole { user, role });
+    }
+
+    fn add_clients(&mut self) {
+        let user = self.some_user();
+        let clients = self.dice.pick(&[1, 1, 1, 2]);
+        self.change.add_clients.push(AddClients { user, clients });
+    }
+
+    fn add_own_clients(&mut self) {
+        let user = self.change.by.clone();
+        let clients = self.dice.pick(&[1, 1, 2]);
+        self.change.add_clients.push(AddClients { user, clients });
+    }
+
+    fn kick(&mut self) {
+        let user = self.some_user();
+        let clients = self.some_number();
+        self.change.remove_clients.push(RemoveClients { user, clients });
+    }
+
+    fn drop_own_clients(&mut self) {
+        let user = self.change.by.clone();
+        let clients = self.some_number();
+        self.change.remove_clients.push(RemoveClients { user, clients });
+    }
+
+    fn metadata(&mut self) {
+        let mut fields = Map::new();
+        for _ in 0..=self.dice.below(2) {
+            let (field, value): (&str, Value) = match self.dice.below(12) {
+                0..2 => ("room_name", json!("Tea")),
+                2..4 => (
+                    "room_descriptions",
+                    json!([{"media_type": "", "language_tag": "en", "description_content": "Tea"}]),
+                ),
+                4 | 5 => ("room_avatar", json!("https://a.example/tea.png")),
+                6 => ("room_avatar", json!(self.dice.pick(&["", "http://a.example/tea.png"]))),
+                7 | 8 => ("room_subject", json!("Cups")),
+                9 | 10 => ("room_mood", json!("calm")),
+                _ => ("room_uri", json!("mimi://a.example/r/other")),
+            };
+            fields.insert(field.to_owned(), value);
+        }
+        self.change.metadata = Some(fields);
+    }
+
+    fn rarity(&mut self) {
+        match self.dice.below(4) {
+            0 => self.change.send_message = Some(self.dice.percent(50)),
+            1 => self.change.join_code = Some(JoinCode { role: 2, valid: true }),
+            2 => self.change.metadata = Some(Map::new()),
+            _ => {
+                let user = self.unlisted_user();
+                self.change.add_clients.push(AddClients { user, clients: 1 });
+            }
+        }
+    }
+}
