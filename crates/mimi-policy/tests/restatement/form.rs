@@ -18,6 +18,7 @@ pub(crate) struct Room {
     pub base: Option<Base>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preauth: Vec<PreAuthEntry>,
+    #[serde(default)]
     pub participants: Vec<Participant>,
 }
 
@@ -32,12 +33,17 @@ pub(crate) enum Roles {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Role {
     pub role_index: u32,
+    #[serde(default)]
     pub role_name: String,
+    #[serde(default)]
     pub capabilities: Vec<String>,
+    #[serde(default)]
     pub minimum_participants: u32,
     pub maximum_participants: Option<u32>,
+    #[serde(default)]
     pub minimum_active_participants: u32,
     pub maximum_active_participants: Option<u32>,
+    #[serde(default)]
     pub authorized_role_changes: Vec<(u32, Vec<u32>)>,
 }
 
@@ -88,6 +94,7 @@ fn yes() -> bool {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PreAuthEntry {
+    #[serde(default)]
     pub claims: Vec<Claim>,
     pub role: u32,
 }
@@ -96,6 +103,7 @@ pub(crate) struct PreAuthEntry {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Claim {
     pub credential_type: u16,
+    #[serde(default)]
     pub id: String,
     pub value: String,
 }
@@ -105,6 +113,7 @@ pub(crate) struct Claim {
 pub(crate) struct Participant {
     pub user: String,
     pub role: u32,
+    #[serde(default)]
     pub clients: u32,
 }
 
@@ -186,4 +195,38 @@ pub(crate) enum All {
 pub(crate) struct JoinCode {
     pub role: u32,
     pub valid: bool,
+}
+
+impl Change {
+    /// Reads what the types do not say: who is named is a user, and a message changes nothing of
+    /// the room.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let actor = Some(&self.by).filter(|by| *by != "external_sender");
+        let users = actor
+            .into_iter()
+            .chain(self.add.iter().map(|added| &added.user))
+            .chain(&self.remove)
+            .chain(self.set_role.iter().map(|set| &set.user))
+            .chain(self.add_clients.iter().map(|addition| &addition.user))
+            .chain(self.remove_clients.iter().map(|removal| &removal.user));
+        for user in users {
+            if !user.starts_with("mimi://") || !(user.contains("/u/") || user.contains("/p/")) {
+                return Err(format!("{user} is no user"));
+            }
+        }
+        if self.how == How::Message && self.asks_for_more_than_a_message() {
+            return Err("a message changes nothing of the room".to_owned());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn asks_for_more_than_a_message(&self) -> bool {
+        !self.add.is_empty()
+            || !self.remove.is_empty()
+            || !self.set_role.is_empty()
+            || !self.add_clients.is_empty()
+            || !self.remove_clients.is_empty()
+            || self.metadata.is_some()
+            || !self.components.is_empty()
+    }
 }

@@ -44,17 +44,29 @@ const USERS: [&str; 9] = [
     "mimi://c.example/u/cathy",
     "mimi://a.example/u/dan",
     "mimi://b.example/u/erin",
-    "mimi://c.example/u/frank",
+    "mimi://c.example/p/5f2e",
     "mimi://a.example/u/grace",
-    "mimi://b.example/u/heidi",
+    "mimi://b.example/p/9f0c",
     "mimi://d.example/u/ivan",
 ];
 const PRESETS: [&str; 5] = ["cooperative", "strict", "moderated", "multi-organization", "direct"];
 const INDICES: [u32; 7] = [2, 3, 4, 5, 7, 250, u32::MAX];
 const UNDEFINED_ROLE: u32 = 99;
 const COMPONENTS: [&str; 14] = [
-    "base", "roles", "preauth", "join_links_add", "join_links_remove", "operational", "status",
-    "join_link", "link_preview", "asset", "logging", "history", "bot", "expiration",
+    "base",
+    "roles",
+    "preauth",
+    "join_links_add",
+    "join_links_remove",
+    "operational",
+    "status",
+    "join_link",
+    "link_preview",
+    "asset",
+    "logging",
+    "history",
+    "bot",
+    "expiration",
 ];
 /// The capabilities the rules ask for; canOpenJoin and canUseJoinCode belong to role 0.
 const ASKED_FOR: [u16; 24] = [
@@ -207,7 +219,10 @@ fn a_table(dice: &mut Dice, fixed: bool) -> Vec<Role> {
         table.push(Role {
             role_index: *index,
             role_name: name,
-            capabilities: capabilities.into_iter().map(|code| registry::name(code).to_owned()).collect(),
+            capabilities: capabilities
+                .into_iter()
+                .map(|code| registry::name(code).to_owned())
+                .collect(),
             minimum_participants: 0,
             maximum_participants: None,
             minimum_active_participants: 0,
@@ -306,10 +321,9 @@ fn contradict(dice: &mut Dice, room: &mut Room) {
             room.participants[0].role = 1;
             room.participants[0].clients = dice.below(2) as u32;
         }
-        8 => room.preauth.push(PreAuthEntry {
-            claims: Vec::new(),
-            role: dice.pick(&[0, 1, UNDEFINED_ROLE]),
-        }),
+        8 => room
+            .preauth
+            .push(PreAuthEntry { claims: Vec::new(), role: dice.pick(&[0, 1, UNDEFINED_ROLE]) }),
         9 => room.participants.push(room.participants[0].clone()),
         _ => {}
     }
@@ -340,11 +354,8 @@ fn a_change(dice: &mut Dice, room: &Room) -> Change {
     let read = room::Room::read(room).ok();
     let by = match dice.below(20) {
         0..13 => {
-            let active: Vec<&Participant> = room
-                .participants
-                .iter()
-                .filter(|participant| participant.clients > 0)
-                .collect();
+            let active: Vec<&Participant> =
+                room.participants.iter().filter(|participant| participant.clients > 0).collect();
             if active.is_empty() || dice.percent(15) {
                 dice.pick(&room.participants).user
             } else {
@@ -366,7 +377,7 @@ impl Draft<'_> {
             self.claims();
         }
         if self.change.how == How::Message && self.dice.percent(95) {
-            self.change.send_message = Some(true);
+            self.change.send_message = self.dice.percent(90).then_some(true);
             return;
         }
         let outside = match self.entry(&self.change.by.clone()) {
@@ -388,8 +399,8 @@ impl Draft<'_> {
         let listed = self.entry(&self.change.by.clone());
         self.change.how = match listed {
             _ if self.change.by == "external_sender" => {
-                self.dice.pick(&[How::Proposal; 12].map(|how| how).iter().copied()
-                    .chain([How::Commit, How::ExternalCommit, How::Message]).collect::<Vec<_>>())
+                let rest = [How::Proposal, How::Commit, How::ExternalCommit, How::Message];
+                if self.dice.percent(85) { How::Proposal } else { self.dice.pick(&rest) }
             }
             Some((_, clients)) if clients > 0 => self.dice.pick(&[
                 How::Commit,
@@ -443,7 +454,7 @@ impl Draft<'_> {
 
     fn some_user(&mut self) -> String {
         match self.dice.below(20) {
-            0 => self.change.by.clone(),
+            0 if self.change.by != "external_sender" => self.change.by.clone(),
             1 => self.dice.pick(&USERS).to_owned(),
             _ => self.dice.pick(&self.room.participants).user,
         }
@@ -451,7 +462,11 @@ impl Draft<'_> {
 
     fn unlisted_user(&mut self) -> String {
         let listed = self.room.participants.len();
-        if self.dice.percent(5) { self.some_user() } else { self.dice.pick(&USERS[listed..]).to_owned() }
+        if self.dice.percent(5) {
+            self.some_user()
+        } else {
+            self.dice.pick(&USERS[listed..]).to_owned()
+        }
     }
 
     /// The role whose table the actor uses, if any.
@@ -529,7 +544,14 @@ impl Draft<'_> {
     }
 
     fn act(&mut self) {
-        match self.dice.below(24) {
+        let own = [7, 8, 13, 14, 17, 19];
+        let mut action = self.dice.below(24);
+        // A server has neither an entry nor clients.
+        while self.change.by == "external_sender" && own.contains(&action) && self.dice.percent(98)
+        {
+            action = self.dice.below(24);
+        }
+        match action {
             0..4 => self.add(),
             4..7 => self.remove(),
             7..9 => self.leave(),

@@ -99,10 +99,6 @@ impl Room {
             {
                 return Err(format!("role {index}: minimum over maximum"));
             }
-            // POLICY-CAP-ADD-3: "canOpenJoin MUST NOT appear in any non-zero role."
-            if *index != NO_ROLE && role.holds(registry::CAN_OPEN_JOIN) {
-                return Err(format!("role {index}: canOpenJoin"));
-            }
             // POLICY-BASE-1: "none of its non-zero, non-banned roles can contain the
             // canAddParticipant capability".
             if self.base.fixed_membership
@@ -128,10 +124,6 @@ impl Room {
             if entry.role == NO_ROLE || entry.role == BANNED || !self.is_defined(entry.role) {
                 return Err("preauth: undefined role".to_owned());
             }
-        }
-        // POLICY-BASE-3: "parent_room MUST be set" if and only if the room depends on a parent.
-        if self.base.parent_dependant != self.base.parent_room.is_some() {
-            return Err("parent_room".to_owned());
         }
         Ok(())
     }

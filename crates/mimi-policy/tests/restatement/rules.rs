@@ -4,9 +4,9 @@
 //! Nothing here is clever: the list before and the list after the change are written down in full,
 //! each part of the change is authorized by itself, and the limits are counted on the list after.
 
-use crate::form::{Change, HowMany, How};
+use crate::form::{Change, How, HowMany, RemoveClients};
 use crate::registry::*;
-use crate::room::{BANNED, Entry, List, NO_ROLE, Role, Room};
+use crate::room::{Entry, List, NO_ROLE, Role, Room};
 
 /// A denial: the requirement or reading that denies, and why.
 #[derive(Clone, Debug)]
@@ -40,8 +40,11 @@ pub(crate) enum Actor {
 /// Judges the change.
 pub(crate) fn judge(room: &Room, change: &Change) -> Verdict {
     let actor = actor(room, change)?;
+    if change.how == How::Message || change.send_message == Some(true) {
+        message(&actor)?;
+    }
     if change.how == How::Message {
-        return message(&actor);
+        return Ok(());
     }
     let after = list_after(room, change)?;
     fixed_membership(room, change)?;
@@ -50,12 +53,13 @@ pub(crate) fn judge(room: &Room, change: &Change) -> Verdict {
         Actor::Stranger { user } => join(room, change, user)?,
         Actor::Inactive { user, entry } => come_back(room, change, user, *entry)?,
         Actor::Member { user, role } if change.how == How::ExternalCommit => {
-            another_own_client(change, user, role)?;
+            another_own_client(room, change, user, role)?;
         }
         Actor::Member { user, role } => act(room, change, Some(user), role, &after)?,
         Actor::External { role } => act(room, change, None, role, &after)?,
     }
-    nobody_unlisted_or_banned_has_clients(room, &after)?;
+    nobody_banned_has_clients(room, &after)?;
+    pseudonyms(room, &after)?;
     role_constraints(room, &after)?;
     base_limits(room, &after)
 }
@@ -134,15 +138,20 @@ fn list_after(room: &Room, change: &Change) -> Result<List, Denied> {
     require(touched.len() == times, "PROTO-PL-4", "the same user twice")?;
 
     for removal in &change.remove_clients {
-        let there = room.list.get(&removal.user).map_or(0, |entry| entry.clients);
-        let Some(entry) = after.get_mut(&removal.user).filter(|_| there > 0) else {
-            return Err(Denied { id: "PROTO-UPD-10", why: "no such client".to_owned() });
-        };
+        // "all" is whatever is left of those that were there.
+        let there = after.get(&removal.user).map_or(0, |entry| entry.clients);
+        let there = if room.list.contains_key(&removal.user) { there } else { 0 };
         let number = match removal.clients {
             HowMany::All(_) => there,
             HowMany::Number(number) => number,
         };
-        require(number <= entry.clients, "PROTO-UPD-10", "no such client")?;
+        if number == 0 {
+            continue;
+        }
+        let entry = after.get_mut(&removal.user).filter(|_| number <= there);
+        let Some(entry) = entry else {
+            return Err(Denied { id: "PROTO-UPD-10", why: "no such client".to_owned() });
+        };
         entry.clients -= number;
     }
     for addition in &change.add_clients {
@@ -151,6 +160,16 @@ fn list_after(room: &Room, change: &Change) -> Result<List, Denied> {
             return Err(Denied { id: "PROTO-UPD-2", why: "a client of nobody listed".to_owned() });
         };
         entry.clients += addition.clients;
+    }
+    // "add its own client (via an external commit …)": the form need not name it once more.
+    let named = change.add.iter().map(|added| (&added.user, added.clients));
+    let named = named.chain(change.add_clients.iter().map(|added| (&added.user, added.clients)));
+    let own: u32 = named.filter(|(user, _)| **user == change.by).map(|(_, number)| number).sum();
+    if change.how == How::ExternalCommit
+        && own == 0
+        && let Some(entry) = after.get_mut(&change.by)
+    {
+        entry.clients += 1;
     }
     for user in &change.remove {
         // PROTO-UPD-3: "There MUST NOT be any clients of the removed user in the MLS group after
@@ -188,6 +207,7 @@ fn may_share_a_commit(change: &Change) -> Verdict {
 
 /// A user who is not in the list adds itself, with one client.
 fn join(room: &Room, change: &Change, user: &str) -> Verdict {
+    require(change.how != How::Commit, "PROTO-ST-8", "no member of the group")?;
     // AMB-UPD-16: exactly one new client, and no list change but the joiner's own entry.
     let alone = change.remove.is_empty()
         && change.set_role.is_empty()
@@ -200,7 +220,8 @@ fn join(room: &Room, change: &Change, user: &str) -> Verdict {
         return deny("AMB-UPD-16", "a joiner adds itself, once");
     };
     require(added.user == user, "AMB-UPD-16", "a joiner adds itself only")?;
-    require(added.clients == 1, "AMB-UPD-16", "a joiner brings one client")?;
+    let one = added.clients == 1 || (added.clients == 0 && change.how == How::ExternalCommit);
+    require(one, "AMB-UPD-16", "a joiner brings one client")?;
 
     let may = may_join_openly(room, added.role)
         || may_join_preauthorized(room, change, added.role)
@@ -237,23 +258,38 @@ fn come_back(room: &Room, change: &Change, user: &str, entry: Entry) -> Verdict 
     require(change.how != How::Commit, "AMB-POL-41", "an inactive participant commits nothing")?;
     // A ban ends only by its removal (section 2.1).
     require(!room.is_banned_role(entry.role), "POLICY-PRE-1", "banned")?;
-    another_own_client(change, user, &room.role(entry.role))
+    another_own_client(room, change, user, &room.role(entry.role))
 }
 
-/// One client of one's own from outside the group, and nothing else (AMB-UPD-16).
-fn another_own_client(change: &Change, user: &str, role: &Role) -> Verdict {
+/// One client of one's own from outside the group, and nothing else (AMB-UPD-16). In an external
+/// commit it may take the place of an old one (RFC 9420 section 12.4.3.2: "at most one Remove
+/// proposal, with which the joiner removes an old version of themselves").
+fn another_own_client(room: &Room, change: &Change, user: &str, role: &Role) -> Verdict {
     let alone = change.add.is_empty()
         && change.remove.is_empty()
         && change.set_role.is_empty()
-        && change.remove_clients.is_empty()
+        && replaces_one_at_most(room, change, user)
         && change.metadata.is_none()
         && change.components.is_empty();
     require(alone, "AMB-UPD-16", "a new client changes nothing else")?;
-    let [added] = change.add_clients.as_slice() else {
-        return deny("AMB-UPD-16", "exactly one new client");
-    };
-    require(added.user == user && added.clients == 1, "AMB-UPD-16", "exactly one own client")?;
+    let mut named = change.add_clients.clone();
+    named.retain(|addition| addition.clients > 0);
+    match named.as_slice() {
+        // An external commit brings its client whether it is named or not.
+        [] if change.how == How::ExternalCommit => {}
+        [added] if added.user == user && added.clients == 1 => {}
+        _ => return deny("AMB-UPD-16", "exactly one own client"),
+    }
     require(role.holds(CAN_ADD_OWN_CLIENT), "POLICY-CAP-ADD-2", "canAddOwnClient")
+}
+
+fn replaces_one_at_most(room: &Room, change: &Change, user: &str) -> bool {
+    let removals: Vec<&RemoveClients> =
+        change.remove_clients.iter().filter(|removal| !removes_nothing(room, removal)).collect();
+    let all = room.list[user].clients;
+    removals.iter().all(|removal| removal.user == user)
+        && (removals.is_empty()
+            || (change.how == How::ExternalCommit && removed_clients(change, user, all) == 1))
 }
 
 // ---- Members and external senders ---------------------------------------------------------------
@@ -290,8 +326,11 @@ fn act(room: &Room, change: &Change, me: Option<&String>, role: &Role, after: &L
         }
     }
     for removal in &change.remove_clients {
+        if removes_nothing(room, removal) {
+            continue;
+        }
         if Some(&removal.user) == me {
-            remove_own_clients(room, change, role, &removal.user, after)?;
+            remove_own_clients(room, change, role, &removal.user)?;
         } else {
             remove_clients_of_another(room, change, role, me.is_none(), &removal.user)?;
         }
@@ -355,13 +394,7 @@ fn add_clients_of_another(room: &Room, role: &Role, user: &str, after: &List) ->
 
 /// POLICY-CAP-REM-2: canRemoveOwnClient, and the last own client, the committer's, cannot go by its
 /// own commit; whoever leaves does so by canRemoveSelf.
-fn remove_own_clients(
-    room: &Room,
-    change: &Change,
-    role: &Role,
-    user: &String,
-    _after: &List,
-) -> Verdict {
+fn remove_own_clients(room: &Room, change: &Change, role: &Role, user: &String) -> Verdict {
     if change.remove.contains(user) {
         return Ok(());
     }
@@ -372,6 +405,14 @@ fn remove_own_clients(
         require(removed <= others, "POLICY-CAP-REM-2", "the committer cannot remove itself")?;
     }
     Ok(())
+}
+
+/// Zero clients, or all of none.
+pub(crate) fn removes_nothing(room: &Room, removal: &RemoveClients) -> bool {
+    match removal.clients {
+        HowMany::All(_) => room.list.get(&removal.user).is_none_or(|entry| entry.clients == 0),
+        HowMany::Number(number) => number == 0,
+    }
 }
 
 fn removed_clients(change: &Change, user: &str, all: u32) -> u32 {
@@ -451,9 +492,21 @@ fn components(change: &Change, role: &Role) -> Verdict {
 // ---- Limits, counted on the list after ----------------------------------------------------------
 
 /// A banned user has no clients, by whatever road it got there.
-fn nobody_unlisted_or_banned_has_clients(room: &Room, after: &List) -> Verdict {
+fn nobody_banned_has_clients(room: &Room, after: &List) -> Verdict {
     let banned = |entry: &Entry| room.is_banned_role(entry.role) && entry.clients > 0;
     require(!after.values().any(banned), "PROTO-UPD-3", "clients of a banned user")
+}
+
+/// POLICY-BASE-6: without pseudonyms_allowed, "real" identifiers "are required in MLS credentials",
+/// so no client of a pseudonym comes in; nor is one listed, who could never have a client.
+fn pseudonyms(room: &Room, after: &List) -> Verdict {
+    let more_clients = |user: &String, entry: &Entry| {
+        room.list.get(user).is_none_or(|before| entry.clients > before.clients)
+    };
+    let comes =
+        |(user, entry): (&String, &Entry)| user.contains("/p/") && more_clients(user, entry);
+    let pseudonym_comes = after.iter().any(comes);
+    require(room.base.pseudonyms_allowed || !pseudonym_comes, "POLICY-BASE-6", "a pseudonym")
 }
 
 /// AMB-POL-17: "only for roles a change leaves (min) or enters (max), on the commit's final state";
@@ -468,15 +521,20 @@ fn role_constraints(room: &Room, after: &List) -> Verdict {
             continue;
         }
         let users = || room.list.keys().chain(after.keys());
-        let left = users().any(|user| {
-            role_of(&room.list, user) == *index && role_of(after, user) != *index
+        let left = users()
+            .any(|user| role_of(&room.list, user) == *index && role_of(after, user) != *index);
+        let entered = users()
+            .any(|user| role_of(&room.list, user) != *index && role_of(after, user) == *index);
+        let stays =
+            |user: &String| role_of(&room.list, user) == *index && role_of(after, user) == *index;
+        let stays_with_more = users().any(|user| {
+            let clients = |list: &List| list.get(user).map_or(0, |entry| entry.clients);
+            stays(user) && clients(after) > clients(&room.list)
         });
-        let entered = users().any(|user| {
-            role_of(&room.list, user) != *index && role_of(after, user) == *index
-        });
-        let stays = |user: &String| {
-            role_of(&room.list, user) == *index && role_of(after, user) == *index
-        };
+        // POLICY-ROLE-2: with an active maximum of zero "no participants are allowed to have
+        // clients in the room's MLS group", so nobody gets one more.
+        let none = role.maximum_active == Some(0);
+        require(!(none && stays_with_more), "POLICY-ROLE-2", "no clients in this role")?;
         let less_active = users()
             .any(|user| stays(user) && is_active(&room.list, user) && !is_active(after, user));
         let more_active = users()
@@ -507,9 +565,8 @@ fn role_constraints(room: &Room, after: &List) -> Verdict {
 /// POLICY-BASE-4 and POLICY-BASE-5, for what the change makes more of.
 fn base_limits(room: &Room, after: &List) -> Verdict {
     let clients = |list: &List| list.values().map(|entry| u64::from(entry.clients)).sum::<u64>();
-    let users = |list: &List| {
-        list.values().filter(|entry| !room.is_banned_role(entry.role)).count() as u64
-    };
+    let users =
+        |list: &List| list.values().filter(|entry| !room.is_banned_role(entry.role)).count() as u64;
     if !room.base.multi_device {
         for (user, entry) in after {
             let before = room.list.get(user).map_or(0, |entry| entry.clients);
@@ -526,6 +583,5 @@ fn base_limits(room: &Room, after: &List) -> Verdict {
         let more = now > users(&room.list);
         require(!more || now <= u64::from(most), "POLICY-BASE-5", "max_users")?;
     }
-    let _ = BANNED;
     Ok(())
 }

@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use crate::{judged, restated};
+use crate::{class, judged, restated};
 
 /// The smallest case reached by dropping one part after the other.
 pub(crate) fn shrink(line: &str) -> String {
-    let wanted = (restated(line).kind, judged(line).kind);
+    let wanted = class(&restated(line), &judged(line));
     let disagrees = |value: &Value| {
         let line = value.to_string();
-        (restated(&line).kind, judged(&line).kind) == wanted
+        class(&restated(&line), &judged(&line)) == wanted
     };
     let mut smallest: Value = serde_json::from_str(line).unwrap();
     loop {
