@@ -46,7 +46,7 @@ const USERS: [&str; 9] = [
     "mimi://b.example/u/erin",
     "mimi://c.example/p/5f2e",
     "mimi://a.example/u/grace",
-    "mimi://b.example/p/9f0c",
+    "mimi://b.example/u/heidi",
     "mimi://d.example/u/ivan",
 ];
 const PRESETS: [&str; 5] = ["cooperative", "strict", "moderated", "multi-organization", "direct"];
@@ -178,7 +178,7 @@ fn a_table(dice: &mut Dice, fixed: bool) -> Vec<Role> {
     for step in 0..=dice.below(4) {
         indices.push(INDICES[(start + step) % INDICES.len()]);
     }
-    let generous = dice.pick(&[35, 60, 85, 95]);
+    let generous = dice.pick(&[40, 70, 85, 95, 100]);
     let mut table = Vec::new();
     for index in &indices {
         let mut capabilities: Vec<u16> = match index {
@@ -286,7 +286,7 @@ fn constrain(dice: &mut Dice, room: &mut Room) {
         base.parent_dependant = true;
         base.parent_room = Some("mimi://a.example/r/parent".to_owned());
     }
-    base.pseudonyms_allowed = dice.percent(30);
+    base.pseudonyms_allowed = dice.percent(60);
     base.persistent_room = dice.percent(30);
     base.discoverable = dice.percent(30);
 }
@@ -363,6 +363,7 @@ fn a_change(dice: &mut Dice, room: &Room) -> Change {
             }
         }
         13..17 => dice.pick(&USERS[6..]).to_owned(),
+        _ if room.preauth.is_empty() && dice.percent(70) => dice.pick(&room.participants).user,
         _ => "external_sender".to_owned(),
     };
     let mut draft = Draft { dice, room, read, change: Change { by, ..Change::default() } };
@@ -373,7 +374,7 @@ fn a_change(dice: &mut Dice, room: &Room) -> Change {
 impl Draft<'_> {
     fn fill(&mut self) {
         self.choose_how();
-        if self.dice.percent(70) {
+        if self.change.by == "external_sender" || self.dice.percent(70) {
             self.claims();
         }
         if self.change.how == How::Message && self.dice.percent(95) {
@@ -498,13 +499,16 @@ impl Draft<'_> {
                 of_from.flat_map(|(_, to)| to.iter().copied()).filter(|to| *to != 0).collect()
             })
             .unwrap_or_default();
-        if !allowed.is_empty() && self.dice.percent(75) {
+        if !allowed.is_empty() && self.dice.percent(80) {
             return self.dice.pick(&allowed);
         }
         let mut any: Vec<u32> = match &self.read {
-            Some(read) => read.roles.keys().copied().collect(),
+            Some(read) => read.roles.keys().copied().filter(|role| *role != 0).collect(),
             None => vec![1, 2, 3],
         };
+        if any.len() > 1 && self.dice.percent(90) {
+            any.retain(|role| *role != from);
+        }
         if self.dice.percent(8) {
             any = vec![0, UNDEFINED_ROLE];
         }
@@ -553,13 +557,14 @@ impl Draft<'_> {
         }
         match action {
             0..4 => self.add(),
-            4..7 => self.remove(),
-            7..9 => self.leave(),
+            4..6 => self.remove(),
+            6 | 18 => self.kick(),
+            7 | 8 => self.leave(),
             9..13 => self.set_role(),
-            13..15 => self.own_role_change(),
+            13 => self.own_role_change(),
+            14 => self.drop_own_clients(),
             15 | 16 => self.add_clients(),
             17 => self.add_own_clients(),
-            18 => self.kick(),
             19 => self.drop_own_clients(),
             20 | 21 => self.metadata(),
             22 => {
@@ -620,7 +625,8 @@ impl Draft<'_> {
     fn own_role_change(&mut self) {
         let user = self.change.by.clone();
         let role = match self.preauthorized() {
-            Some(role) if self.dice.percent(80) => role,
+            Some(role) if self.dice.percent(85) => role,
+            None if self.dice.percent(80) => return self.set_role(),
             _ => self.target(self.entry(&user).map_or(0, |entry| entry.0)),
         };
         self.change.set_role.push(SetRole { user, role });
@@ -646,7 +652,10 @@ impl Draft<'_> {
 
     fn drop_own_clients(&mut self) {
         let user = self.change.by.clone();
-        let clients = self.some_number();
+        let clients = match self.change.how {
+            How::Commit if self.dice.percent(60) => HowMany::Number(1),
+            _ => self.some_number(),
+        };
         self.change.remove_clients.push(RemoveClients { user, clients });
     }
 

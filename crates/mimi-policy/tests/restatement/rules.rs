@@ -267,7 +267,6 @@ fn come_back(room: &Room, change: &Change, user: &str, entry: Entry) -> Verdict 
 fn another_own_client(room: &Room, change: &Change, user: &str, role: &Role) -> Verdict {
     let alone = change.add.is_empty()
         && change.remove.is_empty()
-        && change.set_role.is_empty()
         && replaces_one_at_most(room, change, user)
         && change.metadata.is_none()
         && change.components.is_empty();
@@ -280,7 +279,14 @@ fn another_own_client(room: &Room, change: &Change, user: &str, role: &Role) -> 
         [added] if added.user == user && added.clients == 1 => {}
         _ => return deny("AMB-UPD-16", "exactly one own client"),
     }
-    require(role.holds(CAN_ADD_OWN_CLIENT), "POLICY-CAP-ADD-2", "canAddOwnClient")
+    require(role.holds(CAN_ADD_OWN_CLIENT), "POLICY-CAP-ADD-2", "canAddOwnClient")?;
+    for set in &change.set_role {
+        // "no list change but the joiner's own entry": its own role may change with it.
+        let own = set.user == user && change.how == How::ExternalCommit;
+        require(own, "AMB-UPD-16", "a joiner changes its own entry only")?;
+        change_own_role(room, change, role, set.role)?;
+    }
+    Ok(())
 }
 
 fn replaces_one_at_most(room: &Room, change: &Change, user: &str) -> bool {
