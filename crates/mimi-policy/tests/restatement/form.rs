@@ -197,6 +197,48 @@ pub(crate) struct JoinCode {
     pub valid: bool,
 }
 
+/// The components a change may name.
+pub(crate) const COMPONENTS: [&str; 14] = [
+    "base",
+    "roles",
+    "preauth",
+    "join_links_add",
+    "join_links_remove",
+    "operational",
+    "status",
+    "join_link",
+    "link_preview",
+    "asset",
+    "logging",
+    "history",
+    "bot",
+    "expiration",
+];
+
+/// A user, by name or pseudonym.
+pub(crate) fn check_user(uri: &str) -> Result<(), String> {
+    let right = uri.starts_with("mimi://") && (uri.contains("/u/") || uri.contains("/p/"));
+    if right { Ok(()) } else { Err(format!("{uri} is no user")) }
+}
+
+/// A field of the metadata, by its name, and of its type (protocol section 7.6).
+fn check_metadata(field: &str, value: &Value) -> Result<(), String> {
+    let right = match field {
+        "room_uri" => value.as_str().is_some_and(|uri| uri.starts_with("mimi://")),
+        "room_name" | "room_avatar" | "room_subject" | "room_mood" => value.is_string(),
+        "room_descriptions" => value.as_array().is_some_and(|all| all.iter().all(is_description)),
+        _ => false,
+    };
+    if right { Ok(()) } else { Err(format!("metadata: {field}")) }
+}
+
+fn is_description(value: &Value) -> bool {
+    let known = ["media_type", "language_tag", "description_content"];
+    value.as_object().is_some_and(|parts| {
+        parts.iter().all(|(name, part)| known.contains(&name.as_str()) && part.is_string())
+    })
+}
+
 impl Change {
     /// Reads what the types do not say: who is named is a user, and a message changes nothing of
     /// the room.
@@ -210,9 +252,15 @@ impl Change {
             .chain(self.add_clients.iter().map(|addition| &addition.user))
             .chain(self.remove_clients.iter().map(|removal| &removal.user));
         for user in users {
-            if !user.starts_with("mimi://") || !(user.contains("/u/") || user.contains("/p/")) {
-                return Err(format!("{user} is no user"));
+            check_user(user)?;
+        }
+        for name in &self.components {
+            if !COMPONENTS.contains(&name.as_str()) {
+                return Err(format!("{name} is no component"));
             }
+        }
+        for (field, value) in self.metadata.iter().flatten() {
+            check_metadata(field, value)?;
         }
         if self.how == How::Message && self.asks_for_more_than_a_message() {
             return Err("a message changes nothing of the room".to_owned());

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::form::{
-    AddClients, All, Base, Case, Change, Claim, How, HowMany, JoinCode, Participant, PreAuthEntry,
-    RemoveClients, Role, Roles, Room, SetRole,
+    AddClients, All, Base, COMPONENTS, Case, Change, Claim, How, HowMany, JoinCode, Participant,
+    PreAuthEntry, RemoveClients, Role, Roles, Room, SetRole,
 };
 use crate::registry;
 use crate::room;
@@ -52,22 +52,6 @@ const USERS: [&str; 9] = [
 const PRESETS: [&str; 5] = ["cooperative", "strict", "moderated", "multi-organization", "direct"];
 const INDICES: [u32; 7] = [2, 3, 4, 5, 7, 250, u32::MAX];
 const UNDEFINED_ROLE: u32 = 99;
-const COMPONENTS: [&str; 14] = [
-    "base",
-    "roles",
-    "preauth",
-    "join_links_add",
-    "join_links_remove",
-    "operational",
-    "status",
-    "join_link",
-    "link_preview",
-    "asset",
-    "logging",
-    "history",
-    "bot",
-    "expiration",
-];
 /// The capabilities the rules ask for; canOpenJoin and canUseJoinCode belong to role 0.
 const ASKED_FOR: [u16; 24] = [
     registry::CAN_ADD_PARTICIPANT,
@@ -105,6 +89,39 @@ pub(crate) fn case(seed: u64) -> Case {
     }
     let change = a_change(&mut dice, &room);
     Case { room, change }
+}
+
+/// The line of a seed: its case, now and then misspelt.
+pub(crate) fn line(seed: u64) -> String {
+    let line = serde_json::to_value(case(seed)).unwrap();
+    let mut dice = Dice::new(!seed);
+    let line = if dice.percent(3) { misspell(&mut dice, line) } else { line };
+    line.to_string()
+}
+
+/// Drops a field, adds one, or gives one a value of another type, somewhere.
+fn misspell(dice: &mut Dice, value: Value) -> Value {
+    match value {
+        Value::Object(mut fields) => {
+            let names: Vec<String> = fields.keys().cloned().collect();
+            if names.is_empty() || dice.percent(4) {
+                fields.insert("colour".to_owned(), json!("green"));
+                return Value::Object(fields);
+            }
+            let name = dice.pick(&names);
+            let part = fields.remove(&name).unwrap();
+            if !dice.percent(15) {
+                fields.insert(name, misspell(dice, part));
+            }
+            Value::Object(fields)
+        }
+        Value::Array(mut items) if !items.is_empty() => {
+            let at = dice.below(items.len());
+            items[at] = misspell(dice, items[at].clone());
+            Value::Array(items)
+        }
+        _ => dice.pick(&[json!(-1), json!(1.5), json!("x"), json!(true), json!(1), json!(["x"])]),
+    }
 }
 
 // ---- Rooms --------------------------------------------------------------------------------------
@@ -214,6 +231,10 @@ fn a_table(dice: &mut Dice, fixed: bool) -> Vec<Role> {
                 sources.iter().copied().filter(|_| dice.percent(generous)).collect();
             if dice.percent(85) {
                 changes.push((*from, targets));
+            }
+            if dice.percent(4) {
+                // A second entry for the same source.
+                changes.push((*from, vec![dice.pick(&sources)]));
             }
         }
         table.push(Role {
@@ -348,6 +369,8 @@ struct Draft<'a> {
     /// The room as the restatement reads it, if it can.
     read: Option<room::Room>,
     change: Change,
+    /// Who was spoken of last; often it is the same user again.
+    last: Option<String>,
 }
 
 fn a_change(dice: &mut Dice, room: &Room) -> Change {
@@ -366,7 +389,8 @@ fn a_change(dice: &mut Dice, room: &Room) -> Change {
         _ if room.preauth.is_empty() && dice.percent(70) => dice.pick(&room.participants).user,
         _ => "external_sender".to_owned(),
     };
-    let mut draft = Draft { dice, room, read, change: Change { by, ..Change::default() } };
+    let mut draft =
+        Draft { dice, room, read, change: Change { by, ..Change::default() }, last: None };
     draft.fill();
     draft.change
 }
@@ -454,11 +478,14 @@ impl Draft<'_> {
     }
 
     fn some_user(&mut self) -> String {
-        match self.dice.below(20) {
-            0 if self.change.by != "external_sender" => self.change.by.clone(),
-            1 => self.dice.pick(&USERS).to_owned(),
+        let user = match (self.dice.below(20), &self.last) {
+            (0..8, Some(last)) => last.clone(),
+            (0, _) if self.change.by != "external_sender" => self.change.by.clone(),
+            (1, _) => self.dice.pick(&USERS).to_owned(),
             _ => self.dice.pick(&self.room.participants).user,
-        }
+        };
+        self.last = Some(user.clone());
+        user
     }
 
     fn unlisted_user(&mut self) -> String {
@@ -466,7 +493,9 @@ impl Draft<'_> {
         if self.dice.percent(5) {
             self.some_user()
         } else {
-            self.dice.pick(&USERS[listed..]).to_owned()
+            let user = self.dice.pick(&USERS[listed..]).to_owned();
+            self.last = Some(user.clone());
+            user
         }
     }
 

@@ -13,6 +13,13 @@ pub(crate) fn left_open(case: &Case) -> Option<&'static str> {
     if change.how == How::Proposal && asks_nothing(&room, change) {
         return Some("nothing-asked");
     }
+    // An unlisted user proposes its client and no entry: a proposal of somebody new can be nothing
+    // but an Add (RFC 9420), and yet no client comes in before its user (PROTO-UPD-2).
+    let unlisted = change.by != "external_sender" && !room.list.contains_key(&change.by);
+    let own_client = change.add_clients.iter().any(|addition| addition.user == change.by);
+    if change.how == How::Proposal && unlisted && own_client && change.add.is_empty() {
+        return Some("add-without-entry");
+    }
     // A message that is not sent.
     if change.how == How::Message && change.send_message == Some(false) {
         return Some("message-not-sent");

@@ -111,6 +111,8 @@ pub(crate) const REGISTRY: [(u16, &str); 77] = [
 
 /// The code of a name, or none if the registry does not know it.
 pub(crate) fn code(name: &str) -> Option<u16> {
+    // AMB-POL-32: the draft spells this one two ways.
+    let name = if name == "canUnban" { "canUnBan" } else { name };
     REGISTRY.iter().find(|(_, known)| *known == name).map(|(code, _)| *code)
 }
 

@@ -80,6 +80,7 @@ impl Room {
         let base = form.base.clone().unwrap_or(preset_base);
         let mut list = List::new();
         for participant in &form.participants {
+            form::check_user(&participant.user)?;
             let entry = Entry { role: participant.role, clients: participant.clients };
             // PROTO-PL-1: exactly one role per user.
             if list.insert(participant.user.clone(), entry).is_some() {

@@ -211,8 +211,8 @@ fn join(room: &Room, change: &Change, user: &str) -> Verdict {
     // AMB-UPD-16: exactly one new client, and no list change but the joiner's own entry.
     let alone = change.remove.is_empty()
         && change.set_role.is_empty()
-        && change.add_clients.is_empty()
-        && change.remove_clients.is_empty()
+        && change.add_clients.iter().all(|addition| addition.clients == 0)
+        && change.remove_clients.iter().all(|removal| removes_nothing(room, removal))
         && change.metadata.is_none()
         && change.components.is_empty();
     require(alone, "AMB-UPD-16", "a joiner changes nothing but its own entry")?;
