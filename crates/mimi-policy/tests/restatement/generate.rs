@@ -144,8 +144,8 @@ fn a_room(dice: &mut Dice) -> Room {
         }
         (Roles::Preset(name.to_owned()), rows.iter().map(|row| row.0).collect::<Vec<u32>>())
     } else {
-        if base.is_some() && dice.percent(15) {
-            base.as_mut().unwrap().fixed_membership = true;
+        if let Some(base) = base.as_mut() {
+            base.fixed_membership = dice.percent(15);
         }
         let fixed = base.as_ref().is_some_and(|base| base.fixed_membership);
         let table = a_table(dice, fixed);
@@ -417,6 +417,10 @@ impl Draft<'_> {
         }
         for _ in 0..self.dice.pick(&[0, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3]) {
             self.act();
+        }
+        if self.dice.percent(4) {
+            let component = self.dice.pick(&["roles", "preauth", "preauth", "base"]);
+            self.change.components.push(component.to_owned());
         }
     }
 

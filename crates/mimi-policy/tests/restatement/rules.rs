@@ -550,19 +550,23 @@ fn role_constraints(room: &Room, after: &List) -> Verdict {
         let active =
             after.values().filter(|entry| entry.role == *index && entry.clients > 0).count() as u32;
         if left {
-            require(participants >= role.minimum_participants, "AMB-POL-17", "minimum")?;
+            require(participants >= role.minimum_participants, "AMB-POL-17 minimum", "minimum")?;
         }
         if left || less_active {
-            require(active >= role.minimum_active, "AMB-POL-17", "active minimum")?;
+            require(active >= role.minimum_active, "AMB-POL-17 active minimum", "active minimum")?;
         }
         // "Bans consult minimums only, as printed: a full banned role never prevents a ban."
         if entered && !room.is_banned_role(*index) {
             let most = role.maximum_participants;
-            require(most.is_none_or(|most| participants <= most), "AMB-POL-17", "maximum")?;
+            require(most.is_none_or(|most| participants <= most), "AMB-POL-17 maximum", "maximum")?;
         }
         if (entered && !room.is_banned_role(*index)) || more_active {
             let most = role.maximum_active;
-            require(most.is_none_or(|most| active <= most), "AMB-POL-17", "active maximum")?;
+            require(
+                most.is_none_or(|most| active <= most),
+                "AMB-POL-17 active maximum",
+                "active maximum",
+            )?;
         }
     }
     Ok(())
