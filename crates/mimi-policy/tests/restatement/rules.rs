@@ -282,8 +282,7 @@ fn another_own_client(room: &Room, change: &Change, user: &str, role: &Role) -> 
     require(role.holds(CAN_ADD_OWN_CLIENT), "POLICY-CAP-ADD-2", "canAddOwnClient")?;
     for set in &change.set_role {
         // "no list change but the joiner's own entry": its own role may change with it.
-        let own = set.user == user && change.how == How::ExternalCommit;
-        require(own, "AMB-UPD-16", "a joiner changes its own entry only")?;
+        require(set.user == user, "AMB-UPD-16", "a joiner changes its own entry only")?;
         change_own_role(room, change, role, set.role)?;
     }
     Ok(())
