@@ -202,7 +202,7 @@ fn a_table(dice: &mut Dice, fixed: bool) -> Vec<Role> {
                 let own = [registry::CAN_OPEN_JOIN, registry::CAN_USE_JOIN_CODE];
                 own.into_iter().filter(|_| dice.percent(50)).collect()
             }
-            1 if dice.percent(85) => Vec::new(),
+            1 if dice.percent(75) => Vec::new(),
             _ => ASKED_FOR.into_iter().filter(|_| dice.percent(generous)).collect(),
         };
         if *index == 0 && dice.percent(10) {
@@ -230,6 +230,10 @@ fn a_table(dice: &mut Dice, fixed: bool) -> Vec<Role> {
                 sources.iter().copied().filter(|_| dice.percent(generous)).collect();
             if dice.percent(85) {
                 changes.push((*from, targets));
+            }
+            if dice.percent(2) {
+                // A role that is not there.
+                changes.push((*from, vec![UNDEFINED_ROLE]));
             }
             if dice.percent(4) {
                 // A second entry for the same source.

@@ -25,7 +25,7 @@ use mimi_policy::{Rule, what_if};
 use serde_json::Value;
 
 /// How many cases every run judges.
-const CASES: u64 = 20_000;
+const CASES: u64 = 12_000;
 /// How many kinds of disagreement are printed.
 const SHOWN: usize = 50;
 

@@ -211,7 +211,7 @@ fn join(room: &Room, change: &Change, user: &str) -> Verdict {
     // AMB-UPD-16: exactly one new client, and no list change but the joiner's own entry.
     let alone = change.remove.is_empty()
         && change.set_role.is_empty()
-        && change.add_clients.iter().all(|addition| addition.clients == 0)
+        && change.add_clients.iter().all(|more| more.clients == 0 || more.user == user)
         && change.remove_clients.iter().all(|removal| removes_nothing(room, removal))
         && change.metadata.is_none()
         && change.components.is_empty();
@@ -220,7 +220,9 @@ fn join(room: &Room, change: &Change, user: &str) -> Verdict {
         return deny("AMB-UPD-16", "a joiner adds itself, once");
     };
     require(added.user == user, "AMB-UPD-16", "a joiner adds itself only")?;
-    let one = added.clients == 1 || (added.clients == 0 && change.how == How::ExternalCommit);
+    let more: u32 = change.add_clients.iter().map(|addition| addition.clients).sum();
+    let clients = added.clients + more;
+    let one = clients == 1 || (clients == 0 && change.how == How::ExternalCommit);
     require(one, "AMB-UPD-16", "a joiner brings one client")?;
 
     let may = may_join_openly(room, added.role)

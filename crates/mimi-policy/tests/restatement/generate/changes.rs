@@ -214,6 +214,9 @@ impl Draft<'_> {
                 let clients = self.some_number();
                 self.change.remove_clients.push(RemoveClients { user: me, clients });
             }
+            if self.dice.percent(10) {
+                self.own_role_change();
+            }
             return;
         }
         let mut role = self.target(0);
