@@ -422,6 +422,7 @@ pub(crate) fn removes_nothing(room: &Room, removal: &RemoveClients) -> bool {
     }
 }
 
+/// How many of all a user's clients go; "all" beside a number is the rest.
 fn removed_clients(change: &Change, user: &str, all: u32) -> u32 {
     let of_user = change.remove_clients.iter().filter(|removal| removal.user == user);
     of_user
@@ -429,7 +430,8 @@ fn removed_clients(change: &Change, user: &str, all: u32) -> u32 {
             HowMany::All(_) => all,
             HowMany::Number(number) => number,
         })
-        .sum()
+        .sum::<u32>()
+        .min(all)
 }
 
 /// The clients of whoever is removed or banned go with that action. Otherwise it is a kick
