@@ -60,7 +60,6 @@ fn people_chat_from_terminals_and_a_fourth_provider_joins() {
     cathy.says("mimi://b.example/u/bob agrees");
     cathy.types("/accept bob@b.example");
     cathy.says("bob@b.example may contact you now");
-    bob.says("mimi://c.example/u/cathy agrees");
     bob.types("/dm cathy@c.example");
     cathy.types("/direct bob@b.example");
     bob.says("== cathy@c.example");
