@@ -265,10 +265,13 @@ impl Change {
         if self.how == How::Message && self.asks_for_more_than_a_message() {
             return Err("a message changes nothing of the room".to_owned());
         }
+        if self.how == How::Message && self.send_message == Some(false) {
+            return Err("a message that is not sent".to_owned());
+        }
         Ok(())
     }
 
-    pub(crate) fn asks_for_more_than_a_message(&self) -> bool {
+    fn asks_for_more_than_a_message(&self) -> bool {
         !self.add.is_empty()
             || !self.remove.is_empty()
             || !self.set_role.is_empty()

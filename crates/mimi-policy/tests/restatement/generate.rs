@@ -152,12 +152,11 @@ fn a_room(dice: &mut Dice) -> Room {
         (Roles::Table(table), indices)
     };
     let mut room = Room { roles, base, preauth: Vec::new(), participants: Vec::new() };
-    let banned_exists = is_banned_role(&room, room::BANNED);
     let listable: Vec<u32> = indices.iter().copied().filter(|role| *role != 0).collect();
     for user in &USERS[..1 + dice.below(6)] {
         let role = dice.pick(&listable);
-        let banned = role == room::BANNED && banned_exists;
-        let clients = if banned { 0 } else { dice.pick(&[0, 0, 1, 1, 1, 1, 2, 2, 3]) };
+        let clients =
+            if role == room::BANNED { 0 } else { dice.pick(&[0, 0, 1, 1, 1, 1, 2, 2, 3]) };
         room.participants.push(Participant { user: (*user).to_owned(), role, clients });
     }
     if dice.percent(60) {
@@ -306,8 +305,8 @@ fn constrain(dice: &mut Dice, room: &mut Room) {
             }
         }
     }
+    base.parent_dependant = dice.percent(10);
     if dice.percent(10) {
-        base.parent_dependant = true;
         base.parent_room = Some("mimi://a.example/r/parent".to_owned());
     }
     base.pseudonyms_allowed = dice.percent(60);

@@ -115,9 +115,9 @@ impl Room {
             if entry.role == NO_ROLE || !self.is_defined(entry.role) {
                 return Err(format!("{user}: undefined role"));
             }
-            // Issue: "role 1 with clients".
-            if self.is_banned_role(entry.role) && entry.clients > 0 {
-                return Err(format!("{user}: banned, with clients"));
+            // Issue: "role 1 with clients", whatever its name.
+            if entry.role == BANNED && entry.clients > 0 {
+                return Err(format!("{user}: role 1, with clients"));
             }
         }
         for entry in &self.preauth {

@@ -197,6 +197,11 @@ fn may_share_a_commit(change: &Change) -> Verdict {
     let updates = |component: &str| change.components.iter().any(|name| name == component);
     let additions_or_roles = !change.add.is_empty() || !change.set_role.is_empty();
     let any_list_change = additions_or_roles || !change.remove.is_empty();
+    // AMB-RM-3 for every component that is replaced as a whole: one replacement would undo the
+    // other. Of join links several may be added, but the one that is there goes only once.
+    let times = |component: &String| change.components.iter().filter(|it| *it == component).count();
+    let several = |it: &&String| it.as_str() != "join_links_add" && times(it) > 1;
+    require(!change.components.iter().any(|it| several(&it)), "AMB-RM-3", "a component twice")?;
     // POLICY-ROLE-3: "not valid if it appear in the same commit as any Participant List change".
     require(!(updates("roles") && any_list_change), "POLICY-ROLE-3", "roles with a list change")?;
     // POLICY-PRE-3: "… as any Participant List change, except for user removals".
@@ -415,7 +420,7 @@ fn remove_own_clients(room: &Room, change: &Change, role: &Role, user: &String) 
 }
 
 /// Zero clients, or all of none.
-pub(crate) fn removes_nothing(room: &Room, removal: &RemoveClients) -> bool {
+fn removes_nothing(room: &Room, removal: &RemoveClients) -> bool {
     match removal.clients {
         HowMany::All(_) => room.list.get(&removal.user).is_none_or(|entry| entry.clients == 0),
         HowMany::Number(number) => number == 0,
