@@ -68,6 +68,9 @@ pub(crate) struct Base {
     pub persistent_room: bool,
     #[serde(default)]
     pub discoverable: bool,
+    /// Empty: it says nothing of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policy_component_ids: Vec<u16>,
 }
 
 impl Default for Base {
@@ -83,6 +86,7 @@ impl Default for Base {
             pseudonyms_allowed: false,
             persistent_room: false,
             discoverable: false,
+            policy_component_ids: Vec::new(),
         }
     }
 }

@@ -310,6 +310,10 @@ fn constrain(dice: &mut Dice, room: &mut Room) {
         base.parent_room = Some("mimi://a.example/r/parent".to_owned());
     }
     base.pseudonyms_allowed = dice.percent(60);
+    if dice.percent(15) {
+        let ids = (0x24..=0x30).filter(|_| dice.percent(60));
+        base.policy_component_ids = ids.collect();
+    }
     base.persistent_room = dice.percent(30);
     base.discoverable = dice.percent(30);
 }

@@ -106,7 +106,6 @@ const NOT_TOLD: &[&str] = &[
     "open-join-elsewhere",
     "preauth-role",
     "parent-room",
-    "policy-component-listed",
     "join-link-present",
     "join-link-kept",
     "join-link-policy",

@@ -120,3 +120,17 @@ pub(crate) fn code(name: &str) -> Option<u16> {
 pub(crate) fn name(code: u16) -> &'static str {
     REGISTRY.iter().find(|(known, _)| *known == code).expect("a registered code").1
 }
+
+/// The policy components a change can name and a base policy lists (room-policy sections 6 and 7);
+/// roles and preauthorizations are there from the beginning.
+pub(crate) const POLICY_COMPONENTS: [(&str, u16); 9] = [
+    ("operational", 0x0024),
+    ("status", 0x0028),
+    ("join_link", 0x0029),
+    ("link_preview", 0x002b),
+    ("asset", 0x002c),
+    ("logging", 0x002d),
+    ("history", 0x002e),
+    ("bot", 0x002f),
+    ("expiration", 0x0030),
+];

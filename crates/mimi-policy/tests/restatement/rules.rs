@@ -4,6 +4,8 @@
 //! Nothing here is clever: the list before and the list after the change are written down in full,
 //! each part of the change is authorized by itself, and the limits are counted on the list after.
 
+mod components;
+
 use crate::form::{Change, How, HowMany, RemoveClients};
 use crate::registry::*;
 use crate::room::{Entry, List, NO_ROLE, Role, Room};
@@ -48,7 +50,7 @@ pub(crate) fn judge(room: &Room, change: &Change) -> Verdict {
     }
     let after = list_after(room, change)?;
     fixed_membership(room, change)?;
-    may_share_a_commit(change)?;
+    components::may_share_a_commit(change)?;
     match &actor {
         Actor::Stranger { user } => join(room, change, user)?,
         Actor::Inactive { user, entry } => come_back(room, change, user, *entry)?,
@@ -154,7 +156,7 @@ fn list_after(room: &Room, change: &Change) -> Result<List, Denied> {
         };
         entry.clients -= number;
     }
-    for addition in &change.add_clients {
+    for addition in change.add_clients.iter().filter(|addition| addition.clients > 0) {
         // PROTO-UPD-2, PROTO-ST-8: only clients of users who are listed, now or with this change.
         let Some(entry) = after.get_mut(&addition.user) else {
             return Err(Denied { id: "PROTO-UPD-2", why: "a client of nobody listed".to_owned() });
@@ -190,22 +192,6 @@ fn role_exists(room: &Room, role: u32) -> Verdict {
 fn fixed_membership(room: &Room, change: &Change) -> Verdict {
     let list_changes = !change.add.is_empty() || !change.remove.is_empty();
     require(!(room.base.fixed_membership && list_changes), "POLICY-BASE-1", "fixed membership")
-}
-
-/// What may not appear in one commit with what.
-fn may_share_a_commit(change: &Change) -> Verdict {
-    let updates = |component: &str| change.components.iter().any(|name| name == component);
-    let additions_or_roles = !change.add.is_empty() || !change.set_role.is_empty();
-    let any_list_change = additions_or_roles || !change.remove.is_empty();
-    // AMB-RM-3 for every component that is replaced as a whole: one replacement would undo the
-    // other. Of join links several may be added, but the one that is there goes only once.
-    let times = |component: &String| change.components.iter().filter(|it| *it == component).count();
-    let several = |it: &&String| it.as_str() != "join_links_add" && times(it) > 1;
-    require(!change.components.iter().any(|it| several(&it)), "AMB-RM-3", "a component twice")?;
-    // POLICY-ROLE-3: "not valid if it appear in the same commit as any Participant List change".
-    require(!(updates("roles") && any_list_change), "POLICY-ROLE-3", "roles with a list change")?;
-    // POLICY-PRE-3: "… as any Participant List change, except for user removals".
-    require(!(updates("preauth") && additions_or_roles), "POLICY-PRE-3", "preauth with a change")
 }
 
 // ---- Those who come from outside ----------------------------------------------------------------
@@ -330,7 +316,7 @@ fn act(room: &Room, change: &Change, me: Option<&String>, role: &Role, after: &L
             require(after[&set.user].clients == 0, "PROTO-UPD-3", "clients of a banned user")?;
         }
     }
-    for addition in &change.add_clients {
+    for addition in change.add_clients.iter().filter(|addition| addition.clients > 0) {
         if Some(&addition.user) == me {
             require(role.holds(CAN_ADD_OWN_CLIENT), "POLICY-CAP-ADD-2", "canAddOwnClient")?;
         } else {
@@ -347,8 +333,9 @@ fn act(room: &Room, change: &Change, me: Option<&String>, role: &Role, after: &L
             remove_clients_of_another(room, change, role, me.is_none(), &removal.user)?;
         }
     }
-    metadata(change, role)?;
-    components(change, role)
+    components::metadata(change, role)?;
+    components::components(change, role)?;
+    components::policy_components_are_listed(room, change)
 }
 
 /// POLICY-CAP-ADD-1: canAddParticipant and an entry from 0 to the target role (AMB-POL-23); it also
@@ -459,48 +446,6 @@ fn remove_clients_of_another(
         && role.holds(CAN_REMOVE_PARTICIPANT)
         && role.may_change(room.list[user].role, NO_ROLE);
     require(plain_remove, "POLICY-CAP-REM-4", "canKick")
-}
-
-// ---- Metadata and components --------------------------------------------------------------------
-
-/// POLICY-CAP-META-1: "changing the relevant field" needs its capability.
-fn metadata(change: &Change, role: &Role) -> Verdict {
-    for (field, value) in change.metadata.iter().flatten() {
-        let capability = match field.as_str() {
-            "room_name" => CAN_CHANGE_ROOM_NAME,
-            "room_descriptions" => CAN_CHANGE_ROOM_DESCRIPTION,
-            "room_avatar" => CAN_CHANGE_ROOM_AVATAR,
-            "room_subject" => CAN_CHANGE_ROOM_SUBJECT,
-            "room_mood" => CAN_CHANGE_ROOM_MOOD,
-            // AMB-RM-1: "room_uri change → invalid after creation".
-            _ => return deny("AMB-RM-1", format!("{field} does not change")),
-        };
-        require(role.holds(capability), "POLICY-CAP-META-1", name(capability))?;
-        if field == "room_avatar" {
-            // PROTO-RM-2: "an https URI resolving to an avatar image"; may be empty (AMB-RM-1).
-            let uri = value.as_str().unwrap_or_default();
-            let good = uri.is_empty() || uri.starts_with("https://");
-            require(good, "PROTO-RM-2", "an https URI")?;
-        }
-    }
-    Ok(())
-}
-
-/// POLICY-CAP-POL-1, POLICY-CAP-RES-1, AMB-POL-13.
-fn components(change: &Change, role: &Role) -> Verdict {
-    for component in &change.components {
-        let capability = match component.as_str() {
-            "base" => CAN_CHANGE_ROOM_MEMBERSHIP_STYLE,
-            "roles" => CAN_CHANGE_ROLE_DEFINITIONS,
-            "preauth" => CAN_CHANGE_PREAUTHORIZED_USER_LIST,
-            "operational" => CAN_CHANGE_MLS_OPERATIONAL_POLICIES,
-            "join_links_add" => CAN_CREATE_JOIN_CODE,
-            "join_links_remove" => CAN_DELETE_JOIN_CODE,
-            _ => CAN_CHANGE_OTHER_POLICY_ATTRIBUTE,
-        };
-        require(role.holds(capability), "AMB-POL-13", name(capability))?;
-    }
-    Ok(())
 }
 
 // ---- Limits, counted on the list after ----------------------------------------------------------

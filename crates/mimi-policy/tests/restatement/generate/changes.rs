@@ -379,7 +379,8 @@ impl Draft<'_> {
             2 => self.change.metadata = Some(Map::new()),
             _ => {
                 let user = self.unlisted_user();
-                self.change.add_clients.push(AddClients { user, clients: 1 });
+                let clients = self.dice.pick(&[1, 1, 0]);
+                self.change.add_clients.push(AddClients { user, clients });
             }
         }
     }
