@@ -318,6 +318,14 @@ fn what_the_base_policy_is_asked() {
 }
 
 #[test]
+fn a_role_without_a_name_is_told_by_its_number() {
+    let room = custom(json!({ "role_index": 2 }));
+    let change = json!({ "by": BOB, "how": "commit", "metadata": { "room_name": "Tea" } });
+    let said = denied(&room, change, "POLICY-CAP-META-1");
+    assert_eq!(said, "bob may not change the room's name: their role 2 lacks canChangeRoomName");
+}
+
+#[test]
 fn every_mistake_is_named() {
     let good = room("cooperative", 4, 2);
     let change = json!({ "by": BOB, "how": "commit" });
