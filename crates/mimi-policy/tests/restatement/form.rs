@@ -55,7 +55,7 @@ pub(crate) struct Base {
     #[serde(default)]
     pub parent_dependant: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parent_room: Option<String>,
+    pub parent_room: Option<Parent>,
     #[serde(default = "yes")]
     pub multi_device: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,6 +71,14 @@ pub(crate) struct Base {
     /// Empty: it says nothing of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policy_component_ids: Vec<u16>,
+}
+
+/// A vector of at most one parent, as the draft has it, or the one itself (AMB-POL-4).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Parent {
+    Itself(String),
+    Vector(Vec<String>),
 }
 
 impl Default for Base {

@@ -4,7 +4,7 @@ mod changes;
 
 use serde_json::{Value, json};
 
-use crate::form::{Base, Case, Participant, PreAuthEntry, Role, Roles, Room};
+use crate::form::{Base, Case, Parent, Participant, PreAuthEntry, Role, Roles, Room};
 use crate::registry;
 use crate::room;
 
@@ -307,7 +307,7 @@ fn constrain(dice: &mut Dice, room: &mut Room) {
     }
     base.parent_dependant = dice.percent(10);
     if dice.percent(10) {
-        base.parent_room = Some("mimi://a.example/r/parent".to_owned());
+        base.parent_room = Some(Parent::Itself("mimi://a.example/r/parent".to_owned()));
     }
     base.pseudonyms_allowed = dice.percent(60);
     if dice.percent(15) {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::form::{self, Base, PreAuthEntry};
+use crate::form::{self, Base, Parent, PreAuthEntry};
 use crate::{presets, registry};
 
 /// The index of "not in the list (yet, or any more)".
@@ -93,6 +93,9 @@ impl Room {
     }
 
     fn contradictions(&self) -> Result<(), String> {
+        if matches!(&self.base.parent_room, Some(Parent::Vector(parents)) if parents.len() > 1) {
+            return Err("several parents".to_owned());
+        }
         for (index, role) in &self.roles {
             // Issue: "minimum over maximum".
             if role.maximum_participants.is_some_and(|most| role.minimum_participants > most)
