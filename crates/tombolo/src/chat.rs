@@ -2,6 +2,7 @@
 
 mod conversation;
 mod evidence;
+mod help;
 mod input;
 mod invitation;
 mod operation;
@@ -10,5 +11,6 @@ mod refused;
 mod room_input;
 mod rules;
 mod terminal;
+mod words;
 
 pub(crate) use conversation::Conversation;

@@ -10,22 +10,9 @@ use mimi_wire::room::roles::Role;
 use tombolo_client::{Client, ClientError, MetadataChange, RoomState};
 
 use crate::chat::operation::Done;
+use crate::chat::words::short;
 use crate::chat::{evidence, input, rules};
 use crate::plain::one_line;
-
-/// These commands, for `/help`.
-pub(crate) const HELP: &str = "\
-  /in TOPIC TEXT     write in a topic (one word), new or not
-  /topic N TOPIC     put message N under a topic; `-` takes it out
-  /role USER ROLE    give a role, by its name or number
-  /kick USER         remove a user's devices; the user may come again
-  /unban USER [ROLE] lift a ban
-  /subject TEXT      say what the room is about now; also
-                     /describe TEXT, /mood TEXT, /avatar URI; `-` says nothing
-  /policy            show who may do what
-  /policy FILE       change who may do what, by a policy file
-  /policy save FILE  write the room's policy to a file
-  /evidence [FILE]   show why a room is frozen, or write the proof to a file";
 
 /// A policy file a person wants for a new room, or a preset.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -84,18 +71,18 @@ pub(crate) fn parse(name: &str, rest: &str) -> Option<Result<RoomInput, String>>
 }
 
 /// What `/new` is followed by: a name, then perhaps a preset, or `policy` and a file.
-pub(crate) fn parse_new(rest: &str) -> (String, Chosen) {
-    let cooperative = Chosen::Preset(Preset::Cooperative);
-    let Some((before, last)) = rest.rsplit_once(' ') else {
-        return (rest.to_owned(), cooperative);
-    };
+pub(crate) fn parse_new(rest: &str) -> Result<(String, Chosen), String> {
+    let (before, last) = rest.rsplit_once(' ').unwrap_or(("", rest));
     let before = before.trim_end();
-    if let Some(preset) = Preset::by_name(last) {
-        return (before.to_owned(), Chosen::Preset(preset));
-    }
-    match before.strip_suffix(" policy") {
-        Some(name) => (name.trim_end().to_owned(), Chosen::File(last.into())),
-        None => (rest.to_owned(), cooperative),
+    match (before, Preset::by_name(last)) {
+        // Nobody could ever be added to it.
+        (_, Some(Preset::Direct)) => Err("a room for two is opened by /direct USER".to_owned()),
+        ("", Some(preset)) => Err(format!("a name comes first: /new NAME {preset}")),
+        (name, Some(preset)) => Ok((name.to_owned(), Chosen::Preset(preset))),
+        (_, None) => Ok(match before.strip_suffix(" policy") {
+            Some(name) => (name.trim_end().to_owned(), Chosen::File(last.into())),
+            None => (rest.to_owned(), Chosen::Preset(Preset::Cooperative)),
+        }),
     }
 }
 
@@ -143,6 +130,10 @@ pub(crate) async fn run(
                 Some(role) => Some(role_index(client, &room, &role).await?),
                 None => None,
             };
+            let listed = client.room(&room).await?.participants;
+            if !listed.iter().any(|one| one.user == user && one.is_banned) {
+                return Ok(Done::Say(format!("-- {} is not banned", short(&user))));
+            }
             client.unban_user(&room, &user, role).await?;
             Ok(Done::Changed(room))
         }
@@ -222,7 +213,7 @@ mod tests {
     use mimi_wire::MimiUri;
     use tombolo_client::MetadataChange;
 
-    use super::{Chosen, HELP, RoomInput, parse, parse_new};
+    use super::{Chosen, RoomInput, parse, parse_new};
 
     #[test]
     fn what_is_said_of_a_room() {
@@ -247,17 +238,19 @@ mod tests {
             "write it as /role USER ROLE"
         );
         assert!(parse("nothing", "").is_none());
-        assert!(HELP.lines().all(|line| line.len() < 80));
     }
 
     #[test]
     fn new_rooms_have_a_preset_or_a_file() {
-        let cooperative = Chosen::Preset(Preset::Cooperative);
-        assert_eq!(parse_new("Book club"), ("Book club".to_owned(), cooperative));
-        let moderated = Chosen::Preset(Preset::Moderated);
-        assert_eq!(parse_new("Book club moderated"), ("Book club".to_owned(), moderated.clone()));
-        assert_eq!(parse_new("moderated").0, "moderated");
-        let file = Chosen::File("own.toml".into());
-        assert_eq!(parse_new("Book club policy own.toml"), ("Book club".to_owned(), file));
+        let new = |name: &str, chosen| Ok((name.to_owned(), chosen));
+        let cooperative = new("Book club", Chosen::Preset(Preset::Cooperative));
+        assert_eq!(parse_new("Book club"), cooperative);
+        assert_eq!(parse_new("Book club cooperative"), cooperative);
+        let moderated = new("Book club", Chosen::Preset(Preset::Moderated));
+        assert_eq!(parse_new("Book club moderated"), moderated);
+        let file = new("Book club", Chosen::File("own.toml".into()));
+        assert_eq!(parse_new("Book club policy own.toml"), file);
+        assert_eq!(parse_new("moderated").unwrap_err(), "a name comes first: /new NAME moderated");
+        assert!(parse_new("Us two direct").unwrap_err().contains("/direct USER"));
     }
 }
