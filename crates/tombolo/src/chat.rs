@@ -10,6 +10,7 @@ pub(crate) mod profile;
 mod refused;
 mod room_input;
 mod rules;
+mod seen;
 mod terminal;
 mod words;
 

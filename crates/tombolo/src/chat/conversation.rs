@@ -20,10 +20,9 @@ use crate::chat::profile::Device;
 use crate::chat::refused;
 use crate::chat::room_input::{self, RoomInput};
 use crate::chat::rules;
+use crate::chat::seen::Seen;
 use crate::chat::terminal::Terminal;
-use crate::chat::words::{
-    clock, counted, device, devices, said_otherwise, short, standing, standing_of, title,
-};
+use crate::chat::words::{clock, counted, device, short, standing, standing_of, title};
 use crate::plain::{continued, one_line};
 
 /// Messages shown when a room is opened.
@@ -51,59 +50,6 @@ pub(crate) struct Conversation {
     running: Option<Operation>,
     /// Out of reach of the provider.
     cut_off: bool,
-}
-
-/// What the person knows of the open room.
-struct Seen {
-    metadata: RoomMetadata,
-    rules: RoleData,
-    roles: BTreeMap<MimiUri, String>,
-    banned: BTreeSet<MimiUri>,
-    /// Devices with their users.
-    devices: BTreeSet<(MimiUri, MimiUri)>,
-}
-
-impl Seen {
-    fn of(state: &RoomState) -> Self {
-        let role = |one: &Participant| (one.user.clone(), one.role_name.clone());
-        let roles = state.participants.iter().map(role).collect();
-        let banned = state.participants.iter().filter(|one| one.is_banned);
-        let banned = banned.map(|one| one.user.clone()).collect();
-        let (metadata, rules) = (state.metadata.clone(), state.roles.clone());
-        Self { metadata, rules, roles, banned, devices: devices(state) }
-    }
-}
-
-/// What is different of the people in a room and of their devices.
-fn people_said(before: &Seen, now: &Seen, me: &MimiUri) -> Vec<String> {
-    let mut lines = Vec::new();
-    // Ourselves are "you".
-    let who = |user: &MimiUri, does: &str, do_: &str| match user == me {
-        true => format!("-- you {do_}"),
-        false => format!("-- {} {does}", short(user)),
-    };
-    let is = |user: &MimiUri, what: &str| who(user, &format!("is {what}"), &format!("are {what}"));
-    for (user, role) in &now.roles {
-        let role = one_line(role);
-        match before.roles.get(user) {
-            None if now.banned.contains(user) => lines.push(is(user, &format!("now {role}"))),
-            None => lines.push(is(user, &format!("in the room, as {role}"))),
-            Some(old) if one_line(old) != role => lines.push(is(user, &format!("now {role}"))),
-            Some(_) => {}
-        }
-    }
-    for (user, client) in now.devices.difference(&before.devices) {
-        let with = device(client);
-        lines.push(who(user, &format!("comes in with {with}"), &format!("come in with {with}")));
-    }
-    for (user, client) in before.devices.difference(&now.devices) {
-        let with = device(client);
-        lines.push(who(user, &format!("goes with {with}"), &format!("go with {with}")));
-    }
-    for user in before.roles.keys().filter(|user| !now.roles.contains_key(*user)) {
-        lines.push(is(user, "no longer in the room"));
-    }
-    lines
 }
 
 impl Conversation {
@@ -390,16 +336,10 @@ impl Conversation {
     async fn room_changed(&mut self, room: &MimiUri) {
         let Ok(state) = self.client.room(room).await else { return };
         let now = Seen::of(&state);
-        let mut lines = Vec::new();
-        if let Some(before) = &self.seen {
-            lines.extend(said_otherwise(&before.metadata, &now.metadata));
-            if before.rules != now.rules {
-                lines.push("-- who may do what has changed; /policy shows it".to_owned());
-            }
-            lines.extend(people_said(before, &now, &self.client.identity().user));
-            // Who is out has been told so, and with which device does not matter.
-            lines.retain(|line| state.status == RoomStatus::Joined || !line.starts_with("-- you "));
-        }
+        let me = &self.client.identity().user;
+        let mut lines = self.seen.as_ref().map_or_else(Vec::new, |before| now.since(before, me));
+        // Who is out has been told so, and with which device does not matter.
+        lines.retain(|line| state.status == RoomStatus::Joined || !line.starts_with("-- you "));
         self.seen = Some(now);
         for line in lines {
             self.terminal.print(&line);
@@ -495,7 +435,10 @@ impl Conversation {
                 "you were removed from {}; /join {room} brings you back, if its rules let it",
                 here(room)
             ),
-            ClientError::NotInRoom(room) => format!("this device is not in {}", here(room)),
+            ClientError::NotInRoom(room) => format!(
+                "you are not in {}; /join {room} brings you in, if its rules let it",
+                here(room)
+            ),
             error => error.to_string(),
         };
         self.terminal.print(&format!("!! {}", continued(&text)));

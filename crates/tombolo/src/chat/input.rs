@@ -103,9 +103,9 @@ pub(crate) fn user(rest: &str, usage: &str) -> Result<MimiUri, String> {
         Some((name, domain)) => format!("mimi://{domain}/u/{name}"),
         None => rest.to_owned(),
     };
-    let command = usage.split(' ').next().unwrap_or(usage);
-    let uri = MimiUri::new(&uri).map_err(|_| format!("write it as {command} cathy@c.example"))?;
-    let wrong = || format!("{uri} does not name a user; write it as {command} cathy@c.example");
+    let usage = usage.replace("USER", "cathy@c.example");
+    let uri = MimiUri::new(&uri).map_err(|_| format!("write it as {usage}"))?;
+    let wrong = || format!("{uri} does not name a user; write it as {usage}");
     if uri.is_user() { Ok(uri) } else { Err(wrong()) }
 }
 
@@ -137,6 +137,7 @@ mod tests {
         assert!(parse("/reply x y").unwrap_err().contains("/reply N TEXT"));
         assert_eq!(parse("/add cathy").unwrap_err(), "write it as /add cathy@c.example");
         assert_eq!(parse("/role"), Ok(Input::OwnRole));
+        assert_eq!(parse("/role x y").unwrap_err(), "write it as /role cathy@c.example ROLE");
         assert!(parse("/join").unwrap_err().contains("/join mimi://"));
         assert_eq!(parse("/dm bob@b.example"), parse("/direct mimi://b.example/u/bob"));
         let subroom = Input::Subroom(

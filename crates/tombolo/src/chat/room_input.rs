@@ -159,7 +159,7 @@ pub(crate) async fn run(
 async fn read_policy(file: &Path) -> Result<RoomPolicy, ClientError> {
     let shown = file.display();
     let text = tokio::fs::read_to_string(file).await;
-    let text = text.map_err(|error| ClientError::Other(format!("{shown}: {error}")))?;
+    let text = text.map_err(|error| not_there(file, &error))?;
     policy_file::parse(&text).map_err(|faults| {
         let faults: Vec<String> = faults.iter().map(|fault| format!("  {fault}")).collect();
         ClientError::Other(format!("{shown} is no policy yet:\n{}", faults.join("\n")))
@@ -170,10 +170,19 @@ async fn read_policy(file: &Path) -> Result<RoomPolicy, ClientError> {
 pub(crate) async fn write(file: &Path, text: String) -> Result<(), ClientError> {
     use tokio::io::AsyncWriteExt;
 
-    let failed = |error| ClientError::Other(format!("{}: {error}", file.display()));
+    let failed = |error| not_there(file, &error);
     let mut new = tokio::fs::File::create_new(file).await.map_err(failed)?;
     new.write_all(text.as_bytes()).await.map_err(failed)?;
     new.flush().await.map_err(failed)
+}
+
+fn not_there(file: &Path, error: &std::io::Error) -> ClientError {
+    let why = match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        std::io::ErrorKind::AlreadyExists => "it is there already, and is not replaced".to_owned(),
+        _ => error.to_string(),
+    };
+    ClientError::Other(format!("{}: {why}", file.display()))
 }
 
 /// A role by its number or its name.
