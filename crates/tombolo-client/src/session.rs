@@ -470,6 +470,11 @@ impl Session {
         }
     }
 
+    /// The provider does not know this device any more.
+    pub fn signed_out(&mut self) {
+        self.effects.event(ClientEvent::SignedOut);
+    }
+
     /// The connection to the provider came or went.
     pub fn connected(&mut self, connected: bool, now_ms: u64, rng: &mut dyn CryptoRng) {
         let mut at = Moment { now_ms, rng };

@@ -317,6 +317,10 @@ impl Conversation {
                 self.cut_off = true;
                 self.terminal.print("-- the provider is out of reach; trying again …");
             }
+            ClientEvent::SignedOut => self.terminal.print(
+                "-- this device is signed out: its provider does not know it any more; what it \
+                 has read stays here",
+            ),
             ClientEvent::Connected(true) if self.cut_off => {
                 self.cut_off = false;
                 self.terminal.print("-- connected again");
