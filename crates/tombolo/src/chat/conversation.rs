@@ -285,7 +285,7 @@ impl Conversation {
             }
             ClientEvent::Superseded { room, by } if Some(&room) == self.room.as_ref() => {
                 let line =
-                    "-- you both opened a room for the two of you; this is the one that stays";
+                    "-- there are several rooms for the two of you; this is the one that stays";
                 self.terminal.print(line);
                 self.show_room(by).await;
             }

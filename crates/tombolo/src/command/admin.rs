@@ -173,7 +173,9 @@ fn tell_removed(removed: &Removed) {
     let rooms = counted(*rooms as u64, "room");
     // It may be done again, for rooms, but it may also be a slip of the pen.
     say(&match devices {
-        0 => format!("{removed} was not signed in here; {rooms} hosted here looked through."),
+        0 => format!(
+            "{removed} is gone; it had no device signed in here; {rooms} hosted here looked through."
+        ),
         devices => {
             let devices = counted(*devices as u64, "device");
             format!("Removed {removed}: {devices} signed out, {rooms} hosted here looked through.")
