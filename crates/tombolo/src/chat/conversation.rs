@@ -1,16 +1,12 @@
 //! The conversation: what the person types becomes operations, what happens becomes lines.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
-use mimi_wire::room::metadata::RoomMetadata;
-use mimi_wire::room::roles::RoleData;
 use tokio::sync::broadcast;
-use tombolo_client::{
-    Client, ClientError, ClientEvent, Participant, RoomState, RoomStatus, ShownMessage,
-};
+use tombolo_client::{Client, ClientError, ClientEvent, Participant, RoomStatus, ShownMessage};
 
 use crate::chat::help::HELP;
 use crate::chat::input::{self, Input};

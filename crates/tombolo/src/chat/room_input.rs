@@ -122,6 +122,10 @@ pub(crate) async fn run(
             Ok(Done::Changed(room))
         }
         (RoomInput::Kick(user), _) => {
+            let listed = client.room(&room).await?.participants;
+            if listed.iter().any(|one| one.user == user && one.clients.is_empty()) {
+                return Ok(Done::Say(format!("-- {} has no device in the room", short(&user))));
+            }
             client.kick_user(&room, &user).await?;
             Ok(Done::Changed(room))
         }
