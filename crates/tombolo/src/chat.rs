@@ -6,6 +6,7 @@ mod help;
 mod input;
 mod invitation;
 mod operation;
+mod people;
 pub(crate) mod profile;
 mod refused;
 mod room_input;

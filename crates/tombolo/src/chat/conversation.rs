@@ -6,19 +6,19 @@ use std::sync::Arc;
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
 use tokio::sync::broadcast;
-use tombolo_client::{Client, ClientError, ClientEvent, Participant, RoomStatus, ShownMessage};
+use tombolo_client::{Client, ClientError, ClientEvent, RoomStatus, ShownMessage};
 
 use crate::chat::help::HELP;
 use crate::chat::input::{self, Input};
 use crate::chat::invitation::{self, Way};
 use crate::chat::operation::{Doing, Done, Operation, Progress};
+use crate::chat::people;
 use crate::chat::profile::Device;
 use crate::chat::refused;
 use crate::chat::room_input::{self, RoomInput};
-use crate::chat::rules;
 use crate::chat::seen::Seen;
 use crate::chat::terminal::Terminal;
-use crate::chat::words::{clock, counted, device, short, standing, standing_of, title};
+use crate::chat::words::{clock, device, short, standing, standing_of, title};
 use crate::plain::{continued, one_line};
 
 /// Messages shown when a room is opened.
@@ -453,7 +453,10 @@ async fn in_room(
     message: Option<MessageId>,
 ) -> Result<Done, ClientError> {
     match (input, message) {
-        (Input::Write(text), _) => client.send_text(&room, &text).await.map(|_| Done::Quietly),
+        (Input::Write(text), _) => {
+            client.send_text(&room, &text).await?;
+            people::heard(client, &room).await
+        }
         (Input::Reply(_, text), Some(to)) => {
             client.reply(&room, to, &text).await.map(|_| Done::Quietly)
         }
@@ -464,8 +467,8 @@ async fn in_room(
             client.edit(&room, of, &text).await.map(|_| Done::Quietly)
         }
         (Input::Delete(_), Some(of)) => client.delete(&room, of).await.map(|()| Done::Quietly),
-        (Input::Add(user), _) => add(client, room, &user).await,
-        (Input::Remove(user), _) => remove(client, room, &user).await,
+        (Input::Add(user), _) => people::add(client, room, &user).await,
+        (Input::Remove(user), _) => people::remove(client, room, &user).await,
         (Input::Ban(user), _) => client.ban_user(&room, &user).await.map(|()| Done::Changed(room)),
         (Input::Rename(name), _) => {
             client.rename_room(&room, &name).await.map(|()| Done::Changed(room))
@@ -473,60 +476,11 @@ async fn in_room(
         (Input::Link(wish), _) => invitation::make(client, &room, wish).await,
         (Input::Links, _) => invitation::list(client, &room).await,
         (Input::Unlink(number), _) => invitation::take_back(client, &room, number).await,
-        (Input::OwnRole, _) => own_role(client, room).await,
+        (Input::OwnRole, _) => people::own_role(client, room).await,
         (Input::Leave, _) => client.leave_room(&room).await.map(|()| Done::Quietly),
-        (Input::Who, _) => who(client, &room).await,
+        (Input::Who, _) => people::who(client, &room).await,
         (Input::Room(command), message) => room_input::run(client, room, command, message).await,
         _ => Ok(Done::Show(room)),
-    }
-}
-
-/// Takes the role that the certificate offers, or says what one is.
-async fn own_role(client: &Client, room: MimiUri) -> Result<Done, ClientError> {
-    let state = client.room(&room).await?;
-    if state.offered_role.is_some() {
-        return client.take_own_role(&room).await.map(|()| Done::Changed(room));
-    }
-    let me = &client.identity().user;
-    let Some(mine) = state.participants.iter().find(|one| one.user == *me) else {
-        return Ok(Done::Say("-- you have no role here".to_owned()));
-    };
-    Ok(Done::Say(rules::of_role(&client.policy(&room).await?, mine.role_index)))
-}
-
-/// How somebody is listed in a room.
-async fn listed(
-    client: &Client,
-    room: &MimiUri,
-    user: &MimiUri,
-) -> Result<Option<Participant>, ClientError> {
-    let participants = client.room(room).await?.participants;
-    Ok(participants.into_iter().find(|one| one.user == *user))
-}
-
-/// Who is listed without a device is brought back.
-async fn add(client: &Client, room: MimiUri, user: &MimiUri) -> Result<Done, ClientError> {
-    let who = short(user);
-    match listed(client, &room, user).await? {
-        Some(one) if one.is_banned => {
-            Ok(Done::Say(format!("-- {who} is banned; /unban {who} lifts that")))
-        }
-        Some(one) if !one.clients.is_empty() => {
-            Ok(Done::Say(format!("-- {who} is in the room already")))
-        }
-        _ => client.add_user(&room, user).await.map(|()| Done::Changed(room)),
-    }
-}
-
-/// A ban is not lifted by the way.
-async fn remove(client: &Client, room: MimiUri, user: &MimiUri) -> Result<Done, ClientError> {
-    let who = short(user);
-    match listed(client, &room, user).await? {
-        None => Ok(Done::Say(format!("-- {who} is not in the room"))),
-        Some(one) if one.is_banned => {
-            Ok(Done::Say(format!("-- {who} is banned already; /unban {who} lifts that")))
-        }
-        Some(_) => client.remove_user(&room, user).await.map(|()| Done::Changed(room)),
     }
 }
 
@@ -573,17 +527,4 @@ async fn rooms(client: &Client) -> Result<Done, ClientError> {
         lines.push("No rooms yet: /new NAME creates one, /join ROOM enters one.".to_owned());
     }
     Ok(Done::Say(lines.join("\n")))
-}
-
-async fn who(client: &Client, room: &MimiUri) -> Result<Done, ClientError> {
-    let line = |one: Participant| {
-        let devices = match one.clients.len() {
-            0 if one.is_banned => String::new(),
-            0 => ", inactive: no device in the room".to_owned(),
-            devices => format!(", {}", counted(devices, "device")),
-        };
-        format!("  {}, {}{devices}", short(&one.user), one_line(&one.role_name))
-    };
-    let participants = client.room(room).await?.participants;
-    Ok(Done::Say(participants.into_iter().map(line).collect::<Vec<_>>().join("\n")))
 }

@@ -6,7 +6,8 @@ use mimi_policy::policy_file::{self, RoomPolicy};
 use mimi_policy::preset::Preset;
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
-use mimi_wire::room::roles::Role;
+use mimi_wire::room::capability::Capability;
+use mimi_wire::room::roles::{Role, RoleData};
 use tombolo_client::{Client, ClientError, MetadataChange, RoomState};
 
 use crate::chat::operation::Done;
@@ -147,7 +148,13 @@ pub(crate) async fn run(
         }
         (RoomInput::ShowPolicy, _) => Ok(Done::Say(rules::of(&client.policy(&room).await?))),
         (RoomInput::ChangePolicy(file), _) => {
-            client.change_policy(&room, read_policy(&file).await?).await?;
+            let policy = read_policy(&file).await?;
+            let state = client.room(&room).await?;
+            let mine = state.participants.iter().find(|one| one.user == client.identity().user);
+            if let Some(mine) = mine {
+                keeps_a_say(&state.roles, &policy.roles, mine.role_index)?;
+            }
+            client.change_policy(&room, policy).await?;
             Ok(Done::Changed(room))
         }
         (RoomInput::SavePolicy(file), _) => {
@@ -178,6 +185,24 @@ pub(crate) async fn write(file: &Path, text: String) -> Result<(), ClientError> 
     let mut new = tokio::fs::File::create_new(file).await.map_err(failed)?;
     new.write_all(text.as_bytes()).await.map_err(failed)?;
     new.flush().await.map_err(failed)
+}
+
+/// Roles are known by their numbers: a file that numbers them otherwise makes everybody something
+/// else, and whoever changes the policy could lock all out for good.
+fn keeps_a_say(now: &RoleData, then: &RoleData, mine: u32) -> Result<(), ClientError> {
+    let find = |roles: &RoleData| roles.roles.iter().find(|role| role.role_index == mine).cloned();
+    let has_say =
+        |role: &Role| role.role_capabilities.contains(&Capability::CAN_CHANGE_ROLE_DEFINITIONS);
+    match (find(now), find(then)) {
+        (Some(old), Some(new)) if has_say(&old) && !has_say(&new) => {
+            let (old, new) = (one_line(&old.role_name), one_line(&new.role_name));
+            Err(ClientError::Other(format!(
+                "that would make you {new} instead of {old}, for both are role {mine}, and you could \
+                 never change it back; number the roles as the room does (/policy shows them)"
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn not_there(file: &Path, error: &std::io::Error) -> ClientError {
@@ -226,7 +251,7 @@ mod tests {
     use mimi_wire::MimiUri;
     use tombolo_client::MetadataChange;
 
-    use super::{Chosen, RoomInput, parse, parse_new};
+    use super::{Chosen, RoomInput, keeps_a_say, parse, parse_new};
 
     #[test]
     fn what_is_said_of_a_room() {
@@ -251,6 +276,17 @@ mod tests {
             "write it as /role USER ROLE"
         );
         assert!(parse("nothing", "").is_none());
+    }
+
+    #[test]
+    fn nobody_locks_themselves_out_by_a_file() {
+        let (strict, moderated) = (Preset::Strict.roles(), Preset::Moderated.roles());
+        let admin = Preset::Strict.creator_role();
+        let told = keeps_a_say(&strict, &moderated, admin).unwrap_err().to_string();
+        assert!(told.contains("make you speaker instead of super_admin"), "{told}");
+        assert!(keeps_a_say(&strict, &strict, admin).is_ok());
+        let ordinary = Preset::Strict.ordinary_role();
+        assert!(keeps_a_say(&strict, &moderated, ordinary).is_ok(), "who has no say loses none");
     }
 
     #[test]
