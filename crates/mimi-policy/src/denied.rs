@@ -32,13 +32,34 @@ impl Denied {
     }
 }
 
+impl Denied {
+    /// The sentence as the reader is told it: "you" where it speaks of them as who asked.
+    pub fn told_to<'a>(&'a self, reader: &'a MimiUri) -> impl fmt::Display + 'a {
+        Told { denied: self, reader: Some(reader) }
+    }
+}
+
 impl std::error::Error for Denied {}
 
 impl fmt::Display for Denied {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let target = self.target.as_deref();
+        Told { denied: self, reader: None }.fmt(formatter)
+    }
+}
+
+/// A denial and who reads it.
+struct Told<'a> {
+    denied: &'a Denied,
+    reader: Option<&'a MimiUri>,
+}
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Denied { rule, actor, target, needed } = self.denied;
+        let is_reader = self.reader.is_some_and(|reader| actor.as_ref() == Some(reader));
+        let target = target.as_deref();
         let target_uri = target.and_then(|target| MimiUri::new(target).ok());
-        let namesakes = match (&self.actor, &target_uri) {
+        let namesakes = match (actor, &target_uri) {
             (Some(actor), Some(target)) => {
                 actor.domain() != target.domain() && person(actor) == person(target)
             }
@@ -48,22 +69,33 @@ impl fmt::Display for Denied {
             true => format!("{} of {}", short(uri), uri.domain()),
             false => short(uri),
         };
-        match &self.actor {
-            Some(actor) => write!(formatter, "{} may not {}", say(actor), self.rule.phrase())?,
-            None => write!(formatter, "not allowed to {}", self.rule.phrase())?,
-        }
-        match (&target_uri, target) {
-            (Some(uri), _) if self.actor.as_ref() == Some(uri) => {
-                formatter.write_str(" themselves")?;
+        match actor {
+            Some(_) if is_reader => {
+                write!(
+                    formatter,
+                    "you may not {}",
+                    rule.phrase().replace("their own", "your own")
+                )?;
             }
-            (Some(uri), _) if self.actor.as_ref().is_some_and(|actor| is_client_of(uri, actor)) => {
-                write!(formatter, " their own client {}", device(uri))?;
+            Some(actor) => write!(formatter, "{} may not {}", say(actor), rule.phrase())?,
+            None => write!(formatter, "not allowed to {}", rule.phrase())?,
+        }
+        let (themselves, their) =
+            if is_reader { ("yourself", "your") } else { ("themselves", "their") };
+        match (&target_uri, target) {
+            (Some(uri), _) if actor.as_ref() == Some(uri) => write!(formatter, " {themselves}")?,
+            (Some(uri), _) if actor.as_ref().is_some_and(|actor| is_client_of(uri, actor)) => {
+                write!(formatter, " {their} own client {}", device(uri))?;
             }
             (Some(uri), _) => write!(formatter, " {}", say(uri))?,
             (None, Some(words)) => write!(formatter, " {words}")?,
             (None, None) => {}
         }
-        write!(formatter, ": {}", self.needed)
+        // What is needed begins with whom it speaks of, where it speaks of the actor.
+        match needed.strip_prefix("their ") {
+            Some(rest) => write!(formatter, ": {their} {rest}"),
+            None => write!(formatter, ": {needed}"),
+        }
     }
 }
 

@@ -39,6 +39,7 @@ use std::fmt;
 
 use mimi_wire::component::{BASE_ROOM_POLICY, ComponentId, JOIN_LINKS, PREAUTH_LIST, ROLES_LIST};
 use mimi_wire::room::base_policy::BaseRoomPolicy;
+use mimi_wire::room::claim_name::NamedClaim;
 use mimi_wire::room::participant_list::RoleIndex;
 use mimi_wire::room::preauth::{Claim, PreAuthData, PreAuthRoleEntry};
 use mimi_wire::room::roles::RoleData;
@@ -232,8 +233,13 @@ fn preauth_of(file: &mut Section<'_>, roles: &RoleData, names: &Names) -> PreAut
         if !section.has("role") {
             section.missing("role");
         }
-        let claims = section.tables("claims").unwrap_or_default();
-        let claimset: Vec<Claim> = claims.into_iter().filter_map(components::claim).collect();
+        let named = |text: &str| match text.parse::<NamedClaim>() {
+            Ok(named) => Ok(named.to_claim()),
+            Err(error) => Err(error.to_string()),
+        };
+        let claimset: Option<Vec<Claim>> =
+            section.texts_or_tables("claims", named, components::claim);
+        let claimset = claimset.unwrap_or_default();
         // AMB-POL-41: no claims at all let everybody in, which nobody should write by forgetting.
         if !section.has("claims") {
             section.wrong("claims", "is missing; an empty list would match everybody");

@@ -66,4 +66,6 @@ pub enum ClientEvent {
     },
     /// The connection to the provider came or went.
     Connected(bool),
+    /// The provider does not know this device any more: an operator has removed it or its account.
+    SignedOut,
 }

@@ -376,7 +376,7 @@ impl Session {
         known.member()?;
         if matches!(&intent, Intent::RemoveUser(user) | Intent::KickUser(user) if *user == means.own.user)
         {
-            let text = "to go oneself is to leave the room".to_owned();
+            let text = "you cannot remove yourself; leave the room instead".to_owned();
             return Err(ClientError::Other(text));
         }
         self.with_room(room, at, |room, _, _| room.want_commit(Some(operation), intent));
@@ -420,9 +420,10 @@ impl Session {
             Purpose::Commit(room) => self.with_room(&room, at, |room, means, at| {
                 room.commit_answered(answer, means, at);
             }),
-            Purpose::Leave(room) => self.with_room(&room, at, |room, means, at| {
-                room.leave_answered(answer, means, at);
-            }),
+            Purpose::Leave(room) => {
+                self.with_room(&room, at, |room, means, at| room.leave_answered(answer, means, at));
+                self.settle_direct(&room, at);
+            }
             Purpose::GroupInfo(room) => self.with_room(&room, at, |room, means, at| {
                 room.group_info_answered(answer, means, at);
             }),
@@ -467,6 +468,11 @@ impl Session {
                 tracing::info!(kind, "an event of an unknown kind is passed over");
             }
         }
+    }
+
+    /// The provider does not know this device any more.
+    pub fn signed_out(&mut self) {
+        self.effects.event(ClientEvent::SignedOut);
     }
 
     /// The connection to the provider came or went.

@@ -2,13 +2,17 @@
 
 mod conversation;
 mod evidence;
+mod help;
 mod input;
 mod invitation;
 mod operation;
+mod people;
 pub(crate) mod profile;
 mod refused;
 mod room_input;
 mod rules;
+mod seen;
 mod terminal;
+mod words;
 
 pub(crate) use conversation::Conversation;

@@ -1,6 +1,6 @@
 //! The roles of a policy file, those of a preset as a start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_wire::room::capability::Capability;
 use mimi_wire::room::participant_list::RoleIndex;
@@ -24,7 +24,10 @@ impl Names {
     pub(super) fn of(roles: &RoleData) -> Self {
         let mut indices: BTreeMap<String, Vec<RoleIndex>> = BTreeMap::new();
         for role in &roles.roles {
-            indices.entry(role.role_name.clone()).or_default().push(role.role_index);
+            let called = indices.entry(role.role_name.clone()).or_default();
+            if !called.contains(&role.role_index) {
+                called.push(role.role_index);
+            }
         }
         indices.entry(NO_ROLE.to_owned()).or_insert_with(|| vec![0]);
         Self { indices, defined: roles.roles.iter().map(|role| role.role_index).collect() }
@@ -70,7 +73,7 @@ pub(super) fn read(file: &mut Section<'_>, given: RoleData, is_whole: bool) -> R
         if let Some(name) = name.filter(|name| !name.is_empty()) {
             section = section.renamed(format!("roles.{name}"));
         }
-        let place = match (met, index) {
+        let mut place = match (met, index) {
             (Some(met), _) => met,
             (None, Some(index)) => {
                 roles.push(empty(index));
@@ -92,6 +95,9 @@ pub(super) fn read(file: &mut Section<'_>, given: RoleData, is_whole: bool) -> R
         let role_index = roles[place].role_index;
         if written.contains(&role_index) {
             section.wrong("role_index", format!("role {role_index} stands in the file twice"));
+            // Apart, so that both names are known to what else speaks of them.
+            roles.push(empty(role_index));
+            place = roles.len() - 1;
         }
         written.push(role_index);
         fields(&mut section, &mut roles[place]);
@@ -106,6 +112,8 @@ pub(super) fn read(file: &mut Section<'_>, given: RoleData, is_whole: bool) -> R
         }
         section.finish();
     }
+    let mut once = BTreeSet::new();
+    roles.roles.retain(|role| once.insert(role.role_index));
     forget_dropped(&mut roles, is_whole);
     roles
 }

@@ -128,6 +128,24 @@ impl<'a> Section<'a> {
         Some(items.iter().enumerate().filter_map(table).collect())
     }
 
+    /// The items of a list of texts, tables, or both, that can be read.
+    pub(super) fn texts_or_tables<T>(
+        &mut self,
+        key: &'static str,
+        of_text: impl Fn(&'a str) -> Result<T, String>,
+        of_table: impl Fn(Self) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let items = self.items(key)?;
+        let item = |(number, value): (usize, &'a Value)| {
+            let place = format!("{key}[{number}]");
+            if let Some(table) = value.as_table() {
+                return of_table(Self::of(table, self.place_of(&place), self.faults));
+            }
+            text(value).and_then(&of_text).map_err(|wrong| self.wrong(&place, wrong)).ok()
+        };
+        Some(items.iter().enumerate().filter_map(item).collect())
+    }
+
     pub(super) fn table(&mut self, key: &'static str) -> Option<Self> {
         let place = self.place_of(key);
         let faults = self.faults;

@@ -121,6 +121,12 @@ pub(super) fn to_toml(policy: &RoomPolicy) -> String {
     for entry in &policy.preauth.entries {
         preauth(&mut page, entry, &policy.roles);
     }
+    if policy.preauth.entries.is_empty() {
+        page.line("\n# Whose certificate says this may come in as that:");
+        page.line("# [[preauth]]");
+        page.line(format_args!("# role = {}", role(policy.ordinary_role)));
+        page.line("# claims = [\"O=Tea Society\"]");
+    }
     for (id, octets) in &policy.components {
         component(&mut page, *id, octets, &policy.roles);
     }

@@ -162,6 +162,7 @@ fn who_is_preauthorized() {
         role = "ordinary_user"
         claims = [
             { credential_type = "x509", oid = "2.5.4.10", value = "Example Inc" },
+            "OU=Tea Society",
             { credential_type = 2, id_hex = "55 04 03", value_hex = "00ff" },
         ]
         [[preauth]]
@@ -177,7 +178,11 @@ fn who_is_preauthorized() {
     };
     assert_eq!(
         one.claimset,
-        [claim(2, &[0x55, 4, 10], b"Example Inc"), claim(2, &[0x55, 4, 3], &[0, 0xff])]
+        [
+            claim(2, &[0x55, 4, 10], b"Example Inc"),
+            claim(2, &[0x55, 4, 11], b"Tea Society"),
+            claim(2, &[0x55, 4, 3], &[0, 0xff]),
+        ]
     );
     assert_eq!(other.claimset, [claim(1, b"", b"mimi://b.example")]);
     assert_eq!((one.target_role.role_index, other.target_role.role_index), (2, 3));
@@ -407,6 +412,31 @@ fn small_mistakes() {
         "preauth[0].claims[0].credential_type: is missing\n\
          preauth[0].claims[0].id: is given more than once: id, id_hex or oid\n\
          preauth[0].claims[0].value: must be given once: value or value_hex\n",
+    );
+    wrong(
+        &strict("[[preauth]]\nrole = 2\nclaims = [\"Tea\", 1]"),
+        "preauth[0].claims[0]: \"Tea\" is no claim: write it as O=NAME, OU=NAME, title=NAME or \
+         1.3.6.1.4.1.99999.1=VALUE\n\
+         preauth[0].claims[1]: must be a string\n",
+    );
+    // One slip is one fault: both names of a role that stands twice are known to the others.
+    wrong(
+        r#"
+        creator_role = "host"
+        ordinary_role = "guest"
+        [[roles]]
+        role_index = 2
+        role_name = "guest"
+        [[roles]]
+        role_index = 2
+        role_name = "host"
+        authorized_role_changes = [{ from = "guest", to = ["host"] }]
+        [[roles]]
+        role_index = 2
+        role_name = "host"
+        "#,
+        "roles.host.role_index: role 2 stands in the file twice\n\
+         roles.host.role_index: role 2 stands in the file twice\n",
     );
     wrong(
         &strict("[asset_policy]\nasset_upload_location = \"hub\"\nmax_image = \"huge\""),

@@ -301,6 +301,7 @@ impl Driver {
                 StreamSignal::Connected(connected) => {
                     self.session.connected(connected, self.clock.now_ms(), &mut self.rng);
                 }
+                StreamSignal::SignedOut => self.session.signed_out(),
             }
             taken += 1;
             if taken == EVENTS_PER_COMMIT_MAX {

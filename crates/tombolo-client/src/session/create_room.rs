@@ -59,7 +59,9 @@ impl Session {
     ) -> Result<(), ClientError> {
         let own = self.identity().ok_or_else(not_registered)?.user.domain();
         if parent.domain() != own {
-            let text = format!("{parent} is at another provider than a room made here would be");
+            let there = parent.domain();
+            let text =
+                format!("a room inside this one has to be at {there}, and yours are at {own}");
             return Err(ClientError::Refused(text));
         }
         let mut policy = RoomPolicy::of_preset(Preset::Cooperative);

@@ -276,7 +276,9 @@ impl Session {
     /// the provider of the person whose URI comes first, and of these the one whose URI comes first.
     /// Every device comes to that by itself, so nobody needs to be told.
     pub(crate) fn settle_direct(&mut self, room: &MimiUri, at: &mut Moment<'_>) {
-        let Some(view) = self.rooms.get(room).and_then(fixed_view) else { return };
+        let Some(view) = self.rooms.get(room).and_then(fixed_view) else {
+            return self.none_gives_way_to(room);
+        };
         let set = users(view);
         let rooms = self.rooms.values().filter_map(fixed_view);
         let mut same: Vec<&RoomView> = rooms.filter(|view| users(view) == set).collect();
@@ -294,6 +296,20 @@ impl Session {
         for gives_way in same {
             if let Some(room) = self.rooms.get_mut(&gives_way) {
                 room.give_way(&stays, &mut self.effects, at);
+            }
+        }
+    }
+
+    /// Whoever leaves the one that stays, stays in those that would have given way: others may have
+    /// moved there.
+    fn none_gives_way_to(&mut self, gone: &MimiUri) {
+        if self.rooms.get(gone).is_some_and(|room| room.member().is_ok()) {
+            return;
+        }
+        for (uri, room) in &mut self.rooms {
+            if room.superseded_by.as_ref() == Some(gone) {
+                room.superseded_by = None;
+                self.effects.remove_room(uri, room_value::SUPERSEDED_BY);
             }
         }
     }

@@ -43,7 +43,11 @@ const REJOIN_AGAIN_MS: u64 = 10_000;
 const ECHO_LATE_MS: u64 = 3_000;
 
 /// What a person is told who came without a link.
-const NOT_LET_IN: &str = "the hub does not let this device in";
+const NOT_LET_IN: &str = "its provider does not let you in: you have to be added, or need a link, \
+                          or there is no such room";
+/// Also of who is still listed, and may not bring in devices.
+const KICKED_OUT: &str = "you were removed, and its provider does not let you in again this way: \
+                          somebody who is in the room has to add you";
 
 /// Why there is no external commit.
 enum NotBuilt {
@@ -231,6 +235,7 @@ impl Room {
             GroupInfoOutcome::NotAuthorized => {
                 let refused = match (&joining.before, &joining.wish.code) {
                     (Some(Standing::Banned), _) => ClientError::Banned(self.uri.clone()),
+                    (Some(Standing::Removed), _) => refused(KICKED_OUT),
                     (_, Some(_)) => ClientError::Refused(LINK_IS_SPENT.to_owned()),
                     (_, None) => refused(NOT_LET_IN),
                 };

@@ -1,24 +1,24 @@
 //! The conversation: what the person types becomes operations, what happens becomes lines.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
-use mimi_wire::room::metadata::RoomMetadata;
-use mimi_wire::room::roles::RoleData;
 use tokio::sync::broadcast;
-use tombolo_client::{
-    Client, ClientError, ClientEvent, Participant, RoomState, RoomStatus, ShownMessage,
-};
+use tombolo_client::{Client, ClientError, ClientEvent, RoomStatus, ShownMessage};
 
+use crate::chat::help::HELP;
 use crate::chat::input::{self, Input};
 use crate::chat::invitation::{self, Way};
 use crate::chat::operation::{Doing, Done, Operation, Progress};
+use crate::chat::people;
 use crate::chat::profile::Device;
 use crate::chat::refused;
 use crate::chat::room_input::{self, RoomInput};
+use crate::chat::seen::Seen;
 use crate::chat::terminal::Terminal;
+use crate::chat::words::{clock, device, short, standing, standing_of, title};
 use crate::plain::{continued, one_line};
 
 /// Messages shown when a room is opened.
@@ -46,24 +46,6 @@ pub(crate) struct Conversation {
     running: Option<Operation>,
     /// Out of reach of the provider.
     cut_off: bool,
-}
-
-/// What the person knows of the open room.
-struct Seen {
-    metadata: RoomMetadata,
-    rules: RoleData,
-    roles: BTreeMap<MimiUri, String>,
-    /// Devices with their users.
-    devices: BTreeSet<(MimiUri, MimiUri)>,
-}
-
-impl Seen {
-    fn of(state: &RoomState) -> Self {
-        let role = |one: &Participant| (one.user.clone(), one.role_name.clone());
-        let roles = state.participants.iter().map(role).collect();
-        let (metadata, rules) = (state.metadata.clone(), state.roles.clone());
-        Self { metadata, rules, roles, devices: devices(state) }
-    }
 }
 
 impl Conversation {
@@ -98,8 +80,7 @@ impl Conversation {
         }
         match room {
             Some(room) => {
-                let way = Way::Room { room: room.clone(), role: None };
-                chat.queue(format!("/join {room}"), Input::Join(way));
+                chat.queue(format!("/join {room}"), Input::Enter(room));
             }
             None => chat.first_room().await,
         }
@@ -157,7 +138,11 @@ impl Conversation {
             }
             let shows = matches!(
                 input,
-                Input::Join(_) | Input::NewRoom(..) | Input::Direct(_) | Input::Subroom(..)
+                Input::Join(_)
+                    | Input::Enter(_)
+                    | Input::NewRoom(..)
+                    | Input::Direct(_)
+                    | Input::Subroom(..)
             );
             match self.operation(input) {
                 Ok(doing) => self.running = Some(Operation::new(line, doing, shows)),
@@ -199,12 +184,14 @@ impl Conversation {
                 self.room = Some(room);
                 self.seen = Some(Seen::of(&state));
                 self.numbered.clear();
-                let title = title(&state, &self.client.identity().user);
+                let me = &self.client.identity().user;
+                let (title, standing) = (title(&state, me), standing(&state, me));
                 self.terminal.print(&format!("== {title} ({})", state.room));
-                self.terminal.print(&standing(&state));
+                self.terminal.print(&standing);
                 if let Some((_, role)) = &state.offered_role {
                     let role = one_line(role);
-                    let offer = format!("-- your certificate makes you {role} here: /claimrole");
+                    let offer =
+                        format!("-- your certificate lets you be {role} here: /role takes it");
                     self.terminal.print(&offer);
                 }
                 let skip = state.messages.len().saturating_sub(HISTORY_SHOWN);
@@ -278,7 +265,8 @@ impl Conversation {
                 self.terminal.print(&line);
             }
             ClientEvent::Message { room, message } => {
-                let line = format!("-- {} writes in {room}; /rooms", short(&message.sender));
+                let name = self.named(&room).await;
+                let line = format!("-- {} writes in {name}; /rooms", short(&message.sender));
                 self.terminal.print(&line);
             }
             ClientEvent::RoomChanged(room) if Some(&room) == self.room.as_ref() => {
@@ -288,16 +276,18 @@ impl Conversation {
             ClientEvent::Joined(_) if self.running.as_ref().is_some_and(|one| one.shows) => {}
             ClientEvent::Joined(room) if self.room.is_none() => self.show_room(room).await,
             ClientEvent::Joined(room) if Some(&room) != self.room.as_ref() => {
-                self.terminal.print(&format!("-- you are now in {room}; /rooms"));
+                let name = self.named(&room).await;
+                self.terminal.print(&format!("-- you are now in {name}; /rooms"));
             }
             ClientEvent::Superseded { room, by } if Some(&room) == self.room.as_ref() => {
                 let line =
-                    "-- you both opened a room for the two of you; this is the one that stays";
+                    "-- there are several rooms for the two of you; this is the one that stays";
                 self.terminal.print(line);
                 self.show_room(by).await;
             }
             ClientEvent::Left { room, status } => {
-                self.terminal.print(&format!("-- {room}: {}", standing_of(&status)));
+                let name = self.named(&room).await;
+                self.terminal.print(&format!("-- {name}: {}", standing_of(&status)));
                 if matches!(status, RoomStatus::Frozen { .. }) {
                     self.terminal.print("-- nothing is sent or shown there any more; /evidence");
                 }
@@ -305,22 +295,28 @@ impl Conversation {
             ClientEvent::Missed { room, came } => {
                 let came: Vec<String> = came.iter().map(short).collect();
                 let who = if came.is_empty() { "nobody".to_owned() } else { came.join(", ") };
+                let name = self.named(&room).await;
                 let line =
-                    format!("-- {room}: this device missed changes; {who} came in meanwhile");
+                    format!("-- {name}: this device missed changes; {who} came in meanwhile");
                 self.terminal.print(&line);
             }
             ClientEvent::ConsentRequested { requester, .. } => {
-                let line = format!("-- {requester} asks to contact you; /accept {requester}");
+                let who = short(&requester);
+                let line = format!("-- {who} asks to contact you; /accept {who} allows it");
                 self.terminal.print(&line);
             }
             ClientEvent::ConsentChanged { target, granted, .. } => {
                 let answer = if granted { "agrees to be contacted" } else { "declines contact" };
-                self.terminal.print(&format!("-- {target} {answer}"));
+                self.terminal.print(&format!("-- {} {answer}", short(&target)));
             }
             ClientEvent::Connected(false) => {
                 self.cut_off = true;
                 self.terminal.print("-- the provider is out of reach; trying again …");
             }
+            ClientEvent::SignedOut => self.terminal.print(
+                "-- this device is signed out: its provider does not know it any more; what it \
+                 has read stays here",
+            ),
             ClientEvent::Connected(true) if self.cut_off => {
                 self.cut_off = false;
                 self.terminal.print("-- connected again");
@@ -329,36 +325,21 @@ impl Conversation {
         }
     }
 
+    /// A room by the name it shows, or by its URI.
+    async fn named(&self, room: &MimiUri) -> String {
+        let me = &self.client.identity().user;
+        let title = self.client.room(room).await.map(|state| title(&state, me));
+        title.ok().filter(|title| !title.is_empty()).unwrap_or_else(|| room.to_string())
+    }
+
     /// Says what is different: the name, who is in, who has which role, with which devices.
     async fn room_changed(&mut self, room: &MimiUri) {
         let Ok(state) = self.client.room(room).await else { return };
         let now = Seen::of(&state);
-        let mut lines = Vec::new();
-        if let Some(before) = &self.seen {
-            lines.extend(said_otherwise(&before.metadata, &now.metadata));
-            if before.rules != now.rules {
-                lines.push("-- who may do what has changed; /policy shows it".to_owned());
-            }
-            for (user, role) in &now.roles {
-                let role = one_line(role);
-                match before.roles.get(user) {
-                    None => lines.push(format!("-- {user} is in the room, as {role}")),
-                    Some(old) if one_line(old) != role => {
-                        lines.push(format!("-- {} is now {role}", short(user)));
-                    }
-                    Some(_) => {}
-                }
-            }
-            for (user, client) in now.devices.difference(&before.devices) {
-                lines.push(format!("-- {} comes in with {}", short(user), device(client)));
-            }
-            for (user, client) in before.devices.difference(&now.devices) {
-                lines.push(format!("-- {} goes with {}", short(user), device(client)));
-            }
-            for user in before.roles.keys().filter(|user| !now.roles.contains_key(*user)) {
-                lines.push(format!("-- {} is no longer in the room", short(user)));
-            }
-        }
+        let me = &self.client.identity().user;
+        let mut lines = self.seen.as_ref().map_or_else(Vec::new, |before| now.since(before, me));
+        // Who is out has been told so, and with which device does not matter.
+        lines.retain(|line| state.status == RoomStatus::Joined || !line.starts_with("-- you "));
         self.seen = Some(now);
         for line in lines {
             self.terminal.print(&line);
@@ -368,9 +349,7 @@ impl Conversation {
     fn typed(&mut self, line: &str) {
         match input::parse(line) {
             Ok(Input::Nothing) => {}
-            Ok(Input::Help) => {
-                self.terminal.print(&format!("{}\n{}", input::HELP, room_input::HELP));
-            }
+            Ok(Input::Help) => self.terminal.print(HELP),
             Ok(input) => self.queue(line.trim().to_owned(), input),
             Err(hint) => self.terminal.print(&continued(&hint)),
         }
@@ -405,6 +384,7 @@ impl Conversation {
                 Ok(Done::Say(format!("-- {} may contact you now", short(&user))))
             }),
             Input::Join(way) => Box::pin(async move { join(&client, way).await }),
+            Input::Enter(room) => Box::pin(async move { enter(&client, room).await }),
             Input::Help | Input::Nothing | Input::Quit => Box::pin(async { Ok(Done::Quietly) }),
             in_room => self.operation_in_room(in_room)?,
         })
@@ -437,10 +417,28 @@ impl Conversation {
     }
 
     fn sorry(&mut self, error: &ClientError) {
+        let here = |room: &MimiUri| match self.room.as_ref() == Some(room) {
+            true => "this room".to_owned(),
+            false => room.to_string(),
+        };
         let text = match error {
             ClientError::NoConsent(user) => {
                 format!("{0} has not agreed to be contacted: /ask {0}", short(user))
             }
+            ClientError::Denied(denied) => denied.told_to(&self.client.identity().user).to_string(),
+            ClientError::Banned(room) => format!(
+                "you are banned from {}; once the ban is lifted, /join {room} brings you back, or \
+                 somebody there does",
+                here(room)
+            ),
+            ClientError::Removed(room) => format!(
+                "you were removed from {}; /join {room} brings you back, if its rules let it",
+                here(room)
+            ),
+            ClientError::NotInRoom(room) => format!(
+                "you are not in {}; /join {room} brings you in, if its rules let it",
+                here(room)
+            ),
             error => error.to_string(),
         };
         self.terminal.print(&format!("!! {}", continued(&text)));
@@ -455,7 +453,10 @@ async fn in_room(
     message: Option<MessageId>,
 ) -> Result<Done, ClientError> {
     match (input, message) {
-        (Input::Write(text), _) => client.send_text(&room, &text).await.map(|_| Done::Quietly),
+        (Input::Write(text), _) => {
+            client.send_text(&room, &text).await?;
+            people::heard(client, &room).await
+        }
         (Input::Reply(_, text), Some(to)) => {
             client.reply(&room, to, &text).await.map(|_| Done::Quietly)
         }
@@ -466,18 +467,8 @@ async fn in_room(
             client.edit(&room, of, &text).await.map(|_| Done::Quietly)
         }
         (Input::Delete(_), Some(of)) => client.delete(&room, of).await.map(|()| Done::Quietly),
-        (Input::Add(user), _) => {
-            if is_in(client, &room, &user).await? {
-                return Ok(Done::Say(format!("-- {} is in the room already", short(&user))));
-            }
-            client.add_user(&room, &user).await.map(|()| Done::Changed(room))
-        }
-        (Input::Remove(user), _) => {
-            if !is_in(client, &room, &user).await? {
-                return Ok(Done::Say(format!("-- {} is not in the room", short(&user))));
-            }
-            client.remove_user(&room, &user).await.map(|()| Done::Changed(room))
-        }
+        (Input::Add(user), _) => people::add(client, room, &user).await,
+        (Input::Remove(user), _) => people::remove(client, room, &user).await,
         (Input::Ban(user), _) => client.ban_user(&room, &user).await.map(|()| Done::Changed(room)),
         (Input::Rename(name), _) => {
             client.rename_room(&room, &name).await.map(|()| Done::Changed(room))
@@ -485,16 +476,12 @@ async fn in_room(
         (Input::Link(wish), _) => invitation::make(client, &room, wish).await,
         (Input::Links, _) => invitation::list(client, &room).await,
         (Input::Unlink(number), _) => invitation::take_back(client, &room, number).await,
-        (Input::ClaimRole, _) => client.take_own_role(&room).await.map(|()| Done::Changed(room)),
+        (Input::OwnRole, _) => people::own_role(client, room).await,
         (Input::Leave, _) => client.leave_room(&room).await.map(|()| Done::Quietly),
-        (Input::Who, _) => who(client, &room).await,
+        (Input::Who, _) => people::who(client, &room).await,
         (Input::Room(command), message) => room_input::run(client, room, command, message).await,
         _ => Ok(Done::Show(room)),
     }
-}
-
-async fn is_in(client: &Client, room: &MimiUri, user: &MimiUri) -> Result<bool, ClientError> {
-    Ok(client.room(room).await?.participants.iter().any(|one| one.user == *user))
 }
 
 /// Comes into a room if this device is not there yet.
@@ -514,11 +501,13 @@ async fn join(client: &Client, way: Way) -> Result<Done, ClientError> {
         }
         Way::Link(link) => client.join_by_link(link).await,
     };
-    match joined {
-        // A room this device was in before is shown as it is, unless somebody wanted a way in.
-        Err(error) if matches!(way, Way::Link(_)) || client.room(&room).await.is_err() => {
-            Err(error)
-        }
+    joined.map(|_| Done::Show(room))
+}
+
+/// The room to start with: one that this device was in before is shown as it is.
+async fn enter(client: &Client, room: MimiUri) -> Result<Done, ClientError> {
+    match join(client, Way::Room { room: room.clone(), role: None }).await {
+        Err(error) if client.room(&room).await.is_err() => Err(error),
         _ => Ok(Done::Show(room)),
     }
 }
@@ -528,107 +517,14 @@ async fn rooms(client: &Client) -> Result<Done, ClientError> {
     for (at, room) in client.rooms().await?.iter().enumerate() {
         let state = client.room(room).await?;
         let name = title(&state, &client.identity().user);
-        lines.push(format!("  {}. {name} ({room}), {}", at + 1, standing(&state)));
+        lines.push(format!(
+            "  {}. {name} ({room}), {}",
+            at + 1,
+            standing(&state, &client.identity().user)
+        ));
     }
     if lines.is_empty() {
         lines.push("No rooms yet: /new NAME creates one, /join ROOM enters one.".to_owned());
     }
     Ok(Done::Say(lines.join("\n")))
-}
-
-async fn who(client: &Client, room: &MimiUri) -> Result<Done, ClientError> {
-    let line = |one: Participant| {
-        let devices = match one.clients.len() {
-            0 if one.is_banned => "banned".to_owned(),
-            0 => "inactive: no device in the room".to_owned(),
-            devices => counted(devices, "device"),
-        };
-        format!("  {}, {}, {devices}", short(&one.user), one_line(&one.role_name))
-    };
-    let participants = client.room(room).await?.participants;
-    Ok(Done::Say(participants.into_iter().map(line).collect::<Vec<_>>().join("\n")))
-}
-
-/// `1 device`, `2 devices`.
-fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-fn standing(state: &RoomState) -> String {
-    match &state.status {
-        RoomStatus::Joined => counted(state.participants.len(), "participant"),
-        other => standing_of(other),
-    }
-}
-
-fn standing_of(status: &RoomStatus) -> String {
-    match status {
-        RoomStatus::Joined => "you are in".to_owned(),
-        RoomStatus::Left => "you have left".to_owned(),
-        RoomStatus::Removed => "this device was removed".to_owned(),
-        RoomStatus::Superseded { by } => format!("another room has taken its place: {by}"),
-        RoomStatus::Banned => "you are banned".to_owned(),
-        RoomStatus::Frozen { reason } => format!("frozen, because its rules were broken: {reason}"),
-        _ => "this client does not know this state".to_owned(),
-    }
-}
-
-/// What a room says of itself that it did not say before.
-fn said_otherwise(before: &RoomMetadata, now: &RoomMetadata) -> Vec<String> {
-    let description = |metadata: &RoomMetadata| {
-        let first = metadata.room_descriptions.first();
-        first.map_or_else(String::new, |it| {
-            String::from_utf8_lossy(&it.description_content).into_owned()
-        })
-    };
-    let fields = [
-        ("is now called", before.room_name.clone(), now.room_name.clone()),
-        ("is now about", before.room_subject.clone(), now.room_subject.clone()),
-        ("is now in the mood", before.room_mood.clone(), now.room_mood.clone()),
-        ("is now described as", description(before), description(now)),
-        ("now has the avatar", before.room_avatar.clone(), now.room_avatar.clone()),
-    ];
-    let changed = fields.into_iter().filter(|(_, before, now)| before != now);
-    changed
-        .map(|(what, _, now)| {
-            let now = if now.is_empty() { "(nothing)".to_owned() } else { one_line(&now) };
-            format!("-- the room {what} {now}")
-        })
-        .collect()
-}
-
-/// Users and devices in a room.
-fn devices(state: &RoomState) -> BTreeSet<(MimiUri, MimiUri)> {
-    let of = |participant: &Participant| {
-        let user = participant.user.clone();
-        participant.clients.clone().into_iter().map(move |client| (user.clone(), client))
-    };
-    state.participants.iter().flat_map(of).collect()
-}
-
-/// `phone` for `mimi://b.example/d/bob/phone`.
-fn device(client: &MimiUri) -> String {
-    client.as_str().rsplit('/').next().unwrap_or_default().to_owned()
-}
-
-/// `bob@b.example` for `mimi://b.example/u/bob`.
-fn short(user: &MimiUri) -> String {
-    // Not decoded: a name may hold anything, escaped.
-    let name = user.as_str().rsplit('/').next().unwrap_or_default();
-    format!("{name}@{}", user.domain())
-}
-
-/// The room's name; where it has none, who is in it beside us.
-fn title(state: &RoomState, me: &MimiUri) -> String {
-    if !state.name.is_empty() {
-        return one_line(&state.name);
-    }
-    let others = state.participants.iter().map(|it| &it.user).filter(|user| *user != me);
-    others.map(short).collect::<Vec<_>>().join(", ")
-}
-
-/// `14:05`, in UTC.
-fn clock(timestamp_ms: u64) -> String {
-    let minutes = timestamp_ms / 60_000 % (24 * 60);
-    format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }

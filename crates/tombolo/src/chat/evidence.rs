@@ -7,6 +7,7 @@ use tombolo_client::{Client, ClientError, Evidence};
 
 use crate::chat::operation::Done;
 use crate::chat::room_input::write;
+use crate::chat::words::clock;
 use crate::plain::continued;
 
 /// Shows the evidence of a room, or writes it to a file.
@@ -21,7 +22,7 @@ pub(crate) async fn run(
     }
     let Some(file) = file else {
         let told: Vec<String> = evidence.iter().map(told).collect();
-        let hint = "/evidence FILE writes it down for others";
+        let hint = "/evidence FILE writes down all of it, for others to check";
         return Ok(Done::Say(format!("{}\n{hint}", told.join("\n"))));
     };
     let all: Vec<String> = evidence.iter().map(Evidence::to_json).collect();
@@ -29,14 +30,33 @@ pub(crate) async fn run(
     Ok(Done::Say(format!("-- the evidence is in {}", file.display())))
 }
 
+/// The rule's id and the octets are for the file.
 fn told(evidence: &Evidence) -> String {
-    let rule = evidence.rule.as_deref().unwrap_or("it could not be verified");
-    let epoch = evidence.view.as_ref().map(|view| format!(" in epoch {}", view.epoch));
-    format!(
-        "-- refused{}: {}\n   rule: {rule}; accepted by the hub at {} ms, {} octets kept",
-        epoch.unwrap_or_default(),
-        continued(&evidence.reason),
-        evidence.accepted_ms,
-        evidence.event.len()
-    )
+    let at = clock(evidence.accepted_ms);
+    format!("-- not followed, though the hub let it pass at {at}: {}", continued(&evidence.reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use mimi_wire::MimiUri;
+    use tombolo_client::Evidence;
+
+    #[test]
+    fn a_person_is_told_when_and_why() {
+        let evidence = Evidence {
+            room: MimiUri::new("mimi://a.example/r/club").unwrap(),
+            reason: "bob may not ban alice: their role guest lacks canBan".to_owned(),
+            rule: Some("ban (POLICY-CAP-ROLE-3)".to_owned()),
+            judged_ms: 0,
+            accepted_ms: 61 * 60_000,
+            event_id: 1,
+            room_seq: 1,
+            event: vec![1, 2, 3],
+            change: None,
+            view: None,
+        };
+        let expected = "-- not followed, though the hub let it pass at 01:01: bob may not ban \
+                        alice: their role guest lacks canBan";
+        assert_eq!(super::told(&evidence), expected);
+    }
 }

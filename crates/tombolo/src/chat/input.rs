@@ -6,38 +6,6 @@ use crate::chat::invitation::{LinkWish, Way, parse_way, parse_wish};
 
 use crate::chat::room_input::{self, Chosen, RoomInput};
 
-/// The commands, for `/help`.
-pub(crate) const HELP: &str = "\
-Just type to write. Messages have numbers N; commands take them.
-  /reply N TEXT      answer message N
-  /react N EMOJI     react to message N
-  /edit N TEXT       change your message N
-  /delete N          take your message N back
-  /history           show the room's messages again
-  /who               who is in the room
-  /add USER          add a user to the room
-  /remove USER       remove a user
-  /ban USER          ban a user
-  /rename NAME       rename the room
-  /leave             leave the room for good
-  /new NAME          create a room; NAME PRESET for another kind: strict,
-                     moderated, multi-organization, direct, cooperative;
-                     NAME policy FILE for rules of your own
-  /direct USER       talk to one person alone (also /dm)
-  /subroom NAME USER…  a room for some of this one's people
-  /rooms             rooms on this device
-  /room N            open room N of /rooms
-  /join ROOM         come in with this device, or by a LINK
-  /link              make a link into the room, e.g. /link guest uses 5 for 7d
-  /links             list the links into the room
-  /unlink N          take link N back
-  /claimrole         take the role that your certificate gives you here
-  /ask USER          ask to be allowed contact
-  /accept USER       let a user contact you
-  /quit              close the chat (Ctrl-D)
-USER is written as bob@b.example, ROOM as mimi://b.example/r/lounge.
-Times are UTC.";
-
 /// One line, understood.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Input {
@@ -60,10 +28,12 @@ pub(crate) enum Input {
     Remove(MimiUri),
     Ban(MimiUri),
     Join(Way),
+    /// The room to start with.
+    Enter(MimiUri),
     Link(LinkWish),
     Links,
     Unlink(usize),
-    ClaimRole,
+    OwnRole,
     Rename(String),
     Leave,
     Help,
@@ -84,10 +54,9 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
         "react" => numbered(rest, "/react N EMOJI").map(|(n, text)| Input::React(n, text)),
         "edit" => numbered(rest, "/edit N TEXT").map(|(n, text)| Input::Edit(n, text)),
         "delete" => number(rest, "/delete N").map(Input::Delete),
-        "new" => words(rest, "/new NAME").map(|rest| {
-            let (name, chosen) = room_input::parse_new(&rest);
-            Input::NewRoom(name, chosen)
-        }),
+        "new" => words(rest, "/new NAME")
+            .and_then(|rest| room_input::parse_new(&rest))
+            .map(|(name, chosen)| Input::NewRoom(name, chosen)),
         "direct" | "dm" => user(rest, "/direct USER").map(Input::Direct),
         "subroom" => subroom(rest),
         "rename" => words(rest, "/rename NAME").map(Input::Rename),
@@ -104,7 +73,7 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
         "link" => parse_wish(rest).map(Input::Link),
         "links" => Ok(Input::Links),
         "unlink" => number(rest, "/unlink N").map(Input::Unlink),
-        "claimrole" => Ok(Input::ClaimRole),
+        "role" if rest.is_empty() => Ok(Input::OwnRole),
         "leave" => Ok(Input::Leave),
         "help" | "?" => Ok(Input::Help),
         "quit" | "exit" | "q" => Ok(Input::Quit),
@@ -134,9 +103,9 @@ pub(crate) fn user(rest: &str, usage: &str) -> Result<MimiUri, String> {
         Some((name, domain)) => format!("mimi://{domain}/u/{name}"),
         None => rest.to_owned(),
     };
-    let command = usage.split(' ').next().unwrap_or(usage);
-    let uri = MimiUri::new(&uri).map_err(|_| format!("write it as {command} cathy@c.example"))?;
-    let wrong = || format!("{uri} does not name a user; write it as {command} cathy@c.example");
+    let usage = usage.replace("USER", "cathy@c.example");
+    let uri = MimiUri::new(&uri).map_err(|_| format!("write it as {usage}"))?;
+    let wrong = || format!("{uri} does not name a user; write it as {usage}");
     if uri.is_user() { Ok(uri) } else { Err(wrong()) }
 }
 
@@ -155,7 +124,7 @@ fn subroom(rest: &str) -> Result<Input, String> {
 mod tests {
     use mimi_wire::MimiUri;
 
-    use super::{HELP, Input, parse};
+    use super::{Input, parse};
 
     #[test]
     fn lines_are_messages_and_slashes_are_commands() {
@@ -167,6 +136,8 @@ mod tests {
         assert_eq!(parse("/ban mimi://b.example/u/bob"), Ok(Input::Ban(bob)));
         assert!(parse("/reply x y").unwrap_err().contains("/reply N TEXT"));
         assert_eq!(parse("/add cathy").unwrap_err(), "write it as /add cathy@c.example");
+        assert_eq!(parse("/role"), Ok(Input::OwnRole));
+        assert_eq!(parse("/role x y").unwrap_err(), "write it as /role cathy@c.example ROLE");
         assert!(parse("/join").unwrap_err().contains("/join mimi://"));
         assert_eq!(parse("/dm bob@b.example"), parse("/direct mimi://b.example/u/bob"));
         let subroom = Input::Subroom(
@@ -175,7 +146,6 @@ mod tests {
         );
         assert_eq!(parse("/subroom tea time bob@b.example"), Ok(subroom));
         assert!(parse("/subroom bob@b.example").unwrap_err().contains("/subroom NAME USER"));
-        assert!(HELP.lines().all(|line| line.len() < 80));
         assert!(parse("/ad bob").unwrap_err().contains("/help"));
         assert!(parse("/add mimi://b.example/r/room").unwrap_err().contains("user"));
     }

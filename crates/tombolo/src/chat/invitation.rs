@@ -11,7 +11,8 @@ use crate::chat::room_input::role_named;
 use crate::plain::plain;
 
 /// How a link is asked for.
-pub(crate) const LINK_USAGE: &str = "write it as /link, or e.g. /link guest uses 5 for 7d";
+pub(crate) const LINK_USAGE: &str =
+    "write it as /link, or e.g. /link guest uses 5 for 7d (or 12h, 30m)";
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;

@@ -6,26 +6,14 @@ use mimi_policy::policy_file::{self, RoomPolicy};
 use mimi_policy::preset::Preset;
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
-use mimi_wire::room::roles::Role;
+use mimi_wire::room::capability::Capability;
+use mimi_wire::room::roles::{Role, RoleData};
 use tombolo_client::{Client, ClientError, MetadataChange, RoomState};
 
 use crate::chat::operation::Done;
+use crate::chat::words::short;
 use crate::chat::{evidence, input, rules};
 use crate::plain::one_line;
-
-/// These commands, for `/help`.
-pub(crate) const HELP: &str = "\
-  /in TOPIC TEXT     write in a topic (one word), new or not
-  /topic N TOPIC     put message N under a topic; `-` takes it out
-  /role USER ROLE    give a role, by its name or number
-  /kick USER         remove a user's devices; the user may come again
-  /unban USER [ROLE] lift a ban
-  /subject TEXT      say what the room is about now; also
-                     /describe TEXT, /mood TEXT, /avatar URI; `-` says nothing
-  /policy            show who may do what
-  /policy FILE       change who may do what, by a policy file
-  /policy save FILE  write the room's policy to a file
-  /evidence [FILE]   show why a room is frozen, or write the proof to a file";
 
 /// A policy file a person wants for a new room, or a preset.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -84,18 +72,18 @@ pub(crate) fn parse(name: &str, rest: &str) -> Option<Result<RoomInput, String>>
 }
 
 /// What `/new` is followed by: a name, then perhaps a preset, or `policy` and a file.
-pub(crate) fn parse_new(rest: &str) -> (String, Chosen) {
-    let cooperative = Chosen::Preset(Preset::Cooperative);
-    let Some((before, last)) = rest.rsplit_once(' ') else {
-        return (rest.to_owned(), cooperative);
-    };
+pub(crate) fn parse_new(rest: &str) -> Result<(String, Chosen), String> {
+    let (before, last) = rest.rsplit_once(' ').unwrap_or(("", rest));
     let before = before.trim_end();
-    if let Some(preset) = Preset::by_name(last) {
-        return (before.to_owned(), Chosen::Preset(preset));
-    }
-    match before.strip_suffix(" policy") {
-        Some(name) => (name.trim_end().to_owned(), Chosen::File(last.into())),
-        None => (rest.to_owned(), cooperative),
+    match (before, Preset::by_name(last)) {
+        // Nobody could ever be added to it.
+        (_, Some(Preset::Direct)) => Err("a room for two is opened by /direct USER".to_owned()),
+        ("", Some(preset)) => Err(format!("a name comes first: /new NAME {preset}")),
+        (name, Some(preset)) => Ok((name.to_owned(), Chosen::Preset(preset))),
+        (_, None) => Ok(match before.strip_suffix(" policy") {
+            Some(name) => (name.trim_end().to_owned(), Chosen::File(last.into())),
+            None => (rest.to_owned(), Chosen::Preset(Preset::Cooperative)),
+        }),
     }
 }
 
@@ -135,6 +123,10 @@ pub(crate) async fn run(
             Ok(Done::Changed(room))
         }
         (RoomInput::Kick(user), _) => {
+            let listed = client.room(&room).await?.participants;
+            if listed.iter().any(|one| one.user == user && one.clients.is_empty()) {
+                return Ok(Done::Say(format!("-- {} has no device in the room", short(&user))));
+            }
             client.kick_user(&room, &user).await?;
             Ok(Done::Changed(room))
         }
@@ -143,6 +135,10 @@ pub(crate) async fn run(
                 Some(role) => Some(role_index(client, &room, &role).await?),
                 None => None,
             };
+            let listed = client.room(&room).await?.participants;
+            if !listed.iter().any(|one| one.user == user && one.is_banned) {
+                return Ok(Done::Say(format!("-- {} is not banned", short(&user))));
+            }
             client.unban_user(&room, &user, role).await?;
             Ok(Done::Changed(room))
         }
@@ -152,7 +148,13 @@ pub(crate) async fn run(
         }
         (RoomInput::ShowPolicy, _) => Ok(Done::Say(rules::of(&client.policy(&room).await?))),
         (RoomInput::ChangePolicy(file), _) => {
-            client.change_policy(&room, read_policy(&file).await?).await?;
+            let policy = read_policy(&file).await?;
+            let state = client.room(&room).await?;
+            let mine = state.participants.iter().find(|one| one.user == client.identity().user);
+            if let Some(mine) = mine {
+                keeps_a_say(&state.roles, &policy.roles, mine.role_index)?;
+            }
+            client.change_policy(&room, policy).await?;
             Ok(Done::Changed(room))
         }
         (RoomInput::SavePolicy(file), _) => {
@@ -168,7 +170,7 @@ pub(crate) async fn run(
 async fn read_policy(file: &Path) -> Result<RoomPolicy, ClientError> {
     let shown = file.display();
     let text = tokio::fs::read_to_string(file).await;
-    let text = text.map_err(|error| ClientError::Other(format!("{shown}: {error}")))?;
+    let text = text.map_err(|error| not_there(file, &error))?;
     policy_file::parse(&text).map_err(|faults| {
         let faults: Vec<String> = faults.iter().map(|fault| format!("  {fault}")).collect();
         ClientError::Other(format!("{shown} is no policy yet:\n{}", faults.join("\n")))
@@ -179,10 +181,37 @@ async fn read_policy(file: &Path) -> Result<RoomPolicy, ClientError> {
 pub(crate) async fn write(file: &Path, text: String) -> Result<(), ClientError> {
     use tokio::io::AsyncWriteExt;
 
-    let failed = |error| ClientError::Other(format!("{}: {error}", file.display()));
+    let failed = |error| not_there(file, &error);
     let mut new = tokio::fs::File::create_new(file).await.map_err(failed)?;
     new.write_all(text.as_bytes()).await.map_err(failed)?;
     new.flush().await.map_err(failed)
+}
+
+/// Roles are known by their numbers: a file that numbers them otherwise makes everybody something
+/// else, and whoever changes the policy could lock all out for good.
+fn keeps_a_say(now: &RoleData, then: &RoleData, mine: u32) -> Result<(), ClientError> {
+    let find = |roles: &RoleData| roles.roles.iter().find(|role| role.role_index == mine).cloned();
+    let has_say =
+        |role: &Role| role.role_capabilities.contains(&Capability::CAN_CHANGE_ROLE_DEFINITIONS);
+    match (find(now), find(then)) {
+        (Some(old), Some(new)) if has_say(&old) && !has_say(&new) => {
+            let (old, new) = (one_line(&old.role_name), one_line(&new.role_name));
+            Err(ClientError::Other(format!(
+                "that would make you {new} instead of {old}, for both are role {mine}, and you could \
+                 never change it back; number the roles as the room does (/policy shows them)"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn not_there(file: &Path, error: &std::io::Error) -> ClientError {
+    let why = match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        std::io::ErrorKind::AlreadyExists => "it is there already, and is not replaced".to_owned(),
+        _ => error.to_string(),
+    };
+    ClientError::Other(format!("{}: {why}", file.display()))
 }
 
 /// A role by its number or its name.
@@ -222,7 +251,7 @@ mod tests {
     use mimi_wire::MimiUri;
     use tombolo_client::MetadataChange;
 
-    use super::{Chosen, HELP, RoomInput, parse, parse_new};
+    use super::{Chosen, RoomInput, keeps_a_say, parse, parse_new};
 
     #[test]
     fn what_is_said_of_a_room() {
@@ -247,17 +276,30 @@ mod tests {
             "write it as /role USER ROLE"
         );
         assert!(parse("nothing", "").is_none());
-        assert!(HELP.lines().all(|line| line.len() < 80));
+    }
+
+    #[test]
+    fn nobody_locks_themselves_out_by_a_file() {
+        let (strict, moderated) = (Preset::Strict.roles(), Preset::Moderated.roles());
+        let admin = Preset::Strict.creator_role();
+        let told = keeps_a_say(&strict, &moderated, admin).unwrap_err().to_string();
+        assert!(told.contains("make you speaker instead of super_admin"), "{told}");
+        assert!(keeps_a_say(&strict, &strict, admin).is_ok());
+        let ordinary = Preset::Strict.ordinary_role();
+        assert!(keeps_a_say(&strict, &moderated, ordinary).is_ok(), "who has no say loses none");
     }
 
     #[test]
     fn new_rooms_have_a_preset_or_a_file() {
-        let cooperative = Chosen::Preset(Preset::Cooperative);
-        assert_eq!(parse_new("Book club"), ("Book club".to_owned(), cooperative));
-        let moderated = Chosen::Preset(Preset::Moderated);
-        assert_eq!(parse_new("Book club moderated"), ("Book club".to_owned(), moderated.clone()));
-        assert_eq!(parse_new("moderated").0, "moderated");
-        let file = Chosen::File("own.toml".into());
-        assert_eq!(parse_new("Book club policy own.toml"), ("Book club".to_owned(), file));
+        let new = |name: &str, chosen| Ok((name.to_owned(), chosen));
+        let cooperative = new("Book club", Chosen::Preset(Preset::Cooperative));
+        assert_eq!(parse_new("Book club"), cooperative);
+        assert_eq!(parse_new("Book club cooperative"), cooperative);
+        let moderated = new("Book club", Chosen::Preset(Preset::Moderated));
+        assert_eq!(parse_new("Book club moderated"), moderated);
+        let file = new("Book club", Chosen::File("own.toml".into()));
+        assert_eq!(parse_new("Book club policy own.toml"), file);
+        assert_eq!(parse_new("moderated").unwrap_err(), "a name comes first: /new NAME moderated");
+        assert!(parse_new("Us two direct").unwrap_err().contains("/direct USER"));
     }
 }

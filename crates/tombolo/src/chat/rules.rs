@@ -78,6 +78,17 @@ pub(crate) fn policy_of(view: &RoomView) -> RoomPolicy {
     }
 }
 
+/// What one role lets its holders do.
+pub(crate) fn of_role(view: &RoomView, index: u32) -> String {
+    let mut lines = Vec::new();
+    let mine = view.roles.roles.iter().find(|role| role.role_index == index);
+    if let Some(role) = mine {
+        lines.push(format!("-- you are {}", one_line(&role.role_name)));
+        rights_lines(view, role, &mut lines);
+    }
+    lines.join("\n")
+}
+
 fn role_lines(view: &RoomView, role: &Role, lines: &mut Vec<String>) {
     let held = |index| {
         view.participants.participants.iter().filter(|pair| pair.role_index == index).count()
@@ -87,6 +98,14 @@ fn role_lines(view: &RoomView, role: &Role, lines: &mut Vec<String>) {
         index => format!("{} in the room", held(index)),
     };
     lines.push(format!("{} {} ({who}):", role.role_index, one_line(&role.role_name)));
+    rights_lines(view, role, lines);
+    let bounds = bounds(role);
+    if !bounds.is_empty() {
+        lines.push(format!("  holders: {}", bounds.join(", ")));
+    }
+}
+
+fn rights_lines(view: &RoomView, role: &Role, lines: &mut Vec<String>) {
     let rights: Vec<String> =
         role.role_capabilities.iter().map(|capability| right(*capability)).collect();
     match rights.is_empty() {
@@ -103,11 +122,7 @@ fn role_lines(view: &RoomView, role: &Role, lines: &mut Vec<String>) {
         })
         .collect();
     if !moves.is_empty() {
-        wrapped("  from role to role: ", &moves, lines);
-    }
-    let bounds = bounds(role);
-    if !bounds.is_empty() {
-        lines.push(format!("  holders: {}", bounds.join(", ")));
+        wrapped("  may move people from role to role: ", &moves, lines);
     }
 }
 
@@ -165,7 +180,8 @@ fn right(capability: Capability) -> String {
         }
         words.push(character);
     }
-    words.to_ascii_lowercase().replace("un ban", "unban")
+    let words = words.to_ascii_lowercase().replace("un ban", "unban");
+    words.replace("mls", "MLS ").replace("  ", " ")
 }
 
 fn is_upper(character: char) -> bool {
@@ -205,6 +221,7 @@ mod tests {
     fn rights_are_words() {
         assert_eq!(right(Capability::CAN_DELETE_OTHER_MESSAGE), "delete other message");
         assert_eq!(right(Capability::CAN_UNBAN), "unban");
+        assert_eq!(right(Capability::CAN_SEND_MLS_REINIT_PROPOSAL), "send MLS reinit proposal");
         assert_eq!(right(Capability(0xf123)), "do 0xf123");
         assert!(Capability::ALL.iter().all(|capability| !right(*capability).contains("can")));
     }

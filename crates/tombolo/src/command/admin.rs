@@ -170,9 +170,17 @@ fn told_of(user: &ListedUser) -> String {
 
 fn tell_removed(removed: &Removed) {
     let Removed { removed, devices, rooms } = removed;
-    let devices = counted(*devices as u64, "device");
     let rooms = counted(*rooms as u64, "room");
-    say(&format!("Removed {removed}: {devices} signed out, {rooms} hosted here looked through."));
+    // It may be done again, for rooms, but it may also be a slip of the pen.
+    say(&match devices {
+        0 => format!(
+            "{removed} is gone; it had no device signed in here; {rooms} hosted here looked through."
+        ),
+        devices => {
+            let devices = counted(*devices as u64, "device");
+            format!("Removed {removed}: {devices} signed out, {rooms} hosted here looked through.")
+        }
+    });
     say("Rooms at other providers keep it until somebody there removes it.");
 }
 

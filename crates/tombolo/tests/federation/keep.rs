@@ -41,23 +41,23 @@ fn people_chat_from_terminals_and_a_fourth_provider_joins() {
     // A fourth provider, by configuration alone.
     let (mut dave, provider) = fourth_provider(&directory);
     dave.types("/ask bob@b.example");
-    bob.says("mimi://d.example/u/dave asks to contact you");
+    bob.says("dave@d.example asks to contact you");
     bob.types("/accept dave@d.example");
-    dave.says("mimi://b.example/u/bob agrees");
+    dave.says("bob@b.example agrees");
     dave.types("/new Porch");
     dave.says("== Porch");
     dave.types("/add bob@b.example");
-    dave.says("mimi://b.example/u/bob is in the room");
-    bob.says("you are now in mimi://d.example/r/");
+    dave.says("bob@b.example is in the room");
+    bob.says("you are now in Porch");
     dave.types("Nice to meet you across the bay");
-    bob.says("dave@d.example writes in mimi://d.example/r/");
+    bob.says("dave@d.example writes in Porch");
     dave.quits();
 
     // Bob and cathy, at two providers, open a room for the two of them at the same time and end in
     // the same (POLICY-BASE-2, AMB-POL-8).
     bob.types("/accept cathy@c.example");
     bob.says("cathy@c.example may contact you now");
-    cathy.says("mimi://b.example/u/bob agrees");
+    cathy.says("bob@b.example agrees");
     cathy.types("/accept bob@b.example");
     cathy.says("bob@b.example may contact you now");
     bob.types("/dm cathy@c.example");

@@ -182,6 +182,37 @@ fn a_superseded_room_is_left_after_a_while() {
     world.agree(&stays);
 }
 
+/// Who leaves the one that stays, before the other has given way, stays in that one: the other
+/// person has moved there.
+#[test]
+fn leaving_the_one_that_stays_leads_both_to_the_other() {
+    for leaver in [ALICE, BOB] {
+        let mut world = two(3, "a.example", "b.example");
+        let (alice, bob) = (world.user(ALICE), world.user(BOB));
+        world.actors[ALICE].is_deaf = true;
+        world.actors[BOB].is_deaf = true;
+        let first = world.start(ALICE, Command::OpenDirect(bob));
+        let second = world.start(BOB, Command::OpenDirect(alice));
+        world.run();
+        let stays = room_of(world.finished(ALICE, first));
+        let other = room_of(world.finished(BOB, second));
+        world.actors[ALICE].is_deaf = false;
+        world.actors[BOB].is_deaf = false;
+        world.run();
+        let by = stays.clone();
+        assert_eq!(world.state(leaver, &other).status, RoomStatus::Superseded { by });
+        world.done(leaver, Command::LeaveRoom(stays.clone()));
+        world.run_for(200_000);
+        world.run();
+        assert_eq!(world.state(leaver, &stays).status, RoomStatus::Left);
+        for actor in [ALICE, BOB] {
+            assert_eq!(world.state(actor, &other).status, RoomStatus::Joined, "{leaver} {actor}");
+        }
+        world.text(leaver, &other, "here I am");
+        assert_eq!(world.texts(1 - leaver, &other), ["here I am"]);
+    }
+}
+
 /// POLICY-BASE-3: a room inside another one is at the same hub.
 #[test]
 fn a_subroom_is_of_its_parents_hub() {

@@ -105,6 +105,23 @@ fn the_last_event_is_named_by_a_number() {
     named("-1").unwrap_err();
 }
 
+/// Whoever is signed out reads nothing more, also by a stream that is open.
+#[tokio::test]
+async fn a_feed_ends_when_its_device_is_signed_out() {
+    let (api, device, _stop) = device().await;
+    let (client, user) = (device.client.clone(), device.user.clone());
+    let mut feed = Feed::open(api.clone(), device, 0).await.unwrap();
+    assert!(next(&mut feed).await.unwrap().starts_with("retry:"));
+    let gone = async {
+        tokio::task::yield_now().await;
+        let (changes, wake) = (vec![Change::RemoveDevice(client)], Effect::WakeStream(user));
+        api.provider.enqueue(changes, Vec::new(), vec![wake], None).durable().await.unwrap();
+    };
+    let waited = async { tokio::time::timeout(KEEP_ALIVE / 2, next(&mut feed)).await };
+    let ((), chunk) = tokio::join!(gone, waited);
+    assert_eq!(chunk.expect("it ends at once"), None);
+}
+
 #[tokio::test]
 async fn a_feed_reads_page_by_page_and_then_waits() {
     let (api, device, _stop) = device().await;
