@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|octets: &[u8]| mimi_wire_fuzz::targets::run("directory", octets));
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| mimi_wire_fuzz::run("directory", octets));

@@ -1,6 +1,7 @@
 //! Tasks of the repository. `cargo xtask ci` is what CI runs and what a contributor runs.
 
 mod ci;
+mod fuzz;
 mod requirements;
 mod style;
 mod walls;
@@ -14,9 +15,11 @@ usage: cargo xtask TASK
   walls         which crate may depend on which, and what pure crates must not know
   requirements  every fulfilled requirement is named by code and by a test
   style         file sizes and names
+  fuzz          each fuzz target for a moment, where the nightly compiler is; `fuzz SECONDS` for
+                so long each, `fuzz SECONDS TARGET` for one
 
   cargo xtask ci --from STEP   starts at a step: fmt, walls, requirements, style, clippy, doc,
-                               deny, test, doctest, vectors
+                               deny, test, doctest, fuzz, vectors
 ";
 
 fn main() -> ExitCode {
@@ -28,6 +31,9 @@ fn main() -> ExitCode {
         ["walls"] => walls::check(),
         ["requirements"] => requirements::check(),
         ["style"] => style::check(),
+        ["fuzz"] => fuzz::check(),
+        ["fuzz", seconds] => fuzz::run(seconds, None),
+        ["fuzz", seconds, target] => fuzz::run(seconds, Some(target)),
         _ => Err(USAGE.to_owned()),
     };
     match outcome {

@@ -1,60 +1,126 @@
 //! `docs/requirements.toml` lists every requirement and whether it is fulfilled; a fulfilled one must
 //! be named where it is checked and in a test that proves it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+const PATH: &str = "docs/requirements.toml";
+
+/// Who may have to fulfil a requirement, alone or joined by slashes: hub, follower, any provider, the
+/// target's provider, client, all.
+const ACTORS: &[&str] = &["H", "F", "P", "TP", "C", "ALL"];
+/// How firmly, as the drafts say it; lower case where interoperation needs what they only imply.
+const LEVELS: &[&str] = &[
+    "MUST",
+    "MUST NOT",
+    "MUST/MAY",
+    "MUST/SHOULD",
+    "MUST (commitment)",
+    "MAY/MUST",
+    "REQUIRED",
+    "REQUIRED (implement), SHOULD (offer)",
+    "MANDATORY",
+    "SHOULD",
+    "NOT RECOMMENDED",
+    "MAY",
+    "must",
+    "should",
+    "may",
+    "informative",
+];
+
+/// The sources of the workspace by path.
+type Sources = BTreeMap<PathBuf, String>;
+
 /// How far a document is fulfilled.
-#[derive(Default)]
+#[derive(Debug, Default, Eq, PartialEq)]
 struct Coverage {
     fulfilled: usize,
     listed: usize,
     fulfilled_musts: usize,
     listed_musts: usize,
+    /// Those that wait, by family and number.
+    open: Vec<String>,
 }
 
-/// Fails with every requirement that is said to be fulfilled and that no code or no test names, and
-/// with every entry of another form. Prints what is fulfilled, by document.
+/// What the list says, and what is wrong with it.
+#[derive(Debug, Default, Eq, PartialEq)]
+struct Report {
+    coverage: Vec<(String, Coverage)>,
+    faults: Vec<String>,
+}
+
+/// Fails with every requirement that is said to be fulfilled and that no code or no test names, with
+/// every entry of another form, and with every id in the sources that the list does not have. Prints
+/// what is fulfilled and what is open, by document.
 pub(crate) fn check() -> Result<(), String> {
-    let path = "docs/requirements.toml";
-    let listed = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-    let table: toml::Table = listed.parse().map_err(|error| format!("{path}: {error}"))?;
-    let sources = sources(Path::new("crates"))?;
-    let mut faults = Vec::new();
-    for (document, entries) in &table {
-        let Some(entries) = entries.as_table() else {
-            return Err(format!("{path}: {document} is no table of requirements"));
-        };
-        let mut coverage = Coverage::default();
-        for (id, entry) in entries {
-            if let Err(fault) = judge(id, entry, &sources, &mut coverage) {
-                faults.push(fault);
-            }
-        }
-        let Coverage { fulfilled, listed, fulfilled_musts, listed_musts } = coverage;
+    let listed = std::fs::read_to_string(PATH).map_err(|error| format!("{PATH}: {error}"))?;
+    let report = report(&listed, &sources(Path::new("crates"))?)?;
+    for (document, coverage) in &report.coverage {
+        let Coverage { fulfilled, listed, fulfilled_musts, listed_musts, open } = coverage;
         crate::say(&format!(
             "   {document:34} {fulfilled:3} of {listed:3}, musts {fulfilled_musts:3} of {listed_musts:3}"
         ));
+        for line in open.chunks(8) {
+            crate::say(&format!("      open: {}", line.join(" ")));
+        }
     }
-    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
+    if report.faults.is_empty() { Ok(()) } else { Err(report.faults.join("\n")) }
+}
+
+fn report(listed: &str, sources: &Sources) -> Result<Report, String> {
+    let table: toml::Table = listed.parse().map_err(|error| format!("{PATH}: {error}"))?;
+    let mut report = Report::default();
+    let mut ids = BTreeSet::new();
+    for (document, entries) in &table {
+        let Some(entries) = entries.as_table() else {
+            return Err(format!("{PATH}: {document} is no table of requirements"));
+        };
+        let mut coverage = Coverage::default();
+        for (id, entry) in entries {
+            if !ids.insert(id.as_str()) {
+                report.faults.push(format!("{id}: listed for two documents"));
+            }
+            if let Err(fault) = judge(id, entry, sources, &mut coverage) {
+                report.faults.push(fault);
+            }
+        }
+        coverage.open.sort_by_key(|id| {
+            let end = id.trim_end_matches(|character: char| character.is_ascii_digit()).len();
+            (id[..end].to_owned(), id[end..].parse::<u32>().ok())
+        });
+        report.coverage.push((document.clone(), coverage));
+    }
+    report.faults.extend(unlisted(&ids, sources));
+    Ok(report)
 }
 
 fn judge(
     id: &str,
     entry: &toml::Value,
-    sources: &BTreeMap<PathBuf, String>,
+    sources: &Sources,
     coverage: &mut Coverage,
 ) -> Result<(), String> {
     let text = |key: &str| {
         let value = entry.get(key).and_then(toml::Value::as_str);
         value.ok_or_else(|| format!("{id}: `{key}` is missing"))
     };
-    let (_, level, state) = (text("actor")?, text("level")?, text("state")?);
-    let must = usize::from(level.eq_ignore_ascii_case("must"));
+    let (actor, level, state) = (text("actor")?, text("level")?, text("state")?);
+    if let Some(actor) = actor.split('/').find(|actor| !ACTORS.contains(actor)) {
+        return Err(format!("{id}: nobody is called {actor:?}"));
+    }
+    if !LEVELS.contains(&level) {
+        return Err(format!("{id}: there is no level {level:?}"));
+    }
+    let firm = ["MUST", "must", "REQUIRED", "MANDATORY"];
+    let must = usize::from(firm.iter().any(|word| level.contains(word)));
     coverage.listed += 1;
     coverage.listed_musts += must;
     match state {
-        "open" => return Ok(()),
+        "open" => {
+            coverage.open.push(id.to_owned());
+            return Ok(());
+        }
         "fulfilled" => {}
         other => return Err(format!("{id}: state is {other:?}, must be fulfilled or open")),
     }
@@ -68,6 +134,29 @@ fn judge(
         (false, _) => Err(format!("{id}: fulfilled, but no code names it")),
         (true, false) => Err(format!("{id}: fulfilled, but no test names it")),
     }
+}
+
+/// Every id in the sources that is of a listed family and not listed itself: a slip of the pen.
+fn unlisted(ids: &BTreeSet<&str>, sources: &Sources) -> Vec<String> {
+    let families: BTreeSet<&str> =
+        ids.iter().filter_map(|id| Some(id.rsplit_once('-')?.0)).collect();
+    let mut faults = Vec::new();
+    for (path, text) in sources {
+        for family in &families {
+            let prefix = format!("{family}-");
+            for (at, _) in text.match_indices(&prefix) {
+                let before = text[..at].chars().next_back();
+                let digits: String =
+                    text[at + prefix.len()..].chars().take_while(char::is_ascii_digit).collect();
+                let is_part = before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '-');
+                let id = format!("{prefix}{digits}");
+                if !is_part && !digits.is_empty() && !ids.contains(id.as_str()) {
+                    faults.push(format!("{}: {id} is not in {PATH}", path.display()));
+                }
+            }
+        }
+    }
+    faults
 }
 
 /// Whether a text names an id, alone or in a range such as `PROTO-PL-1..6` or a list `…-1, -2`.
@@ -128,16 +217,4 @@ fn sources(root: &Path) -> Result<BTreeMap<PathBuf, String>, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::names;
-
-    #[test]
-    fn ids_are_found_alone_in_ranges_and_in_lists() {
-        assert!(names("as PROTO-KM-3 says", "PROTO-KM-3"));
-        assert!(!names("as PROTO-KM-31 says", "PROTO-KM-3"));
-        assert!(names("PROTO-PL-1..6", "PROTO-PL-4"));
-        assert!(!names("PROTO-PL-1..3", "PROTO-PL-4"));
-        assert!(names("PROTO-UPD-2, -3", "PROTO-UPD-3"));
-        assert!(!names("PROTO-UPD-2, -3", "PROTO-UPD-4"));
-    }
-}
+mod tests;

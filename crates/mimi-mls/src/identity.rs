@@ -16,6 +16,9 @@ use crate::framing::tree_leaves;
 use crate::identity::certificate::Certificate;
 
 mod certificate;
+mod summary;
+
+pub use summary::{CertificateFault, CertificateSummary, pem_to_der, summaries};
 
 /// Certificates in one credential: a leaf, an intermediate, and maybe the issuer's own.
 const CHAIN_CERTIFICATES_MAX: usize = 3;

@@ -107,7 +107,7 @@ fn a_wrong_group_info_is_refused() {
     room.submit(&UpdateRequest::Commit(bundle)).unwrap();
 }
 
-/// PROTO-UPD-8: from a PartialGroupInfo the hub rebuilds exactly what the committer has signed.
+/// PROTO-UPD-8, RTO-3: from a PartialGroupInfo the hub rebuilds exactly what the committer has signed.
 #[test]
 fn a_partial_group_info_is_rebuilt() {
     let mut room = alice_and_bob();

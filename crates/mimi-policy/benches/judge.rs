@@ -99,6 +99,21 @@ fn changes() -> Vec<(&'static str, StagedChange)> {
     ]
 }
 
+/// What it takes to go on to the next epoch.
+fn following(criterion: &mut Criterion, view: &RoomView, index: &RoomIndex) {
+    let judge = Judge::of(view).with_index(index);
+    for (name, change) in changes() {
+        let delta = judge.decide(&change).unwrap();
+        criterion.bench_function(&format!("{name}, applied to the list"), |bencher| {
+            bencher.iter_batched_ref(
+                || view.participants.clone(),
+                |list| delta.apply_to(list),
+                BatchSize::LargeInput,
+            );
+        });
+    }
+}
+
 fn bench(criterion: &mut Criterion) {
     let view = room();
     assert!(view.role(4).unwrap().role_capabilities.contains(&Capability::CAN_KICK));
@@ -114,6 +129,7 @@ fn bench(criterion: &mut Criterion) {
     criterion.bench_function("add, without an index", |bencher| {
         bencher.iter(|| check(&view, black_box(&addition)).unwrap());
     });
+    following(criterion, &view, &index);
     criterion.bench_function("the index of the room", |bencher| {
         bencher.iter(|| RoomIndex::of(black_box(&view)));
     });

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use mimi_wire::MimiUri;
+use mimi_wire::{MimiUri, UriKind};
 
 pub use crate::rule::Rule;
 
 /// Why a change is not allowed, for a person and for a log.
 ///
-/// It prints as one sentence: "carol may not remove bob: their role ordinary_user lacks canKick".
+/// It prints as one sentence: "carol may not ban bob: their role ordinary_user lacks canBan".
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Denied {
     /// The rule.
@@ -39,7 +39,9 @@ impl fmt::Display for Denied {
         let target = self.target.as_deref();
         let target_uri = target.and_then(|target| MimiUri::new(target).ok());
         let namesakes = match (&self.actor, &target_uri) {
-            (Some(actor), Some(target)) => actor != target && short(actor) == short(target),
+            (Some(actor), Some(target)) => {
+                actor.domain() != target.domain() && person(actor) == person(target)
+            }
             _ => false,
         };
         let say = |uri: &MimiUri| match namesakes {
@@ -51,6 +53,12 @@ impl fmt::Display for Denied {
             None => write!(formatter, "not allowed to {}", self.rule.phrase())?,
         }
         match (&target_uri, target) {
+            (Some(uri), _) if self.actor.as_ref() == Some(uri) => {
+                formatter.write_str(" themselves")?;
+            }
+            (Some(uri), _) if self.actor.as_ref().is_some_and(|actor| is_client_of(uri, actor)) => {
+                write!(formatter, " their own client {}", device(uri))?;
+            }
             (Some(uri), _) => write!(formatter, " {}", say(uri))?,
             (None, Some(words)) => write!(formatter, " {words}")?,
             (None, None) => {}
@@ -59,13 +67,34 @@ impl fmt::Display for Denied {
     }
 }
 
-/// What people call it: `alice`, `alice/phone`, or the whole URI where it names no person.
+/// What people call it: `alice`, `client phone of alice`, or the whole URI where it names nothing.
 fn short(uri: &MimiUri) -> String {
-    let segments = uri.segments();
-    match segments.is_empty() {
-        true => uri.to_string(),
-        false => segments.join("/"),
+    match (uri.kind(), person(uri)) {
+        (UriKind::Client, Some(user)) => format!("client {} of {user}", device(uri)),
+        (_, None) => uri.to_string(),
+        (_, Some(_)) => clean(&uri.segments().join("/")),
     }
+}
+
+/// The name in it.
+fn person(uri: &MimiUri) -> Option<String> {
+    uri.segments().first().map(|name| clean(name))
+}
+
+/// What follows the user's name in a client's URI.
+fn device(uri: &MimiUri) -> String {
+    clean(&uri.segments().get(1..).unwrap_or_default().join("/"))
+}
+
+fn is_client_of(client: &MimiUri, user: &MimiUri) -> bool {
+    client.kind() == UriKind::Client
+        && client.domain() == user.domain()
+        && client.segments().first() == user.segments().first()
+}
+
+/// Names come from strangers and end in logs and terminals.
+fn clean(name: &str) -> String {
+    name.replace(char::is_control, "\u{fffd}")
 }
 
 #[cfg(test)]

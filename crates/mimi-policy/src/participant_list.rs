@@ -59,6 +59,9 @@ pub fn apply(
     Ok(after)
 }
 
+/// Up to so many entries are taken out one by one, which moves what stands behind each as a block.
+const SINGLE_REMOVALS_MAX: usize = 8;
+
 impl ListDelta {
     /// Whether the list stays as it is.
     pub fn is_empty(&self) -> bool {
@@ -75,13 +78,18 @@ impl ListDelta {
         }
         // PROTO-PL-2: the order shows only in the result: the rest keep their places, additions
         // follow.
-        if let Some(first) = self.removed.first().copied() {
+        if self.removed.len() <= SINGLE_REMOVALS_MAX {
+            for position in self.removed.iter().rev().copied() {
+                if position < list.participants.len() {
+                    list.participants.remove(position);
+                }
+            }
+        } else {
             let mut position = 0;
-            let behind = list.participants.split_off(first.min(list.participants.len()));
-            list.participants.extend(behind.into_iter().filter(|_| {
+            list.participants.retain(|_| {
                 position += 1;
-                !self.removed.contains(&(first + position - 1))
-            }));
+                !self.removed.contains(&(position - 1))
+            });
         }
         list.participants.extend(self.added.iter().cloned());
     }
@@ -100,7 +108,7 @@ pub(crate) fn merge<'a>(
         for change in changes(list, update).map_err(|denied| blame(denied, actor))? {
             // PROTO-PL-4, AMB-PL-2, AMB-PL-4: no user twice, in whatever combination.
             if !touched.insert(change.user()) {
-                let needed = "a commit may change each list entry only once";
+                let needed = "a commit may change each participant only once";
                 return Err(Denied::new(Rule::UserTouchedTwice, actor, needed).about(change.user()));
             }
             match change {
@@ -174,8 +182,9 @@ fn entry(list: &ParticipantListData, index: u32) -> Result<(usize, &UserRolePair
     let position = usize::try_from(index).ok();
     let found = position.and_then(|position| Some((position, list.participants.get(position)?)));
     found.ok_or_else(|| {
-        let needed = format!("the list has {} entries", list.participants.len());
-        Denied::new(Rule::IndexInList, None, needed).about(format!("position {index}"))
+        let needed = format!("it has {} entries", list.participants.len());
+        let target = format!("position {index} of the participant list");
+        Denied::new(Rule::IndexInList, None, needed).about(target)
     })
 }
 

@@ -103,7 +103,11 @@ impl Faults {
 
 /// POLICY-LP-1; that a required proxy is named and detection never required, the codec asks.
 fn link_preview(policy: LinkPreviewPolicy, faults: &mut Faults) {
-    if policy.link_preview_proxy.value().is_some_and(|proxy| proxy.as_deref().unwrap_or("") == "") {
+    if policy
+        .link_preview_proxy
+        .value()
+        .is_some_and(|proxy| proxy.as_ref().is_none_or(String::is_empty))
+    {
         faults.add("link_preview_proxy", "a proxy must be named unless its use is forbidden");
     }
 }

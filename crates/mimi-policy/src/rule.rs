@@ -55,11 +55,11 @@ rules! {
     /// Participants are users, by name or pseudonym.
     ParticipantIsUser = "PROTO-PL-1", "participant-is-user", "list";
     /// One change of the participant list per user and commit.
-    UserTouchedTwice = "PROTO-PL-4", "user-touched-twice", "change the list entry of";
+    UserTouchedTwice = "PROTO-PL-4", "user-touched-twice", "do several things at once to";
     /// A user is listed once.
     AlreadyListed = "PROTO-PL-4", "already-listed", "add";
     /// Indices name entries of the epoch's list.
-    IndexInList = "PROTO-PL-5", "index-in-list", "change the list entry of";
+    IndexInList = "PROTO-PL-5", "index-in-list", "change";
     /// Roles of participants are defined, and not 0.
     RoleDefined = "PROTO-PL-5", "role-defined", "assign";
     /// A role change changes the role.
@@ -69,7 +69,7 @@ rules! {
     /// A leaf is removed at most once, and it is there.
     RemovedLeaf = "PROTO-UPD-10", "removed-leaf", "remove";
     /// A client is in the group once.
-    ClientOnce = "PROTO-UPD-10", "client-once", "add the client";
+    ClientOnce = "PROTO-UPD-10", "client-once", "add";
     /// An external commit brings exactly its own client.
     ExternalCommitShape = "PROTO-UPD-10", "external-commit-shape", "join";
     /// A joiner changes nothing but what concerns itself.
@@ -85,7 +85,7 @@ rules! {
     /// Another user may be added to the list, or clients of it to the group.
     AddParticipant = "POLICY-CAP-ADD-1", "add-participant", "add";
     /// Own clients may be added.
-    AddOwnClient = "POLICY-CAP-ADD-2", "add-own-client", "add the own client";
+    AddOwnClient = "POLICY-CAP-ADD-2", "add-own-client", "add";
     /// Anybody may join.
     OpenJoin = "POLICY-CAP-ADD-3", "open-join", "join as";
     /// Holders of certain credentials may join.
@@ -93,27 +93,27 @@ rules! {
     /// Holders of a code may join.
     JoinByCode = "POLICY-CAP-ADD-5", "join-by-code", "join by code as";
     /// A client's user is listed before or with it.
-    ListedFirst = "PROTO-UPD-2", "listed-first", "add the client";
+    ListedFirst = "PROTO-UPD-2", "listed-first", "add";
 
     // Removing.
     /// Another user may be removed from the list, with all clients.
     RemoveParticipant = "POLICY-CAP-REM-1", "remove-participant", "remove";
     /// Own clients may be removed.
-    RemoveOwnClient = "POLICY-CAP-REM-2", "remove-own-client", "remove the own client";
+    RemoveOwnClient = "POLICY-CAP-REM-2", "remove-own-client", "remove";
     /// Somebody else commits the removal of a client.
     CommitOwnRemoval = "POLICY-CAP-REM-2", "commit-own-removal", "commit the removal of";
     /// A participant may leave, with all clients.
     Leave = "POLICY-CAP-REM-3", "leave", "leave";
     /// Clients of others may be removed while their user stays listed.
-    Kick = "POLICY-CAP-REM-4", "kick", "remove the client";
+    Kick = "POLICY-CAP-REM-4", "kick", "remove";
     /// Whoever is removed or banned keeps no client.
-    ClientsLeftBehind = "PROTO-UPD-3", "clients-left-behind", "leave clients behind of";
+    ClientsLeftBehind = "PROTO-UPD-3", "clients-left-behind", "remove or ban";
 
     // Roles of participants.
     /// Another user's role may be changed.
     ChangeUserRole = "POLICY-CAP-ROLE-1", "change-user-role", "change the role of";
     /// The own role may be changed to the preauthorized one.
-    ChangeOwnRole = "POLICY-CAP-ROLE-2", "change-own-role", "change the own role";
+    ChangeOwnRole = "POLICY-CAP-ROLE-2", "change-own-role", "change their own role";
     /// Another user may be banned.
     Ban = "POLICY-CAP-ROLE-3", "ban", "ban";
     /// A ban may be lifted.
@@ -136,6 +136,10 @@ rules! {
     ChangeBasePolicy = "POLICY-CAP-POL-1", "change-base-policy", "change";
     /// The group may be closed in favour of a new one.
     ReInit = "POLICY-CAP-POL-1", "reinit", "move the room to";
+    /// The room may be destroyed.
+    DestroyRoom = "POLICY-CAP-POL-1", "destroy-room", "destroy the room";
+    /// A persistent room may go on in a new group.
+    Refound = "POLICY-BASE-7", "refound", "found a new group for the room";
     /// Operational policy and group context extensions may be changed.
     ChangeOperationalPolicy = "POLICY-CAP-RES-1", "change-operational-policy", "change";
     /// Join links may be made, or taken back.

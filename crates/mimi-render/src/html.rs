@@ -1,6 +1,6 @@
 //! HTML made safe by the `ammonia` library.
 
-use ammonia::{Builder, UrlRelative};
+use ammonia::{Builder, UrlRelative, clean_text};
 use mimi_wire::MimiUri;
 
 use crate::link::{LinkTarget, LinkWarning, Mention, mention, warning};
@@ -19,19 +19,35 @@ pub struct HtmlLink {
     pub text: String,
 }
 
+/// Octets of HTML that are read as HTML.
+pub const HTML_OCTETS_MAX: usize = 128 * 1024;
+/// Tags in HTML that is read as HTML: what reads it takes time by the square of what is open.
+pub const HTML_TAGS_MAX: usize = 4_096;
+
 impl SafeHtml {
-    /// Sanitises. Any text is HTML, so nothing is refused.
+    /// Sanitises. Any text is HTML, so nothing is refused; what has more than [`HTML_OCTETS_MAX`]
+    /// octets or [`HTML_TAGS_MAX`] tags is shown as its source.
     pub fn sanitize(html: &str) -> Self {
+        let tags = html.bytes().filter(|octet| *octet == b'<').count();
+        if html.len() > HTML_OCTETS_MAX || tags > HTML_TAGS_MAX {
+            return Self(clean_text(html));
+        }
         let mut builder = Builder::default();
         builder
             .url_schemes(["http", "https", "mimi", "cid"].into())
             .url_relative(UrlRelative::Deny)
+            // Writes backwards, so that a link can look like another.
+            .rm_tags(["bdo"])
             .link_rel(Some("noopener noreferrer nofollow"))
             .attribute_filter(|element, attribute, value| match (element, attribute) {
                 (_, "src") => value.starts_with("cid:").then(|| value.into()),
                 ("a", "href") => match LinkTarget::parse(value) {
                     LinkTarget::Refused(_) => None,
-                    _ => Some(value.into()),
+                    // What is followed is what was judged, in the same spelling.
+                    LinkTarget::Web(url) => Some(url.into()),
+                    LinkTarget::Mimi(_) | LinkTarget::Part(_) => {
+                        Some(value.trim().to_owned().into())
+                    }
                 },
                 (_, "cite" | "srcset" | "poster" | "background") => None,
                 _ => Some(value.into()),
@@ -49,8 +65,7 @@ impl SafeHtml {
     pub fn links(&self) -> Vec<HtmlLink> {
         let link = |rest: &str| {
             let (attributes, rest) = rest.split_once('>')?;
-            let (_, href) = attributes.split_once("href=\"")?;
-            let (href, _) = href.split_once('"')?;
+            let href = attribute(attributes, "href")?;
             let inner = rest.split_once("</a>").map_or(rest, |(inner, _)| inner);
             let target = LinkTarget::parse(&unescaped(href));
             Some(HtmlLink { target, text: unescaped(&without_tags(inner)) })
@@ -70,6 +85,20 @@ impl HtmlLink {
     pub fn warning(&self) -> Option<LinkWarning> {
         warning(&self.text, &self.target)
     }
+}
+
+/// The value of an attribute. Quotes in values are written as references, so one that is there ends
+/// the value, whatever the value says.
+fn attribute<'a>(attributes: &'a str, name: &str) -> Option<&'a str> {
+    let mut rest = attributes;
+    while let Some((before, value_on)) = rest.split_once("=\"") {
+        let (value, after) = value_on.split_once('"')?;
+        if before.trim() == name {
+            return Some(value);
+        }
+        rest = after;
+    }
+    None
 }
 
 fn without_tags(html: &str) -> String {

@@ -2,6 +2,8 @@
 
 use mimi_wire::content::parts::PartIndex;
 use mimi_wire::{MimiUri, UriKind};
+use unicode_security::MixedScript;
+use unicode_security::confusable_detection::skeleton;
 use url::Url;
 
 use crate::markdown::{Inline, plain_of};
@@ -30,6 +32,7 @@ pub enum LinkTarget {
 
 /// Why a person is to be asked before following a link (CONTENT-LINK-1).
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
 pub enum LinkWarning {
     /// The text is no address: the person cannot see where it leads.
     Text,
@@ -37,6 +40,10 @@ pub enum LinkWarning {
     Downgrade,
     /// The text is the address of something else.
     OtherTarget,
+    /// Text or address are made to look like something else: the text is written backwards or has
+    /// characters nobody sees, the address has a user's name before the host, or a host of letters
+    /// that look like others.
+    Deceptive,
     /// It must not be followed at all.
     Refused,
 }
@@ -98,9 +105,14 @@ pub(crate) fn mention(
 
 pub(crate) fn warning(text: &str, target: &LinkTarget) -> Option<LinkWarning> {
     let text = text.trim();
-    let url = match target {
+    match target {
         LinkTarget::Refused(_) => return Some(LinkWarning::Refused),
         LinkTarget::Part(_) => return None,
+        _ if text.chars().any(is_unseen) => return Some(LinkWarning::Deceptive),
+        _ => {}
+    }
+    let url = match target {
+        LinkTarget::Refused(_) | LinkTarget::Part(_) => return None,
         // The text of a mention is a hint; that of a link into MIMI must not look like another.
         LinkTarget::Mimi(uri) => {
             let claims_other = text.starts_with("mimi:") && text != uri.as_str();
@@ -113,6 +125,14 @@ pub(crate) fn warning(text: &str, target: &LinkTarget) -> Option<LinkWarning> {
         }
         LinkTarget::Web(url) => url,
     };
+    let is_deceptive = |url: &Url| {
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        has_user || url.host_str().is_some_and(is_look_alike)
+    };
+    let addresses = [Url::parse(url).ok(), claimed_url(text).map(|(claimed, _)| claimed)];
+    if addresses.iter().flatten().any(is_deceptive) {
+        return Some(LinkWarning::Deceptive);
+    }
     if text == url {
         return None;
     }
@@ -125,6 +145,25 @@ pub(crate) fn warning(text: &str, target: &LinkTarget) -> Option<LinkWarning> {
     }
     let downgraded = names_scheme && claimed.scheme() == "https" && url.scheme() == "http";
     downgraded.then_some(LinkWarning::Downgrade)
+}
+
+/// Characters that are not shown, or that turn the direction of others.
+fn is_unseen(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+/// Whether a label of a host mixes scripts, or is in another script and looks like ASCII (Unicode
+/// Technical Standard 39). A host in one script that looks like itself is nobody's fault.
+fn is_look_alike(host: &str) -> bool {
+    let (host, _) = idna::domain_to_unicode(host);
+    host.split('.').filter(|label| !label.is_ascii()).any(|label| {
+        let looks_like_ascii = skeleton(label).all(|character| character.is_ascii());
+        !label.is_single_script() || looks_like_ascii
+    })
 }
 
 /// The address that a text is or looks like, and whether it names its scheme. A text without one is

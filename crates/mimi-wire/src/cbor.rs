@@ -318,6 +318,41 @@ impl<'a> StrictDecoder<'a> {
         Ok(())
     }
 
+    /// A value that is well formed and makes no sense (CONTENT-SEC-1) is a fault like any other,
+    /// but to who looks closely: there the rest is read as well, for whether it is well formed.
+    pub(crate) fn nonsensical(
+        &self,
+        offset: usize,
+        field: &'static str,
+        reason: impl ToString,
+    ) -> Result<(), Malformed> {
+        let fault = malformed(offset, field, reason);
+        match self.trace {
+            None => Err(fault),
+            Some(trace) => {
+                trace.note_nonsense(fault);
+                Ok(())
+            }
+        }
+    }
+
+    /// As [`nonsensical`](Self::nonsensical), and whoever looks must not read on.
+    pub(crate) fn hopeless(
+        &self,
+        offset: usize,
+        field: &'static str,
+        reason: impl ToString,
+    ) -> Malformed {
+        let fault = malformed(offset, field, reason);
+        match self.trace {
+            None => fault,
+            Some(trace) => {
+                trace.note_nonsense(fault.clone());
+                trace.nonsense().unwrap_or(fault)
+            }
+        }
+    }
+
     fn head(
         &mut self,
         field: &'static str,

@@ -256,7 +256,12 @@ impl<'a> Reader<'a> {
             if elements.len() == max {
                 return Err(start.malformed(field, format!("more than {max} elements")));
             }
-            elements.push(inner.group(field, Kind::Element, &mut element)?);
+            let value = inner.group(field, Kind::Element, &mut element)?;
+            if elements.is_empty() {
+                // Most lists are short, and the room a vector makes by itself is for four.
+                elements.reserve_exact(1);
+            }
+            elements.push(value);
         }
         Ok(elements)
     }
@@ -289,6 +294,18 @@ impl<'a> Reader<'a> {
             }
             Err(error) => Err(self.malformed(field, format!("not valid MLS: {error}"))),
         }
+    }
+
+    /// So many octets of an MLS object that were found to be sound.
+    pub(crate) fn mls_octets(
+        &mut self,
+        count: usize,
+        field: &'static str,
+    ) -> Result<&'a [u8], Malformed> {
+        let start = self.offset();
+        let octets = self.take(count, field)?;
+        self.note(start, field, Kind::Mls);
+        Ok(octets)
     }
 
     /// A one-octet boolean (AMB-W-7).

@@ -1,9 +1,17 @@
-//! Component identifiers of the `app_data_dictionary` (requirements section 31).
+//! Components of the `app_data_dictionary` (mls-extensions-10 sections 4 and 7.6, protocol-06,
+//! room-policy-03 section 10.1): their identifiers, and how their state changes.
+//!
+//! ```
+//! use mimi_wire::component::{PARTICIPANT_LIST, name};
+//!
+//! assert_eq!(name(PARTICIPANT_LIST), Some("participant_list"));
+//! assert_eq!(name(0xf000), None);
+//! ```
 
 use crate::codec::{Malformed, Reader, Wire, Writer};
-use crate::limits::LIST_ELEMENTS_MAX;
+use crate::limits::{HANDSHAKE_BODY_OCTETS_MAX, LIST_ELEMENTS_MAX};
 
-/// An `AppDataDictionary` component (mls-extensions section 4). Unknown ones are carried through.
+/// An `AppDataDictionary` component (mls-extensions-10 section 4.1). Unknown ones are carried through.
 pub type ComponentId = u16;
 
 /// First of the identifiers for private use.
@@ -80,8 +88,80 @@ components! {
     MESSAGE_EXPIRATION_POLICY = 0x0030, "message_expiration_policy";
 }
 
+/// `AppDataUpdate` (mls-extensions-10 section 4.7), the content of a proposal of type 0x0008 (MLSX-3): the only way in which the
+/// state of a room changes (AMB-UPD-3).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AppDataUpdate {
+    /// Whose state changes.
+    pub component_id: ComponentId,
+    /// How.
+    pub operation: AppDataUpdateOperation,
+}
+
+/// What an [`AppDataUpdate`] does; the draft's `invalid(0)` is malformed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum AppDataUpdateOperation {
+    /// `update(1)`: in the component's update format, which is its data format unless its own
+    /// documentation says otherwise.
+    Update(Vec<u8>),
+    /// `remove(2)`.
+    Remove,
+}
+
+/// `AppEphemeral` (mls-extensions-10 section 4.8), the content of a proposal of type 0x0009: data for a component that changes no
+/// state (MLSX-5).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AppEphemeral {
+    /// Whose data it is.
+    pub component_id: ComponentId,
+    /// The data.
+    pub data: Vec<u8>,
+}
+
+impl Wire for AppDataUpdate {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let component_id = reader.u16("AppDataUpdate.component_id")?;
+        let field = "AppDataUpdate.op";
+        let start = reader.clone();
+        let operation = match reader.u8(field)? {
+            1 => AppDataUpdateOperation::Update(
+                reader.opaque(HANDSHAKE_BODY_OCTETS_MAX, "AppDataUpdate.update")?.to_vec(),
+            ),
+            2 => AppDataUpdateOperation::Remove,
+            other => return Err(start.malformed(field, format!("unknown operation {other}"))),
+        };
+        Ok(Self { component_id, operation })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.u16(self.component_id);
+        match &self.operation {
+            AppDataUpdateOperation::Update(update) => {
+                writer.u8(1);
+                writer.opaque(update);
+            }
+            AppDataUpdateOperation::Remove => writer.u8(2),
+        }
+    }
+}
+
+impl Wire for AppEphemeral {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let data = "AppEphemeral.data";
+        Ok(Self {
+            component_id: reader.u16("AppEphemeral.component_id")?,
+            data: reader.opaque(HANDSHAKE_BODY_OCTETS_MAX, data)?.to_vec(),
+        })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.u16(self.component_id);
+        writer.opaque(&self.data);
+    }
+}
+
 /// `ComponentsList`, the content of `app_components` and of `safe_aad` in leaf nodes and group
-/// contexts (mls-extensions section 4).
+/// contexts (mls-extensions-10 section 5).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ComponentsList(pub Vec<ComponentId>);
 

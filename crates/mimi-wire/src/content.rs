@@ -1,20 +1,52 @@
-//! `application/mimi-content` (content draft section 3 to 5): deterministic CBOR and message IDs.
+//! `application/mimi-content` (content-08 sections 3 to 5): messages and their IDs.
+//!
+//! ```
+//! use mimi_wire::MimiUri;
+//! use mimi_wire::content::{MessageId, MimiContent};
+//!
+//! let alice = MimiUri::new("mimi://a.example/u/alice")?;
+//! let room = MimiUri::new("mimi://a.example/r/clubhouse")?;
+//! let salt = [7; 16]; // From a CSPRNG, fresh for every message.
+//! let octets = MimiContent::text(salt, &alice, &room, "Hi *all*").encode()?;
+//!
+//! // The receiver: over the octets as received, with the sender and the room that MLS has proven.
+//! let content = MimiContent::decode(&octets)?;
+//! content.check_claims(Some(&alice), Some(&room))?;
+//! content.check_values()?;
+//! let id = MessageId::compute(&alice, &room, &octets, &content.salt);
+//!
+//! // A reply, a reaction and an edit name the message by its ID.
+//! let bob = MimiUri::new("mimi://b.example/u/bob")?;
+//! let reaction = MimiContent::reaction([8; 16], &bob, &room, id, "\u{2764}");
+//! assert_eq!(reaction.reaction_texts(), ["\u{2764}"]);
+//! let edit = MimiContent::edit([9; 16], &alice, &room, id, "Hi **all**").in_place_of(&content);
+//! assert_eq!(edit.replaces, Some(id));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Decoding is strict: RFC 8949 section 4.2.1 and nothing else (CONTENT-ENC-1, AMB-CNT-5). Which
+//! parts to show is in [`parts`], what to discard in [`rules`].
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 
 use crate::uri::MimiUri;
 
 mod compose;
 mod decode;
+pub mod derived;
 mod encode;
 pub mod extension;
+pub mod external;
 pub mod parts;
 pub mod rules;
 #[cfg(test)]
 mod tests;
+pub mod view;
 
 pub use compose::{REACTION_TYPE, TEXT_TYPE};
 
@@ -52,6 +84,29 @@ impl MessageId {
     /// Whether the first octet names a hash function that is known (CONTENT-SEC-1).
     pub fn is_of_known_hash(&self) -> bool {
         self.0[0] == Self::SHA_256
+    }
+}
+
+/// Why a text is no message ID.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[error("a message ID is 64 hexadecimal digits")]
+pub struct MessageIdError;
+
+/// From 64 hexadecimal digits, as [`Display`](fmt::Display) writes them.
+impl FromStr for MessageId {
+    type Err = MessageIdError;
+
+    fn from_str(text: &str) -> Result<Self, MessageIdError> {
+        let digits: Option<Vec<u8>> = text
+            .chars()
+            .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+            .collect();
+        let digits = digits.filter(|digits| digits.len() == 64).ok_or(MessageIdError)?;
+        let mut id = [0; 32];
+        for (octet, pair) in id.iter_mut().zip(digits.chunks_exact(2)) {
+            *octet = pair[0] << 4 | pair[1];
+        }
+        Ok(Self(id))
     }
 }
 
@@ -130,6 +185,16 @@ impl Disposition {
             "preview",
         ];
         NAMES.get(usize::from(self.0)).copied()
+    }
+}
+
+/// The draft's name, or the number.
+impl fmt::Display for Disposition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => formatter.write_str(name),
+            None => self.0.fmt(formatter),
+        }
     }
 }
 
@@ -213,7 +278,7 @@ pub enum Part {
 pub struct NestedPart {
     /// What it is for.
     pub disposition: Disposition,
-    /// Empty or comma-separated RFC 5646 tags.
+    /// Empty or comma-separated RFC 5646 tags; what is no tag is not malicious (CONTENT-PART-4).
     pub language: String,
     /// The body.
     pub part: Part,

@@ -8,7 +8,7 @@ use crate::limits::{
     OPAQUE_OCTETS_MAX, SIGNATURE_OCTETS_MAX,
 };
 use crate::mls::{Credential, HpkeCiphertext};
-use crate::uri::MimiUri;
+use crate::uri::{DOMAIN_OCTETS_MAX, Domain, MimiUri};
 
 /// Credential type of [`PseudonymousCredential`], for private use (AMB-MMR-1).
 pub const PSEUDONYMOUS_CREDENTIAL_TYPE: u16 = 0xf0a0;
@@ -47,6 +47,43 @@ pub struct IdentityLinkTbe {
     pub pseudonymous_credential_signature: Vec<u8>,
     /// The real credential.
     pub client_credential: Credential,
+}
+
+/// `DomainList`, the content of the GroupContext extension `ratchet_tree_source_domains`, which has
+/// no code point (AMB-RTO-5): where a tree may be fetched from (RTO-2).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DomainList(pub Vec<Domain>);
+
+impl DomainList {
+    /// Whether a tree may be fetched from there: an https URL whose host is in the list (RTO-2).
+    pub fn permits(&self, url: &str) -> bool {
+        let Some(rest) = url.strip_prefix("https://") else { return false };
+        let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+        let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
+        // What is no port may be a password, before the true host.
+        port.bytes().all(|octet| octet.is_ascii_digit())
+            && self.0.iter().any(|domain| domain.as_str() == host)
+    }
+}
+
+impl Wire for DomainList {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let field = "DomainList.domains";
+        let start = reader.clone();
+        let domains = reader.vector(LIST_ELEMENTS_MAX, field, |reader| {
+            let start = reader.clone();
+            let name = reader.text(DOMAIN_OCTETS_MAX, field)?;
+            Domain::new(&name).map_err(|fault| start.malformed(field, fault.to_string()))
+        })?;
+        if domains.is_empty() {
+            return Err(start.malformed(field, "at least one domain"));
+        }
+        Ok(Self(domains))
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        writer.vector(&self.0, |writer, domain| writer.opaque(domain.as_str().as_bytes()));
+    }
 }
 
 /// Who outside of the group may read its handshakes.

@@ -26,18 +26,21 @@ use std::str::FromStr;
 use serde_json::{Value, json};
 
 use crate::codec::{Malformed, Reader, Wire};
-use crate::component::{self, ComponentId, ComponentsList};
-use crate::content::MimiContent;
+use crate::component::{self, AppDataUpdate, AppEphemeral, ComponentId, ComponentsList};
+use crate::content::derived::MessageDerivedValues;
+use crate::content::view::ContentView;
+use crate::experimental::{
+    DomainList, PerMessageKeyAndNonces, SemiPrivateMessage, SemiPrivateMessageContext,
+};
 use crate::experimental::{ExternalReceivers, IdentityLinkTbe, PseudonymousCredential};
-use crate::experimental::{SemiPrivateMessage, SemiPrivateMessageContext};
 use crate::franking::{
     FrankAad, FrankingAgentData, FrankingIntegrityTbs, SafeAad, ServerFrankingContext,
 };
 use crate::media::{ApplicationFraming, MediaTypeList};
 use crate::mls;
 use crate::protocol::Extensions;
-use crate::protocol::consent::ConsentEntry;
-use crate::protocol::directory::{Directory, DirectoryError};
+use crate::protocol::consent::{ConsentEntry, ConsentScope};
+use crate::protocol::directory::{CLIENT_ISSUERS_KEY, Directory, DirectoryError};
 use crate::protocol::found_room::RoomFounding;
 use crate::protocol::group_info::{GroupInfoRatchetTreeTbe, GroupInfoRequest, GroupInfoResponse};
 use crate::protocol::identifier_query::{IdentifierRequest, IdentifierResponse};
@@ -47,6 +50,7 @@ use crate::protocol::ratchet_tree::{PartialGroupInfo, RatchetTreeOption};
 use crate::protocol::report_abuse::AbuseReport;
 use crate::protocol::submit_message::{Frank, SubmitMessageRequest, SubmitMessageResponse};
 use crate::protocol::update::{UpdateRequest, UpdateResponse};
+use crate::registry::WireFormats;
 use crate::room::asset_policy::AssetPolicy;
 use crate::room::base_policy::BaseRoomPolicy;
 use crate::room::bot_policy::BotPolicy;
@@ -111,7 +115,7 @@ macro_rules! kinds {
 
 kinds! {
     /// `application/mimi-content`.
-    Content = "content", |octets, trace| MimiContent::decode_traced(octets, trace).map(drop);
+    Content = "content", |octets, trace| ContentView::decode_traced(octets, trace).map(drop);
     /// `application/mimi-message-status`.
     Status = "status", |octets, trace| MessageStatusReport::decode_traced(octets, trace).map(drop);
     /// `keyMaterial`.
@@ -182,6 +186,22 @@ kinds! {
     SemiPrivateMessage = "semi-private-message", wire::<SemiPrivateMessage>;
     /// `SemiPrivateMessageContext`, experimental.
     SemiPrivateContext = "semi-private-context", wire::<SemiPrivateMessageContext>;
+    /// `PerMessageKeyAndNonces`, experimental.
+    SemiPrivateKeys = "semi-private-keys", wire::<PerMessageKeyAndNonces>;
+    /// `DomainList` of `ratchet_tree_source_domains`, experimental.
+    DomainList = "domain-list", wire::<DomainList>;
+    /// `MessageDerivedValues`.
+    DerivedValues = "derived-values", |octets, trace| {
+        MessageDerivedValues::decode_traced(octets, trace).map(drop)
+    };
+    /// `ConsentScope`.
+    ConsentScope = "consent-scope", wire::<ConsentScope>;
+    /// `AppDataUpdate`, the content of a proposal.
+    AppDataUpdate = "app-data-update", wire::<AppDataUpdate>;
+    /// `AppEphemeral`, the content of a proposal.
+    AppEphemeral = "app-ephemeral", wire::<AppEphemeral>;
+    /// `WireFormats` of two MLS extensions.
+    WireFormats = "wire-formats", wire::<WireFormats>;
 }
 
 /// What octets turned out to be.
@@ -233,6 +253,8 @@ impl From<Malformed> for Fault {
     }
 }
 
+impl std::error::Error for Fault {}
+
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { class, offset, field, message } = self;
@@ -240,16 +262,30 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Decodes octets as that kind.
-pub fn inspect(kind: Kind, octets: &[u8]) -> Result<Inspection, Malformed> {
-    let nodes = match kind {
-        Kind::Directory => {
-            directory(octets)?;
-            tree::of_json(octets)
-        }
-        _ => tree::build(octets, records(kind, octets)?),
+/// Decodes octets as that kind. Of a message it checks what every receiver can see in the octets
+/// alone; [`content_json`] checks the rest.
+pub fn inspect(kind: Kind, octets: &[u8]) -> Result<Inspection, Fault> {
+    let records = look(kind, octets)?;
+    let mut nodes = match kind {
+        Kind::Directory => tree::of_json(octets),
+        _ => tree::build(octets, records),
     };
+    tree::expand(octets, &mut nodes);
     Ok(Inspection { kind, octets: octets.len(), nodes })
+}
+
+/// What was read, or the fault with its class: values of a message that make no sense stop the
+/// ordinary decoder like any other fault (CONTENT-SEC-1), and are told apart here.
+fn look(kind: Kind, octets: &[u8]) -> Result<Vec<Record>, Fault> {
+    let trace = Trace::default();
+    let malformed = kind.decode(octets, &trace).err();
+    match (malformed, trace.nonsense()) {
+        (Some(malformed), nonsense) if Some(&malformed) != nonsense.as_ref() => {
+            Err(malformed.into())
+        }
+        (_, Some(nonsense)) => Err(Fault { class: "nonsensical", ..nonsense.into() }),
+        (_, None) => Ok(trace.into_records()),
+    }
 }
 
 /// Every kind the octets decode as, the likeliest first. What is short decodes as much: the guess
@@ -260,18 +296,12 @@ pub fn guess(octets: &[u8]) -> Vec<Kind> {
     let known = Kind::ALL.iter().copied().chain(components).chain(updates);
     let mut kinds: Vec<(usize, Kind)> = known
         .filter(|kind| !matches!(kind, Kind::Component(id) if !has_layout(*id)))
-        .filter_map(|kind| Some((records(kind, octets).ok()?.len(), kind)))
+        .filter_map(|kind| Some((look(kind, octets).ok()?.len(), kind)))
         .collect();
     // Messages and documents are hardly ever anything else.
     let certain = |kind| matches!(kind, Kind::Content | Kind::Status | Kind::Directory);
     kinds.sort_by_key(|(records, kind)| (!certain(*kind), std::cmp::Reverse(*records)));
     kinds.into_iter().map(|(_, kind)| kind).collect()
-}
-
-fn records(kind: Kind, octets: &[u8]) -> Result<Vec<Record>, Malformed> {
-    let trace = Trace::default();
-    kind.decode(octets, &trace)?;
-    Ok(trace.into_records())
 }
 
 fn wire<T: Wire>(octets: &[u8], trace: &Trace) -> Result<(), Malformed> {
@@ -283,12 +313,29 @@ fn fanout(octets: &[u8], trace: &Trace) -> Result<(), Malformed> {
 }
 
 fn directory(octets: &[u8]) -> Result<(), Malformed> {
-    let fault = |error: DirectoryError| Malformed {
-        offset: 0,
-        field: "directory",
-        reason: error.to_string(),
+    let of_key = |key: &'static str| {
+        let quoted = format!("\"{key}\"");
+        let found = octets.windows(quoted.len()).position(|window| window == quoted.as_bytes());
+        (key, found.unwrap_or_default())
+    };
+    let fault = |error: DirectoryError| {
+        let (field, offset) = match &error {
+            DirectoryError::Template { endpoint, .. } => of_key(endpoint),
+            DirectoryError::ClientIssuers => of_key(CLIENT_ISSUERS_KEY),
+            DirectoryError::NotAnObject(_) => ("directory", json_fault_offset(octets)),
+            _ => ("directory", 0),
+        };
+        Malformed { offset, field, reason: error.to_string() }
     };
     Directory::from_json(octets).map(drop).map_err(fault)
+}
+
+/// Where a text stops being JSON; the start of one that is.
+fn json_fault_offset(octets: &[u8]) -> usize {
+    let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(octets) else { return 0 };
+    let lines = octets.split_inclusive(|octet| *octet == b'\n');
+    let before: usize = lines.take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();
+    (before + error.column().saturating_sub(1)).min(octets.len())
 }
 
 /// Whether this crate knows what is in the component.

@@ -17,6 +17,8 @@ pub const GRANT_KEY_PACKAGES_MAX: usize = 256;
 pub const PARTICIPANTS_MAX: usize = 100_000;
 /// Nodes of a ratchet tree: 131 072 leaves and their parents.
 pub const TREE_NODES_MAX: usize = 262_143;
+/// Extensions in one MLS object, those of all its leaves together.
+pub const MLS_EXTENSIONS_MAX: usize = 262_144;
 /// Messages in one `notify` body.
 pub const FANOUT_MESSAGES_MAX: usize = 16_384;
 /// Elements in any list without a limit of its own.

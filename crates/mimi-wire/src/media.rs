@@ -1,4 +1,19 @@
-//! Media types and `ApplicationFraming` (MLSX-8).
+//! Media types and `ApplicationFraming` (mls-extensions-10 section 6.2, MLSX-8; content-08 section 7).
+//!
+//! ```
+//! use mimi_wire::Wire;
+//! use mimi_wire::media::{ApplicationFraming, MIMI_CONTENT, MediaType, MediaTypeList};
+//!
+//! // What a group requires, and what the leaf of a client says it can receive.
+//! let required = MediaTypeList(vec![MediaType::new(MIMI_CONTENT)]);
+//! let own = MediaTypeList(vec![MediaType::new("image/png"), MediaType::new(MIMI_CONTENT)]);
+//! assert!(own.missing(&required).is_empty());
+//!
+//! // An empty type stands for the group's first.
+//! let framed = ApplicationFraming::decode(&[0, 0, 2, 7, 7])?;
+//! assert_eq!(required.type_of(&framed), Some(&MediaType::new(MIMI_CONTENT)));
+//! # Ok::<(), mimi_wire::Malformed>(())
+//! ```
 
 use std::collections::BTreeMap;
 
@@ -34,6 +49,23 @@ pub struct ApplicationFraming {
     pub inner_application_content: Vec<u8>,
 }
 
+impl MediaTypeList {
+    /// The types of a group that a client with this list cannot receive: only one without any may
+    /// be added (MLSX-8). Types compare as [`MediaType::covers`] says (AMB-CNT-19).
+    pub fn missing<'a>(&self, required: &'a Self) -> Vec<&'a MediaType> {
+        let has = |required: &MediaType| self.0.iter().any(|own| own.covers(required));
+        required.0.iter().filter(|required| !has(required)).collect()
+    }
+
+    /// The type of framed content: the one it names, or the group's first (MLSX-8).
+    pub fn type_of<'a>(&'a self, framing: &'a ApplicationFraming) -> Option<&'a MediaType> {
+        match framing.media_type.media_type.is_empty() {
+            true => self.0.first(),
+            false => Some(&framing.media_type),
+        }
+    }
+}
+
 impl MediaType {
     /// A type without parameters.
     pub fn new(media_type: &str) -> Self {
@@ -44,8 +76,9 @@ impl MediaType {
     /// parameters unless this one has none (POLICY-AS-2).
     pub fn covers(&self, other: &Self) -> bool {
         let (own, other) = (ContentType::from(self), ContentType::from(other));
-        own.essence == other.essence
-            && (own.parameters.is_empty() || own.parameters == other.parameters)
+        let is_general = own.parameters.is_empty();
+        let (own, other) = (own.without_defaults(), other.without_defaults());
+        own.essence == other.essence && (is_general || own.parameters == other.parameters)
     }
 }
 
@@ -67,11 +100,28 @@ impl ContentType {
         let parameters = pieces
             .map(|piece| {
                 let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
-                (name.trim().to_ascii_lowercase(), unquoted(value.trim()))
+                parameter(name.trim(), unquoted(value.trim()))
             })
             .filter(|(name, _)| !name.is_empty())
             .collect();
         Self { essence, parameters }
+    }
+
+    /// Without the parameters that say what goes without saying: UTF-8 of texts, and our variant of
+    /// Markdown (AMB-CNT-19).
+    fn without_defaults(mut self) -> Self {
+        let mut forget = |name: &str, default: &str| {
+            if self.parameters.get(name).is_some_and(|value| value == default) {
+                self.parameters.remove(name);
+            }
+        };
+        if self.essence.starts_with("text/") {
+            forget("charset", "utf-8");
+        }
+        if self.essence == "text/markdown" {
+            forget("variant", "gfm-mimi");
+        }
+        self
     }
 
     /// `image` of `image/png`.
@@ -121,8 +171,18 @@ impl From<&MediaType> for ContentType {
         let parameters = media_type.parameters.iter();
         content_type
             .parameters
-            .extend(parameters.map(|(name, value)| (name.to_ascii_lowercase(), value.clone())));
+            .extend(parameters.map(|(name, value)| parameter(name, value.clone())));
         content_type
+    }
+}
+
+/// A parameter for comparison. Names have no case; nor have the values of those that name a
+/// character set (RFC 2978) or a variant of Markdown (RFC 7763).
+fn parameter(name: &str, value: String) -> (String, String) {
+    let name = name.to_ascii_lowercase();
+    match name.as_str() {
+        "charset" | "variant" => (name, value.to_ascii_lowercase()),
+        _ => (name, value),
     }
 }
 

@@ -5,17 +5,23 @@
 
 mod bounds;
 
+use std::sync::OnceLock;
+
 use crate::codec::{Malformed, Reader, Wire, Writer};
 use crate::limits::HANDSHAKE_BODY_OCTETS_MAX;
 
 /// Reads one MLS object whose extent only its own structure tells.
 macro_rules! mls_object {
     ($(#[$doc:meta])* $name:ident, $parsed:ty, $bounds:path) => {
+        mls_object!($(#[$doc])* $name, $parsed, $bounds, bounds::nothing);
+    };
+    ($(#[$doc:meta])* $name:ident, $parsed:ty, $bounds:path, $whole:path) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
         pub struct $name {
             octets: Vec<u8>,
-            parsed: Box<$parsed>,
+            /// What was taken whole is parsed when someone asks.
+            parsed: OnceLock<Box<$parsed>>,
         }
 
         impl $name {
@@ -26,7 +32,12 @@ macro_rules! mls_object {
 
             /// The MLS library's view of them: well formed, nothing verified.
             pub fn parsed(&self) -> &$parsed {
-                &self.parsed
+                self.parsed.get_or_init(|| {
+                    let (_, parsed) = Reader::new(&self.octets)
+                        .mls::<$parsed>(stringify!($name))
+                        .expect("what is taken whole is sound");
+                    Box::new(parsed)
+                })
             }
         }
 
@@ -40,9 +51,12 @@ macro_rules! mls_object {
 
         impl Wire for $name {
             fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+                if let Some(octets) = $whole(reader, stringify!($name))? {
+                    return Ok(Self { octets: octets.to_vec(), parsed: OnceLock::new() });
+                }
                 $bounds(reader.untraced())?;
                 let (octets, parsed) = reader.mls::<$parsed>(stringify!($name))?;
-                Ok(Self { octets: octets.to_vec(), parsed: Box::new(parsed) })
+                Ok(Self { octets: octets.to_vec(), parsed: Box::new(parsed).into() })
             }
 
             fn write(&self, writer: &mut Writer) {
@@ -56,7 +70,8 @@ mls_object!(
     /// An `MLSMessage`: version, wire format and one of the formats.
     MlsMessage,
     openmls::prelude::MlsMessageIn,
-    bounds::message
+    bounds::message,
+    bounds::private_message
 );
 mls_object!(
     /// A `Welcome` without the `MLSMessage` frame (AMB-UPD-6).
@@ -68,13 +83,13 @@ mls_object!(
     /// A `GroupInfo` without the `MLSMessage` frame.
     GroupInfo,
     openmls::messages::group_info::VerifiableGroupInfo,
-    bounds::unbounded
+    bounds::group_info
 );
 mls_object!(
     /// A `KeyPackage` without the `MLSMessage` frame.
     KeyPackage,
     openmls::prelude::KeyPackageIn,
-    bounds::unbounded
+    bounds::key_package
 );
 mls_object!(
     /// A `Credential`.
@@ -183,7 +198,7 @@ impl MlsMessage {
 impl GroupInfo {
     /// Whether the tree is embedded; in MIMI it travels beside the GroupInfo (PROTO-UPD-6).
     pub fn embeds_ratchet_tree(&self) -> bool {
-        self.parsed.extensions().ratchet_tree().is_some()
+        self.parsed().extensions().ratchet_tree().is_some()
     }
 
     /// Reads a GroupInfo and refuses an embedded tree (AMB-UPD-5): taking it out would break the

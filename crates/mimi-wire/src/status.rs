@@ -1,17 +1,31 @@
-//! `application/mimi-message-status` (message-status section 3): what became of messages.
+//! `application/mimi-message-status` (message-status-01 section 3): what became of messages.
+
+use std::collections::BTreeMap;
+use std::fmt;
 
 use minicbor::Encoder;
 
 use crate::cbor::{KeyOrder, StrictDecoder, malformed};
 use crate::codec::Malformed;
-use crate::content::{Disposition, MessageId, NestedPart};
+use crate::content::{Disposition, MessageId, MimiContent, NestedPart, Part};
 use crate::limits::{APPLICATION_BODY_OCTETS_MAX, STATUS_REPORT_ENTRIES_MAX};
-use crate::media::MIMI_MESSAGE_STATUS;
+use crate::media::{ApplicationFraming, ContentType, MIMI_MESSAGE_STATUS};
 use crate::trace::Trace;
+use crate::uri::MimiUri;
 
 /// `status`; unknown values are kept.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct MessageStatus(pub u8);
+
+/// The draft's name, or the number.
+impl fmt::Display for MessageStatus {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => formatter.write_str(name),
+            None => self.0.fmt(formatter),
+        }
+    }
+}
 
 impl MessageStatus {
     /// 0: to be read again.
@@ -78,6 +92,84 @@ impl MessageStatusReport {
     /// The part of a message that carries the report (AMB-STA-1).
     pub fn to_part(&self) -> NestedPart {
         NestedPart::single(Disposition::UNSPECIFIED, MIMI_MESSAGE_STATUS, &self.encode())
+    }
+
+    /// The report that a message carries in its body, if it carries one (AMB-STA-1). Nothing is
+    /// ever reported of such a message (AMB-STA-2).
+    ///
+    /// # Errors
+    /// [`Malformed`] if the body says that it is a report and is none; offsets are into the body.
+    pub fn from_content(content: &MimiContent) -> Result<Option<Self>, Malformed> {
+        match &content.body.part {
+            Part::Single { content_type, content } if is_report(content_type) => {
+                Self::decode(content).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The report that stands directly in framed application data (AMB-STA-1); `None` for any other
+    /// type, e.g. that of messages.
+    ///
+    /// # Errors
+    /// As [`from_content`](Self::from_content).
+    pub fn from_framing(framing: &ApplicationFraming) -> Result<Option<Self>, Malformed> {
+        match is_report(&framing.media_type.media_type) {
+            true => Self::decode(&framing.inner_application_content).map(Some),
+            false => Ok(None),
+        }
+    }
+}
+
+fn is_report(content_type: &str) -> bool {
+    ContentType::parse(content_type).essence == MIMI_MESSAGE_STATUS
+}
+
+/// What each member reports of each message of one room.
+///
+/// ```
+/// use mimi_wire::content::MessageId;
+/// use mimi_wire::status::{MessageStatus, MessageStatusReport, Statuses};
+///
+/// let (bob, id) = ("mimi://b.example/u/bob".parse()?, MessageId([1; 32]));
+/// let report = |status| MessageStatusReport(vec![(id, status)]);
+/// let mut statuses = Statuses::default();
+/// assert_eq!(statuses.apply(&bob, &report(MessageStatus::READ), |_| true), 1);
+/// // Arrived late: what was read is not merely delivered.
+/// assert_eq!(statuses.apply(&bob, &report(MessageStatus::DELIVERED), |_| true), 0);
+/// assert_eq!(statuses.of(&id).next(), Some((&bob, MessageStatus::READ)));
+/// # Ok::<(), mimi_wire::uri::UriError>(())
+/// ```
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Statuses(BTreeMap<MessageId, BTreeMap<MimiUri, MessageStatus>>);
+
+impl Statuses {
+    /// Takes in a report of a member, which the caller has verified to be one (STATUS-5), and gives
+    /// the number of statuses that changed. What later reports say supersedes (STATUS-1), but for
+    /// changes that make no sense (STATUS-2) and for messages that `knows` does not know
+    /// (STATUS-5): both are ignored.
+    pub fn apply(
+        &mut self,
+        reporter: &MimiUri,
+        report: &MessageStatusReport,
+        knows: impl Fn(&MessageId) -> bool,
+    ) -> usize {
+        let mut changes = 0;
+        for (id, status) in report.0.iter().filter(|(id, _)| knows(id)) {
+            let of_message = self.0.entry(*id).or_default();
+            match of_message.get_mut(reporter) {
+                Some(before) if *before == *status || !before.may_become(*status) => continue,
+                Some(before) => *before = *status,
+                None => drop(of_message.insert(reporter.clone(), *status)),
+            }
+            changes += 1;
+        }
+        changes
+    }
+
+    /// What is reported of a message, by user.
+    pub fn of(&self, id: &MessageId) -> impl Iterator<Item = (&MimiUri, MessageStatus)> {
+        self.0.get(id).into_iter().flatten().map(|(user, status)| (user, *status))
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::cell::RefCell;
 
+use crate::codec::Malformed;
+
 /// What a stretch of octets is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
@@ -41,7 +43,11 @@ pub(crate) struct Record {
 
 /// Records in the order of their first octet, a group before what is in it.
 #[derive(Debug, Default)]
-pub(crate) struct Trace(RefCell<Vec<Record>>);
+pub(crate) struct Trace {
+    records: RefCell<Vec<Record>>,
+    /// The first value that is well formed and makes no sense (CONTENT-SEC-1).
+    nonsense: RefCell<Option<Malformed>>,
+}
 
 /// A group whose end is not known yet.
 #[must_use]
@@ -57,7 +63,7 @@ impl Trace {
     /// Adds a record. What was read before at the same place, by a check or by a reading that did
     /// not succeed, is forgotten.
     pub(crate) fn record(&self, record: Record) {
-        let mut records = self.0.borrow_mut();
+        let mut records = self.records.borrow_mut();
         while let Some(last) = records.last() {
             let contains = last.kind.is_group() && last.end >= record.end;
             if last.start < record.start || contains {
@@ -71,20 +77,30 @@ impl Trace {
     /// Begins a group.
     pub(crate) fn open(&self, start: usize, field: &'static str, kind: Kind) -> Open {
         self.record(Record { start, end: usize::MAX, field, kind });
-        Open(self.0.borrow().len() - 1)
+        Open(self.records.borrow().len() - 1)
     }
 
     /// Ends a group; with none if it could not be read.
     pub(crate) fn close(&self, open: Open, end: Option<usize>) {
-        let mut records = self.0.borrow_mut();
+        let mut records = self.records.borrow_mut();
         match end {
             Some(end) => records[open.0].end = end,
             None => records.truncate(open.0),
         }
     }
 
+    /// Remembers the first value that makes no sense.
+    pub(crate) fn note_nonsense(&self, fault: Malformed) {
+        self.nonsense.borrow_mut().get_or_insert(fault);
+    }
+
+    /// The first value that makes no sense.
+    pub(crate) fn nonsense(&self) -> Option<Malformed> {
+        self.nonsense.borrow().clone()
+    }
+
     /// All records.
     pub(crate) fn into_records(self) -> Vec<Record> {
-        self.0.into_inner()
+        self.records.into_inner()
     }
 }

@@ -1,7 +1,19 @@
-//! `mimi:` URIs and provider domains (ID-URI-1..5).
+//! `mimi:` URIs and provider domains (protocol-06 section 3; ID-URI-1..5).
 //!
 //! URIs enter hashes, MACs and list comparisons, so only the canonical spelling exists here: other
 //! spellings are refused on input (AMB-ID-2).
+//!
+//! ```
+//! use mimi_wire::{Domain, MimiUri, UriKind};
+//!
+//! let uri: MimiUri = "mimi://a.example/d/alice/phone".parse()?;
+//! assert_eq!((uri.domain().as_str(), uri.kind()), ("a.example", UriKind::Client));
+//! assert_eq!(uri.segments(), ["alice", "phone"]);
+//! let built = MimiUri::build(&Domain::new("a.example")?, UriKind::User, &["Zo\u{eb}"])?;
+//! assert_eq!(built.as_str(), "mimi://a.example/u/Zo%C3%AB");
+//! assert!("mimi://A.example/u/alice".parse::<MimiUri>().is_err());
+//! # Ok::<(), mimi_wire::uri::UriError>(())
+//! ```
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,7 +29,7 @@ use crate::limits::URI_OCTETS_MAX;
 /// The scheme and what follows it.
 const SCHEME: &str = "mimi://";
 /// Octets of a DNS name and of one of its labels (RFC 1035).
-const DOMAIN_OCTETS_MAX: usize = 253;
+pub(crate) const DOMAIN_OCTETS_MAX: usize = 253;
 const LABEL_OCTETS_MAX: usize = 63;
 /// Characters of the input that an error repeats.
 const ERROR_INPUT_CHARACTERS_MAX: usize = 200;

@@ -3,13 +3,20 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::disallowed_methods, reason = "corpora are files")]
+#![expect(unreachable_pub, reason = "public in the crate of the fuzz targets")]
 
-#[path = "../../../fuzz/src/targets.rs"]
-#[expect(unreachable_pub, reason = "public in the crate of the fuzz targets")]
-mod targets;
+#[path = "../../../fuzz/src/allocation.rs"]
+mod allocation;
+#[path = "../../../fuzz/src/built.rs"]
+mod built;
+#[path = "../../../fuzz/src/wire.rs"]
+mod wire;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use mimi_wire::inspect::Kind;
+use mimi_wire::protocol::directory::Directory;
 use serde_json::Value;
 
 /// Longer vectors are limits, which other tests try.
@@ -20,6 +27,7 @@ const FILES: &[&str] = &[
     include_str!("../../../vectors/room-policy.json"),
     include_str!("../../../vectors/content.json"),
     include_str!("../../../vectors/content-extensions.json"),
+    include_str!("../../../vectors/content-derived.json"),
     include_str!("../../../vectors/message-status.json"),
     include_str!("../../../vectors/mls-extensions.json"),
     include_str!("../../../vectors/ratchet-tree-options.json"),
@@ -27,7 +35,7 @@ const FILES: &[&str] = &[
 ];
 
 /// Kind and octets of every vector that is not a limit, the invalid ones too.
-fn vectors() -> Vec<(String, Vec<u8>)> {
+fn vectors() -> Vec<(Kind, Vec<u8>)> {
     let mut vectors = Vec::new();
     for file in FILES {
         let file: Value = serde_json::from_str(file).unwrap();
@@ -35,61 +43,110 @@ fn vectors() -> Vec<(String, Vec<u8>)> {
             let Some(hex) = vector["hex"].as_str() else { continue };
             let octets = hex::decode(hex).unwrap();
             if octets.len() <= OCTETS_MAX {
-                vectors.push((vector["kind"].as_str().unwrap().to_owned(), octets));
+                // Without the name in parentheses.
+                let kind = vector["kind"].as_str().unwrap().split(" (").next().unwrap();
+                vectors.push((kind.parse().unwrap(), octets));
             }
         }
     }
     vectors
 }
 
-/// The target that reads the kind.
-fn target_of(kind: &str) -> &'static str {
-    match kind.split(' ').next().unwrap() {
-        "content" => "content",
-        "status" => "status",
-        "key-material-request" | "key-material-response" | "key-package-list" => "key_material",
-        "update-request" | "update-response" => "update",
-        "submit-message-request" | "submit-message-response" => "submit_message",
-        "fanout" => "notify",
-        "group-info-request" | "group-info-response" | "group-info-ratchet-tree" => "group_info",
-        "consent" => "consent",
-        "identifier-request" | "identifier-response" => "identifier_query",
-        "abuse-report" => "report_abuse",
-        "room-founding" => "found_room",
-        "ratchet-tree-option" | "partial-group-info" => "ratchet_tree",
-        _ => {
-            let state = ["participant", "metadata", "roles", "preauth", "base_room"];
-            if state.iter().any(|name| kind.contains(name)) {
-                return "room_state";
+/// The objects of MLS, by the target that reads them.
+fn objects() -> Vec<(&'static str, Vec<u8>)> {
+    let objects: Value =
+        serde_json::from_str(include_str!("../../../vectors/mls-objects.json")).unwrap();
+    let objects = objects.as_object().unwrap().iter().map(|(name, hex)| {
+        let target = match name.as_str() {
+            "application" | "commit" | "framed_welcome" | "private_commit" | "proposal" => {
+                "mls_message"
             }
-            let policy = kind.contains("policy") || kind.contains("join_links");
-            if policy { "policies" } else { "mls_extensions" }
+            "group_info_with_tree" => "group_info",
+            name => name_of(name).unwrap_or("mls_parts"),
+        };
+        (target, hex::decode(hex.as_str().unwrap()).unwrap())
+    });
+    objects.collect()
+}
+
+fn name_of(target: &str) -> Option<&'static str> {
+    wire::TARGETS.iter().map(|(name, _)| *name).find(|name| *name == target)
+}
+
+fn run(name: &str, octets: &[u8]) {
+    let (_, target) = wire::TARGETS.iter().find(|(known, _)| *known == name).unwrap();
+    target(octets);
+}
+
+/// What each target starts from: the vectors it reads, and for the targets that build things some
+/// octets to build them from.
+fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let mut seeds = objects();
+    for (kind, octets) in vectors() {
+        for target in wire::targets_of(kind).into_iter().chain(["inspect"]) {
+            seeds.push((target, octets.clone()));
         }
     }
+    let uris = ["mimi://a.example/u/alice", "mimi://a.example/r/club%20house", "a.example"];
+    seeds.extend(uris.map(|uri| ("uri", uri.as_bytes().to_vec())));
+    for content_type in ["text/markdown;variant=GFM-MIMI", "text/plain; charset=\"utf-8\""] {
+        seeds.push(("content_type", content_type.as_bytes().to_vec()));
+    }
+    seeds.push(("directory", Directory::standard("https://a.example:8443").to_json().into()));
+    let peers =
+        r#"{"keyMaterial":"https://b.example/k/{targetUser}","clientIssuers":["PEM"],"x":0}"#;
+    seeds.push(("directory", peers.as_bytes().to_vec()));
+    for target in ["built_content", "built_room", "built_body"] {
+        seeds.extend((0..64).map(|place| (target, noise(place, 600))));
+    }
+    seeds
+}
+
+/// Octets without a pattern, the same in every run.
+fn noise(seed: u64, count: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_be_bytes()[0]
+    };
+    (0..count).map(|_| next()).collect()
 }
 
 #[test]
 fn every_target_takes_every_vector() {
     let vectors = vectors();
     assert!(vectors.len() > 300);
-    for (_, target) in targets::TARGETS {
+    for (_, target) in wire::TARGETS {
         vectors.iter().for_each(|(_, octets)| target(octets));
     }
 }
 
+/// A target without a seed would start from nothing.
+#[test]
+fn every_target_has_seeds() {
+    let seeded: BTreeSet<&str> = seeds().into_iter().map(|(target, _)| target).collect();
+    let without = wire::TARGETS.iter().map(|(name, _)| *name).filter(|name| !seeded.contains(name));
+    assert_eq!(without.collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
 /// One octet more or less, and each of the first octets changed: lengths, codes and presences.
 #[test]
-fn targets_take_what_is_almost_a_vector() {
-    for (kind, octets) in vectors() {
-        let target = target_of(&kind);
-        for end in 0..octets.len().min(300) {
-            targets::run(target, &octets[..end]);
+fn targets_take_what_is_almost_a_seed() {
+    for (target, octets) in seeds() {
+        if target == "inspect" {
+            continue;
         }
+        for end in 0..octets.len().min(300) {
+            run(target, &octets[..end]);
+        }
+        run(target, &[&octets[..], &[0]].concat());
         for at in 0..octets.len().min(120) {
             for change in [1, 0x40, 0x80, 0xff] {
                 let mut changed = octets.clone();
                 changed[at] ^= change;
-                targets::run(target, &changed);
+                run(target, &changed);
             }
         }
     }
@@ -97,33 +154,32 @@ fn targets_take_what_is_almost_a_vector() {
 
 #[test]
 fn what_once_crashed_does_so_no_more() {
-    let Ok(crashes) = std::fs::read_dir("../../fuzz/crashes") else { return };
-    for crash in crashes {
+    for crash in std::fs::read_dir("../../fuzz/crashes").unwrap() {
         let octets = std::fs::read(crash.unwrap().path()).unwrap();
-        for (_, target) in targets::TARGETS {
+        for (_, target) in wire::TARGETS {
             target(&octets);
         }
     }
 }
 
-/// As many targets as files of targets.
+/// Each target has a file and a program.
 #[test]
 fn every_target_has_a_file() {
     let manifest = include_str!("../../../fuzz/Cargo.toml");
-    assert_eq!(manifest.matches("[[bin]]").count(), targets::TARGETS.len());
-    for (name, _) in targets::TARGETS {
-        assert!(manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")), "{name}");
+    for (name, _) in wire::TARGETS {
+        let file = format!("fuzz_targets/{name}.rs");
+        assert!(manifest.contains(&format!("name = \"{name}\"\npath = \"{file}\"")), "{name}");
+        let text = std::fs::read_to_string(Path::new("../../fuzz").join(file)).unwrap();
+        assert!(text.contains(&format!("\"{name}\"")), "{name}");
     }
 }
 
 #[test]
 #[ignore = "writes the seeds of the fuzz targets"]
 fn write_corpora() {
-    for (place, (kind, octets)) in vectors().into_iter().enumerate() {
-        for target in [target_of(&kind), "inspect"] {
-            let folder = Path::new("../../fuzz/corpus").join(target);
-            std::fs::create_dir_all(&folder).unwrap();
-            std::fs::write(folder.join(format!("vector-{place}")), &octets).unwrap();
-        }
+    for (place, (target, octets)) in seeds().into_iter().enumerate() {
+        let folder = Path::new("../../fuzz/corpus").join(target);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("seed-{place}")), &octets).unwrap();
     }
 }

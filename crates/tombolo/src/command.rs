@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod chat;
 pub(crate) mod demo;
 pub(crate) mod init;
+pub(crate) mod inspect;
 pub(crate) mod policy;
 pub(crate) mod serve;
 

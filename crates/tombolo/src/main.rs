@@ -28,17 +28,23 @@ enum Command {
     Serve(command::serve::Serve),
     Admin(command::admin::Admin),
     Policy(command::policy::Policy),
+    Inspect(command::inspect::Inspect),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let outcome = match Arguments::parse().command {
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| {
+        command::inspect::answer_in_json(&error);
+        error.exit()
+    });
+    let outcome = match arguments.command {
         Command::Demo(demo) => return demo.run().await,
         Command::Chat(chat) => chat.run().await.map_err(command::Failure::from),
         Command::Init(init) => init.run(),
         Command::Serve(serve) => serve.run().await,
         Command::Admin(admin) => admin.run().await,
         Command::Policy(policy) => return policy.run(),
+        Command::Inspect(inspect) => return inspect.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

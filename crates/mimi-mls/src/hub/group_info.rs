@@ -59,7 +59,7 @@ impl NewEpoch<'_> {
         Ok(group_info)
     }
 
-    /// PROTO-UPD-8: what a PartialGroupInfo leaves out is what we have computed.
+    /// PROTO-UPD-8, RTO-3: what a PartialGroupInfo leaves out is what we have computed.
     fn rebuild(&self, partial: &PartialGroupInfo) -> Result<GroupInfo, StageError> {
         // AMB-RTO-4.
         if partial.ratchet_tree_presence != RatchetTreePresence::NoRatchetTree {

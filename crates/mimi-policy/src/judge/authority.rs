@@ -148,12 +148,16 @@ impl<'a> Authority<'a> {
         if self.may_move(from, to) {
             return Ok(());
         }
-        let place = |index| match index {
-            0 => "outside the room".to_owned(),
-            index => role_name(self.roles, index),
+        let name = |index| role_name(self.roles, index);
+        let mine = self.role_words();
+        let needed = match (from, to) {
+            _ if rule == Rule::Leave => format!("{mine} is not one that may leave"),
+            (0, to) => format!("{mine} may not add anybody as {}", name(to)),
+            (from, 0) => format!("{mine} may not remove anybody who is {}", name(from)),
+            (from, to) => {
+                format!("{mine} may not make {} of anybody who is {}", name(to), name(from))
+            }
         };
-        let needed =
-            format!("{} allows no move from {} to {}", self.role_words(), place(from), place(to));
         Err(self.deny(rule, needed).about(target))
     }
 

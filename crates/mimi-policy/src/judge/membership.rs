@@ -12,7 +12,7 @@ use crate::denied::Denied;
 use crate::judge::authority::Authority;
 use crate::judge::joining::{may_join_as, may_join_at_all};
 use crate::judge::reading::{ProposalSet, Reading, RemovedClient};
-use crate::judge::roles::is_banned_role;
+use crate::judge::roles::{is_banned_role, no_own_unban};
 use crate::participant_list::ListChange;
 use crate::rule::Rule;
 
@@ -163,6 +163,7 @@ fn removal(
     if by.is(user) {
         by.require(Rule::Leave, reading.view.room(), Capability::CAN_REMOVE_SELF)?;
         by.require_move(Rule::Leave, reading.view.room(), from, 0)?;
+        no_own_unban(reading, set, from)?;
     } else {
         by.require(Rule::RemoveParticipant, user, Capability::CAN_REMOVE_PARTICIPANT)?;
         by.require_move(Rule::RemoveParticipant, user, from, 0)?;

@@ -1,10 +1,10 @@
 //! The room as it would be: every client's user is listed and may have clients, and the base
 //! policy's limits hold. What was wrong before blocks only what makes it worse.
 
-use mimi_wire::MimiUri;
 use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::participant_list::RoleIndex;
 use mimi_wire::room::roles::RoleData;
+use mimi_wire::{MimiUri, UriKind};
 
 use crate::change::{Actor, ProposedChange};
 use crate::denied::Denied;
@@ -87,6 +87,11 @@ pub(super) fn check_founding(view: &RoomView) -> Result<(), Denied> {
     }
     let Some(policy) = &view.base_policy else { return Ok(()) };
     for (user, standing) in everybody {
+        // POLICY-BASE-6
+        if !policy.pseudonyms_allowed && user.kind() == UriKind::Pseudonym {
+            let needed = "the room does not allow pseudonyms";
+            return Err(Denied::new(Rule::Pseudonyms, None, needed).about(user));
+        }
         single_device(policy, user, standing)?;
     }
     maximum_clients(policy, view.clients.len())?;

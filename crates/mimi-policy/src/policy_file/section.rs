@@ -115,11 +115,11 @@ impl<'a> Section<'a> {
     }
 
     /// The tables of a list of tables.
-    pub(super) fn tables(&mut self, key: &'static str) -> Option<Vec<Section<'a>>> {
+    pub(super) fn tables(&mut self, key: &'static str) -> Option<Vec<Self>> {
         let items = self.items(key)?;
         let place = self.place_of(key);
         let table = |(number, value): (usize, &'a Value)| match value.as_table() {
-            Some(table) => Some(Section::of(table, format!("{place}[{number}]"), self.faults)),
+            Some(table) => Some(Self::of(table, format!("{place}[{number}]"), self.faults)),
             None => {
                 self.faults.add(format!("{place}[{number}]"), "must be a table");
                 None
@@ -128,13 +128,13 @@ impl<'a> Section<'a> {
         Some(items.iter().enumerate().filter_map(table).collect())
     }
 
-    pub(super) fn table(&mut self, key: &'static str) -> Option<Section<'a>> {
+    pub(super) fn table(&mut self, key: &'static str) -> Option<Self> {
         let place = self.place_of(key);
         let faults = self.faults;
         let table = self.read(key, |value| {
             value.as_table().ok_or_else(|| format!("must be a table: [{place}]"))
         })?;
-        Some(Section::of(table, place, faults))
+        Some(Self::of(table, place, faults))
     }
 
     fn items(&mut self, key: &'static str) -> Option<&'a [Value]> {

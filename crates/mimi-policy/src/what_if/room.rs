@@ -106,7 +106,6 @@ pub(super) fn role(field: &Field<'_>) -> Result<Role, Malformed> {
     let fields = field.fields(&[
         "role_index",
         "role_name",
-        "role_description",
         "capabilities",
         "minimum_participants",
         "maximum_participants",
@@ -114,11 +113,11 @@ pub(super) fn role(field: &Field<'_>) -> Result<Role, Malformed> {
         "maximum_active_participants",
         "authorized_role_changes",
     ])?;
-    let text = |name| fields.read(name, String::new(), |field| field.text().map(str::to_owned));
     let role = Role {
         role_index: fields.required("role_index")?.number()?,
-        role_name: text("role_name")?,
-        role_description: text("role_description")?,
+        role_name: fields
+            .read("role_name", String::new(), |field| field.text().map(str::to_owned))?,
+        role_description: String::new(),
         role_capabilities: fields.list("capabilities", capability)?,
         minimum_participants_constraint: fields.number("minimum_participants")?,
         maximum_participants_constraint: fields.optional_number("maximum_participants")?,
@@ -203,9 +202,12 @@ pub(super) fn base_policy(
         "policy_component_ids",
     ])?;
     let absent = all_absent();
-    let parent = |field: Field<'_>| match field.value() {
-        Value::Null => Ok(None),
-        _ => Ok(Some(field.text()?.to_owned()).filter(|parent| !parent.is_empty())),
+    // A vector of at most one, as the draft has it, or the one itself (AMB-POL-4).
+    let parent = |field: Field<'_>| match field.value().as_array().map(Vec::len) {
+        Some(0) => Ok(None),
+        Some(1) => Ok(field.list(|field| field.text().map(str::to_owned))?.pop()),
+        Some(_) => Err(field.wrong("there is one parent at most")),
+        None => Ok(Some(field.text()?.to_owned()).filter(|parent| !parent.is_empty())),
     };
     let ids = absent.policy_component_ids;
     let policy = BaseRoomPolicy {

@@ -199,9 +199,6 @@ fn fewer_clients(field: &Field<'_>) -> Result<(MimiUri, Option<u32>), Malformed>
 }
 
 fn join_code(field: Field<'_>) -> Result<Option<JoinCode>, Malformed> {
-    if field.value().is_null() {
-        return Ok(None);
-    }
     let fields = field.fields(&["role", "valid"])?;
     let standing = match fields.required("valid")?.flag()? {
         true => CodeStanding::Valid,
@@ -293,7 +290,7 @@ fn metadata(
         ["room_uri", "room_name", "room_descriptions", "room_avatar", "room_subject", "room_mood"];
     let fields = field.fields(&known)?;
     let (mut before, mut after) = (empty.clone(), empty.clone());
-    if let Some(field) = fields.optional("room_uri") {
+    if let Some(field) = fields.present("room_uri") {
         let uri = MimiUri::new(field.text()?);
         after.room_uri = uri.map_err(|error| field.wrong(error.to_string()))?;
         if after.room_uri == before.room_uri {
@@ -301,7 +298,7 @@ fn metadata(
                 MimiUri::new("mimi://room.example/r/another").expect("a plain name makes a URI");
         }
     }
-    if let Some(field) = fields.optional("room_descriptions") {
+    if let Some(field) = fields.present("room_descriptions") {
         after.room_descriptions = field.list(description)?;
         before.room_descriptions = after.room_descriptions.clone();
         before.room_descriptions.push(RichDescription::default());
@@ -313,7 +310,7 @@ fn metadata(
         ("room_mood", &mut before.room_mood, &mut after.room_mood),
     ];
     for (name, before, after) in texts {
-        if let Some(field) = fields.optional(name) {
+        if let Some(field) = fields.present(name) {
             field.text()?.clone_into(after);
             *before = format!("not {after}");
         }

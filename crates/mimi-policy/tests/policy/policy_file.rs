@@ -479,4 +479,33 @@ proptest! {
             Err(faults) => prop_assert!(false, "{}\n{}", told(&faults), text),
         }
     }
+
+    /// Whatever a file holds is read or told of; what is read founds rooms.
+    #[test]
+    fn spoiled_files_are_told_of(
+        spoils in prop::collection::vec(
+            (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..4u8, "[ -~é\n]{0,6}"),
+            1..4,
+        ),
+    ) {
+        let mut lines: Vec<String> = COMPONENTS.lines().map(str::to_owned).collect();
+        for (at, from, how, text) in spoils {
+            let at = at.index(lines.len());
+            let other = lines[from.index(lines.len())].clone();
+            match how {
+                0 => lines[at].clear(),
+                1 => lines[at] = other,
+                2 => lines[at].push_str(&text),
+                _ => {
+                    let key = lines[at].split('=').next().unwrap_or_default().to_owned();
+                    let value = other.split_once('=').map_or(text.as_str(), |(_, value)| value);
+                    lines[at] = format!("{key}={value}");
+                }
+            }
+        }
+        match parse(&lines.join("\n")) {
+            Ok(policy) => assert_founds(&policy),
+            Err(faults) => prop_assert!(!faults.is_empty()),
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The forms of `tombolo policy check`, and the judge's answers to them.
 
 use mimi_policy::what_if::{answer, answer_line};
+use mimi_wire::room::capability::Capability;
 use serde_json::{Value, json};
 
 const ALICE: &str = "mimi://a.example/u/alice";
@@ -122,13 +123,15 @@ fn outsiders_join() {
     denied(&room, code(3, true), "POLICY-CAP-ADD-5");
     let mut proposal = code(2, true);
     proposal["how"] = json!("proposal");
-    allowed(&room, proposal);
+    // AMB-UPD-14: a proposal has no place for a code.
+    denied(&room, proposal, "POLICY-CAP-ADD-5");
     let mut more = code(2, true);
     more["add"][0]["clients"] = json!(2);
     denied(&room, more, "PROTO-UPD-10");
     let claims = json!([{ "credential_type": 2, "id": "O", "value": "Z Inc" }]);
     room["preauth"] = json!([{ "claims": claims, "role": 2 }]);
     allowed(&room, join(json!({ "claims": claims })));
+    allowed(&room, join(json!({ "claims": claims, "how": "proposal" })));
     denied(&room, join(json!({})), "POLICY-CAP-ADD-5");
     let own = json!({
         "by": BOB,
@@ -261,4 +264,265 @@ fn every_mistake_is_named() {
     assert_eq!(answer("{", "{}").unwrap_err().field, "room");
     assert_eq!(answer_line("nothing").unwrap_err().field, "");
     assert_eq!(answer_line("{}").unwrap_err().field, "room");
+}
+
+/// A room of one role, and what is asked of it.
+fn custom(role: Value) -> Value {
+    json!({ "roles": [role], "participants": [{ "user": BOB, "role": 2, "clients": 1 }] })
+}
+
+#[test]
+fn what_is_absent_and_what_is_null() {
+    // POLICY-BASE-4, POLICY-ROLE-2
+    let change =
+        json!({ "by": BOB, "how": "commit", "add_clients": [{ "user": BOB, "clients": 1 }] });
+    let role = json!({ "role_index": 2, "capabilities": ["canAddOwnClient"] });
+    let room = custom(role.clone());
+    allowed(&room, change.clone());
+    let mut spoken = role;
+    for (field, value) in [
+        ("role_name", json!("x")),
+        ("minimum_participants", json!(0)),
+        ("maximum_participants", Value::Null),
+        ("minimum_active_participants", json!(0)),
+        ("maximum_active_participants", Value::Null),
+        ("authorized_role_changes", json!([])),
+    ] {
+        spoken[field] = value;
+    }
+    let mut room = custom(spoken);
+    allowed(&room, change.clone());
+    for field in ["base", "preauth"] {
+        room[field] = Value::Null;
+    }
+    let mut asked = change.clone();
+    for field in [
+        "add",
+        "remove",
+        "set_role",
+        "remove_clients",
+        "metadata",
+        "components",
+        "send_message",
+        "join_code",
+        "claims",
+    ] {
+        asked[field] = Value::Null;
+    }
+    allowed(&room, asked);
+    // Nothing is limited where the base policy does not say so, field by field.
+    for field in [
+        "fixed_membership",
+        "parent_dependant",
+        "parent_room",
+        "multi_device",
+        "max_clients",
+        "max_users",
+        "pseudonyms_allowed",
+        "persistent_room",
+        "discoverable",
+        "policy_component_ids",
+    ] {
+        room["base"] = json!({ field: null });
+        allowed(&room, change.clone());
+    }
+    room["base"] = json!({ "multi_device": false });
+    denied(&room, change.clone(), "POLICY-BASE-4");
+    room["base"] = json!({ "max_clients": 1 });
+    denied(&room, change.clone(), "POLICY-BASE-5");
+    room["base"] = json!({ "max_clients": 2, "max_users": 0 });
+    allowed(&room, change.clone());
+    // AMB-POL-4: a vector of at most one.
+    for parent in
+        [json!([]), json!(""), json!(["mimi://a.example/r/p"]), json!("mimi://a.example/r/p")]
+    {
+        room["base"] = json!({ "parent_dependant": true, "parent_room": parent });
+        allowed(&room, change.clone());
+    }
+    // Required is not null.
+    malformed(&json!({ "roles": null }), &change, "room.roles");
+    malformed(&room, &json!({ "by": null, "how": "commit" }), "change.by");
+    let null = json!({ "by": BOB, "how": "commit", "metadata": { "room_name": null } });
+    malformed(&room, &null, "change.metadata.room_name");
+}
+
+#[test]
+fn every_field_is_read_for_what_it_is() {
+    let good = room("strict", 4, 2);
+    let bare = json!({ "by": BOB, "how": "commit" });
+    let in_room = |path: &str, value: Value| {
+        let mut room = good.clone();
+        room["base"] = json!({});
+        room["preauth"] =
+            json!([{ "claims": [{ "credential_type": 2, "value": "x" }], "role": 2 }]);
+        let (parent, key) = path.rsplit_once('/').unwrap();
+        room.pointer_mut(parent).unwrap()[key] = value;
+        room
+    };
+    let wrong = |path: &str, value: Value| {
+        let place = path.replace("/0", "[0]").replace('/', ".");
+        malformed(&in_room(path, value), &bare, &format!("room{place}"));
+    };
+    for (path, value) in [
+        ("/roles", json!(7)),
+        ("/base", json!([])),
+        ("/base/fixed_membership", json!(1)),
+        ("/base/parent_dependant", json!("no")),
+        ("/base/parent_room", json!(7)),
+        ("/base/parent_room", json!(["a", "b"])),
+        ("/base/multi_device", json!(0)),
+        ("/base/max_clients", json!(-1)),
+        ("/base/max_users", json!(4_294_967_296_u64)),
+        ("/base/max_users", json!(1.5)),
+        ("/base/pseudonyms_allowed", json!("")),
+        ("/base/persistent_room", json!([])),
+        ("/base/discoverable", json!({})),
+        ("/base/policy_component_ids", json!(7)),
+        ("/base/parent_dependent", json!(true)),
+        ("/preauth", json!({})),
+        ("/preauth/0/role", json!("x")),
+        ("/preauth/0/claims", json!(7)),
+        ("/preauth/0/name", json!("x")),
+        ("/participants", json!("x")),
+        ("/participants/0/user", json!("mimi://a.example/d/alice/1")),
+        ("/participants/0/role", json!(0)),
+        ("/participants/0/clients", json!("one")),
+        ("/participants/0/name", json!("x")),
+        ("/colour", json!("green")),
+    ] {
+        wrong(path, value);
+    }
+    let role = |field: &str, value: Value, place: &str| {
+        let mut role = json!({ "role_index": 2, "role_name": "x" });
+        role[field] = value;
+        malformed(&custom(role), &bare, &format!("room.roles[0].{place}"));
+    };
+    role("role_index", json!("x"), "role_index");
+    role("role_name", json!(7), "role_name");
+    role("role_description", json!("x"), "role_description");
+    role("capabilities", json!("canBan"), "capabilities");
+    role("capabilities", json!(["canBan", 7]), "capabilities[1]");
+    role("minimum_participants", json!("x"), "minimum_participants");
+    role("maximum_participants", json!(-1), "maximum_participants");
+    role("authorized_role_changes", json!([[2]]), "authorized_role_changes[0]");
+    role("authorized_role_changes", json!([[2, 3]]), "authorized_role_changes[0][1]");
+    role("authorized_role_changes", json!([["x", [3]]]), "authorized_role_changes[0][0]");
+    let ask = |field: &str, value: Value, place: &str| {
+        let mut change = bare.clone();
+        change[field] = value;
+        malformed(&good, &change, &format!("change.{place}"));
+    };
+    ask("by", json!("bob"), "by");
+    ask("by", json!(7), "by");
+    ask("how", json!("Commit"), "how");
+    ask("add", json!({}), "add");
+    ask("add", json!([{ "user": ZOE }]), "add[0].role");
+    ask("add", json!([{ "role": 2 }]), "add[0].user");
+    ask("add", json!([{ "user": ZOE, "role": 2, "clients": "all" }]), "add[0].clients");
+    ask("remove", json!([7]), "remove[0]");
+    ask("set_role", json!([{ "user": BOB }]), "set_role[0].role");
+    ask("add_clients", json!([{ "user": BOB }]), "add_clients[0].clients");
+    ask("remove_clients", json!([{ "user": BOB, "clients": "some" }]), "remove_clients[0].clients");
+    ask("remove_clients", json!([{ "user": BOB, "clients": null }]), "remove_clients[0].clients");
+    ask("metadata", json!([]), "metadata");
+    ask("metadata", json!({ "room_name": 7 }), "metadata.room_name");
+    ask("metadata", json!({ "room_colour": "" }), "metadata.room_colour");
+    ask(
+        "metadata",
+        json!({ "room_descriptions": [{ "text": "" }] }),
+        "metadata.room_descriptions[0].text",
+    );
+    ask("components", json!("base"), "components");
+    ask("components", json!(["join_links"]), "components[0]");
+    ask("send_message", json!("yes"), "send_message");
+    ask("join_code", json!({ "role": 2 }), "join_code.valid");
+    ask("join_code", json!({ "valid": true }), "join_code.role");
+    ask("claims", json!([{ "value": "x" }]), "claims[0].credential_type");
+    ask(
+        "claims",
+        json!([{ "credential_type": 70_000, "value": "x" }]),
+        "claims[0].credential_type",
+    );
+    ask("claims", json!([{ "credential_type": 2 }]), "claims[0].value");
+}
+
+#[test]
+fn the_first_mistake_is_told() {
+    // The room before the change, what does not belong before what is wrong, then as in the form.
+    let mut room = room("strict", 4, 2);
+    room["participants"][0]["role"] = json!(9);
+    room["base"] = json!({ "max_users": "x", "multi_device": 7 });
+    room["zebra"] = json!(1);
+    room["apple"] = json!(1);
+    let change = json!({ "how": "shout", "by": 7, "send_message": 1, "nonsense": true });
+    for place in ["room.apple", "room.zebra"] {
+        malformed(&room, &change, place);
+        room.as_object_mut().unwrap().remove(&place[5..]);
+    }
+    malformed(&room, &change, "room.base.multi_device");
+    room.as_object_mut().unwrap().remove("base");
+    malformed(&room, &change, "room.participants[0].role");
+    room["participants"][0]["role"] = json!(4);
+    malformed(&room, &change, "change.nonsense");
+    malformed(&room, &json!({ "how": "shout", "by": 7, "send_message": 1 }), "change.by");
+    malformed(&room, &json!({ "how": "shout", "by": BOB, "send_message": 1 }), "change.how");
+    malformed(
+        &room,
+        &json!({ "how": "commit", "by": BOB, "send_message": 1 }),
+        "change.send_message",
+    );
+}
+
+#[test]
+fn each_component_by_its_right() {
+    // AMB-POL-13
+    let rights = [
+        ("base", "canChangeRoomMembershipStyle"),
+        ("roles", "canChangeRoleDefinitions"),
+        ("preauth", "canChangePreauthorizedUserList"),
+        ("join_links_add", "canCreateJoinCode"),
+        ("join_links_remove", "canDeleteJoinCode"),
+        ("operational", "canChangeMlsOperationalPolicies"),
+        ("status", "canChangeOtherPolicyAttribute"),
+        ("join_link", "canChangeOtherPolicyAttribute"),
+        ("link_preview", "canChangeOtherPolicyAttribute"),
+        ("asset", "canChangeOtherPolicyAttribute"),
+        ("logging", "canChangeOtherPolicyAttribute"),
+        ("history", "canChangeOtherPolicyAttribute"),
+        ("bot", "canChangeOtherPolicyAttribute"),
+        ("expiration", "canChangeOtherPolicyAttribute"),
+    ];
+    for (component, right) in rights {
+        let change = json!({ "by": BOB, "how": "commit", "components": [component] });
+        let with = |capabilities: Vec<&str>| {
+            custom(json!({ "role_index": 2, "role_name": "x", "capabilities": capabilities }))
+        };
+        allowed(&with(vec![right]), change.clone());
+        let all = Capability::ALL.iter().filter_map(|capability| capability.name());
+        let others = all.filter(|name| *name != right && *name != "canOpenJoin").collect();
+        let answer = ask(&with(others), &change);
+        assert!(answer["message"].as_str().is_some_and(|it| it.contains(right)), "{answer}");
+    }
+}
+
+#[test]
+fn the_ways_to_say_how() {
+    // PROTO-ST-7, PROTO-SUB-2, POLICY-CAP-REM-3
+    let room = room("strict", 4, 2);
+    let by = |by: &str, how: &str| json!({ "by": by, "how": how });
+    allowed(&room, by(BOB, "message"));
+    denied(&room, by("external_sender", "message"), "PROTO-SUB-2");
+    denied(&room, by("external_sender", "external_commit"), "PROTO-ST-7");
+    // A commit may carry a message on top; both are judged.
+    let mut both = by(BOB, "commit");
+    both["send_message"] = json!(true);
+    allowed(&room, both.clone());
+    both["by"] = json!(ZOE);
+    denied(&room, both, "PROTO-ST-8");
+    // To leave by commit is for nobody, by proposal for everybody who may.
+    let mut leave = by(BOB, "proposal");
+    leave["remove"] = json!([BOB]);
+    denied(&room, leave.clone(), "PROTO-UPD-3");
+    leave["remove_clients"] = json!([{ "user": BOB, "clients": 2 }]);
+    allowed(&room, leave);
 }

@@ -28,7 +28,11 @@ fn texts_that_lie_are_flagged() {
         ("", "https://example.com/", Some(LinkWarning::Text)),
         ("example.com/a", "https://example.com/b", Some(LinkWarning::OtherTarget)),
         ("example.com:8443", "https://example.com/", Some(LinkWarning::OtherTarget)),
-        ("https://example.com@evil.example/", "https://evil.example/", None),
+        (
+            "https://example.com@evil.example/",
+            "https://evil.example/",
+            Some(LinkWarning::Deceptive),
+        ),
         ("mimi://a.example/u/x", "https://a.example/", Some(LinkWarning::OtherTarget)),
         ("https://a.example/", "mimi://a.example/u/alice", Some(LinkWarning::OtherTarget)),
         ("mimi://a.example/u/bob", "mimi://a.example/u/alice", Some(LinkWarning::OtherTarget)),
@@ -39,6 +43,42 @@ fn texts_that_lie_are_flagged() {
         ("x", "/relative", Some(LinkWarning::Refused)),
         ("x", "mimi://A.example/u/x", Some(LinkWarning::Refused)),
         ("picture", "cid:3@local.invalid", None),
+    ];
+    for (text, destination, warning) in cases {
+        assert_eq!(link(text, destination).warning(), warning, "[{text}]({destination})");
+    }
+}
+
+/// CONTENT-LINK-1: texts and addresses that are made to be misread.
+#[test]
+fn what_looks_like_something_else_is_flagged() {
+    let deceptive = Some(LinkWarning::Deceptive);
+    let cases = [
+        // A name before the host.
+        ("https://bank.example@evil.example/", "https://bank.example@evil.example/", deceptive),
+        ("log in", "https://bank.example:x@evil.example/", deceptive),
+        // Cyrillic letters that look like Latin ones, among Latin ones or alone.
+        ("p\u{430}ypal.example", "https://p\u{430}ypal.example/", deceptive),
+        ("https://xn--pypal-4ve.example/", "https://xn--pypal-4ve.example/", deceptive),
+        (
+            "\u{455}\u{441}\u{43e}\u{440}\u{435}.example",
+            "https://\u{455}\u{441}\u{43e}\u{440}\u{435}.example/",
+            deceptive,
+        ),
+        ("click", "https://p\u{430}ypal.example/", deceptive),
+        // Directions and characters that nobody sees.
+        ("\u{202e}moc.elpmaxe//:sptth", "https://example.com/", deceptive),
+        ("https://exa\u{200b}mple.com/", "https://example.com/", deceptive),
+        ("\u{2066}Alice\u{2069}", "mimi://a.example/u/alice", deceptive),
+        // Names of their own scripts.
+        ("b\u{fc}cher.example", "https://b\u{fc}cher.example/", None),
+        ("\u{4f8b}\u{3048}.example", "https://\u{4f8b}\u{3048}.example/", None),
+        (
+            "\u{43f}\u{440}\u{438}\u{43c}\u{435}\u{440}.example",
+            "https://\u{43f}\u{440}\u{438}\u{43c}\u{435}\u{440}.example/",
+            None,
+        ),
+        ("https://xn--bcher-kva.example/", "https://b\u{fc}cher.example/", None),
     ];
     for (text, destination, warning) in cases {
         assert_eq!(link(text, destination).warning(), warning, "[{text}]({destination})");

@@ -98,6 +98,49 @@ fn nothing_else_is_understood() {
     }
 }
 
+/// CONTENT-GFM-1: every kind of HTML tag of GFM section 6.10 is shown, and escaped before sending.
+#[test]
+fn each_kind_of_html_tag() {
+    for html in [
+        "<a>",
+        "</a>",
+        "<br/>",
+        "<a href=\"x\" b='y' c=z d>",
+        "<!-- comment -->",
+        "<?processing instruction?>",
+        "<!DECLARATION x>",
+        "<![CDATA[<b>]]>",
+    ] {
+        for written in [html.to_owned(), format!("a {html} b"), format!("{html}\n\nafter")] {
+            let text = Text::from_markdown(&written);
+            assert!(text.plain().contains(html), "{written}: {text:?}");
+            let sent = escape_html_tags(&written);
+            assert!(!sent.contains(html), "{sent}");
+            let received = Text::from_markdown(&sent).plain();
+            assert!(received.contains(html), "{sent}: {received}");
+        }
+    }
+}
+
+/// Input that other parsers take long for.
+#[test]
+fn markdown_of_any_size_takes_little_time() {
+    let repeat = |text: &str| text.repeat(10_000);
+    for markdown in [
+        repeat("["),
+        repeat("![[]()"),
+        repeat("*a **a "),
+        repeat("<"),
+        repeat("a<![CDATA["),
+        repeat("a<!--"),
+        repeat("`") + "a",
+        format!("{}|\n{}|\n{}", repeat("|a"), repeat("|-"), repeat("|\n")),
+    ] {
+        let text = Text::from_markdown(&markdown);
+        assert!(text.plain().len() <= 2 * markdown.len());
+    }
+}
+
 /// What is nested without end neither overflows the stack nor hides anything.
 #[test]
 fn deep_nesting_is_flattened() {

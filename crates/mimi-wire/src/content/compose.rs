@@ -6,6 +6,7 @@ use crate::content::{
     Disposition, ExtensionKey, ExtensionValue, MessageId, MimiContent, NestedPart, Part,
     PartSemantics,
 };
+use crate::media::{ContentType, TextFormat};
 use crate::uri::MimiUri;
 
 /// Media type of the texts we write (CONTENT-MT-1).
@@ -43,6 +44,32 @@ impl MimiContent {
         let body = NestedPart::single(Disposition::REACTION, REACTION_TYPE, reaction.as_bytes());
         let content = Self::with_body(salt, sender, room, body);
         Self { in_reply_to: Some(in_reply_to), ..content }
+    }
+
+    /// Several reactions in one message: each in a part of its own, since a receiver takes the text
+    /// of a part for one reaction (CONTENT-PART-5). None without a reaction.
+    pub fn reactions(
+        salt: [u8; 16],
+        sender: &MimiUri,
+        room: &MimiUri,
+        in_reply_to: MessageId,
+        reactions: &[&str],
+    ) -> Option<Self> {
+        let parts: Vec<NestedPart> = reactions
+            .iter()
+            .map(|text| NestedPart::single(Disposition::REACTION, REACTION_TYPE, text.as_bytes()))
+            .collect();
+        let body = match <[NestedPart; 1]>::try_from(parts) {
+            Ok([part]) => part,
+            Err(parts) if parts.is_empty() => return None,
+            Err(parts) => NestedPart {
+                disposition: Disposition::REACTION,
+                language: String::new(),
+                part: Part::Multi { semantics: PartSemantics::ProcessAll, parts },
+            },
+        };
+        let content = Self::with_body(salt, sender, room, body);
+        Some(Self { in_reply_to: Some(in_reply_to), ..content })
     }
 
     /// A new text for the message whose first version is `replaces` (CONTENT-MSG-2); see
@@ -116,6 +143,26 @@ impl MimiContent {
         }
     }
 
+    /// Whether it is a reaction to another message. One that does not say to which is
+    /// [void](Self::is_void).
+    pub fn is_reaction(&self) -> bool {
+        self.body.disposition == Disposition::REACTION && self.body.part != Part::Null
+    }
+
+    /// The texts it reacts with, one of each part that is a reaction (CONTENT-PART-5); none if it
+    /// is no reaction, or reacts with something else than text.
+    pub fn reaction_texts(&self) -> Vec<String> {
+        if !self.is_reaction() {
+            return Vec::new();
+        }
+        let parts = self.parts().into_iter().map(|part| part.part);
+        parts
+            .filter(|part| part.disposition == Disposition::REACTION)
+            .filter(|part| matches!(part.part, Part::Single { .. }))
+            .filter_map(NestedPart::shown_text)
+            .collect()
+    }
+
     /// The text to show where only plain text can be shown: markdown as it is written
     /// (CONTENT-MT-1). None if there is no text in it, e.g. when it takes back a message.
     pub fn shown_text(&self) -> Option<String> {
@@ -141,10 +188,19 @@ impl NestedPart {
             Part::Null | Part::External(_) => None,
             Part::Single { content_type, content } => {
                 let text = str::from_utf8(content).ok()?;
-                is_plain_or_markdown(content_type).then(|| text.to_owned())
+                let format = ContentType::parse(content_type).text_format()?;
+                (format != TextFormat::Html).then(|| text.to_owned())
             }
             Part::Multi { semantics: PartSemantics::ChooseOne, parts } => {
                 parts.iter().find_map(Self::shown_text)
+            }
+            // All or none (CONTENT-PART-1).
+            Part::Multi { semantics: PartSemantics::SingleUnit, parts }
+                if !parts
+                    .iter()
+                    .all(|part| part.part == Part::Null || part.shown_text().is_some()) =>
+            {
+                None
             }
             Part::Multi { parts, .. } => {
                 let texts: Vec<String> = parts.iter().filter_map(Self::shown_text).collect();
@@ -152,17 +208,4 @@ impl NestedPart {
             }
         }
     }
-}
-
-/// Types compare without regard to case; the character set is UTF-8 unless another is named
-/// (AMB-CNT-19).
-fn is_plain_or_markdown(content_type: &str) -> bool {
-    let mut pieces = content_type.split(';').map(|piece| piece.trim().to_ascii_lowercase());
-    let media_type = pieces.next().unwrap_or_default();
-    let is_text = matches!(media_type.as_str(), "text/plain" | "text/markdown");
-    let utf_8 = ["utf-8", "\"utf-8\"", "us-ascii", "\"us-ascii\""];
-    let is_readable = |parameter: String| {
-        parameter.strip_prefix("charset=").is_none_or(|charset| utf_8.contains(&charset))
-    };
-    is_text && pieces.all(is_readable)
 }

@@ -7,6 +7,7 @@ use minicbor::encode::Error;
 
 use crate::cbor::malformed;
 use crate::codec::Malformed;
+use crate::content::view::ContentView;
 use crate::content::{
     ExtensionKey, ExtensionValue, ExternalPart, MessageId, MimiContent, NestedPart, Part,
 };
@@ -21,23 +22,39 @@ impl MimiContent {
         if self.extensions.contains_key(&ExtensionKey::Int(0)) {
             return Err(malformed(0, "mimiContent.mimiExtensions", "key 0 is reserved"));
         }
-        let mut encoder = Encoder::new(Vec::new());
-        encode_content(&mut encoder, self).expect("a vector takes every octet");
+        let values = in_order(self);
+        let mut encoder = Encoder::new(Vec::with_capacity(self.octets_about()));
+        encode_content(&mut encoder, self, &values).expect("a vector takes every octet");
         let octets = encoder.into_writer();
         // The fields are open to everyone, so limits and the octets of extensions are checked by
-        // the one who knows them all.
-        match Self::decode(&octets)? {
-            decoded if decoded == *self => Ok(octets),
-            _ => Err(malformed(
-                0,
-                "mimiContent.mimiExtensions",
-                "an encoded value must be one CBOR item other than text",
-            )),
+        // the one who knows them all. What else there is has one encoding.
+        if ContentView::decode(&octets)?.has_values(values.iter().map(|(_, value)| *value)) {
+            return Ok(octets);
         }
+        let reason = "an encoded value must be one CBOR item other than text";
+        Err(malformed(0, "mimiContent.mimiExtensions", reason))
+    }
+
+    /// Octets the encoding will about have.
+    fn octets_about(&self) -> usize {
+        let extension = |value: &ExtensionValue| match value {
+            ExtensionValue::Text(text) => text.len(),
+            ExtensionValue::Encoded(item) => item.len(),
+        };
+        let extensions: usize = self.extensions.values().map(|value| 8 + extension(value)).sum();
+        let body = match &self.body.part {
+            Part::Single { content_type, content } => content_type.len() + content.len(),
+            _ => 0,
+        };
+        128 + self.topic_id.len() + extensions + body
     }
 }
 
-fn encode_content(encoder: &mut CborEncoder, content: &MimiContent) -> Encoded {
+fn encode_content(
+    encoder: &mut CborEncoder,
+    content: &MimiContent,
+    extensions: &[(&ExtensionKey, &ExtensionValue)],
+) -> Encoded {
     encoder.array(7)?.bytes(&content.salt)?;
     encode_message_id(encoder, content.replaces)?;
     encoder.bytes(&content.topic_id)?;
@@ -46,7 +63,7 @@ fn encode_content(encoder: &mut CborEncoder, content: &MimiContent) -> Encoded {
         Some(expires) => encoder.array(2)?.bool(expires.relative)?.u32(expires.time)?,
     };
     encode_message_id(encoder, content.in_reply_to)?;
-    encode_extensions(encoder, content)?;
+    encode_extensions(encoder, extensions)?;
     encode_part(encoder, &content.body)
 }
 
@@ -57,21 +74,30 @@ fn encode_message_id(encoder: &mut CborEncoder, id: Option<MessageId>) -> Encode
     }
 }
 
-fn encode_extensions(encoder: &mut CborEncoder, content: &MimiContent) -> Encoded {
-    let mut pairs = Vec::new();
-    for (key, value) in &content.extensions {
-        let mut key_encoder = Encoder::new(Vec::new());
+/// The extensions in the order of their keys' octets (RFC 8949 section 4.2.1).
+fn in_order(content: &MimiContent) -> Vec<(&ExtensionKey, &ExtensionValue)> {
+    // Shortest forms ascend as what they stand for does: major type, number or length, octets.
+    fn place(key: &ExtensionKey) -> (u8, u64, &str) {
         match key {
-            ExtensionKey::Int(key) => key_encoder.i64(*key)?,
-            ExtensionKey::Text(key) => key_encoder.str(key)?,
-        };
-        pairs.push((key_encoder.into_writer(), value));
+            ExtensionKey::Int(key) => (u8::from(*key < 0), key.unsigned_abs(), ""),
+            ExtensionKey::Text(key) => (3, key.len() as u64, key),
+        }
     }
-    // RFC 8949 section 4.2.1: bytewise by encoded key, which is not the order of the keys' values.
-    pairs.sort_by(|(left, _), (right, _)| left.cmp(right));
+    let mut pairs: Vec<_> = content.extensions.iter().collect();
+    pairs.sort_unstable_by(|(left, _), (right, _)| place(left).cmp(&place(right)));
+    pairs
+}
+
+fn encode_extensions(
+    encoder: &mut CborEncoder,
+    pairs: &[(&ExtensionKey, &ExtensionValue)],
+) -> Encoded {
     encoder.map(pairs.len() as u64)?;
     for (key, value) in pairs {
-        encoder.writer_mut().extend_from_slice(&key);
+        match key {
+            ExtensionKey::Int(key) => encoder.i64(*key)?,
+            ExtensionKey::Text(key) => encoder.str(key)?,
+        };
         match value {
             ExtensionValue::Text(text) => encoder.str(text)?.ok()?,
             ExtensionValue::Encoded(item) => encoder.writer_mut().extend_from_slice(item),

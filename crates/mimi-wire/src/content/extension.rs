@@ -9,6 +9,7 @@ use minicbor::encode::Error;
 
 use crate::cbor::{KeyOrder, StrictDecoder, malformed};
 use crate::codec::Malformed;
+use crate::content::view::ExtensionView;
 use crate::content::{ExtensionKey, ExtensionValue, MessageId, MimiContent};
 use crate::limits::{LAST_SEEN_MAX, SUBJECT_OCTETS_MAX};
 
@@ -91,48 +92,79 @@ impl ExtensionKey {
 impl MimiContent {
     /// When the sender says it sent; offsets of faults are into the extension's value.
     pub fn sender_timestamp(&self) -> Result<Option<SenderTimestamp>, Malformed> {
-        self.typed(&ExtensionKey::SENDER_TIMESTAMP, "senderTimestamp", read_timestamp)
+        sender_timestamp(self.value(&ExtensionKey::SENDER_TIMESTAMP))
     }
 
     /// The message's name in another system.
     pub fn external_message_id(&self) -> Result<Option<ExternalMessageId>, Malformed> {
-        let field = "externalMessageId";
-        self.typed(&ExtensionKey::EXTERNAL_MESSAGE_ID, field, |decoder| {
-            read_external_id(decoder, field)
-        })
+        external_message_id(self.value(&ExtensionKey::EXTERNAL_MESSAGE_ID))
     }
 
     /// The subject.
     pub fn subject(&self) -> Result<Option<&str>, Malformed> {
-        let fault = |reason: String| Err(malformed(0, "subject", reason));
-        match self.extensions.get(&ExtensionKey::SUBJECT) {
-            None => Ok(None),
-            Some(ExtensionValue::Text(text)) => match text.len() {
-                1..=SUBJECT_OCTETS_MAX => Ok(Some(text)),
-                length => fault(format!("{length} octets, must be 1 to {SUBJECT_OCTETS_MAX}")),
-            },
-            Some(ExtensionValue::Encoded(_)) => fault("must be text".to_owned()),
-        }
+        subject(self.value(&ExtensionKey::SUBJECT))
     }
 
     /// The latest messages the sender knew of.
     pub fn last_seen(&self) -> Result<Option<LastSeen>, Malformed> {
-        self.typed(&ExtensionKey::LAST_SEEN, "lastSeen", read_last_seen)
+        last_seen(self.value(&ExtensionKey::LAST_SEEN))
     }
 
-    fn typed<T>(
-        &self,
-        key: &ExtensionKey,
-        field: &'static str,
-        read: impl FnOnce(&mut StrictDecoder<'_>) -> Result<T, Malformed>,
-    ) -> Result<Option<T>, Malformed> {
-        match self.extensions.get(key) {
-            None => Ok(None),
-            Some(ExtensionValue::Text(_)) => Err(malformed(0, field, "must not be text")),
-            Some(ExtensionValue::Encoded(item)) => {
-                let mut decoder = StrictDecoder::new(item, KeyOrder::Any);
-                read(&mut decoder).map(Some)
-            }
+    fn value(&self, key: &ExtensionKey) -> Option<ExtensionView<'_>> {
+        self.extensions.get(key).map(ExtensionValue::view)
+    }
+}
+
+/// Whether every typed extension fits its type.
+pub(super) fn check<'a>(
+    value: impl Fn(&ExtensionKey) -> Option<ExtensionView<'a>>,
+) -> Result<(), Malformed> {
+    sender_timestamp(value(&ExtensionKey::SENDER_TIMESTAMP))?;
+    external_message_id(value(&ExtensionKey::EXTERNAL_MESSAGE_ID))?;
+    subject(value(&ExtensionKey::SUBJECT))?;
+    last_seen(value(&ExtensionKey::LAST_SEEN)).map(drop)
+}
+
+fn sender_timestamp(
+    value: Option<ExtensionView<'_>>,
+) -> Result<Option<SenderTimestamp>, Malformed> {
+    typed(value, "senderTimestamp", read_timestamp)
+}
+
+fn external_message_id(
+    value: Option<ExtensionView<'_>>,
+) -> Result<Option<ExternalMessageId>, Malformed> {
+    let field = "externalMessageId";
+    typed(value, field, |decoder| read_external_id(decoder, field))
+}
+
+fn subject(value: Option<ExtensionView<'_>>) -> Result<Option<&str>, Malformed> {
+    let fault = |reason: String| Err(malformed(0, "subject", reason));
+    match value {
+        None => Ok(None),
+        Some(ExtensionView::Text(text)) => match text.len() {
+            1..=SUBJECT_OCTETS_MAX => Ok(Some(text)),
+            length => fault(format!("{length} octets, must be 1 to {SUBJECT_OCTETS_MAX}")),
+        },
+        Some(ExtensionView::Encoded(_)) => fault("must be text".to_owned()),
+    }
+}
+
+fn last_seen(value: Option<ExtensionView<'_>>) -> Result<Option<LastSeen>, Malformed> {
+    typed(value, "lastSeen", read_last_seen)
+}
+
+fn typed<T>(
+    value: Option<ExtensionView<'_>>,
+    field: &'static str,
+    read: impl FnOnce(&mut StrictDecoder<'_>) -> Result<T, Malformed>,
+) -> Result<Option<T>, Malformed> {
+    match value {
+        None => Ok(None),
+        Some(ExtensionView::Text(_)) => Err(malformed(0, field, "must not be text")),
+        Some(ExtensionView::Encoded(item)) => {
+            let mut decoder = StrictDecoder::new(item, KeyOrder::Any);
+            read(&mut decoder).map(Some)
         }
     }
 }

@@ -5,6 +5,10 @@ use std::collections::BTreeSet;
 use crate::content::{MimiContent, NestedPart, Part, PartSemantics};
 use crate::media::{ContentType, TextFormat};
 
+/// What a reference begins with, and what follows its number (CONTENT-PART-3).
+const CID: &str = "cid:";
+const LOCAL: &str = "@local.invalid";
+
 /// The implicit number of a part: from 0, depth first, a part before its own parts
 /// (CONTENT-PART-2).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -52,7 +56,10 @@ pub struct Preferences {
 impl PartIndex {
     /// The part that `cid:<part index>@local.invalid` names (CONTENT-PART-3).
     pub fn from_cid(uri: &str) -> Option<Self> {
-        let index = uri.strip_prefix("cid:")?.strip_suffix("@local.invalid")?;
+        Self::from_digits(uri.strip_prefix(CID)?.strip_suffix(LOCAL)?)
+    }
+
+    fn from_digits(index: &str) -> Option<Self> {
         let canonical = index == "0" || !index.starts_with('0');
         let digits = !index.is_empty() && index.bytes().all(|octet| octet.is_ascii_digit());
         (canonical && digits).then(|| index.parse().ok().map(Self)).flatten()
@@ -60,7 +67,7 @@ impl PartIndex {
 
     /// The reference to this part.
     pub fn to_cid(self) -> String {
-        format!("cid:{}@local.invalid", self.0)
+        format!("{CID}{}{LOCAL}", self.0)
     }
 }
 
@@ -157,8 +164,6 @@ fn choose<'a>(
 
 /// The parts a text refers to.
 fn references(part: &NestedPart) -> Vec<PartIndex> {
-    const END: &str = "@local.invalid";
-
     let Part::Single { content_type, content } = &part.part else { return Vec::new() };
     let can_refer =
         ContentType::parse(content_type).text_format().is_some_and(|it| it != TextFormat::Plain);
@@ -166,11 +171,13 @@ fn references(part: &NestedPart) -> Vec<PartIndex> {
     if !can_refer {
         return Vec::new();
     }
-    let starts = text.match_indices("cid:").map(|(start, _)| &text[start..]);
-    starts
-        .filter_map(|rest| {
-            let end = rest.find(END)? + END.len();
-            PartIndex::from_cid(&rest[..end])
+    // A reference ends where its digits end, so each is looked at once, however many begin.
+    let after = text.match_indices(CID).map(|(start, _)| &text[start + CID.len()..]);
+    after
+        .filter_map(|after| {
+            let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+            let (index, end) = after.split_at(digits);
+            end.starts_with(LOCAL).then(|| PartIndex::from_digits(index)).flatten()
         })
         .collect()
 }

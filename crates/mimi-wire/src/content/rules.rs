@@ -1,12 +1,15 @@
 //! The values that are well formed and make no sense: a receiver logs and discards such a message
-//! (CONTENT-SEC-1). Those of size, depth, number and hash function are malformed already.
+//! (CONTENT-SEC-1). Those of size, depth, number, part semantics and hash function stop the decoder
+//! already.
 
 use std::collections::BTreeSet;
 
 use thiserror::Error;
 
 use crate::codec::Malformed;
-use crate::content::{Expiration, ExtensionKey, MessageId, MimiContent, Part};
+use crate::content::extension;
+use crate::content::view::ExtensionView;
+use crate::content::{Expiration, ExtensionKey, ExtensionValue, MessageId, MimiContent, Part};
 use crate::limits::{CLOCK_SKEW_MS_MAX, EXPIRY_SECONDS_MAX};
 use crate::uri::MimiUri;
 
@@ -111,12 +114,7 @@ impl MimiContent {
         if room.knows(id) {
             return Err(Nonsense::DuplicateId);
         }
-        if delivery.accepted_at_ms > now_ms.saturating_add(CLOCK_SKEW_MS_MAX) {
-            return Err(Nonsense::FutureTimestamp);
-        }
-        if room.created_at_ms().is_some_and(|created_ms| delivery.accepted_at_ms < created_ms) {
-            return Err(Nonsense::BeforeRoom);
-        }
+        check_acceptance(delivery.accepted_at_ms, Some(now_ms), room.created_at_ms())?;
         self.check_expiry(delivery.accepted_at_ms)
     }
 
@@ -127,53 +125,98 @@ impl MimiContent {
         sender: Option<&MimiUri>,
         room: Option<&MimiUri>,
     ) -> Result<(), Nonsense> {
-        let claims = [
-            (ExtensionKey::SENDER_URI, sender, self.sender_uri(), Nonsense::OtherSender),
-            (ExtensionKey::ROOM_URI, room, self.room_uri(), Nonsense::OtherRoom),
-        ];
-        for (key, truth, claim, nonsense) in claims {
-            let claims = self.extensions.contains_key(&key);
-            if claims && truth.is_some() && claim.as_ref() != truth {
-                return Err(nonsense);
-            }
-        }
-        Ok(())
+        check_claims(|key| self.extension(key), sender, room)
     }
 
     /// The rules that need nothing else.
     pub fn check_values(&self) -> Result<(), Nonsense> {
-        match self.expires {
-            Some(Expiration { relative: true, time }) if time > EXPIRY_SECONDS_MAX => {
-                return Err(Nonsense::ExpiresTooLate);
-            }
-            _ => {}
-        }
-        self.sender_timestamp().map_err(Nonsense::Extension)?;
-        self.external_message_id().map_err(Nonsense::Extension)?;
-        self.subject().map_err(Nonsense::Extension)?;
-        self.last_seen().map_err(Nonsense::Extension)?;
-        Ok(())
+        check_values(self.expires, |key| self.extension(key))
     }
 
     /// The rule of absolute expiry, which needs the time of acceptance.
     pub fn check_expiry(&self, accepted_at_ms: u64) -> Result<(), Nonsense> {
-        let Some(Expiration { relative: false, time }) = self.expires else { return Ok(()) };
-        let (accepted, year) = (accepted_at_ms / 1_000, u64::from(EXPIRY_SECONDS_MAX));
-        let time = u64::from(time);
-        if time.saturating_add(year) < accepted {
-            return Err(Nonsense::ExpiredLongAgo);
-        }
-        if time > accepted.saturating_add(year) {
-            return Err(Nonsense::ExpiresTooLate);
-        }
-        Ok(())
+        check_expiry(self.expires, accepted_at_ms)
+    }
+
+    fn extension(&self, key: &ExtensionKey) -> Option<ExtensionView<'_>> {
+        self.extensions.get(key).map(ExtensionValue::view)
     }
 
     /// Whether there is nothing to do with the message: it takes something back and does not say
-    /// what (AMB-CNT-14). It is ignored, not malicious.
+    /// what (AMB-CNT-14), or reacts and does not say to what (AMB-CNT-22). It is ignored, not
+    /// malicious.
     pub fn is_void(&self) -> bool {
-        matches!(self.body.part, Part::Null) && self.replaces.is_none()
+        let takes_back = matches!(self.body.part, Part::Null);
+        let is_about_nothing = takes_back || (self.is_reaction() && self.in_reply_to.is_none());
+        is_about_nothing && self.replaces.is_none()
     }
+}
+
+/// Of a message with these extensions.
+pub(super) fn check_claims<'a>(
+    extension: impl Fn(&ExtensionKey) -> Option<ExtensionView<'a>>,
+    sender: Option<&MimiUri>,
+    room: Option<&MimiUri>,
+) -> Result<(), Nonsense> {
+    let claims = [
+        (ExtensionKey::SENDER_URI, sender, Nonsense::OtherSender),
+        (ExtensionKey::ROOM_URI, room, Nonsense::OtherRoom),
+    ];
+    for (key, truth, nonsense) in claims {
+        let (Some(claim), Some(truth)) = (extension(&key), truth) else { continue };
+        // The truth is canonical, so what is spelled otherwise is something else.
+        if claim != ExtensionView::Text(truth.as_str()) {
+            return Err(nonsense);
+        }
+    }
+    Ok(())
+}
+
+/// Of a message that expires so and has these extensions.
+pub(super) fn check_values<'a>(
+    expires: Option<Expiration>,
+    extension: impl Fn(&ExtensionKey) -> Option<ExtensionView<'a>>,
+) -> Result<(), Nonsense> {
+    match expires {
+        Some(Expiration { relative: true, time }) if time > EXPIRY_SECONDS_MAX => {
+            return Err(Nonsense::ExpiresTooLate);
+        }
+        _ => {}
+    }
+    extension::check(extension).map_err(Nonsense::Extension)
+}
+
+/// Of a message that expires so.
+pub(super) fn check_expiry(
+    expires: Option<Expiration>,
+    accepted_at_ms: u64,
+) -> Result<(), Nonsense> {
+    let Some(Expiration { relative: false, time }) = expires else { return Ok(()) };
+    let (accepted, year) = (accepted_at_ms / 1_000, u64::from(EXPIRY_SECONDS_MAX));
+    let time = u64::from(time);
+    if time.saturating_add(year) < accepted {
+        return Err(Nonsense::ExpiredLongAgo);
+    }
+    if time > accepted.saturating_add(year) {
+        return Err(Nonsense::ExpiresTooLate);
+    }
+    Ok(())
+}
+
+/// The rules of the time of acceptance, as far as it is known now and when the room was created; all
+/// times in milliseconds since the UNIX epoch.
+pub fn check_acceptance(
+    accepted_at_ms: u64,
+    now_ms: Option<u64>,
+    room_created_at_ms: Option<u64>,
+) -> Result<(), Nonsense> {
+    if now_ms.is_some_and(|now_ms| accepted_at_ms > now_ms.saturating_add(CLOCK_SKEW_MS_MAX)) {
+        return Err(Nonsense::FutureTimestamp);
+    }
+    if room_created_at_ms.is_some_and(|created_ms| accepted_at_ms < created_ms) {
+        return Err(Nonsense::BeforeRoom);
+    }
+    Ok(())
 }
 
 impl Expiration {
@@ -205,4 +248,30 @@ pub fn is_reply_loop(
         next = answered(&id);
     }
     false
+}
+
+/// The first version of a message, which is what `replaces` is to name (CONTENT-MSG-2). `replaced`
+/// gives what a known message replaces. A sender that names a later version means the first one
+/// (AMB-CNT-12); what is not known is taken at its word (CONTENT-SEC-2), and so is the end of a
+/// loop.
+pub fn first_version(
+    id: MessageId,
+    replaced: impl Fn(&MessageId) -> Option<MessageId>,
+) -> MessageId {
+    let mut seen = BTreeSet::from([id]);
+    let mut first = id;
+    while let Some(earlier) = replaced(&first).filter(|earlier| seen.insert(*earlier)) {
+        first = earlier;
+    }
+    first
+}
+
+/// Where a message stands among the others of its room or topic: by the hub's time, ties by the
+/// lowest ID (CONTENT-MSG-4, CONTENT-TS-1). Derived order of the fields, so sorting sorts messages.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Position {
+    /// When the hub accepted it, in milliseconds since the UNIX epoch.
+    pub accepted_at_ms: u64,
+    /// Its ID.
+    pub id: MessageId,
 }

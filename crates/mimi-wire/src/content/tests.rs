@@ -190,6 +190,18 @@ fn edits_repeat_what_they_must_not_change() {
     assert_eq!((edit.topic_id, edit.expires), (original.topic_id, original.expires));
 }
 
+#[test]
+fn ids_are_written_and_read() {
+    let text = "017ce54837404c3696e0c747b985cb172716d0ed0a3d249ca63ace7d82a096f4";
+    let id: MessageId = text.parse().unwrap();
+    assert_eq!(id.to_string(), text);
+    assert_eq!(text.to_uppercase().parse(), Ok(id));
+    for bad in ["", "01", &text[1..], &format!("{text}0"), &text.replace('f', "g"), "+1"] {
+        assert!(bad.parse::<MessageId>().is_err(), "{bad}");
+    }
+    assert_eq!([Disposition(6), Disposition(200)].map(|it| it.to_string()), ["attachment", "200"]);
+}
+
 /// CONTENT-ID-1, AMB-CNT-2, AMB-CNT-3, AMB-CNT-4.
 #[test]
 fn message_ids_depend_on_everything() {
@@ -548,6 +560,7 @@ fn the_text_to_show() {
     assert_eq!(shown(multi(PartSemantics::ProcessAll, parts())).as_deref(), Some("one\ntwo"));
     let nested_choice = multi(PartSemantics::SingleUnit, vec![choice, nested(1)]);
     assert_eq!(shown(nested_choice).as_deref(), Some("one"));
+    assert_eq!(shown(multi(PartSemantics::SingleUnit, parts())), None, "all or none");
     assert_eq!(shown(multi(PartSemantics::ProcessAll, vec![nested(1), nested(1)])), None);
 }
 

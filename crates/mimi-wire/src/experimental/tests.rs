@@ -1,11 +1,11 @@
 use super::{
-    ExternalReceiver, ExternalReceivers, IdentityLinkTbe, KeyForExternalReceiver,
+    DomainList, ExternalReceiver, ExternalReceivers, IdentityLinkTbe, KeyForExternalReceiver,
     PerMessageKeyAndNonces, PseudonymousCredential, PseudonymousCredentialTbs,
     SemiPrivateContentAad, SemiPrivateMessage, SemiPrivateMessageContext,
 };
 use crate::Wire;
 use crate::fixtures::{assert_octets, fixtures, octets, text, vector};
-use crate::uri::MimiUri;
+use crate::uri::{Domain, MimiUri};
 
 const CLIENT: &str = "mimi://a.example/d/4d1e5a0c";
 const USER: &str = "mimi://a.example/p/9a0f";
@@ -90,4 +90,30 @@ fn semi_private_messages() {
     assert_octets(&receiver, &octets);
     assert_octets(&ExternalReceivers::default(), &[0]);
     assert_octets(&ExternalReceivers(vec![receiver]), &vector(&octets));
+}
+
+/// RTO-2, AMB-RTO-5.
+#[test]
+fn where_trees_come_from() {
+    let domains =
+        |names: &[&str]| DomainList(names.iter().map(|name| Domain::new(name).unwrap()).collect());
+    let list = domains(&["a.example", "cdn.b.example"]);
+    let octets = octets!(text("a.example"), text("cdn.b.example"));
+    assert_octets(&list, &vector(&octets));
+    assert!(DomainList::decode(&[0]).is_err());
+    assert!(DomainList::decode(&vector(&text("A.example"))).is_err());
+    for url in ["https://a.example/tree", "https://cdn.b.example:8443/x", "https://a.example"] {
+        assert!(list.permits(url), "{url}");
+    }
+    for url in [
+        "http://a.example/tree",
+        "https://b.example/tree",
+        "https://a.example.evil.example/",
+        "https://a.example@evil.example/",
+        "https://a.example:x@evil.example/",
+        "https://evil.example/a.example",
+        "https://evil.example\\a.example/",
+    ] {
+        assert!(!list.permits(url), "{url}");
+    }
 }

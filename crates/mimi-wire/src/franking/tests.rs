@@ -67,3 +67,20 @@ proptest! {
         prop_assert_eq!(SafeAad::decode(&aad.encode()), Ok(aad));
     }
 }
+
+/// FRANK-2, AMB-FRK-3: HMAC-SHA256 by the values of another implementation (`vectors/check.py`).
+#[test]
+fn tags_and_franks() {
+    let tag = FrankAad::compute(&[7; 16], b"application data").franking_tag;
+    assert_eq!(
+        hex::encode(tag),
+        "baff40885c55324a8f9edf600961fd71cbe8f517a78bd51476f9969c44b63a8a"
+    );
+    let frank = context().server_frank(&[9; 32], &tag);
+    assert_eq!(
+        hex::encode(frank),
+        "0f171e12aaeda97408095ef95ca566be90725cb948e84dd67515fd5230328e6b"
+    );
+    let input = context().server_frank_input(&tag);
+    assert_eq!(input, octets!(tag.as_slice(), context().encode()));
+}

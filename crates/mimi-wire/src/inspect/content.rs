@@ -3,13 +3,13 @@
 use minicbor::data::Type;
 use serde_json::{Value, json};
 
-use crate::content::rules::Nonsense;
+use crate::content::rules::{Nonsense, check_acceptance};
 use crate::content::{
     Expiration, ExtensionKey, ExtensionValue, ExternalPart, MessageId, MimiContent, NestedPart,
     Part,
 };
 use crate::inspect::cbor_json::{self, hex, text_key};
-use crate::inspect::{Fault, Kind, records};
+use crate::inspect::{Fault, Kind, look};
 use crate::media::ContentType;
 use crate::trace::Record;
 use crate::uri::MimiUri;
@@ -23,6 +23,10 @@ pub struct Claims<'a> {
     pub room: Option<&'a MimiUri>,
     /// When the hub accepted it, in milliseconds since the UNIX epoch, for the rules that need it.
     pub accepted_at_ms: Option<u64>,
+    /// The present time, in milliseconds since the UNIX epoch, which acceptance is compared with.
+    pub now_ms: Option<u64>,
+    /// When the room was created, in milliseconds since the UNIX epoch.
+    pub room_created_at_ms: Option<u64>,
 }
 
 /// A message as one JSON object: `message_id` (null unless sender and room are known), `salt`,
@@ -31,11 +35,13 @@ pub struct Claims<'a> {
 /// Refuses what cannot be decoded and, of the values that make no sense, all that can be seen
 /// with what is known (CONTENT-SEC-1).
 pub fn content_json(octets: &[u8], claims: Claims<'_>) -> Result<Value, Fault> {
-    let content = MimiContent::decode(octets)?;
+    let content = MimiContent::decode(octets).map_err(|malformed| {
+        look(Kind::Content, octets).err().unwrap_or_else(|| malformed.into())
+    })?;
     let checked = content
         .check_claims(claims.sender, claims.room)
         .and_then(|()| content.check_values())
-        .and_then(|()| claims.accepted_at_ms.map_or(Ok(()), |time| content.check_expiry(time)));
+        .and_then(|()| check_times(&content, claims));
     checked.map_err(|nonsense| fault(octets, &nonsense))?;
     let id = |(sender, room)| MessageId::compute(sender, room, octets, &content.salt).to_string();
     let mut next = 0;
@@ -51,13 +57,20 @@ pub fn content_json(octets: &[u8], claims: Claims<'_>) -> Result<Value, Fault> {
     }))
 }
 
+/// The rules that need clocks, as far as there are any.
+fn check_times(content: &MimiContent, claims: Claims<'_>) -> Result<(), Nonsense> {
+    let Some(accepted_at_ms) = claims.accepted_at_ms else { return Ok(()) };
+    check_acceptance(accepted_at_ms, claims.now_ms, claims.room_created_at_ms)?;
+    content.check_expiry(accepted_at_ms)
+}
+
 fn expires_json(expires: Expiration) -> Value {
     json!({ "relative": expires.relative, "time": expires.time })
 }
 
 /// The fault, with the place of the field.
 fn fault(octets: &[u8], nonsense: &Nonsense) -> Fault {
-    let records = records(Kind::Content, octets).unwrap_or_default();
+    let records = look(Kind::Content, octets).unwrap_or_default();
     let extensions = "mimiContent.mimiExtensions";
     let within = match nonsense {
         Nonsense::Extension(malformed) => malformed.offset,

@@ -49,23 +49,101 @@ fn rest(reader: &mut Reader<'_>, field: &'static str) -> Read {
     reader.octets(count, field).map(drop)
 }
 
-/// The proposal or commit itself and what authenticates it are shown as octets.
 fn public_message(reader: &mut Reader<'_>) -> Read {
+    const MEMBER: u8 = 1;
+    const COMMIT: u8 = 3;
+
     reader.opaque(MAX, "FramedContent.group_id")?;
     reader.u64("FramedContent.epoch")?;
-    match reader.u8("Sender.sender_type")? {
-        1 => reader.u32("Sender.leaf_index").map(drop)?,
+    let sender_type = reader.u8("Sender.sender_type")?;
+    match sender_type {
+        MEMBER => reader.u32("Sender.leaf_index").map(drop)?,
         2 => reader.u32("Sender.sender_index").map(drop)?,
         _ => {}
     }
     reader.opaque(MAX, "FramedContent.authenticated_data")?;
-    match reader.u8("FramedContent.content_type")? {
-        2 => {
-            reader.u16("Proposal.proposal_type")?;
-            rest(reader, "Proposal and FramedContentAuthData")
-        }
-        _ => rest(reader, "Commit and FramedContentAuthData"),
+    let content_type = reader.u8("FramedContent.content_type")?;
+    match content_type {
+        1 => reader.opaque(MAX, "FramedContent.application_data").map(drop)?,
+        2 => proposal(reader)?,
+        COMMIT => commit(reader)?,
+        _ => return rest(reader, "FramedContent.content"),
     }
+    reader.opaque(MAX, "FramedContentAuthData.signature")?;
+    if content_type == COMMIT {
+        reader.opaque(MAX, "FramedContentAuthData.confirmation_tag")?;
+    }
+    if sender_type == MEMBER {
+        reader.opaque(MAX, "PublicMessage.membership_tag")?;
+    }
+    Ok(())
+}
+
+fn proposal(reader: &mut Reader<'_>) -> Read {
+    let start = reader.clone();
+    match reader.u16("Proposal.proposal_type")? {
+        1 => key_package(reader),
+        2 => leaf_node(reader),
+        3 => reader.u32("Remove.removed").map(drop),
+        4 => pre_shared_key(reader),
+        5 => {
+            reader.opaque(MAX, "ReInit.group_id")?;
+            reader.u16("ReInit.version")?;
+            reader.u16("ReInit.cipher_suite")?;
+            extensions(reader, "ReInit.extensions")
+        }
+        6 => reader.opaque(MAX, "ExternalInit.kem_output").map(drop),
+        7 => extensions(reader, "GroupContextExtensions.extensions"),
+        8 => {
+            reader.u16("AppDataUpdate.component_id")?;
+            match reader.u8("AppDataUpdate.op")? {
+                1 => reader.opaque(MAX, "AppDataUpdate.update").map(drop),
+                _ => Ok(()),
+            }
+        }
+        9 => {
+            reader.u16("AppEphemeral.component_id")?;
+            reader.opaque(MAX, "AppEphemeral.data").map(drop)
+        }
+        10 => Ok(()),
+        // Its extent is not known.
+        other => Err(start.malformed("Proposal.proposal_type", format!("{other} is not known"))),
+    }
+}
+
+fn pre_shared_key(reader: &mut Reader<'_>) -> Read {
+    match reader.u8("PreSharedKeyID.psktype")? {
+        2 => {
+            reader.u8("PreSharedKeyID.usage")?;
+            reader.opaque(MAX, "PreSharedKeyID.psk_group_id")?;
+            reader.u64("PreSharedKeyID.psk_epoch")?;
+        }
+        3 => {
+            reader.u16("PreSharedKeyID.component_id")?;
+            reader.opaque(MAX, "PreSharedKeyID.psk_id")?;
+        }
+        _ => drop(reader.opaque(MAX, "PreSharedKeyID.psk_id")?),
+    }
+    reader.opaque(MAX, "PreSharedKeyID.psk_nonce").map(drop)
+}
+
+fn commit(reader: &mut Reader<'_>) -> Read {
+    reader.vector(LIST_ELEMENTS_MAX, "Commit.proposals", |reader| {
+        match reader.u8("ProposalOrRef.type")? {
+            1 => proposal(reader),
+            _ => reader.opaque(MAX, "ProposalOrRef.reference").map(drop),
+        }
+    })?;
+    reader.optional("Commit.path", |reader| {
+        leaf_node(reader)?;
+        let nodes = reader.vector(LIST_ELEMENTS_MAX, "UpdatePath.nodes", |reader| {
+            reader.opaque(MAX, "UpdatePathNode.encryption_key")?;
+            let secrets = "UpdatePathNode.encrypted_path_secret";
+            reader.vector(MAX, secrets, hpke_ciphertext).map(drop)
+        });
+        nodes.map(drop)
+    })?;
+    Ok(())
 }
 
 fn private_message(reader: &mut Reader<'_>) -> Read {

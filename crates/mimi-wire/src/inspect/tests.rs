@@ -124,6 +124,54 @@ fn every_mls_object_of_a_notify_body_is_taken_apart() {
     }
 }
 
+/// What a component holds is taken apart wherever it stands.
+#[test]
+fn components_are_taken_apart_inside_of_proposals_and_dictionaries() {
+    let proposal =
+        octets!("0001 0001 01aa 0000000000000001 01 00000000 00 02 0008 0028 01 020201 00 00");
+    let inspection = inspect(Kind::MlsMessage, &proposal).unwrap();
+    assert_in_order(&inspection.nodes, 0, proposal.len());
+    let shown = inspection.to_string();
+    for line in [
+        "0015    Proposal.proposal_type = 8 (app_data_update)\n",
+        "0017    AppDataUpdate.component_id = 40 (status_notification_policy)\n",
+        "001b      StatusNotificationPolicy.delivery_notifications = 2\n",
+        "001c      StatusNotificationPolicy.read_receipts = 1\n",
+    ] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    // What does not decode stays as it is.
+    let odd = Extensions([(0x0028, vec![2, 1]), (0x0029, vec![0xff])].into()).encode();
+    let inspection = inspect(Kind::AppDataDictionary, &odd).unwrap();
+    assert_in_order(&inspection.nodes, 0, odd.len());
+    let [_, policy, _, odd] = &inspection.nodes[0].children[..] else { panic!("two components") };
+    assert_eq!((policy.children.len(), odd.children.len()), (2, 0));
+}
+
+/// CONTENT-SEC-1: a message that is both malformed and nonsensical is malformed.
+#[test]
+fn whatever_makes_no_sense_is_looked_at_to_its_end() {
+    let content = MimiContent {
+        topic_id: vec![7; 4_096],
+        ..MimiContent::text([7; 16], &alice(), &room(), "hi")
+    };
+    let mut long = content.encode().unwrap();
+    // The topic of 4096 octets becomes one of 4097.
+    long.splice(20..22, [0x10, 0x01, 7]);
+    let fault = inspect(Kind::Content, &long).unwrap_err();
+    assert_eq!((fault.class, fault.offset), ("nonsensical", 19));
+    assert_eq!(content_json(&long, Claims::default()).unwrap_err(), fault);
+    let both = [&long[..], &[0]].concat();
+    assert_eq!(inspect(Kind::Content, &both).unwrap_err().class, "malformed");
+    // A body that is nested without end is read to a certain depth only, and not to its fault.
+    let two = octets!("85 01 60 03 02 82 83 01 60 00");
+    let start = octets!("87 50 07070707070707070707070707070707 f6 40 f6 f6 a0");
+    for (levels, class) in [(60, "malformed"), (100, "nonsensical"), (50_000, "nonsensical")] {
+        let deep = [&start[..], &two.repeat(levels)].concat();
+        assert_eq!(inspect(Kind::Content, &deep).unwrap_err().class, class, "{levels}");
+    }
+}
+
 /// AMB-GI-1: the reading that failed leaves nothing behind.
 #[test]
 fn a_second_reading_replaces_the_first() {
@@ -140,6 +188,19 @@ fn a_second_reading_replaces_the_first() {
     let joined: Vec<_> =
         inspection.nodes.iter().filter(|node| node.field.contains("joiningCode")).collect();
     assert_eq!(joined.len(), 1);
+}
+
+#[test]
+fn faults_of_a_directory_name_the_key_and_its_place() {
+    for (text, field, offset) in [
+        ("{\"a\":1,\n \"update\":1}", "update", 9),
+        ("{\"clientIssuers\":1}", "clientIssuers", 1),
+        ("{\n\"a\":?}", "directory", 6),
+        ("[]", "directory", 0),
+    ] {
+        let fault = inspect(Kind::Directory, text.as_bytes()).unwrap_err();
+        assert_eq!((fault.field.as_str(), fault.offset), (field, offset), "{text}");
+    }
 }
 
 #[test]
@@ -187,7 +248,12 @@ fn a_message_as_json() {
     };
     let octets = content.encode().unwrap();
     let (alice, room) = (alice(), room());
-    let claims = Claims { sender: Some(&alice), room: Some(&room), accepted_at_ms: Some(1_000) };
+    let claims = Claims {
+        sender: Some(&alice),
+        room: Some(&room),
+        accepted_at_ms: Some(1_000),
+        ..Claims::default()
+    };
     let id = crate::content::MessageId::compute(&alice, &room, &octets, &[7; 16]);
     let expected = json!({
         "message_id": id.to_string(),

@@ -15,6 +15,32 @@ use crate::trace::{Kind, Record};
 /// Characters of a value that one line of the readable tree shows.
 const LINE_VALUE_CHARACTERS_MAX: usize = 100;
 
+/// Registries of MLS, from 1 on.
+const WIRE_FORMATS: &[&str] =
+    &["PublicMessage", "PrivateMessage", "Welcome", "GroupInfo", "KeyPackage"];
+const SENDER_TYPES: &[&str] = &["member", "external", "new_member_proposal", "new_member_commit"];
+const CONTENT_TYPES: &[&str] = &["application", "proposal", "commit"];
+const PROPOSAL_TYPES: &[&str] = &[
+    "add",
+    "update",
+    "remove",
+    "psk",
+    "reinit",
+    "external_init",
+    "group_context_extensions",
+    "app_data_update",
+    "app_ephemeral",
+    "self_remove",
+];
+const EXTENSION_TYPES: &[&str] = &[
+    "application_id",
+    "ratchet_tree",
+    "required_capabilities",
+    "external_pub",
+    "external_senders",
+    "app_data_dictionary",
+];
+
 /// A stretch of octets with its meaning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
@@ -100,6 +126,45 @@ fn node(
     }
 }
 
+/// Takes apart what is in components and extensions, which their own fields hold as octets.
+pub(super) fn expand(octets: &[u8], nodes: &mut [Node]) {
+    for at in 0..nodes.len() {
+        let (before, node) = nodes.split_at_mut(at);
+        let Some(node) = node.first_mut() else { continue };
+        expand(octets, &mut node.children);
+        // In a list a field has its place before its name.
+        let field = node.field.rsplit(' ').next().unwrap_or_default();
+        // Between the component and its update stands the operation.
+        let id = before.iter().nth_back(usize::from(field == "AppDataUpdate.update"));
+        let Some(NodeValue::Number(id)) = id.map(|id| &id.value) else { continue };
+        let kind = u16::try_from(*id).ok().and_then(|id| held_kind(field, id));
+        let Some(kind) = kind else { continue };
+        let end = node.offset + node.length;
+        let start = end - without_prefix(&octets[node.offset..end]).len();
+        let Ok(inspection) = super::inspect(kind, &octets[start..end]) else { continue };
+        node.children = inspection.nodes;
+        node.children.iter_mut().for_each(|child| child.shift(start));
+        if !node.children.is_empty() {
+            node.value = NodeValue::Group;
+        }
+    }
+}
+
+/// What a field holds after a field with that number.
+fn held_kind(field: &str, id: u16) -> Option<super::Kind> {
+    const APP_DATA_DICTIONARY: u16 = 6;
+
+    let component = super::has_layout(id);
+    match field {
+        "ComponentData.data" if component => Some(super::Kind::Component(id)),
+        "AppDataUpdate.update" if component => Some(super::Kind::ComponentUpdate(id)),
+        "Extension.extension_data" if id == APP_DATA_DICTIONARY => {
+            Some(super::Kind::AppDataDictionary)
+        }
+        _ => None,
+    }
+}
+
 fn value(own: &[u8], kind: Kind, children: &[Node]) -> NodeValue {
     match kind {
         Kind::Number => {
@@ -130,9 +195,13 @@ fn without_prefix(own: &[u8]) -> &[u8] {
 /// Octets that can be read are shown as text. An empty value reads as an empty text.
 fn text_or_octets(octets: &[u8]) -> NodeValue {
     match str::from_utf8(octets) {
-        Ok(text) if !text.chars().any(is_unreadable) => NodeValue::Text(text.to_owned()),
+        Ok(text) if is_text(octets) => NodeValue::Text(text.to_owned()),
         _ => NodeValue::Octets(octets.to_vec()),
     }
+}
+
+fn is_text(octets: &[u8]) -> bool {
+    str::from_utf8(octets).is_ok_and(|text| !text.chars().any(is_unreadable))
 }
 
 fn is_unreadable(character: char) -> bool {
@@ -181,11 +250,29 @@ fn meaning(field: &str, value: &NodeValue) -> Option<&'static str> {
         "NestedPart.disposition" => Disposition(octet?).name(),
         "PerMessageStatus.status" => MessageStatus(octet?).name(),
         "mimiContent.mimiExtensions" => ExtensionKey::Int(i64::from(code)).name(),
+        "MLSMessage.wire_format" => named(code, 1, WIRE_FORMATS),
+        "Sender.sender_type" => named(code, 1, SENDER_TYPES),
+        "FramedContent.content_type" | "PrivateMessage.content_type" => {
+            named(code, 1, CONTENT_TYPES)
+        }
+        "Proposal.proposal_type" | "Capabilities.proposals" => named(code, 1, PROPOSAL_TYPES),
+        "ProposalOrRef.type" => named(code, 1, &["proposal", "reference"]),
+        "AppDataUpdate.op" => named(code, 1, &["update", "remove"]),
+        "Credential.credential_type" | "Capabilities.credentials" => {
+            named(code, 1, &["basic", "x509"])
+        }
+        "LeafNode.leaf_node_source" => named(code, 1, &["key_package", "update", "commit"]),
+        "Extension.extension_type" | "Capabilities.extensions" => named(code, 1, EXTENSION_TYPES),
         _ if field.contains("component_id") || field.contains("safe_aad_types") => {
             component::name(code)
         }
         _ => None,
     }
+}
+
+/// The name of a code in a registry without gaps.
+fn named(code: u16, first: u16, names: &[&'static str]) -> Option<&'static str> {
+    names.get(usize::from(code.checked_sub(first)?)).copied()
 }
 
 /// A JSON document has no offsets worth showing.
@@ -233,6 +320,11 @@ impl Node {
         node
     }
 
+    fn shift(&mut self, by: usize) {
+        self.offset += by;
+        self.children.iter_mut().for_each(|child| child.shift(by));
+    }
+
     fn write(&self, formatter: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
         write!(formatter, "{:04x}  {:indent$}{}", self.offset, "", self.field, indent = 2 * depth)?;
         match &self.value {
@@ -243,6 +335,11 @@ impl Node {
             NodeValue::Boolean(value) => write!(formatter, " = {value}")?,
             NodeValue::Text(text) => write!(formatter, " = {}", shortened(&format!("{text:?}")))?,
             NodeValue::Octets(octets) if octets.is_empty() => formatter.write_str(" = h''")?,
+            NodeValue::Octets(octets) if self.field == "SinglePart.content" && is_text(octets) => {
+                let text = String::from_utf8_lossy(octets);
+                let shown = shortened(&format!("{text:?}"));
+                write!(formatter, " = {shown} ({} octets)", octets.len())?;
+            }
             NodeValue::Octets(octets) => {
                 let shown = shortened(&hex(octets));
                 write!(formatter, " = h'{shown}' ({} octets)", octets.len())?;

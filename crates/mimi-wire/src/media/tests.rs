@@ -84,6 +84,37 @@ fn media_types_cover() {
     let inline = MediaType::new("TEXT/plain;charset=utf-8");
     assert!(MediaType::new("text/plain").covers(&utf_8));
     assert!(utf_8.covers(&inline) && inline.covers(&utf_8));
-    assert!(!utf_8.covers(&MediaType::new("text/plain")));
     assert!(!MediaType::new("text/html").covers(&utf_8));
+    let latin = MediaType::new("text/plain;charset=ISO-8859-1");
+    assert!(!utf_8.covers(&latin) && !latin.covers(&utf_8));
+    assert!(latin.covers(&MediaType::new("Text/plain; Charset=iso-8859-1")));
+}
+
+/// AMB-CNT-19: what goes without saying may be said.
+#[test]
+fn parameters_that_go_without_saying() {
+    let covers = |own, other| MediaType::new(own).covers(&MediaType::new(other));
+    assert!(covers("text/plain;charset=UTF-8", "text/plain"));
+    assert!(covers("text/markdown;variant=GFM-MIMI", "text/markdown"));
+    assert!(covers("text/markdown;variant=gfm-mimi", "text/markdown;charset=utf-8"));
+    assert!(!covers("text/markdown;variant=CommonMark", "text/markdown"));
+    assert!(!covers("image/svg+xml;charset=utf-8", "image/svg+xml"));
+}
+
+/// MLSX-8, AMB-CNT-18: who may be added to a group, and what framed content is.
+#[test]
+fn content_advertisement() {
+    let list = |types: &[&str]| {
+        MediaTypeList(types.iter().map(|media_type| MediaType::new(media_type)).collect())
+    };
+    let own = list(&[MIMI_CONTENT, "text/markdown;variant=GFM-MIMI", "image/png"]);
+    let missing = |required: &[&str]| own.missing(&list(required)).len();
+    assert_eq!(missing(&["Application/MIMI-content", "text/markdown"]), 0);
+    assert_eq!(missing(&["image/png", "image/jpeg", "text/markdown;variant=CommonMark"]), 2);
+    let framing = |media_type: &str| ApplicationFraming {
+        media_type: MediaType::new(media_type),
+        inner_application_content: vec![],
+    };
+    assert_eq!(own.type_of(&framing("")), Some(&MediaType::new(MIMI_CONTENT)));
+    assert_eq!(own.type_of(&framing("a/b")), Some(&MediaType::new("a/b")));
 }

@@ -131,6 +131,39 @@ fn changed_messages_never_panic() {
     }
 }
 
+/// What is taken whole is what the library takes, no more and no less.
+#[test]
+fn private_messages_are_those_of_the_library() {
+    use openmls::prelude::MlsMessageIn;
+    use tls_codec::Deserialize;
+
+    let check = |octets: &[u8]| {
+        let mut left = octets;
+        let library = MlsMessageIn::tls_deserialize(&mut left).ok();
+        let mut reader = Reader::new(octets);
+        let ours = MlsMessage::read(&mut reader).ok();
+        assert_eq!(ours.as_ref().map(|ours| ours.parsed()), library.as_ref());
+        if ours.is_some() {
+            assert_eq!(reader.rest(), left);
+        }
+    };
+    let octets = fixtures().application.octets();
+    for at in 0..octets.len() {
+        check(&octets[..at]);
+        for other in 0..=255 {
+            let mut changed = octets.to_vec();
+            changed[at] = other;
+            check(&changed);
+        }
+    }
+    check(&[octets, b"more"].concat());
+    // Of the other content types, and with a prefix that is too long.
+    for start in ["0001 0002 0161 0000000000000001 02 00 00 00", "0001 0002 4001 61"] {
+        let digits = start.replace(' ', "");
+        check(&[hex::decode(digits).unwrap(), vec![0; 16]].concat());
+    }
+}
+
 #[test]
 fn changed_objects_never_panic() {
     let fixtures = fixtures();

@@ -1,9 +1,9 @@
-//! `requestConsent` and `updateConsent` (protocol section 5.7).
+//! `requestConsent` and `updateConsent` (protocol-06 section 5.7): who may reach whom.
 
 use crate::codec::{Malformed, Reader, Wire, Writer};
 use crate::limits::{APPLICATION_BODY_OCTETS_MAX, GRANT_KEY_PACKAGES_MAX};
 use crate::mls::KeyPackage;
-use crate::protocol::Extensions;
+use crate::protocol::AppDataDictionary;
 use crate::uri::MimiUri;
 
 /// What is asked or answered.
@@ -34,7 +34,50 @@ pub struct ConsentEntry {
     /// Only for this room; for any room when absent.
     pub room_id: Option<MimiUri>,
     /// Unknown ones are ignored.
-    pub consent_extensions: Extensions,
+    pub consent_extensions: AppDataDictionary,
+}
+
+/// `ConsentScope`: what a consent is about. A cancellation is for exactly the scope of the earlier
+/// request (PROTO-CON-4); a grant or a revocation for one room beats that for any (AMB-CON-5).
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct ConsentScope {
+    /// Who wants to reach the target.
+    pub requester_uri: MimiUri,
+    /// Who is to be reached.
+    pub target_uri: MimiUri,
+    /// Only for this room; for any room when absent.
+    pub room_id: Option<MimiUri>,
+}
+
+impl ConsentEntry {
+    /// What the entry is about.
+    pub fn scope(&self) -> ConsentScope {
+        ConsentScope {
+            requester_uri: self.requester_uri.clone(),
+            target_uri: self.target_uri.clone(),
+            room_id: self.room_id.clone(),
+        }
+    }
+}
+
+impl Wire for ConsentScope {
+    const OCTETS_MAX: usize = APPLICATION_BODY_OCTETS_MAX;
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            requester_uri: MimiUri::read_field(reader, "ConsentScope.requesterUri")?,
+            target_uri: MimiUri::read_field(reader, "ConsentScope.targetUri")?,
+            room_id: reader.optional("ConsentScope.roomId", |reader| {
+                MimiUri::read_field(reader, "ConsentScope.roomId")
+            })?,
+        })
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        self.requester_uri.write(writer);
+        self.target_uri.write(writer);
+        writer.optional(self.room_id.as_ref(), |writer, room| room.write(writer));
+    }
 }
 
 impl Wire for ConsentEntry {
@@ -63,7 +106,7 @@ impl Wire for ConsentEntry {
             3 => ConsentOperation::Revoke,
             other => return Err(start.malformed(field, format!("unknown operation {other}"))),
         };
-        let consent_extensions = Extensions::read(reader)?;
+        let consent_extensions = AppDataDictionary::read(reader)?;
         Ok(Self { operation, requester_uri, target_uri, room_id, consent_extensions })
     }
 

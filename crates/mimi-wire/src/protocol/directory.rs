@@ -1,4 +1,20 @@
-//! The directory: where a provider's endpoints are (protocol section 5.1, PROTO-DIR-1..4).
+//! The directory (protocol-06 section 5.1): where a provider's endpoints are (PROTO-DIR-1..4).
+//!
+//! ```
+//! use mimi_wire::MimiUri;
+//! use mimi_wire::protocol::directory::{Directory, Endpoint, identifier_from_path};
+//!
+//! let document = br#"{"notify": "https://mimi.b.example/n/{roomId}", "unknown": 7}"#;
+//! let directory = Directory::from_json(document)?;
+//! let room = MimiUri::new("mimi://a.example/r/clubhouse")?;
+//! let url = directory.expand_for(Endpoint::Notify, &room)?;
+//! assert_eq!(url, "https://mimi.b.example/n/mimi%3A%2F%2Fa.example%2Fr%2Fclubhouse");
+//!
+//! // On the other side, from the path as it was received.
+//! assert_eq!(identifier_from_path("mimi%3A%2F%2Fa.example%2Fr%2Fclubhouse")?, room);
+//! assert_eq!(identifier_from_path("a.example/r/clubhouse")?, room);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! `groupInfo` (protocol section 5.6).
+//! `groupInfo` (protocol-06 section 5.6): what a client needs to join by external commit.
 
 use crate::codec::{Malformed, Reader, Wire, Writer};
 use crate::limits::{

@@ -1,8 +1,10 @@
-//! `identifierQuery` (protocol section 5.8). There is no protocol octet (AMB-W-10).
+//! `identifierQuery` (protocol-06 section 5.8). There is no protocol octet (AMB-W-10).
+
+use std::collections::BTreeSet;
 
 use crate::codec::{Malformed, Reader, Wire, Writer};
 use crate::limits::{APPLICATION_BODY_OCTETS_MAX, LIST_ELEMENTS_MAX, TEXT_OCTETS_MAX};
-use crate::protocol::Extensions;
+use crate::protocol::AppDataDictionary;
 use crate::uri::MimiUri;
 
 /// What an element of a query compares (PROTO-IDQ-3): `SearchIdentifierType` with its selected
@@ -42,7 +44,7 @@ pub struct IdentifierRequest {
     /// The conditions; a provider refuses none at all as forbidden (AMB-IDQ-6).
     pub query_elements: Vec<QueryElement>,
     /// Unknown ones are ignored.
-    pub id_request_extensions: Extensions,
+    pub id_request_extensions: AppDataDictionary,
 }
 
 /// How the query fared (PROTO-IDQ-5).
@@ -61,14 +63,28 @@ pub enum IdentifierQueryCode {
     UnsupportedField = 4,
 }
 
-/// Where a field of a profile comes from.
+/// Where a field of a profile comes from. A source that is not known is kept: it says nothing of
+/// the octets that follow.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
+#[non_exhaustive]
 pub enum FieldSource {
-    /// An OpenID Connect standard claim.
-    OidcStdClaim = 7,
-    /// A vCard property.
-    VcardField = 8,
+    /// `oidcStdClaim(7)`: an OpenID Connect standard claim.
+    OidcStdClaim,
+    /// `vcardField(8)`: a vCard property.
+    VcardField,
+    /// Any other number but 0.
+    Other(u8),
+}
+
+impl FieldSource {
+    /// The number on the wire.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::OidcStdClaim => 7,
+            Self::VcardField => 8,
+            Self::Other(code) => code,
+        }
+    }
 }
 
 /// One field of a profile that may be shown.
@@ -101,17 +117,18 @@ pub struct IdentifierResponse {
     /// Those with something to show, matched to the above by URI (AMB-IDQ-1).
     pub found_profiles: Vec<UserProfile>,
     /// Unknown ones are ignored.
-    pub id_response_extensions: Extensions,
+    pub id_response_extensions: AppDataDictionary,
 }
 
 impl IdentifierResponse {
     /// Every match once, whichever list names it (AMB-IDQ-1).
     pub fn matches(&self) -> impl Iterator<Item = &MimiUri> {
+        let listed: BTreeSet<&MimiUri> = self.uri.iter().collect();
         let only_profiles = self
             .found_profiles
             .iter()
             .map(|profile| &profile.stable_uri)
-            .filter(|found| !self.uri.contains(found));
+            .filter(move |found| !listed.contains(found));
         self.uri.iter().chain(only_profiles)
     }
 }
@@ -166,7 +183,7 @@ impl Wire for IdentifierRequest {
         let field = "IdentifierRequest.query_elements";
         Ok(Self {
             query_elements: reader.vector(LIST_ELEMENTS_MAX, field, QueryElement::read)?,
-            id_request_extensions: Extensions::read(reader)?,
+            id_request_extensions: AppDataDictionary::read(reader)?,
         })
     }
 
@@ -202,7 +219,8 @@ impl Wire for ProfileField {
         let field_source = match reader.u8(field)? {
             7 => FieldSource::OidcStdClaim,
             8 => FieldSource::VcardField,
-            other => return Err(start.malformed(field, format!("unknown source {other}"))),
+            0 => return Err(start.malformed(field, "source 0 is reserved")),
+            other => FieldSource::Other(other),
         };
         let value = "ProfileField.fieldValue";
         Ok(Self {
@@ -213,7 +231,7 @@ impl Wire for ProfileField {
     }
 
     fn write(&self, writer: &mut Writer) {
-        writer.u8(self.field_source as u8);
+        writer.u8(self.field_source.code());
         writer.opaque(self.field_name.as_bytes());
         writer.opaque(&self.field_value);
     }
@@ -245,7 +263,7 @@ impl Wire for IdentifierResponse {
             uri: reader
                 .vector(LIST_ELEMENTS_MAX, uri, |reader| MimiUri::read_field(reader, uri))?,
             found_profiles: reader.vector(LIST_ELEMENTS_MAX, profiles, UserProfile::read)?,
-            id_response_extensions: Extensions::read(reader)?,
+            id_response_extensions: AppDataDictionary::read(reader)?,
         })
     }
 

@@ -1,4 +1,27 @@
-//! `keyMaterial` (protocol section 5.2).
+//! `keyMaterial` (protocol-06 section 5.2): the KeyPackages of a user's clients.
+//!
+//! ```
+//! use mimi_wire::mls::{Credential, RequiredCapabilities};
+//! use mimi_wire::protocol::key_material::{KeyMaterialRequest, KeyMaterialRequestTbs};
+//! use mimi_wire::{MimiUri, Wire};
+//!
+//! // A basic credential, and no required capability: extensions, proposals, credentials.
+//! let client = MimiUri::new("mimi://a.example/d/alice/phone")?;
+//! let credential = [&[0, 1][..], &client.encode()].concat();
+//! let tbs = KeyMaterialRequestTbs {
+//!     requesting_user: MimiUri::new("mimi://a.example/u/alice")?,
+//!     target_user: MimiUri::new("mimi://b.example/u/bob")?,
+//!     room_id: Some(MimiUri::new("mimi://a.example/r/clubhouse")?),
+//!     acceptable_ciphersuites: vec![1, 2],
+//!     required_capabilities: RequiredCapabilities::decode(&[0, 0, 0])?,
+//!     requester_signature_key: vec![7; 32],
+//!     requester_credential: Credential::decode(&credential)?,
+//! };
+//! // The signature is SignWithLabel(key, KEY_MATERIAL_REQUEST_LABEL, tbs.encode()).
+//! let request = KeyMaterialRequest { tbs, signature: vec![9; 64] };
+//! assert_eq!(KeyMaterialRequest::decode(&request.encode())?, request);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use crate::codec::{Malformed, Reader, Wire, Writer};
 use crate::limits::{

@@ -1,4 +1,28 @@
-//! `notify` (protocol section 5.5): a concatenation of fanout messages of one room (AMB-NTF-4).
+//! `notify` (protocol-06 section 5.5): what the hub hands to the other providers of a room.
+//!
+//! A body is one message after the other, and is accepted as a whole or not at all (AMB-NTF-4). There
+//! is no protocol octet (AMB-NTF-1); what follows a message depends on what it is (AMB-NTF-2).
+//!
+//! ```
+//! use mimi_wire::Wire;
+//! use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
+//!
+//! # let file = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../vectors/protocol.json"));
+//! # let file: serde_json::Value = serde_json::from_str(file)?;
+//! # let vectors = file["vectors"].as_array().ok_or("vectors")?;
+//! # let vector = vectors.iter().find(|vector| vector["name"] == "notify: one after the other").ok_or("name")?;
+//! # let body = hex::decode(vector["hex"].as_str().ok_or("hex")?)?;
+//! // `body` is what a hub has posted.
+//! let messages = FanoutMessage::decode_all(&body)?;
+//! let franked = |message: &&FanoutMessage| {
+//!     matches!(message.kind, FanoutKind::Application { frank: Some(_) })
+//! };
+//! assert_eq!(messages.iter().filter(franked).count(), 1);
+//! assert_eq!(messages[0].timestamp, 1_700_000_000_000);
+//! let again: Vec<u8> = messages.iter().flat_map(Wire::encode).collect();
+//! assert_eq!(again, body);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use crate::codec::{Malformed, Reader, Wire, Writer};
 use crate::limits::{FANOUT_MESSAGES_MAX, HANDSHAKE_BODY_OCTETS_MAX};

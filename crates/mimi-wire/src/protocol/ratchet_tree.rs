@@ -1,4 +1,4 @@
-//! `RatchetTreeOption` and `PartialGroupInfo` (ratchet-tree-options section 3 and 4).
+//! `RatchetTreeOption` and `PartialGroupInfo` (ratchet-tree-options-03 section 3 and 4).
 
 use std::collections::BTreeSet;
 

@@ -1,8 +1,8 @@
-//! `reportAbuse` (protocol section 5.9). There is no protocol octet and no answer body (AMB-W-10).
+//! `reportAbuse` (protocol-06 section 5.9). There is no protocol octet and no answer body (AMB-W-10).
 
 use crate::codec::{Malformed, Reader, Wire, Writer};
 use crate::limits::{APPLICATION_BODY_OCTETS_MAX, LIST_ELEMENTS_MAX, TEXT_OCTETS_MAX};
-use crate::protocol::Extensions;
+use crate::protocol::AppDataDictionary;
 use crate::protocol::submit_message::Frank;
 use crate::uri::MimiUri;
 
@@ -35,7 +35,7 @@ pub struct AbuseReport {
     /// The evidence.
     pub messages: Vec<AbusiveMessage>,
     /// Unknown ones are ignored.
-    pub abuse_extensions: Extensions,
+    pub abuse_extensions: AppDataDictionary,
 }
 
 impl Wire for AbusiveMessage {
@@ -67,7 +67,7 @@ impl Wire for AbuseReport {
             reason_code: AbuseType(reader.u8("AbuseReport.reasonCode")?),
             note: reader.text(TEXT_OCTETS_MAX, "AbuseReport.note")?,
             messages: reader.vector(LIST_ELEMENTS_MAX, messages, AbusiveMessage::read)?,
-            abuse_extensions: Extensions::read(reader)?,
+            abuse_extensions: AppDataDictionary::read(reader)?,
         })
     }
 

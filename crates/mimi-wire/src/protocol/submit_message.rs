@@ -1,4 +1,4 @@
-//! `submitMessage` (protocol section 5.4).
+//! `submitMessage` (protocol-06 section 5.4).
 
 use crate::codec::{Malformed, Reader, Wire, Writer};
 use crate::limits::{APPLICATION_BODY_OCTETS_MAX, SIGNATURE_OCTETS_MAX};

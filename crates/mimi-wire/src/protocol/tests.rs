@@ -8,7 +8,7 @@ use super::key_material::{KeyMaterialRequest, KeyMaterialResponse, KeyPackageLis
 use super::notify::FanoutMessage;
 use super::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
 use super::update::{UpdateRequest, UpdateResponse};
-use super::{Extensions, Protocol};
+use super::{AppDataDictionary, Protocol};
 use crate::Wire;
 use crate::content::MimiContent;
 use crate::fixtures::{assert_octets, octets};
@@ -31,21 +31,21 @@ fn the_protocol_is_mls_1_0() {
 /// WIRE-7.
 #[test]
 fn extensions_ascend_and_unknown_ones_are_kept() {
-    assert_octets(&Extensions::default(), &[0]);
-    let two = Extensions([(0x0003, vec![]), (0xf123, vec![0xaa])].into());
+    assert_octets(&AppDataDictionary::default(), &[0]);
+    let two = AppDataDictionary([(0x0003, vec![]), (0xf123, vec![0xaa])].into());
     assert_octets(&two, &octets!("07 0003 00 f123 01aa"));
     let unsorted = octets!("07 f123 01aa 0003 00");
-    assert!(Extensions::decode(&unsorted).unwrap_err().reason.contains("WIRE-7"));
+    assert!(AppDataDictionary::decode(&unsorted).unwrap_err().reason.contains("WIRE-7"));
     let twice = octets!("06 0003 00 0003 00");
-    assert!(Extensions::decode(&twice).unwrap_err().reason.contains("WIRE-7"));
+    assert!(AppDataDictionary::decode(&twice).unwrap_err().reason.contains("WIRE-7"));
 }
 
 #[test]
 fn extensions_at_the_limit_and_beyond() {
-    let many = |count: u16| Extensions((0..count).map(|id| (id, vec![])).collect());
+    let many = |count: u16| AppDataDictionary((0..count).map(|id| (id, vec![])).collect());
     let limit = u16::try_from(LIST_ELEMENTS_MAX).unwrap();
-    assert!(Extensions::decode(&many(limit).encode()).is_ok());
-    assert!(Extensions::decode(&many(limit + 1).encode()).is_err());
+    assert!(AppDataDictionary::decode(&many(limit).encode()).is_ok());
+    assert!(AppDataDictionary::decode(&many(limit + 1).encode()).is_err());
 }
 
 /// What decodes encodes to the same octets: there is one encoding.
@@ -100,7 +100,7 @@ proptest! {
 
     #[test]
     fn extensions_round_trip(components in any::<std::collections::BTreeMap<u16, Vec<u8>>>()) {
-        let extensions = Extensions(components);
-        prop_assert_eq!(Extensions::decode(&extensions.encode()), Ok(extensions));
+        let extensions = AppDataDictionary(components);
+        prop_assert_eq!(AppDataDictionary::decode(&extensions.encode()), Ok(extensions));
     }
 }

@@ -1,4 +1,4 @@
-//! `update` (protocol section 5.3).
+//! `update` (protocol-06 section 5.3): commits and proposals on their way to the hub.
 
 use crate::codec::{Malformed, Reader, Wire, Writer};
 use crate::limits::{HASH_OCTETS_MAX, LIST_ELEMENTS_MAX, MORE_PROPOSALS_MAX, TEXT_OCTETS_MAX};

@@ -1,11 +1,12 @@
-//! Component 0x0027, `base_room_policy` (room-policy section 5). The update format is the data
+//! Component 0x0027, `base_room_policy` (room-policy-03 section 5). The update format is the data
 //! format.
 
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{Malformed, Reader, Wire, Writer};
 use crate::component::ComponentId;
-use crate::limits::{LIST_ELEMENTS_MAX, URI_OCTETS_MAX};
+use crate::limits::LIST_ELEMENTS_MAX;
+use crate::room::optionality::read_uris;
 
 /// `BaseRoomPolicy`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -70,6 +71,5 @@ impl Wire for BaseRoomPolicy {
 /// A vector that holds no parent or one (AMB-POL-4).
 fn read_parent_room(reader: &mut Reader<'_>) -> Result<Option<String>, Malformed> {
     let field = "BaseRoomPolicy.parent_room";
-    let mut parents = reader.vector(1, field, |reader| reader.text(URI_OCTETS_MAX, field))?;
-    Ok(parents.pop())
+    Ok(read_uris(reader, 1, field)?.pop())
 }

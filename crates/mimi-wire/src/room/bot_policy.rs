@@ -1,4 +1,4 @@
-//! Component 0x002F, `bot_policy` (room-policy section 5.8). The update format is the data format.
+//! Component 0x002F, `bot_policy` (room-policy-03 section 6.7). The update format is the data format.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,6 @@
-//! Capability codes of roles (room-policy section 8, registry in requirements section 23).
+//! Capability codes of roles (room-policy-03 section 8, registry in section 10).
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +9,16 @@ use crate::codec::{Malformed, Reader, Wire, Writer};
 /// `CapabilityType`; unknown codes are carried through (POLICY-CAP-RES-1).
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Capability(pub u16);
+
+/// The registry's name, or the code in hexadecimal digits.
+impl fmt::Display for Capability {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => formatter.write_str(name),
+            None => write!(formatter, "0x{:04x}", self.0),
+        }
+    }
+}
 
 impl Wire for Capability {
     fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -116,7 +128,7 @@ capabilities! {
     CAN_CHANGE_MLS_OPERATIONAL_POLICIES = 0x0600, "canChangeMlsOperationalPolicies";
     CAN_SEND_MLS_REINIT_PROPOSAL = 0x0601, "canSendMLSReinitProposal";
     CAN_SEND_MLS_UPDATE_PROPOSAL = 0x0602, "canSendMLSUpdateProposal";
-    CAN_SEND_MLS_P_S_K_PROPOSAL = 0x0603, "canSendMLSPSKProposal";
+    CAN_SEND_MLS_PSK_PROPOSAL = 0x0603, "canSendMLSPSKProposal";
     CAN_SEND_MLS_EXTERNAL_PROPOSAL = 0x0604, "canSendMLSExternalProposal";
     CAN_SEND_MLS_EXTERNAL_COMMIT = 0x0605, "canSendMLSExternalCommit";
 }

@@ -1,4 +1,4 @@
-//! Components 0x0029, `join_link_policy`, and 0x002A, `join_links` (room-policy section 5.3).
+//! Components 0x0029, `join_link_policy`, and 0x002A, `join_links` (room-policy-03 section 6.2).
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Component 0x002B, `link_preview_policy` (room-policy section 5.4). The update format is the data
+//! Component 0x002B, `link_preview_policy` (room-policy-03 section 6.3). The update format is the data
 //! format.
 
 use serde::{Deserialize, Serialize};

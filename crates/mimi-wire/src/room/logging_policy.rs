@@ -1,4 +1,4 @@
-//! Component 0x002D, `logging_policy` (room-policy section 5.6). The update format is the data
+//! Component 0x002D, `logging_policy` (room-policy-03 section 6.5). The update format is the data
 //! format.
 
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Component 0x0030, `message_expiration_policy` (room-policy section 5.9). The update format is
+//! Component 0x0030, `message_expiration_policy` (room-policy-03 section 6.8). The update format is
 //! the data format.
 
 use serde::{Deserialize, Serialize};

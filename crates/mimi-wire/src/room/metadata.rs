@@ -1,4 +1,4 @@
-//! Component 0x0023, `room_metadata` (protocol section 7.6). The update format is the data format.
+//! Component 0x0023, `room_metadata` (protocol-06 section 7.6). The update format is the data format.
 
 use serde::{Deserialize, Serialize};
 
@@ -94,7 +94,11 @@ fn read_avatar(reader: &mut Reader<'_>) -> Result<String, Malformed> {
     let start = reader.clone();
     let text = reader.text(TEXT_OCTETS_MAX, field)?;
     let is_uri = || text.bytes().all(|octet| octet.is_ascii_graphic());
-    if text.is_empty() || (text.starts_with("https://") && is_uri()) {
+    let names_host = || {
+        let rest = text.strip_prefix("https://").unwrap_or_default();
+        !rest.is_empty() && !rest.starts_with(['/', '?', '#', ':'])
+    };
+    if text.is_empty() || (names_host() && is_uri()) {
         return Ok(text);
     }
     Err(start.malformed(field, "neither empty nor an https URI"))

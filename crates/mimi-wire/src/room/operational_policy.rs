@@ -1,4 +1,4 @@
-//! Component 0x0024, `mls_operational_policy` (room-policy section 7). The update format is the
+//! Component 0x0024, `mls_operational_policy` (room-policy-03 section 7). The update format is the
 //! data format.
 
 use serde::{Deserialize, Serialize};

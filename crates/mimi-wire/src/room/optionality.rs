@@ -1,4 +1,4 @@
-//! `Optionality` and `Uri`, which the policy components share (room-policy section 5).
+//! `Optionality` and `Uri`, which the policy components share (room-policy-03 section 6).
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,27 @@
-//! Component 0x0022, `participant_list` (protocol section 7.5).
+//! Component 0x0022, `participant_list` (protocol-06 section 7.5): who is in a room, in which role.
+//!
+//! An update is the content of an [`AppDataUpdate`](crate::component::AppDataUpdate) proposal. Its
+//! positions are those of the epoch's list, also where a commit holds several updates (AMB-PL-1);
+//! who may make it is for the room's policy to say.
+//!
+//! ```
+//! use mimi_wire::component::{AppDataUpdate, AppDataUpdateOperation, PARTICIPANT_LIST};
+//! use mimi_wire::room::participant_list::{ParticipantListUpdate, UserIndexRolePair, UserRolePair};
+//! use mimi_wire::{MimiUri, Wire};
+//!
+//! let update = ParticipantListUpdate {
+//!     changed_role_participants: vec![UserIndexRolePair { user_index: 0, role_index: 4 }],
+//!     removed_indices: vec![2],
+//!     added_participants: vec![UserRolePair {
+//!         user: MimiUri::new("mimi://b.example/u/bob")?,
+//!         role_index: 2,
+//!     }],
+//! };
+//! let operation = AppDataUpdateOperation::Update(update.encode());
+//! let proposal = AppDataUpdate { component_id: PARTICIPANT_LIST, operation };
+//! assert_eq!(AppDataUpdate::decode(&proposal.encode())?, proposal);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Component 0x0026, `preauth_list` (room-policy section 6.2). The update format is the data format.
+//! Component 0x0026, `preauth_list` (room-policy-03 section 4). The update format is the data format.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Component 0x0025, `roles_list` (room-policy section 6). The update format is the data format.
+//! Component 0x0025, `roles_list` (room-policy-03 section 3). The update format is the data format.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,13 +1,13 @@
-//! Component 0x0028, `status_notification_policy` (room-policy section 5.2). The update format is
+//! Component 0x0028, `status_notification_policy` (room-policy-03 section 6.1). The update format is
 //! the data format.
 
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{Malformed, Reader, Wire, Writer};
 use crate::room::optionality::Optionality;
-use crate::status::MessageStatus;
+use crate::status::{MessageStatus, MessageStatusReport};
 
-/// `StatusNotificationPolicy`.
+/// `StatusNotificationPolicy` (POLICY-STAT-1).
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct StatusNotificationPolicy {
     /// Of delivery.
@@ -24,6 +24,23 @@ impl StatusNotificationPolicy {
             MessageStatus::DELIVERED => self.delivery_notifications,
             _ => self.read_receipts,
         }
+    }
+
+    /// What of a report is to be sent (STATUS-3): all that is required, nothing that is forbidden,
+    /// and of the rest what the person wishes. None if nothing is left.
+    pub fn permitted(
+        &self,
+        report: &MessageStatusReport,
+        wishes: impl Fn(MessageStatus) -> bool,
+    ) -> Option<MessageStatusReport> {
+        let is_sent = |status: MessageStatus| match self.of(status) {
+            Optionality::Required => true,
+            Optionality::Optional => wishes(status),
+            Optionality::Forbidden => false,
+        };
+        let entries = report.0.iter().filter(|(_, status)| is_sent(*status));
+        let permitted: Vec<_> = entries.copied().collect();
+        (!permitted.is_empty()).then_some(MessageStatusReport(permitted))
     }
 }
 

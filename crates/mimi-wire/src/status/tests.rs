@@ -1,9 +1,10 @@
 use proptest::prelude::{any, prop_assert_eq, proptest};
 
-use super::{MessageStatus, MessageStatusReport};
+use super::{MessageStatus, MessageStatusReport, Statuses};
 use crate::content::{MessageId, MimiContent, Part};
 use crate::fixtures::octets;
 use crate::limits::STATUS_REPORT_ENTRIES_MAX;
+use crate::media::{ApplicationFraming, MIMI_CONTENT, MediaType};
 use crate::uri::MimiUri;
 
 const EXAMPLE: &[u8] = include_bytes!("../../../../vectors/status/status.cbor");
@@ -101,8 +102,47 @@ fn a_report_travels_in_a_message() {
     let content =
         MimiContent { body: report.to_part(), ..MimiContent::text([0; 16], &alice, &room, "") };
     let decoded = MimiContent::decode(&content.encode().unwrap()).unwrap();
+    assert_eq!(MessageStatusReport::from_content(&decoded), Ok(Some(report.clone())));
     let Part::Single { content, .. } = decoded.body.part else { panic!("a single part") };
-    assert_eq!(MessageStatusReport::decode(&content), Ok(report));
+    assert_eq!(MessageStatusReport::decode(&content), Ok(report.clone()));
+    let text = MimiContent::text([0; 16], &alice, &room, "hi");
+    assert_eq!(MessageStatusReport::from_content(&text), Ok(None));
+
+    let framed = |media_type, content: &[u8]| ApplicationFraming {
+        media_type: MediaType::new(media_type),
+        inner_application_content: content.to_vec(),
+    };
+    let read = |framing| MessageStatusReport::from_framing(&framing);
+    let media_type = "Application/MIMI-message-status";
+    assert_eq!(read(framed(media_type, &report.encode())), Ok(Some(report.clone())));
+    assert_eq!(read(framed(MIMI_CONTENT, &report.encode())), Ok(None));
+    assert!(read(framed(media_type, b"no report")).is_err());
+}
+
+/// STATUS-1, STATUS-2, STATUS-5: later reports supersede, what makes no sense and what is unknown
+/// is ignored.
+#[test]
+fn reports_add_up() {
+    let user = |name: &str| MimiUri::new(&format!("mimi://a.example/u/{name}")).unwrap();
+    let (alice, bob) = (user("alice"), user("bob"));
+    let report = |entries: &[(u8, MessageStatus)]| {
+        MessageStatusReport(entries.iter().map(|(last, status)| (id(*last), *status)).collect())
+    };
+    let mut statuses = Statuses::default();
+    let mut apply = |user: &MimiUri, entries: &[(u8, MessageStatus)]| {
+        statuses.apply(user, &report(entries), |known| known.0[31] < 3)
+    };
+    assert_eq!(apply(&bob, &[(1, MessageStatus::DELIVERED), (2, MessageStatus::DELIVERED)]), 2);
+    assert_eq!(apply(&alice, &[(1, MessageStatus::READ)]), 1);
+    assert_eq!(apply(&bob, &[(1, MessageStatus::READ), (9, MessageStatus::READ)]), 1);
+    assert_eq!(apply(&bob, &[(1, MessageStatus::DELIVERED)]), 0);
+    // Within one report the later entry supersedes, too.
+    assert_eq!(apply(&bob, &[(2, MessageStatus::READ), (2, MessageStatus::DELETED)]), 2);
+    assert_eq!(apply(&bob, &[(2, MessageStatus::READ)]), 0);
+    let of = |last| statuses.of(&id(last)).collect::<Vec<_>>();
+    assert_eq!(of(1), [(&alice, MessageStatus::READ), (&bob, MessageStatus::READ)]);
+    assert_eq!(of(2), [(&bob, MessageStatus::DELETED)]);
+    assert_eq!(of(9), []);
 }
 
 proptest! {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use mimi_wire::MimiUri;
+use mimi_wire::content::derived::{MessageDerivedValues, Timestamp};
 use mimi_wire::content::extension::{
     ExternalMessageId, Fraction, LastSeen, Scope, SenderTimestamp,
 };
@@ -13,7 +14,7 @@ use mimi_wire::content::{
 use mimi_wire::inspect::Kind;
 use mimi_wire::status::{MessageStatus, MessageStatusReport};
 
-use crate::{Document, Pieces};
+use crate::{Document, Given, Pieces};
 
 const SALT: [u8; 16] = [0x5a; 16];
 const ID: MessageId = MessageId([1; 32]);
@@ -88,8 +89,8 @@ pub(crate) fn content() -> Document {
     for (name, content) in written {
         document.valid(name, kind, &content.encode().unwrap());
     }
-    for relative in [true, false] {
-        for time in [0, 23, 24, u32::MAX] {
+    for (relative, latest) in [(true, YEAR), (false, u32::MAX)] {
+        for time in [0, 23, 24, latest] {
             let expires = Some(Expiration { relative, time });
             let octets = MimiContent { expires, ..text() }.encode().unwrap();
             document.valid(&format!("expires: relative {relative}, {time}"), kind, &octets);
@@ -105,7 +106,65 @@ pub(crate) fn content() -> Document {
     extension_map(&mut document);
     invalid(&mut document);
     limits(&mut document);
+    nonsense(&mut document);
     document
+}
+
+/// When a message was accepted: 2026-01-01T00:00:00Z, in seconds.
+const ACCEPTED: u32 = 1_767_225_600;
+/// 365 days in seconds.
+const YEAR: u32 = 31_536_000;
+
+/// CONTENT-SEC-1: what decodes and is discarded all the same, and the last that is not.
+fn nonsense(document: &mut Document) {
+    let mallory = MimiUri::new("mimi://c.example/u/mallory").unwrap();
+    let of_alice = text().encode().unwrap();
+    let true_sender = |sender: MimiUri| Given { sender: Some(sender), ..Given::default() };
+    let true_room = |room: MimiUri| Given { room: Some(room), ..Given::default() };
+    let both = Given { sender: Some(alice()), room: Some(room()), ..Given::default() };
+    document.sensible("claims that are true", &of_alice, &both);
+    document.nonsensical("another sender", &of_alice, &true_sender(mallory));
+    document.nonsensical("a sender in another spelling", &of_alice, &true_sender(room()));
+    document.nonsensical("another room", &of_alice, &true_room(alice()));
+    document.sensible("no claims", &extended("a0"), &both);
+    let both_ways =
+        extended("a2 01 6e 6d696d693a2f2f6c2f722f78797a 02 6e 6d696d693a2f2f6c2f722f78797a");
+    document.nonsensical("claims of somewhere else", &both_ways, &both);
+
+    let accepted_ms = u64::from(ACCEPTED) * 1_000 + 999;
+    let accepted_at_ms = Some(accepted_ms);
+    let accepted = Given { accepted_at_ms, ..Given::default() };
+    let expiring = |relative, time| {
+        let expires = Some(Expiration { relative, time });
+        MimiContent { expires, ..text() }.encode().unwrap()
+    };
+    let within = [
+        ("expires a year after reading", expiring(true, YEAR)),
+        ("expires a year after acceptance", expiring(false, ACCEPTED + YEAR)),
+        ("expired a year before acceptance", expiring(false, ACCEPTED - YEAR)),
+    ];
+    for (name, octets) in within {
+        document.sensible(name, &octets, &accepted);
+    }
+    let beyond = [
+        ("expires a second too late after acceptance", expiring(false, ACCEPTED + YEAR + 1)),
+        ("expired a second too early before acceptance", expiring(false, ACCEPTED - YEAR - 1)),
+    ];
+    for (name, octets) in beyond {
+        document.nonsensical(name, &octets, &accepted);
+    }
+    let late = expiring(true, YEAR + 1);
+    document.nonsensical("expires a second too late after reading", &late, &Given::default());
+
+    let skew = 5 * 60 * 1_000;
+    let at = |now_ms: u64| Given { now_ms: Some(now_ms), accepted_at_ms, ..Given::default() };
+    let now_ms = accepted_ms - skew;
+    document.sensible("accepted five minutes from now", &of_alice, &at(now_ms));
+    document.nonsensical("accepted more than five minutes from now", &of_alice, &at(now_ms - 1));
+    let created = |ms| Given { room_created_at_ms: Some(ms), accepted_at_ms, ..Given::default() };
+    document.sensible("accepted when the room was created", &of_alice, &created(accepted_ms));
+    let older = created(accepted_ms + 1);
+    document.nonsensical("accepted before the room was created", &of_alice, &older);
 }
 
 fn parts(document: &mut Document) {
@@ -151,10 +210,10 @@ fn extension_map(document: &mut Document) {
         ("key 0, reserved", "a1 00 01"),
         ("a private key", "a1 20 01"),
         ("a text key", "a1 6161 01"),
-        ("256 sorts before a text", "a2 190100 01 6161 02"),
+        ("257 sorts before a text", "a2 190101 01 6161 02"),
         ("the largest integer key", "a1 1b001fffffffffffff 01"),
         ("the smallest integer key", "a1 3b001ffffffffffffe 01"),
-        ("NaN", "a1 03 f97e00"),
+        ("NaN", "a1 0a f97e00"),
         ("floats in their shortest forms", "a1 0a 83 f93c00 fa7f7fffff fb3ff199999999999a"),
         ("simple values", "a1 0a 85 f4 f5 f6 f7 f8ff"),
         ("a map with all kinds of keys", "a1 0a a3 01 02 41ff 03 6161 04"),
@@ -346,7 +405,100 @@ pub(crate) fn extensions() -> Document {
         (ExtensionKey::LAST_SEEN, ExtensionValue::from(&LastSeen::Messages(vec![ID]))),
     ]);
     document.valid("all, in the order of their keys", kind, &all);
+    nonsensical_extensions(&mut document);
+    extension_limits(&mut document);
     document
+}
+
+pub(crate) fn derived() -> Document {
+    let mut document = Document::new("content-derived.json", "draft-ietf-mimi-content-08");
+    let kind = Kind::DerivedValues;
+    let example = include_bytes!("../../../../vectors/content/implied-original.cbor");
+    document.valid("the draft's example", kind, example);
+    let values = MessageDerivedValues {
+        message_id: ID,
+        hub_accepted_timestamp: Timestamp::Milliseconds(1_700_000_000_000),
+        mls_group_id: vec![7],
+        sender_leaf_index: 0,
+        sender_client_url: None,
+        sender_user_url: Some(alice()),
+        room_url: Some(room()),
+    };
+    document.valid("a client that is not known", kind, &values.encode().unwrap());
+    let hub_accepted_timestamp = Timestamp::Extended(octets("a2 01 1a62028f99 22 13"));
+    let extended = MessageDerivedValues { hub_accepted_timestamp, ..values.clone() };
+    document.valid("extended time", kind, &extended.encode().unwrap());
+    let start = ["87 5820", &"01".repeat(32)].concat();
+    let with = |rest: &str| octets(&[&start, rest].concat());
+    for (name, rest) in [
+        ("another tag than 1001", "d903ea a0 40 00 60 60 60"),
+        ("extended time that is no map", "d903e9 00 40 00 60 60 60"),
+        ("a leaf beyond 32 bits", "00 40 1b0000000100000000 60 60 60"),
+        ("a tagged URL", "00 40 00 d82060 60 60"),
+        ("a URL that is not canonical", "00 40 00 66 4d494d493a78 60 60"),
+    ] {
+        document.invalid(name, kind, &with(rest));
+    }
+    document
+}
+
+/// Well formed by the content draft, and not what the extension is.
+fn nonsensical_extensions(document: &mut Document) {
+    let id = ["5820", &"01".repeat(32)].concat();
+    let unknown = ["5820", &"02".repeat(32)].concat();
+    let short = ["581f", &"01".repeat(31)].concat();
+    let cases = [
+        ("senderTimestamp: a number", "a1 03 01".to_owned()),
+        ("senderTimestamp: text", "a1 03 6131".to_owned()),
+        ("senderTimestamp: no seconds", "a1 03 a1 22 01".to_owned()),
+        ("senderTimestamp: nothing", "a1 03 a0".to_owned()),
+        ("senderTimestamp: before the epoch", "a1 03 a1 01 20".to_owned()),
+        ("senderTimestamp: seconds that are a float", "a1 03 a1 01 f93c00".to_owned()),
+        ("senderTimestamp: 1000 milliseconds", "a1 03 a2 01 01 22 1903e8".to_owned()),
+        ("senderTimestamp: 1000000 microseconds", "a1 03 a2 01 01 25 1a000f4240".to_owned()),
+        ("senderTimestamp: 1000000000 nanoseconds", "a1 03 a2 01 01 28 1a3b9aca00".to_owned()),
+        ("senderTimestamp: two fractions", "a1 03 a3 01 01 22 01 25 01".to_owned()),
+        ("senderTimestamp: another key", "a1 03 a2 01 01 02 01".to_owned()),
+        ("externalMessageId: octets alone", "a1 04 4108".to_owned()),
+        ("externalMessageId: no scope", "a1 04 81 4108".to_owned()),
+        ("externalMessageId: three items", "a1 04 83 4108 01 01".to_owned()),
+        ("externalMessageId: an ID that is text", "a1 04 82 6108 01".to_owned()),
+        ("externalMessageId: enterprise 0", "a1 04 82 4108 00".to_owned()),
+        ("externalMessageId: a scope below 0", "a1 04 82 4108 20".to_owned()),
+        ("externalMessageId: a scope of octets", "a1 04 82 4108 4108".to_owned()),
+        ("externalMessageId: a scope with another tag", "a1 04 82 4108 d821 6161".to_owned()),
+        ("subject: empty", "a1 05 60".to_owned()),
+        ("subject: octets", "a1 05 4161".to_owned()),
+        ("lastSeen: an ID alone", ["a1 190100", &id].concat()),
+        ("lastSeen: an ID of 31 octets", ["a1 190100 81", &short].concat()),
+        ("lastSeen: an ID of an unknown hash", ["a1 190100 81", &unknown].concat()),
+        ("lastSeen: both sorts", ["a1 190100 82", &id, "82 4108 01"].concat()),
+        ("lastSeen: both sorts, the other first", ["a1 190100 82 82 4108 01", &id].concat()),
+        ("lastSeen: a number", "a1 190100 81 01".to_owned()),
+    ];
+    for (name, extensions) in cases {
+        document.nonsensical(name, &extended(&extensions), &Given::default());
+    }
+}
+
+fn extension_limits(document: &mut Document) {
+    let length = |count: usize| u16::try_from(count).unwrap().to_be_bytes();
+    let subject = |count: usize| {
+        let head = [&octets(&[START, "a1 05 79"].concat())[..], &length(count)].concat();
+        Pieces(vec![(head, 1), (vec![b's'], count), (octets(END), 1)])
+    };
+    document.limit("subject", Kind::Content, subject, 4_096);
+    let seen = |count: usize| {
+        let count_octets = u32::try_from(count).unwrap().to_be_bytes();
+        let head = match u16::try_from(count) {
+            Ok(short) => [vec![0x99], short.to_be_bytes().to_vec()].concat(),
+            Err(_) => [vec![0x9a], count_octets.to_vec()].concat(),
+        };
+        let head = [octets(&[START, "a1 190100"].concat()), head].concat();
+        // The shortest there is: IDs of MIMI would make the message too large before.
+        Pieces(vec![(head, 1), (octets("82 40 01"), count), (octets(END), 1)])
+    };
+    document.limit("lastSeen", Kind::Content, seen, 65_535);
 }
 
 pub(crate) fn status() -> Document {

@@ -1,10 +1,9 @@
 //! MLS objects that stay the same, and the structures of the MLS drafts.
 
-use mimi_wire::Wire;
-use mimi_wire::component::ComponentsList;
+use mimi_wire::component::{AppDataUpdate, AppDataUpdateOperation, AppEphemeral, ComponentsList};
 use mimi_wire::experimental::{
-    ExternalReceiver, ExternalReceivers, KeyForExternalReceiver, SemiPrivateContentAad,
-    SemiPrivateMessage, SemiPrivateMessageContext,
+    DomainList, ExternalReceiver, ExternalReceivers, KeyForExternalReceiver,
+    PerMessageKeyAndNonces, SemiPrivateContentAad, SemiPrivateMessage, SemiPrivateMessageContext,
 };
 use mimi_wire::franking::SafeAad;
 use mimi_wire::inspect::Kind;
@@ -12,6 +11,8 @@ use mimi_wire::media::{ApplicationFraming, MIMI_CONTENT, MediaType, MediaTypeLis
 use mimi_wire::mls::{HpkeCiphertext, RatchetTree};
 use mimi_wire::protocol::Extensions;
 use mimi_wire::protocol::ratchet_tree::{PartialGroupInfo, RatchetTreeOption, RatchetTreePresence};
+use mimi_wire::registry::WireFormats;
+use mimi_wire::{Domain, Wire};
 
 use crate::{Document, list};
 
@@ -36,6 +37,7 @@ pub(crate) fn extensions() -> Document {
     document.valid("safe_aad", Kind::Component(2), &ComponentsList(vec![0x0020]).encode());
     let odd = [3, 0, 2, 3];
     document.invalid("app_components: half an id", components, &odd);
+    document.invalid("safe_aad: half an id", Kind::Component(2), &odd);
     document.limit("app_components", components, |n| list(&[], &[0, 9], n, &[]), 4_096);
 
     let types = Kind::Component(3);
@@ -66,6 +68,27 @@ pub(crate) fn extensions() -> Document {
     document.invalid("SafeAAD: an item twice", Kind::SafeAad, &[6, 0, 1, 0, 0, 1, 0]);
     document.invalid("SafeAAD: descending", Kind::SafeAad, &[6, 0, 2, 0, 0, 1, 0]);
 
+    let kind = Kind::AppDataUpdate;
+    let update = |operation| AppDataUpdate { component_id: 0x0022, operation };
+    let changed = AppDataUpdateOperation::Update(vec![0, 0, 0]);
+    document.valid("AppDataUpdate: update", kind, &update(changed).encode());
+    let removed = update(AppDataUpdateOperation::Remove);
+    document.valid("AppDataUpdate: remove", kind, &removed.encode());
+    let unknown = AppDataUpdate { component_id: 0xf000, ..removed };
+    document.valid("AppDataUpdate: an unknown component", kind, &unknown.encode());
+    document.invalid("AppDataUpdate: invalid(0)", kind, &[0, 0x22, 0]);
+    document.invalid("AppDataUpdate: unknown operation", kind, &[0, 0x22, 3]);
+    let ephemeral = AppEphemeral { component_id: 0xf000, data: vec![1, 2] };
+    document.valid("AppEphemeral", Kind::AppEphemeral, &ephemeral.encode());
+    document.invalid("AppEphemeral: no data", Kind::AppEphemeral, &[0, 0x22]);
+
+    let kind = Kind::WireFormats;
+    document.valid("wire formats: none", kind, &WireFormats::default().encode());
+    let formats = WireFormats(vec![1, 2, 0x0a0a, 0xf0a1]);
+    document.valid("wire formats: with unknown ones", kind, &formats.encode());
+    document.invalid("wire formats: half a number", kind, &[1, 0]);
+    document.limit("wire formats", kind, |n| list(&[], &[0, 9], n, &[]), 4_096);
+
     let kind = Kind::AppDataDictionary;
     document.valid("dictionary: empty", kind, &Extensions::default().encode());
     let two = Extensions([(0x0022, vec![0]), (0xf000, vec![1])].into());
@@ -87,6 +110,17 @@ pub(crate) fn extensions() -> Document {
     ] {
         document.valid(&format!("MLS: {name}"), kind, &octets(name));
     }
+    let welcome = octets("framed_welcome");
+    document.invalid("MLS: a framed Welcome where no frame may be", Kind::Welcome, &welcome);
+    let framed = [&[0, 1, 0, 4], &octets("group_info")[..]].concat();
+    document.valid("MLS: a framed GroupInfo", Kind::MlsMessage, &framed);
+    document.invalid("MLS: a framed GroupInfo where no frame may be", Kind::GroupInfo, &framed);
+    let framed = [&[0, 1, 0, 5], &octets("key_package")[..]].concat();
+    document.valid("MLS: a framed KeyPackage", Kind::MlsMessage, &framed);
+    document.invalid("MLS: a frame around a KeyPackage alone", Kind::KeyPackage, &framed);
+    document.invalid("MLS: unknown wire format", Kind::MlsMessage, &[0, 1, 0xf0, 0, 1, 7]);
+    document.invalid("MLS: another version", Kind::MlsMessage, &[&[0, 2], &framed[2..]].concat());
+    document.invalid("MLS: a chain that is cut off", Kind::Credential, &[0, 2, 3, 2, 7]);
     document
 }
 
@@ -130,6 +164,10 @@ pub(crate) fn ratchet_tree_options() -> Document {
     let tree = [0, 2, 0].to_vec();
     document.invalid("the tree among the extensions", kind, &partial(presence, tree).encode());
     document.invalid("unknown presence", kind, &[4, 0, 0]);
+    let domains = DomainList(vec![Domain::new("a.example").unwrap()]);
+    let kind = Kind::DomainList;
+    document.valid("experimental: source domains", kind, &domains.encode());
+    document.invalid("experimental: no source domain", kind, &[0]);
     document
 }
 
@@ -166,6 +204,15 @@ pub(crate) fn semi_private_message() -> Document {
         partial_context_hash: vec![0xbb; 32],
     };
     document.valid("context", Kind::SemiPrivateContext, &context.encode());
+    let keys = PerMessageKeyAndNonces {
+        key: vec![0x11; 16],
+        nonce: vec![0x22; 12],
+        reuse_guard: [0x33; 4],
+        sender_leaf_index: 5,
+    };
+    document.valid("key and nonces", Kind::SemiPrivateKeys, &keys.encode());
+    document.invalid("key without nonce", Kind::SemiPrivateKeys, &[1, 0x11]);
+    document.invalid("context without epoch", Kind::SemiPrivateContext, &[1, 0xaa]);
     let receiver = ExternalReceiver {
         external_receiver_public_key: vec![1; 32],
         credential: object("credential"),
@@ -173,5 +220,6 @@ pub(crate) fn semi_private_message() -> Document {
     let receivers = Kind::Component(8);
     document.valid("external_receivers: none", receivers, &ExternalReceivers::default().encode());
     document.valid("external_receivers", receivers, &ExternalReceivers(vec![receiver]).encode());
+    document.invalid("external_receivers: one without credential", receivers, &[2, 1, 7]);
     document
 }

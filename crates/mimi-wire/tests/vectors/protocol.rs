@@ -33,7 +33,7 @@ use mimi_wire::protocol::update::{
 use mimi_wire::{MimiUri, Wire};
 
 use crate::mls::{object, octets};
-use crate::{Document, list};
+use crate::{Document, Pieces, list, with_run};
 
 fn uri(uri: &str) -> MimiUri {
     MimiUri::new(uri).unwrap()
@@ -66,7 +66,94 @@ pub(crate) fn document() -> Document {
     let founding =
         RoomFounding { group_info: object("group_info"), ratchet_tree: object("ratchet_tree") };
     document.valid("client API: a room's founding", Kind::RoomFounding, &founding.encode());
+    let no_tree = octets("group_info");
+    document.invalid("client API: a founding without a tree", Kind::RoomFounding, &no_tree);
+    directory(&mut document);
+    limits(&mut document);
     document
+}
+
+/// Limits that several structures share, each in one of them.
+fn limits(document: &mut Document) {
+    let uri_of = |count: usize| {
+        let start = b"mimi://a.example/u/";
+        let length = (u16::try_from(count).unwrap() | 0x4000).to_be_bytes();
+        let head = [&length[..], start].concat();
+        let after = [room().encode(), vec![0; 8]].concat();
+        Pieces(vec![(head, 1), (b"x".to_vec(), count - start.len()), (after, 1)])
+    };
+    document.limit("a URI", Kind::FrankingContext, uri_of, 1_024);
+    let hash = |count: usize| {
+        let invalid_proposals = vec![vec![7; count]];
+        let outcome = UpdateOutcome::InvalidProposal { invalid_proposals };
+        let response = UpdateResponse { outcome, error_description: String::new() };
+        with_run(&response.encode(), 7, count)
+    };
+    document.limit("a hash", Kind::UpdateResponse, hash, 255);
+    let key = |count: usize| {
+        let franking_signature_key = vec![9; count];
+        let agent = FrankingAgentData { franking_signature_key, credential: object("credential") };
+        with_run(&agent.encode(), 9, count)
+    };
+    document.limit("a public key", Kind::Component(0x0021), key, 65_535);
+    let signature = |count: usize| {
+        let partial = PartialGroupInfo { signature: vec![9; count], ..partial() };
+        with_run(&partial.encode(), 9, count)
+    };
+    document.limit("a signature", Kind::PartialGroupInfo, signature, 65_535);
+    let code = |count: usize| {
+        let code = JoiningCode { code: vec![9; count], form: JoiningCodeForm::Optional };
+        let tbs = GroupInfoRequestTbs {
+            cipher_suite: 1,
+            requesting_signature_key: vec![6; 32],
+            requesting_credential: object("credential"),
+            group_info_public_key: vec![7; 32],
+            joining_code: Some(code),
+        };
+        with_run(&GroupInfoRequest { tbs, signature: vec![8; 64] }.encode(), 9, count)
+    };
+    document.limit("groupInfo: joining code", Kind::GroupInfoRequest, code, 16_384);
+    let message = FanoutMessage {
+        timestamp: 1_700_000_000_000,
+        message: object("application"),
+        kind: FanoutKind::Application { frank: None },
+    };
+    let message = message.encode();
+    let messages = |count: usize| Pieces(vec![(message.clone(), count)]);
+    document.limit("notify: messages", Kind::Fanout, messages, 16_384);
+    let blank = |count: usize| {
+        Pieces(vec![(b"{".to_vec(), 1), (b" ".to_vec(), count - 2), (b"}".to_vec(), 1)])
+    };
+    document.limit("directory", Kind::Directory, blank, 1_048_576);
+}
+
+fn directory(document: &mut Document) {
+    let kind = Kind::Directory;
+    let all = r#"{
+        "keyMaterial": "https://mimi.a.example/v1/keyMaterial/{targetUser}",
+        "update": "https://mimi.a.example/v1/update/{roomId}",
+        "notify": "https://mimi.a.example/v1/notify/{roomId}",
+        "submitMessage": "https://mimi.a.example/v1/submitMessage/{roomId}",
+        "groupInfo": "https://mimi.a.example/v1/groupInfo/{roomId}",
+        "requestConsent": "https://mimi.a.example/v1/requestConsent/{targetDomain}",
+        "updateConsent": "https://mimi.a.example/v1/updateConsent/{requesterDomain}",
+        "identifierQuery": "https://mimi.a.example/v1/identifierQuery/{domain}",
+        "reportAbuse": "https://mimi.a.example/v1/reportAbuse/{roomId}",
+        "proxyDownload": "https://mimi.a.example/v1/proxyDownload/{downloadUrl}",
+        "somethingElse": 1
+    }"#;
+    document.valid("directory: every endpoint and another key", kind, all.as_bytes());
+    document.valid("directory: nothing", kind, b"{}");
+    for (name, text) in [
+        ("an array", "[]"),
+        ("cut off", r#"{"update":"#),
+        ("a template that is a number", r#"{"update":1}"#),
+        ("a template without a variable", r#"{"update":"https://a.example/update"}"#),
+        ("a template without TLS", r#"{"update":"http://a.example/update/{roomId}"}"#),
+        ("client issuers that are no array", r#"{"clientIssuers":"x"}"#),
+    ] {
+        document.invalid(&format!("directory: {name}"), kind, text.as_bytes());
+    }
 }
 
 fn key_material(document: &mut Document) {
@@ -133,6 +220,8 @@ fn key_material(document: &mut Document) {
     document.valid("client API: no KeyPackages", kind, &KeyPackageList::default().encode());
     let two = KeyPackageList(vec![object("key_package"), object("key_package")]);
     document.valid("client API: KeyPackages", kind, &two.encode());
+    let other = list(&[], &octets("credential"), 1, &[]).octets();
+    document.invalid("client API: a credential among KeyPackages", kind, &other);
 }
 
 fn partial() -> PartialGroupInfo {
@@ -361,6 +450,11 @@ fn consent(document: &mut Document) {
     let mut unknown = entry(ConsentOperation::Request, None).encode();
     unknown[0] = 4;
     document.invalid("consent: unknown operation", kind, &unknown);
+    let scope = entry(ConsentOperation::Request, None).scope();
+    document.valid("consent: scope, any room", Kind::ConsentScope, &scope.encode());
+    let scope = entry(ConsentOperation::Request, Some(room())).scope();
+    document.valid("consent: scope, one room", Kind::ConsentScope, &scope.encode());
+    document.invalid("consent: scope without target", Kind::ConsentScope, &[0]);
     let package = octets("key_package");
     let start = [vec![2], alice().encode(), bob().encode(), vec![0]].concat();
     document.limit("consent: KeyPackages", kind, |n| list(&start, &package, n, &[0]), 256);
@@ -407,6 +501,7 @@ fn identifier_query(document: &mut Document) {
             fields: vec![
                 field(FieldSource::OidcStdClaim, "name"),
                 field(FieldSource::VcardField, "FN"),
+                field(FieldSource::Other(200), "unknown"),
             ],
         }],
         id_response_extensions: Extensions::default(),
@@ -422,6 +517,12 @@ fn identifier_query(document: &mut Document) {
         document.valid(&format!("identifierQuery: {response_code:?}"), kind, &octets);
     }
     document.invalid("identifierQuery: unknown code", kind, &[5, 0, 0, 0]);
+    let both = IdentifierResponse { uri: vec![], ..found.clone() };
+    document.valid("identifierQuery: matches only among the profiles", kind, &both.encode());
+    let mut reserved = both.encode();
+    let at = reserved.iter().position(|octet| *octet == 200).unwrap();
+    reserved[at] = 0;
+    document.invalid("identifierQuery: source 0", kind, &reserved);
 }
 
 fn report_abuse(document: &mut Document) {
@@ -454,21 +555,28 @@ fn report_abuse(document: &mut Document) {
 
 fn franking(document: &mut Document) {
     document.valid("franking: Frank", Kind::Frank, &frank().encode());
+    document.invalid("franking: a short server_frank", Kind::Frank, &frank().encode()[1..]);
     let tag = FrankAad { franking_tag: [7; 32] };
     document.valid("franking: frank_aad", Kind::Component(0x0020), &tag.encode());
     document.invalid("franking: a short tag", Kind::Component(0x0020), &[7; 31]);
     let agent =
         FrankingAgentData { franking_signature_key: vec![1; 32], credential: object("credential") };
     document.valid("franking: franking_agent", Kind::Component(0x0021), &agent.encode());
+    document.invalid("franking: an agent without credential", Kind::Component(0x0021), &[1, 1]);
     let context = ServerFrankingContext {
         sender_uri: alice(),
         room_uri: room(),
         accepted_timestamp: 1_700_000_000_000,
     };
     document.valid("franking: context", Kind::FrankingContext, &context.encode());
+    let port = [&[22][..], b"mimi://a.example:1/u/a", &context.encode()[25..]].concat();
+    document.invalid("franking: a sender with a port", Kind::FrankingContext, &port);
     let integrity =
         FrankingIntegrityTbs { server_frank: [4; 32], franking_signature_ciphersuite: 1, context };
     document.valid("franking: what is signed", Kind::FrankingIntegrity, &integrity.encode());
+    let port = [&integrity.encode()[..34], &port[..]].concat();
+    let name = "franking: what is signed, a sender with a port";
+    document.invalid(name, Kind::FrankingIntegrity, &port);
 }
 
 fn pseudonyms(document: &mut Document) {
@@ -482,9 +590,12 @@ fn pseudonyms(document: &mut Document) {
     };
     let kind = Kind::PseudonymousCredential;
     document.valid("experimental: pseudonym", kind, &credential.encode());
+    let upper = [vec![16], b"mimi://A.example".to_vec()].concat();
+    document.invalid("experimental: a pseudonym that is not canonical", kind, &upper);
     let link = IdentityLinkTbe {
         pseudonymous_credential_signature: vec![3; 64],
         client_credential: object("credential"),
     };
     document.valid("experimental: identity link", Kind::IdentityLink, &link.encode());
+    document.invalid("experimental: a link to no credential", Kind::IdentityLink, &[1, 3]);
 }

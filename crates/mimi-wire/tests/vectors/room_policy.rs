@@ -100,6 +100,8 @@ fn metadata(document: &mut Document) {
     };
     document.valid("metadata: everything", kind, &full.encode());
     let http = RoomMetadata { room_avatar: "http://a.example/x".to_owned(), ..empty.clone() };
+    let hostless = RoomMetadata { room_avatar: "https:///a.png".to_owned(), ..full.clone() };
+    document.invalid("metadata: an avatar without a host", kind, &hostless.encode());
     document.invalid("metadata: an avatar that is not https", kind, &http.encode());
     let nul = RoomMetadata { room_name: "a\0b".to_owned(), ..empty.clone() };
     document.invalid("metadata: a NUL", kind, &nul.encode());
@@ -204,6 +206,7 @@ fn roles(document: &mut Document) {
     document.valid("preauth: nobody", kind, &data(vec![]));
     document.valid("preauth: everyone", kind, &data(vec![entry(vec![])]));
     document.valid("preauth: by claims", kind, &data(vec![entry(vec![claim.clone(), claim])]));
+    document.invalid("preauth: an entry without a role", kind, &[1, 0]);
 }
 
 fn base(document: &mut Document) {
@@ -235,6 +238,9 @@ fn base(document: &mut Document) {
     document.invalid("base: boolean 2", kind, &boolean);
     let parents = [1, 1, 4, 1, 0x61, 1, 0x62, 1, 0, 0, 0, 1, 0, 0];
     document.invalid("base: two parents", kind, &parents);
+    let odd = Some("mimi://a.example/r/par ent".to_owned());
+    let odd = BaseRoomPolicy { parent_dependant: true, parent_room: odd, ..policy };
+    document.invalid("base: a parent that is no URI", kind, &odd.encode());
 }
 
 fn status_and_links(document: &mut Document) {

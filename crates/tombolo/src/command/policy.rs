@@ -76,8 +76,8 @@ struct Check {
     batch: bool,
 }
 
-/// Octets of one form, or of one line of a batch.
-const FORM_OCTETS_MAX: u64 = 64 * 1024 * 1024;
+/// Octets of one form, or of one line of a batch: several times a room of 100,000 participants.
+const FORM_OCTETS_MAX: usize = 32 * 1024 * 1024;
 
 impl Policy {
     pub(crate) fn run(self) -> ExitCode {
@@ -133,7 +133,11 @@ impl Check {
         let output = BufWriter::new(std::io::stdout().lock());
         let done = match (self.room, self.change) {
             (Some(room), Some(change)) => once(&room, &change, output),
-            _ => batch(BufReader::with_capacity(1 << 16, std::io::stdin().lock()), output),
+            _ => batch(
+                BufReader::with_capacity(1 << 16, std::io::stdin().lock()),
+                output,
+                FORM_OCTETS_MAX,
+            ),
         };
         // Nobody is left to be told when the reader of the answers has gone.
         done.unwrap_or(ExitCode::FAILURE)
@@ -156,20 +160,42 @@ fn read(path: &Path, field: &str) -> Result<String, Malformed> {
         Malformed::new(field, format!("cannot read {}: {error}", path.display()))
     };
     let file = std::fs::File::open(path).map_err(|error| wrong(&error))?;
-    let mut text = String::new();
-    file.take(FORM_OCTETS_MAX).read_to_string(&mut text).map_err(|error| wrong(&error))?;
-    Ok(text)
+    let mut octets = Vec::new();
+    file.take(one_more(FORM_OCTETS_MAX)).read_to_end(&mut octets).map_err(|error| wrong(&error))?;
+    if octets.len() > FORM_OCTETS_MAX {
+        return Err(too_long(field, FORM_OCTETS_MAX));
+    }
+    String::from_utf8(octets).map_err(|_| Malformed::new(field, "is not UTF-8"))
 }
 
-/// An answer for each line, and the run goes on whatever a line holds.
-fn batch(mut input: BufReader<impl Read>, mut output: impl Write) -> std::io::Result<ExitCode> {
+/// Enough to see that there is more than the limit.
+fn one_more(limit: usize) -> u64 {
+    u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1)
+}
+
+fn too_long(field: &str, limit: usize) -> Malformed {
+    Malformed::new(field, format!("is longer than {limit} octets"))
+}
+
+/// An answer for each line that is not blank, and the run goes on whatever a line holds.
+fn batch(
+    mut input: BufReader<impl Read>,
+    mut output: impl Write,
+    line_octets_max: usize,
+) -> std::io::Result<ExitCode> {
     let mut line = Vec::new();
     loop {
         line.clear();
-        let limit = FORM_OCTETS_MAX;
-        if input.by_ref().take(limit).read_until(b'\n', &mut line)? == 0 {
+        // The end of the line may stand behind the limit.
+        if input.by_ref().take(one_more(line_octets_max)).read_until(b'\n', &mut line)? == 0 {
             output.flush()?;
             return Ok(ExitCode::SUCCESS);
+        }
+        let ended = line.last() == Some(&b'\n');
+        if line.len() > line_octets_max && !ended {
+            input.skip_until(b'\n')?;
+            writeln!(output, "{}", too_long("", line_octets_max).to_json())?;
+            continue;
         }
         if !line.iter().all(u8::is_ascii_whitespace) {
             let answered = match std::str::from_utf8(&line) {
@@ -185,3 +211,6 @@ fn batch(mut input: BufReader<impl Read>, mut output: impl Write) -> std::io::Re
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

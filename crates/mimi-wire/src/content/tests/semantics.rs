@@ -7,7 +7,7 @@ use proptest::prelude::{Strategy, any, prop_assert_eq, prop_oneof, proptest};
 use super::{FIRST, SALT, alice, room};
 use crate::content::extension::{ExternalMessageId, Fraction, LastSeen, Scope, SenderTimestamp};
 use crate::content::parts::{PartIndex, Preferences, ReferenceFault};
-use crate::content::rules::{Delivery, Nonsense, RoomView, is_reply_loop};
+use crate::content::rules::{Delivery, Nonsense, Position, RoomView, first_version, is_reply_loop};
 use crate::content::{
     Disposition, Expiration, ExtensionKey, ExtensionValue, MessageId, MimiContent, NestedPart,
     Part, PartSemantics,
@@ -16,6 +16,7 @@ use crate::fixtures::octets;
 use crate::limits::{CLOCK_SKEW_MS_MAX, EXPIRY_SECONDS_MAX, SUBJECT_OCTETS_MAX};
 use crate::uri::MimiUri;
 
+const MULTIPART_2: &[u8] = include_bytes!("../../../../../vectors/content/multipart-2.cbor");
 const MULTIPART_3: &[u8] = include_bytes!("../../../../../vectors/content/multipart-3.cbor");
 
 fn text() -> MimiContent {
@@ -269,6 +270,51 @@ fn reply_loops() {
     assert!(is_reply_loop(id(0), Some(id(8)), answered), "a loop that was there before");
 }
 
+/// CONTENT-MSG-2, AMB-CNT-12: edits of edits are edits of the first version.
+#[test]
+fn first_versions() {
+    let id = |last| MessageId([last; 32]);
+    let replaces = BTreeMap::from([(id(2), id(1)), (id(3), id(2)), (id(8), id(9)), (id(9), id(8))]);
+    let first = |last| first_version(id(last), |id| replaces.get(id).copied());
+    assert_eq!([first(1), first(2), first(3), first(7)], [id(1), id(1), id(1), id(7)]);
+    assert_eq!(first(8), id(9), "a loop has an end");
+}
+
+/// CONTENT-MSG-4, CONTENT-TS-1.
+#[test]
+fn positions_sort_by_time_then_by_id() {
+    let at = |accepted_at_ms, last| Position { accepted_at_ms, id: MessageId([last; 32]) };
+    let mut positions = [at(2, 1), at(1, 9), at(1, 3), at(0, 200)];
+    positions.sort_unstable();
+    assert_eq!(positions, [at(0, 200), at(1, 3), at(1, 9), at(2, 1)]);
+}
+
+/// CONTENT-PART-5, AMB-CNT-22: one reaction in each part, and to something.
+#[test]
+fn several_reactions() {
+    let react = |texts: &[&str]| MimiContent::reactions(SALT, &alice(), &room(), FIRST, texts);
+    assert_eq!(react(&[]), None);
+    let one = react(&["\u{2764}"]).unwrap();
+    assert_eq!(one, MimiContent::reaction(SALT, &alice(), &room(), FIRST, "\u{2764}"));
+    assert_eq!(one.reaction_texts(), ["\u{2764}"]);
+    let two = react(&["\u{2764}", "+1"]).unwrap();
+    let two = MimiContent::decode(&two.encode().unwrap()).unwrap();
+    assert_eq!(two.reaction_texts(), ["\u{2764}", "+1"]);
+    assert!(two.is_reaction() && !two.is_void());
+    let Part::Multi { semantics: PartSemantics::ProcessAll, parts } = &two.body.part else {
+        panic!("each for itself")
+    };
+    assert!(parts.iter().all(|part| part.disposition == Disposition::REACTION));
+
+    // The draft's own example does not say to what: codec only.
+    let example = MimiContent::decode(MULTIPART_2).unwrap();
+    assert_eq!(example.reaction_texts().len(), 3);
+    assert!(example.is_void());
+    assert!(text().reaction_texts().is_empty() && !text().is_void());
+    let unlike = MimiContent::unlike(SALT, &alice(), &room(), FIRST);
+    assert!(!unlike.is_reaction() && !unlike.is_void());
+}
+
 struct Club {
     members: Vec<MimiUri>,
     known: Vec<MessageId>,
@@ -347,7 +393,7 @@ fn nonsensical_messages_are_refused_for_one_reason_each() {
     assert!(matches!(check(&bad, delivery, &club()), Err(Nonsense::Extension(_))));
 }
 
-/// CONTENT-SEC-2: none of these is malicious.
+/// CONTENT-SEC-2: none of these is malicious, CONTENT-PART-4.
 #[test]
 fn unusual_messages_are_not_refused() {
     let unusual = [

@@ -66,6 +66,98 @@ fn the_nodes_of_a_tree() {
     assert_eq!(over, format!("ratchet_tree: more than {TREE_NODES_MAX} elements"));
 }
 
+/// `Extension extensions<V>` of that type, each with that content.
+fn extensions_of(extension_type: u16, content: &[u8], count: usize) -> Vec<u8> {
+    let mut one = Writer::default();
+    one.u16(extension_type);
+    one.opaque(content);
+    let mut writer = Writer::default();
+    writer.opaque(&one.into_octets().repeat(count));
+    writer.into_octets()
+}
+
+fn vector(element: &[u8], count: usize) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.opaque(&element.repeat(count));
+    writer.into_octets()
+}
+
+/// A leaf with these extensions.
+fn leaf_with(extensions: &[u8]) -> Vec<u8> {
+    // Two keys, a basic credential, capabilities, an update, and a signature.
+    [&[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 2], extensions, &[0]].concat()
+}
+
+fn key_package_of(extensions: &[u8]) -> Vec<u8> {
+    [&[0, 1, 0, 1, 0], &leaf_with(&[0])[..], extensions, &[0]].concat()
+}
+
+fn group_info_of(extensions: &[u8]) -> Vec<u8> {
+    let context = [&[0, 1, 0, 1, 0][..], &[0; 8], &[0, 0, 0]].concat();
+    [&context, extensions, &[0; 6][..]].concat()
+}
+
+fn proposal_of(proposal: &[u8]) -> Vec<u8> {
+    let start = [&[0, 1, 0, 1, 0][..], &[0; 8], &[1, 0, 0, 0, 0, 0, 2]].concat();
+    [&start, proposal, &[0; 3]].concat()
+}
+
+#[test]
+fn the_extensions_of_each_object() {
+    let list = |count| extensions_of(0x0f0f, &[], count);
+    for (what, object) in [
+        ("GroupInfo.extensions", &group_info_of as &dyn Fn(&[u8]) -> Vec<u8>),
+        ("KeyPackage.extensions", &|list| [&[0, 1, 0, 5], &key_package_of(list)[..]].concat()),
+        ("KeyPackage.extensions", &|list| {
+            proposal_of(&[&[0, 1], &key_package_of(list)[..]].concat())
+        }),
+        ("LeafNode.extensions", &|list| proposal_of(&[&[0, 2], &leaf_with(list)[..]].concat())),
+        ("ReInit.extensions", &|list| proposal_of(&[&[0, 5, 0, 0, 1, 0, 1], list].concat())),
+        ("GroupContextExtensions.extensions", &|list| proposal_of(&[&[0, 7], list].concat())),
+    ] {
+        let check = match what {
+            "GroupInfo.extensions" => group_info,
+            _ => message,
+        };
+        assert_eq!(reason(check(Reader::new(&object(&list(LIST_ELEMENTS_MAX))))), None, "{what}");
+        let over = reason(check(Reader::new(&object(&list(LIST_ELEMENTS_MAX + 1)))));
+        assert_eq!(over, Some(format!("{what}: more than 4096 elements")));
+    }
+}
+
+/// What the library takes apart inside of extensions.
+#[test]
+fn the_lists_in_extensions() {
+    for (extension_type, element, most, field) in [
+        (2, &[0][..], TREE_NODES_MAX, "ratchet_tree"),
+        (5, &[0, 0, 1, 0], LIST_ELEMENTS_MAX, "external_senders"),
+        (6, &[0, 1, 0], LIST_ELEMENTS_MAX, "app_data_dictionary"),
+    ] {
+        let object =
+            |count| group_info_of(&extensions_of(extension_type, &vector(element, count), 1));
+        assert_eq!(reason(group_info(Reader::new(&object(most)))), None, "{field}");
+        let over = reason(group_info(Reader::new(&object(most + 1))));
+        assert_eq!(over, Some(format!("{field}: more than {most} elements")));
+    }
+}
+
+/// However many leaves they are spread over.
+#[test]
+fn the_extensions_of_all_leaves() {
+    let tree = |count: usize| {
+        let node = |extensions: &[u8]| [&[1, 1], &leaf_with(extensions)[..]].concat();
+        let full = node(&extensions_of(0x0f0f, &[], LIST_ELEMENTS_MAX));
+        let leaves = [
+            full.repeat(count / LIST_ELEMENTS_MAX),
+            node(&extensions_of(0x0f0f, &[], count % LIST_ELEMENTS_MAX)),
+        ];
+        vector(&leaves.concat(), 1)
+    };
+    assert_eq!(reason(ratchet_tree(Reader::new(&tree(MLS_EXTENSIONS_MAX)))), None);
+    let over = reason(ratchet_tree(Reader::new(&tree(MLS_EXTENSIONS_MAX + 1))));
+    assert_eq!(over, Some(format!("extensions: more than {MLS_EXTENSIONS_MAX} elements")));
+}
+
 #[test]
 fn the_messages_of_a_body() {
     let one = {

@@ -1,8 +1,8 @@
-use super::{ConsentEntry, ConsentOperation};
+use super::{ConsentEntry, ConsentOperation, ConsentScope};
 use crate::Wire;
 use crate::fixtures::{assert_octets, fixtures, octets, text, vector};
 use crate::limits::{APPLICATION_BODY_OCTETS_MAX, GRANT_KEY_PACKAGES_MAX};
-use crate::protocol::Extensions;
+use crate::protocol::AppDataDictionary;
 use crate::uri::MimiUri;
 
 const ALICE: &str = "mimi://a.example/u/alice";
@@ -15,8 +15,20 @@ fn entry(operation: ConsentOperation, room: Option<&str>) -> ConsentEntry {
         requester_uri: MimiUri::new(ALICE).unwrap(),
         target_uri: MimiUri::new(BOB).unwrap(),
         room_id: room.map(|room| MimiUri::new(room).unwrap()),
-        consent_extensions: Extensions::default(),
+        consent_extensions: AppDataDictionary::default(),
     }
+}
+
+/// PROTO-CON-4: what a cancellation and its request must share.
+#[test]
+fn scopes() {
+    let any = entry(ConsentOperation::Request, None).scope();
+    assert_octets(&any, &octets!(text(ALICE), text(BOB), "00"));
+    let one = entry(ConsentOperation::Cancel, Some(ROOM)).scope();
+    assert_octets(&one, &octets!(text(ALICE), text(BOB), "01", text(ROOM)));
+    assert_ne!(any, one);
+    assert_eq!(entry(ConsentOperation::Revoke, Some(ROOM)).scope(), one);
+    assert!(ConsentScope::decode(&octets!(text(ALICE), text(BOB), "02")).is_err());
 }
 
 fn grant(count: usize) -> ConsentOperation {

@@ -7,7 +7,7 @@ use super::{
 use crate::Wire;
 use crate::fixtures::{assert_octets, octets, text, vector};
 use crate::limits::{APPLICATION_BODY_OCTETS_MAX, LIST_ELEMENTS_MAX, TEXT_OCTETS_MAX};
-use crate::protocol::Extensions;
+use crate::protocol::AppDataDictionary;
 use crate::uri::MimiUri;
 
 const XAVIER: &str = "mimi://b.example/u/xavier";
@@ -55,7 +55,7 @@ fn requests() {
             element(SearchIdentifier::Phone, "+1"),
             element(SearchIdentifier::Nick, "x"),
         ],
-        id_request_extensions: Extensions([(0xf001, vec![9])].into()),
+        id_request_extensions: AppDataDictionary([(0xf001, vec![9])].into()),
     };
     assert_octets(&request, &octets!("07 04 02 2b31 02 01 78 04 f001 01 09"));
     let many = |count| IdentifierRequest {
@@ -83,7 +83,7 @@ fn response() -> IdentifierResponse {
             },
             UserProfile { stable_uri: uri(YOLANDA), fields: vec![] },
         ],
-        id_response_extensions: Extensions::default(),
+        id_response_extensions: AppDataDictionary::default(),
     }
 }
 
@@ -109,9 +109,12 @@ fn responses() {
     assert!(IdentifierResponse::decode(&octets!("05 00 00 00")).is_err());
     let vcard = octets!("08 01 4e 00");
     assert_eq!(ProfileField::decode(&vcard).unwrap().field_source, FieldSource::VcardField);
-    for source in ["00", "06", "09"] {
-        assert!(ProfileField::decode(&octets!(source, "00 00")).is_err(), "{source}");
-    }
+    // A source that is not known says nothing of what follows, so it is kept.
+    let other = octets!("09 01 4e 00");
+    let field = ProfileField::decode(&other).unwrap();
+    assert_eq!(field.field_source, FieldSource::Other(9));
+    assert_octets(&field, &other);
+    assert!(ProfileField::decode(&octets!("00 00 00")).is_err());
     let many = |count| IdentifierResponse {
         uri: vec![uri("mimi://b.example/u/x"); count],
         found_profiles: vec![],
@@ -130,7 +133,7 @@ proptest! {
         };
         let request = IdentifierRequest {
             query_elements: values.into_iter().map(element).collect(),
-            id_request_extensions: Extensions([(7, extensions)].into()),
+            id_request_extensions: AppDataDictionary([(7, extensions)].into()),
         };
         prop_assert_eq!(IdentifierRequest::decode(&request.encode()), Ok(request));
     }

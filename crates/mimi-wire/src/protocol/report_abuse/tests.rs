@@ -4,7 +4,7 @@ use super::{AbuseReport, AbuseType, AbusiveMessage};
 use crate::Wire;
 use crate::fixtures::{assert_octets, octets, text, vector};
 use crate::limits::{APPLICATION_BODY_OCTETS_MAX, LIST_ELEMENTS_MAX, TEXT_OCTETS_MAX};
-use crate::protocol::Extensions;
+use crate::protocol::AppDataDictionary;
 use crate::protocol::submit_message::Frank;
 use crate::uri::MimiUri;
 
@@ -30,7 +30,7 @@ fn report(messages: Vec<AbusiveMessage>) -> AbuseReport {
         reason_code: AbuseType::default(),
         note: "rude".to_owned(),
         messages,
-        abuse_extensions: Extensions::default(),
+        abuse_extensions: AppDataDictionary::default(),
     }
 }
 
@@ -53,7 +53,7 @@ fn reports() {
         reporting_user: None,
         reason_code: AbuseType(0xee),
         note: String::new(),
-        abuse_extensions: Extensions([(1, vec![])].into()),
+        abuse_extensions: AppDataDictionary([(1, vec![])].into()),
         ..report(vec![])
     };
     assert_octets(&anonymous, &octets!("00", text(MALLORY), "ee 00 00 03 0001 00"));

@@ -3,7 +3,7 @@
 use proptest::prelude::{any, prop_assert_eq, proptest};
 
 use crate::Wire;
-use crate::content::Expiration;
+use crate::content::{Expiration, MessageId};
 use crate::fixtures::{assert_octets, octets, text, vector};
 use crate::limits::{LIST_ELEMENTS_MAX, TEXT_OCTETS_MAX, URI_OCTETS_MAX};
 use crate::media::MediaType;
@@ -23,7 +23,7 @@ use crate::room::operational_policy::{
 };
 use crate::room::optionality::{Conditional, Optionality};
 use crate::room::status_notification_policy::StatusNotificationPolicy;
-use crate::status::MessageStatus;
+use crate::status::{MessageStatus, MessageStatusReport};
 use crate::uri::Domain;
 
 #[track_caller]
@@ -56,6 +56,42 @@ fn status_notification_policies() {
     assert_eq!(policy.of(MessageStatus::ERROR), Optionality::Forbidden);
     assert_octets(&StatusNotificationPolicy::default(), &[0, 0]);
     refused::<StatusNotificationPolicy>(&[0, 3], 1, "StatusNotificationPolicy.read_receipts");
+}
+
+/// STATUS-3, POLICY-STAT-1: each of the three settings for each kind of status.
+#[test]
+fn what_of_a_report_is_sent() {
+    let all = [Optionality::Optional, Optionality::Required, Optionality::Forbidden];
+    let sent = |own: Optionality, wished: bool| match own {
+        Optionality::Required => true,
+        Optionality::Optional => wished,
+        Optionality::Forbidden => false,
+    };
+    for (delivery_notifications, read_receipts, wished) in all
+        .into_iter()
+        .flat_map(|delivery| all.map(|receipts| (delivery, receipts)))
+        .flat_map(|(delivery, receipts)| [(delivery, receipts, true), (delivery, receipts, false)])
+    {
+        let policy = StatusNotificationPolicy { delivery_notifications, read_receipts };
+        for status in 0..8 {
+            let status = MessageStatus(status);
+            let own = if status == MessageStatus::DELIVERED {
+                delivery_notifications
+            } else {
+                read_receipts
+            };
+            let report = MessageStatusReport(vec![(MessageId([1; 32]), status)]);
+            let permitted = policy.permitted(&report, |_| wished);
+            assert_eq!(permitted, sent(own, wished).then_some(report), "{policy:?} {status:?}");
+        }
+    }
+    let both = MessageStatusReport(vec![
+        (MessageId([1; 32]), MessageStatus::DELIVERED),
+        (MessageId([1; 32]), MessageStatus::READ),
+    ]);
+    let policy = StatusNotificationPolicy::default();
+    let permitted = policy.permitted(&both, |status| status == MessageStatus::READ);
+    assert_eq!(permitted.map(|report| report.0), Some(both.0[1..].to_vec()));
 }
 
 /// POLICY-JL-1.

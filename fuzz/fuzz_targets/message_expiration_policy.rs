@@ -1,0 +1,6 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| mimi_wire_fuzz::run(
+    "message_expiration_policy",
+    octets
+));

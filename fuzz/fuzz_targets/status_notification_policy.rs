@@ -1,0 +1,6 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| mimi_wire_fuzz::run(
+    "status_notification_policy",
+    octets
+));
