@@ -99,6 +99,8 @@ pub struct ApplicationFrame {
     pub group_id: Vec<u8>,
     /// Epoch.
     pub epoch: u64,
+    /// `authenticated_data`: a `SafeAAD` where the group has `safe_aad` (FRANK-3).
+    pub authenticated_data: Vec<u8>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -330,7 +332,9 @@ pub fn application_frame(message: &MlsMessage) -> Result<ApplicationFrame, Stage
     if reader.u8("PrivateMessage.content_type")? != CONTENT_TYPE_APPLICATION {
         return Err(StageError::invalid("not an application message"));
     }
-    Ok(ApplicationFrame { group_id, epoch })
+    let field = "PrivateMessage.authenticated_data";
+    let authenticated_data = reader.opaque(OPAQUE_OCTETS_MAX, field)?.to_vec();
+    Ok(ApplicationFrame { group_id, epoch, authenticated_data })
 }
 
 impl StagedUpdate {

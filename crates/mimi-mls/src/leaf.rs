@@ -3,7 +3,7 @@
 use mimi_wire::Wire;
 use mimi_wire::component::{
     APP_COMPONENTS, BASE_ROOM_POLICY, CONTENT_MEDIA_TYPES, ComponentId, FRANK_AAD,
-    PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST, ROOM_METADATA, SAFE_AAD,
+    FRANKING_AGENT, PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST, ROOM_METADATA, SAFE_AAD,
 };
 use mimi_wire::media::{MIMI_CONTENT, MIMI_MESSAGE_STATUS, MediaType, MediaTypeList};
 use openmls::component::ComponentsList;
@@ -19,10 +19,11 @@ use tls_codec::Serialize as _;
 pub(crate) const SUITE: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519;
 
 /// The components this implementation interprets.
-const KNOWN_COMPONENTS: [ComponentId; 8] = [
+const KNOWN_COMPONENTS: [ComponentId; 9] = [
     SAFE_AAD,
     CONTENT_MEDIA_TYPES,
     FRANK_AAD,
+    FRANKING_AGENT,
     PARTICIPANT_LIST,
     ROOM_METADATA,
     ROLES_LIST,
