@@ -2,7 +2,7 @@
 //!
 //! Hub and members read a commit by the same functions, so that they agree on what it does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_policy::{
     Actor, ClientIdentity, ClientView, LeafIndex, ProposedChange, RoomView, StagedChange,
@@ -10,6 +10,7 @@ use mimi_policy::{
 };
 use mimi_wire::MimiUri;
 use mimi_wire::room::participant_list::ParticipantListUpdate;
+use mimi_wire::room::preauth::Claim;
 use openmls::group::{GroupContext, PublicGroup, QueuedProposal, StagedCommit};
 use openmls::messages::proposals::{Proposal, ProposalOrRefType};
 use openmls::prelude::{Credential, LeafNode, LeafNodeIndex, Sender};
@@ -67,6 +68,25 @@ pub(crate) fn clients(
         Ok(client_view(member.index.u32(), identity))
     };
     group.members().map(client).collect()
+}
+
+/// The claims of the members who change the participant list, by leaf (POLICY-CAP-ROLE-2). Their
+/// credentials were proven when they came in; hub and members read the same tree, so they agree.
+pub(crate) fn claims_of_senders<'a>(
+    group: &PublicGroup,
+    proposals: impl IntoIterator<Item = &'a StagedProposal>,
+) -> BTreeMap<LeafIndex, Vec<Claim>> {
+    let senders =
+        proposals.into_iter().filter_map(|proposal| match (&proposal.sender, &proposal.change) {
+            (Actor::Member { leaf, .. }, ProposedChange::ParticipantList(_)) => Some(*leaf),
+            _ => None,
+        });
+    let senders: BTreeSet<LeafIndex> = senders.collect();
+    let claims = |leaf: LeafIndex| {
+        let node = group.leaf(LeafNodeIndex::new(leaf))?;
+        Some((leaf, claim_of(node.credential()).ok()?.claims))
+    };
+    senders.into_iter().filter_map(claims).collect()
 }
 
 /// Reads one proposal. `joiner` is who makes an external commit.

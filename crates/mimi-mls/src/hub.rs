@@ -1,19 +1,22 @@
 //! A room's group as its hub sees it: public state only, commits staged and merged on request
 //! (PROTO-ST-1, PROTO-ST-3).
 
-use mimi_policy::{ClientIdentity, LeafIndex, RoomIndex, RoomView, StagedChange};
+use std::collections::BTreeMap;
+
+use mimi_policy::{ClientIdentity, LeafIndex, RoomIndex, RoomView, StagedChange, StagedProposal};
 use mimi_wire::codec::Reader;
 use mimi_wire::limits::OPAQUE_OCTETS_MAX;
 use mimi_wire::mls::{ExternalSender, GroupInfo, MlsMessage, RatchetTree};
 use mimi_wire::protocol::CipherSuite;
 use mimi_wire::protocol::update::{ProposalRef, UpdateRequest};
+use mimi_wire::room::preauth::Claim;
 use mimi_wire::{Domain, MimiUri, Wire};
 use openmls::group::{GroupContext, ProposalStore, PublicGroup, QueuedProposal};
 use openmls_rust_crypto::RustCrypto;
 use serde::{Deserialize, Serialize};
 use tls_codec::Serialize as _;
 
-use crate::changes::{Identify, already_proven, clients};
+use crate::changes::{Identify, already_proven, claims_of_senders, clients};
 use crate::context::{check_leaf, check_requirements, hub_sender, room_view};
 use crate::error::{SnapshotError, StageError};
 use crate::identity::{Issuers, Validity, prove};
@@ -272,6 +275,15 @@ impl HubGroup {
                 Ok(StagedUpdate::Proposals(self.stage_proposals(bundle, identify)?))
             }
         }
+    }
+
+    /// The claims of the members who change the participant list by these proposals, for the judge
+    /// (POLICY-CAP-ROLE-2).
+    pub fn claims_of_senders<'a>(
+        &self,
+        proposals: impl IntoIterator<Item = &'a StagedProposal>,
+    ) -> BTreeMap<LeafIndex, Vec<Claim>> {
+        claims_of_senders(&self.group, proposals)
     }
 
     /// Merges a commit, or caches proposals, staged against exactly this state.

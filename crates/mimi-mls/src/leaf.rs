@@ -3,7 +3,8 @@
 use mimi_wire::Wire;
 use mimi_wire::component::{
     APP_COMPONENTS, BASE_ROOM_POLICY, CONTENT_MEDIA_TYPES, ComponentId, FRANK_AAD,
-    FRANKING_AGENT, PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST, ROOM_METADATA, SAFE_AAD,
+    FRANKING_AGENT, JOIN_LINK_POLICY, JOIN_LINKS, PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST,
+    ROOM_METADATA, SAFE_AAD,
 };
 use mimi_wire::media::{MIMI_CONTENT, MIMI_MESSAGE_STATUS, MediaType, MediaTypeList};
 use openmls::component::ComponentsList;
@@ -19,7 +20,7 @@ use tls_codec::Serialize as _;
 pub(crate) const SUITE: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519;
 
 /// The components this implementation interprets.
-const KNOWN_COMPONENTS: [ComponentId; 9] = [
+const KNOWN_COMPONENTS: [ComponentId; 11] = [
     SAFE_AAD,
     CONTENT_MEDIA_TYPES,
     FRANK_AAD,
@@ -29,6 +30,8 @@ const KNOWN_COMPONENTS: [ComponentId; 9] = [
     ROLES_LIST,
     PREAUTH_LIST,
     BASE_ROOM_POLICY,
+    JOIN_LINK_POLICY,
+    JOIN_LINKS,
 ];
 
 pub(crate) fn capabilities() -> Capabilities {

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mimi_policy::{LeafIndex, RoomIndex, RoomView, StagedChange};
+use mimi_policy::{LeafIndex, RoomIndex, RoomView, StagedChange, StagedProposal};
 use mimi_wire::component::{ComponentId, FRANK_AAD};
 use mimi_wire::mls::{ExternalSender, KeyPackage, MlsMessage, RequiredCapabilities};
 use mimi_wire::room::base_policy::BaseRoomPolicy;
+use mimi_wire::room::join_links::JoinLinksUpdate;
 use mimi_wire::room::metadata::RoomMetadata;
 use mimi_wire::room::participant_list::{ParticipantListUpdate, RoleIndex};
-use mimi_wire::room::preauth::PreAuthData;
+use mimi_wire::room::preauth::{Claim, PreAuthData};
 use mimi_wire::room::roles::RoleData;
 use mimi_wire::{MimiUri, Wire};
 use openmls::framing::SafeAadItem;
@@ -19,7 +20,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tls_codec::Serialize as _;
 
-use crate::changes::{Epoch, already_proven, clients, read_proposal, reference_of};
+use crate::changes::{
+    Epoch, already_proven, claims_of_senders, clients, read_proposal, reference_of,
+};
 use crate::context::{check_requirements, hub_sender, room_view};
 use crate::device::Device;
 use crate::error::{SnapshotError, StageError};
@@ -89,6 +92,8 @@ pub struct CommitPlan {
     pub participants: Option<ParticipantListUpdate>,
     /// New metadata.
     pub metadata: Option<RoomMetadata>,
+    /// Join links that come and go.
+    pub join_links: Option<JoinLinksUpdate>,
     /// New role definitions.
     pub roles: Option<RoleData>,
     /// New preauthorizations.
@@ -272,6 +277,15 @@ impl MemberGroup {
         let proposals = self.group.pending_proposals();
         let proposals = proposals.filter_map(|queued| read_proposal(epoch, queued, None).ok());
         StagedChange { epoch: self.view.epoch, committer: None, proposals: proposals.collect() }
+    }
+
+    /// The claims of the members who change the participant list by these proposals, for the judge
+    /// (POLICY-CAP-ROLE-2).
+    pub fn claims_of_senders<'a>(
+        &self,
+        proposals: impl IntoIterator<Item = &'a StagedProposal>,
+    ) -> BTreeMap<LeafIndex, Vec<Claim>> {
+        claims_of_senders(self.group.public_group(), proposals)
     }
 
     /// Whether a commit of ours waits for the hub's answer.

@@ -28,6 +28,7 @@ pub mod restrictions;
 pub mod rule;
 pub mod skipped;
 pub mod view;
+pub mod way_in;
 pub mod what_if;
 
 mod policy_component;
@@ -44,3 +45,4 @@ pub use policy_file::{PolicyFault, RoomPolicy};
 pub use restrictions::{Restrictions, restrictions};
 pub use rule::Rule;
 pub use view::{ClientView, LeafIndex, RoomView};
+pub use way_in::{WaysIn, preauthorized_role, ways_in};

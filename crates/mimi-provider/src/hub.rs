@@ -8,6 +8,7 @@
 pub mod audience;
 pub mod found_room;
 pub mod group_info;
+pub mod join_links;
 pub mod key_material;
 mod log;
 mod restriction;

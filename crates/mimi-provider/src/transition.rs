@@ -1,5 +1,6 @@
 //! What a decision leads to. The store writes all [`Change`]s of a transition in one atomic commit.
 
+use mimi_wire::room::claim_name::NamedClaim;
 use mimi_wire::{Domain, MimiUri};
 
 use crate::record::{
@@ -51,6 +52,13 @@ pub enum Expect {
 pub enum Change {
     /// A new account; its user stream begins.
     CreateAccount(Account),
+    /// What an account's certificates claim from now on; no effect without the account.
+    SetClaims {
+        /// The user.
+        user: MimiUri,
+        /// All of it.
+        claims: Vec<NamedClaim>,
+    },
     /// A new or replaced device; it joins its user's stream.
     PutDevice(DeviceRecord),
     /// A device is signed out; its KeyPackages and memberships go with it.

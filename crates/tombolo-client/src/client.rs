@@ -14,6 +14,7 @@ use mimi_policy::preset::Preset;
 use mimi_policy::{ClientIdentity, RoomView};
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
+use mimi_wire::room::join_code::RoomLink;
 use mimi_wire::room::participant_list::RoleIndex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -23,7 +24,7 @@ use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::secret::SecretText;
 use crate::session::Session;
-use crate::session::command::{Command, Draft, MetadataChange, Outcome};
+use crate::session::command::{Command, Draft, MetadataChange, NewJoinLink, Outcome};
 use crate::shown::{Evidence, RoomState};
 use crate::store::{ClientStore, Saved, SqliteStore, StoreChange, StoreFailure};
 use crate::transport::{HttpsTransport, Transport};
@@ -225,6 +226,39 @@ impl Client {
     /// Comes into a room this device's user takes part in, by external commit.
     pub async fn join_room(&self, room: &MimiUri) -> Result<(), ClientError> {
         self.operate(Command::JoinRoom(room.clone())).await.map(drop)
+    }
+
+    /// Comes into a room as a newcomer, in a role of one's choice where there is one.
+    pub async fn join_room_as(&self, room: &MimiUri, role: RoleIndex) -> Result<(), ClientError> {
+        self.operate(Command::JoinAs { room: room.clone(), role }).await.map(drop)
+    }
+
+    /// Comes into a room by a link.
+    pub async fn join_by_link(&self, link: &RoomLink) -> Result<(), ClientError> {
+        self.operate(Command::JoinByLink(link.clone())).await.map(drop)
+    }
+
+    /// Makes a link into a room. Everybody in the room, and its providers, can read it.
+    pub async fn create_join_link(
+        &self,
+        room: &MimiUri,
+        wish: NewJoinLink,
+    ) -> Result<String, ClientError> {
+        match self.operate(Command::CreateJoinLink { room: room.clone(), wish }).await? {
+            Outcome::Link(link) => Ok(link),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Takes a link back, by its octets.
+    pub async fn remove_join_link(&self, room: &MimiUri, link: &[u8]) -> Result<(), ClientError> {
+        let command = Command::RemoveJoinLink { room: room.clone(), link: link.to_vec() };
+        self.operate(command).await.map(drop)
+    }
+
+    /// Takes the role that this device's certificate is preauthorized for.
+    pub async fn take_own_role(&self, room: &MimiUri) -> Result<(), ClientError> {
+        self.operate(Command::TakeOwnRole(room.clone())).await.map(drop)
     }
 
     /// Leaves with all devices of this user.

@@ -49,7 +49,8 @@ pub mod transport;
 pub use client::{Client, ProviderAddress, Registration};
 pub use error::ClientError;
 pub use event::ClientEvent;
-pub use session::command::MetadataChange;
+pub use session::command::{MetadataChange, NewJoinLink};
 pub use shown::{
-    Attempt, Evidence, Participant, RefusedMessage, RoomState, RoomStatus, ShownMessage,
+    Attempt, Evidence, Participant, RefusedMessage, RoomState, RoomStatus, ShownJoinLink,
+    ShownMessage,
 };

@@ -21,9 +21,12 @@ mod effects;
 mod freeze;
 mod hub_sender;
 mod issuers;
+mod join_links;
 mod join_room;
+mod judging;
 pub mod key_packages;
 mod leave_room;
+mod own_role;
 pub mod receive;
 mod register;
 mod remove_user;
@@ -34,6 +37,7 @@ pub mod send;
 pub mod stream_event;
 mod timeline;
 mod verdict;
+mod way_in;
 
 use std::collections::BTreeMap;
 
@@ -58,6 +62,7 @@ use crate::session::request::{Outgoing, RequestId, Response, TransportError};
 use crate::session::room::{Means, Room, Standing};
 use crate::session::saved::{SavedAccount, room_value, room_value_of};
 use crate::session::stream_event::{StreamEvent, StreamEventKind};
+use crate::session::way_in::Wish;
 use crate::shown::{Evidence, RoomState};
 use crate::store::{Saved, SavedRoom, StoreChange};
 
@@ -232,8 +237,12 @@ impl Session {
 
     /// A room as it is shown.
     pub fn room(&self, room: &MimiUri) -> Result<RoomState, ClientError> {
-        let state = self.rooms.get(room).and_then(Room::state);
-        state.ok_or_else(|| ClientError::NotInRoom(room.clone()))
+        let known = self.rooms.get(room).and_then(|known| Some((known, known.state()?)));
+        let (known, mut state) = known.ok_or_else(|| ClientError::NotInRoom(room.clone()))?;
+        if let (Ok(group), Some(own)) = (known.member(), self.identity()) {
+            state.offered_role = own_role::offer(group.view(), own);
+        }
+        Ok(state)
     }
 
     /// What holds in a room, as this device knows it.
@@ -307,7 +316,27 @@ impl Session {
             Command::ConsentRequests => self.ask_consent_requests(operation),
             Command::CreateRoom { name, policy } => self.create_room(operation, name, policy),
             Command::AddUser { room, user } => self.add_user(operation, room, user),
-            Command::JoinRoom(room) => self.join_room(operation, &room, at),
+            Command::JoinRoom(room) => self.join_room(operation, &room, Wish::default(), at),
+            Command::JoinAs { room, role } => {
+                self.join_room(operation, &room, Wish { role: Some(role), code: None }, at)
+            }
+            Command::JoinByLink(link) => {
+                let wish = Wish { code: Some(link.code), role: None };
+                self.join_room(operation, &link.room, wish, at)
+            }
+            Command::CreateJoinLink { room, wish } => {
+                let (known, _) = self.parts(&room)?;
+                let link = join_links::fresh(known.member()?.view(), &wish, at)?;
+                self.commit_for(operation, &room, Intent::AddJoinLink(link.to_string()), at)
+            }
+            Command::RemoveJoinLink { room, link } => {
+                self.commit_for(operation, &room, Intent::RemoveJoinLink(link), at)
+            }
+            Command::TakeOwnRole(room) => {
+                let (known, means) = self.parts(&room)?;
+                let role = own_role::offered(known.member()?.view(), means.own)?;
+                self.commit_for(operation, &room, Intent::OwnRole(role), at)
+            }
             Command::LeaveRoom(room) => {
                 self.leave_room(operation, &room)?;
                 self.with_room(&room, at, |_, _, _| {});

@@ -126,6 +126,19 @@ pub enum Attempt {
     },
 }
 
+/// A link into a room, as its members see it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ShownJoinLink {
+    /// The link; text, where it is one of ours.
+    pub link: Vec<u8>,
+    /// The role it leads to, by index and name; `None` for links of other implementations.
+    pub role: Option<(u32, String)>,
+    /// How many may come in by it in all.
+    pub uses: Option<u32>,
+    /// When it ends, in milliseconds since the epoch.
+    pub expires_ms: Option<u64>,
+}
+
 /// A room as this device sees it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RoomState {
@@ -145,6 +158,10 @@ pub struct RoomState {
     pub tree_hash: Vec<u8>,
     /// In list order.
     pub participants: Vec<Participant>,
+    /// Links into it that stand, in order.
+    pub join_links: Vec<ShownJoinLink>,
+    /// A role that this device's certificate is preauthorized for and its user does not have yet.
+    pub offered_role: Option<(u32, String)>,
     /// In order of acceptance by the hub.
     pub messages: Vec<ShownMessage>,
 }

@@ -17,7 +17,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, put};
 use mimi_provider::Reject;
 
 use crate::account::password::Passwords;
@@ -30,7 +30,7 @@ pub(crate) use listener::serve;
 pub use status::{Status, Waiting};
 pub use token::{ADMIN_TOKEN_FILE, TokenError};
 pub(crate) use token::{AdminToken, open_or_create};
-pub use users::{AddUser, AddedUser, ListedUser, UserList};
+pub use users::{AddUser, AddedUser, ListedUser, SetClaims, UserList};
 
 /// Where the API is at the admin listener.
 pub const BASE_PATH: &str = "/admin/v1";
@@ -48,6 +48,7 @@ pub(crate) struct AdminApi {
 fn router(api: AdminApi) -> Router {
     let endpoints = Router::new()
         .route("/users", get(users::list).post(users::add))
+        .route("/users/claims", put(users::claims))
         .route("/status", get(status::status))
         .method_not_allowed_fallback(async || HttpError::MethodNotAllowed("another method"));
     Router::new()

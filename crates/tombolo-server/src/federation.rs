@@ -7,6 +7,7 @@
 
 mod authenticate;
 mod body;
+pub(crate) mod code_guesses;
 mod consent;
 pub(crate) mod directory;
 pub(crate) mod group_info;

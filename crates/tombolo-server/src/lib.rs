@@ -10,6 +10,7 @@
 
 pub mod account;
 pub mod admin_api;
+mod budgets;
 pub mod capture;
 mod certificate_authority;
 pub mod client_api;

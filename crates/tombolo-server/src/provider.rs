@@ -15,6 +15,7 @@ use crate::capture::Capture;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::Delivery;
+use crate::federation::code_guesses::CodeGuesses;
 use crate::issuer::ClientIssuer;
 use crate::peers::{Peers, PeersError};
 use crate::rooms::Rooms;
@@ -50,6 +51,7 @@ pub struct Provider {
     pub(crate) peers: Peers,
     pub(crate) rooms: Rooms,
     pub(crate) turns: Turns,
+    pub(crate) code_guesses: CodeGuesses,
     pub(crate) wake: Wake,
     pub(crate) delivery: Delivery,
     pub(crate) capture: Option<Arc<Capture>>,
@@ -92,6 +94,7 @@ impl Provider {
             peers,
             rooms: Rooms::default(),
             turns: Turns::default(),
+            code_guesses: CodeGuesses::default(),
             wake: Wake::default(),
             delivery: Delivery::default(),
             capture,

@@ -72,6 +72,7 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! { @ $subject =>
             accounts {
                 an_account_is_created_once,
+                claims_of_an_account_are_set,
                 a_device_is_found_by_its_token,
                 a_token_is_of_one_device,
                 a_device_joins_its_users_stream,

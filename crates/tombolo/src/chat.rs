@@ -3,6 +3,7 @@
 mod conversation;
 mod evidence;
 mod input;
+mod invitation;
 mod operation;
 pub(crate) mod profile;
 mod refused;

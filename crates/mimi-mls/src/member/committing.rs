@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mimi_policy::{RoomView, StagedChange};
 use mimi_wire::Wire;
 use mimi_wire::component::{
-    BASE_ROOM_POLICY, PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST, ROOM_METADATA,
+    BASE_ROOM_POLICY, JOIN_LINKS, PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST, ROOM_METADATA,
 };
 use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::ratchet_tree::{GroupInfoOption, RatchetTreeOption};
@@ -247,6 +247,9 @@ fn own_updates(
             return Err(StageError::proposal(None, "room_uri never changes"));
         }
         updates.push(AppDataUpdateProposal::update(ROOM_METADATA, metadata.encode()));
+    }
+    if let Some(links) = &plan.join_links {
+        updates.push(AppDataUpdateProposal::update(JOIN_LINKS, links.encode()));
     }
     let mut update = |id, value| updates.push(AppDataUpdateProposal::update(id, value));
     if let Some(roles) = &plan.roles {

@@ -22,4 +22,5 @@ mod roads;
 mod roles;
 mod room;
 mod skipped;
+mod ways_in;
 mod what_if;

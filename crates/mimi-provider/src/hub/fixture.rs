@@ -1,12 +1,15 @@
 //! A hub for tests: decides, and follows what it decided, as the server does.
 
+use std::collections::BTreeMap;
+
 use mimi_policy::envelope::Envelope;
-use mimi_policy::{RoomIndex, RoomView, StagedChange};
+use mimi_policy::{ClientIdentity, JoinCodes, Judge, LeafIndex, RoomIndex, RoomView, StagedChange};
 use mimi_wire::Wire;
 use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::notify::FanoutMessage;
 use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
 use mimi_wire::protocol::update::UpdateRequest;
+use mimi_wire::room::preauth::Claim;
 
 use crate::fixture::{self, GROUP, NOW, domain};
 use crate::hub::audience::Readership;
@@ -23,6 +26,8 @@ pub(crate) struct Hub {
     pub(crate) view: RoomView,
     pub(crate) envelope: Envelope,
     pub(crate) now_ms: u64,
+    /// What members' credentials claim.
+    pub(crate) claims: BTreeMap<LeafIndex, Vec<Claim>>,
 }
 
 /// What a commit comes with.
@@ -51,7 +56,8 @@ pub(crate) fn part(name: &str, clients: &[&str]) -> WelcomePart {
 impl Hub {
     pub(crate) fn new(clients: &[&str]) -> Self {
         let (state, view) = (HubState::default(), fixture::room(clients));
-        Self { state, view, envelope: Envelope::default(), now_ms: NOW }
+        let (envelope, claims) = (Envelope::default(), BTreeMap::new());
+        Self { state, view, envelope, now_ms: NOW, claims }
     }
 
     pub(crate) fn submit(
@@ -108,8 +114,9 @@ impl Hub {
         let marker = format!("{change:?}");
         let request = fixture::commit_request(change.epoch, marker.as_bytes());
         // What the judge denies has no room after it; the decision must not look at it then.
-        let after = match mimi_policy::check(&self.view, change) {
-            Ok(_) => fixture::after(&self.view, change),
+        let judge = Judge::of(&self.view).with_claims(&self.claims);
+        let after = match judge.with_join_codes(JoinCodes::Unverifiable).check(change) {
+            Ok(allowed) => fixture::after(&self.view, change, &allowed),
             Err(_) => self.view.clone(),
         };
         let tree = fixture::ratchet_tree();
@@ -142,6 +149,7 @@ impl Hub {
             request,
             octets: &request.encode(),
             change,
+            claims: &self.claims,
             kind,
             now_ms: self.now_ms,
         };
@@ -154,15 +162,25 @@ impl Hub {
         short: &str,
         signature_key: &[u8],
     ) -> Result<Transition<Authorized>, Reject> {
+        self.group_info_with(requester, &fixture::identity(short), signature_key, None)
+    }
+
+    pub(crate) fn group_info_with(
+        &mut self,
+        requester: &Requester,
+        identity: &ClientIdentity,
+        signature_key: &[u8],
+        joining_code: Option<&[u8]>,
+    ) -> Result<Transition<Authorized>, Reject> {
         let transition = group_info(
             &self.state,
             &GroupInfoInput {
                 own: &domain("a.example"),
                 requester,
                 view: &self.view,
-                identity: &fixture::identity(short),
+                identity,
                 signature_key,
-                joining_code: None,
+                joining_code,
                 now_ms: self.now_ms,
             },
         )?;

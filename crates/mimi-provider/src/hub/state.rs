@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mimi_policy::{Actor, ProposedChange, RoomView, StagedChange, StagedProposal};
+use mimi_wire::component::JOIN_LINKS;
 use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::notify::FanoutMessage;
 use mimi_wire::protocol::update::UpdateRequest;
@@ -11,6 +12,7 @@ use mimi_wire::{Domain, MimiUri, Wire};
 use serde::{Deserialize, Serialize};
 
 use crate::Change;
+use crate::hub::join_links;
 use crate::record::{EventKind, NewEvent, Seq};
 use crate::saved::{StateError, read_versioned, sha256, versioned};
 
@@ -41,6 +43,8 @@ pub struct HubState {
     pub leaving: BTreeSet<MimiUri>,
     /// Who may join by external commit (PROTO-GI-5).
     pub grants: Vec<JoinGrant>,
+    /// How many have come in by each join code whose link stands, by SHA-256 of the code.
+    pub code_uses: BTreeMap<[u8; 32], u32>,
     /// Recent submissions and updates by their octets.
     pub recent: VecDeque<Recent>,
     /// Peers that have a delivery cursor in this room.
@@ -73,6 +77,8 @@ pub struct JoinGrant {
     pub client: MimiUri,
     /// With this signature key (PROTO-GI-5).
     pub signature_key: Vec<u8>,
+    /// By this join code, good when the grant was given; it is looked at again when it is used.
+    pub joining_code: Option<Vec<u8>>,
     /// Milliseconds since the epoch.
     pub expires_ms: u64,
 }
@@ -124,12 +130,14 @@ pub struct HubSnapshot {
 enum Note {
     /// Somebody may join.
     JoinGrant(JoinGrant),
+    /// The external commit just before came in by the join code with this SHA-256.
+    JoinCodeUsed([u8; 32]),
 }
 
 /// First octet of a saved state.
-const SNAPSHOT_VERSION: u8 = 1;
+const SNAPSHOT_VERSION: u8 = 2;
 /// First octet of a note.
-const NOTE_VERSION: u8 = 1;
+const NOTE_VERSION: u8 = 2;
 
 impl HubState {
     /// Follows one entry of the log, at the moment it is written or when the log is read again.
@@ -196,6 +204,11 @@ impl HubState {
         versioned(NOTE_VERSION, &Note::JoinGrant(grant))
     }
 
+    /// What the log keeps of the use of a join code.
+    pub(crate) fn note_code_used(code_sha256: [u8; 32]) -> Vec<u8> {
+        versioned(NOTE_VERSION, &Note::JoinCodeUsed(code_sha256))
+    }
+
     fn remember(&mut self, sha256: [u8; 32], timestamp_ms: u64, by: Option<Domain>) {
         if self.recent.len() == RECENT_SUBMISSIONS_MAX {
             self.recent.pop_front();
@@ -204,7 +217,17 @@ impl HubState {
     }
 
     fn follow_note(&mut self, detail: &[u8]) -> Result<(), StateError> {
-        let Note::JoinGrant(grant) = read_versioned(NOTE_VERSION, detail)?;
+        match read_versioned(NOTE_VERSION, detail)? {
+            Note::JoinGrant(grant) => self.follow_grant(grant),
+            Note::JoinCodeUsed(code_sha256) => {
+                let uses = self.code_uses.entry(code_sha256).or_default();
+                *uses = uses.saturating_add(1);
+            }
+        }
+        Ok(())
+    }
+
+    fn follow_grant(&mut self, grant: JoinGrant) {
         self.grants.retain(|old| {
             (&old.client, &old.signature_key) != (&grant.client, &grant.signature_key)
         });
@@ -222,7 +245,6 @@ impl HubState {
             self.forget_oldest_grant(|old| Some(old.user.domain()) == most);
         }
         self.grants.push(grant);
-        Ok(())
     }
 
     fn forget_oldest_grant(&mut self, of: impl Fn(&JoinGrant) -> bool) {
@@ -264,6 +286,16 @@ impl HubState {
         // A grant serves one join (AMB-UPD-13).
         if let Some(Actor::Joiner(joiner)) = &change.committer {
             self.grants.retain(|grant| grant.client != joiner.client);
+        }
+        let changes_links = |proposal: &StagedProposal| {
+            matches!(
+                proposal.change,
+                ProposedChange::JoinLinks(_) | ProposedChange::RemoveComponent(JOIN_LINKS)
+            )
+        };
+        if change.proposals.iter().any(changes_links) {
+            let standing = join_links::standing_codes(after);
+            self.code_uses.retain(|code_sha256, _| standing.contains(code_sha256));
         }
         // An external commit can leave a leaver listed (AMB-UPD-10); it stays gone until the list
         // says so too, or somebody entitled takes it in again (AMB-POL-39).

@@ -1,11 +1,11 @@
 //! `update` at the hub: one commit or one bundle of proposals (PROTO-UPD-1..14).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_policy::envelope::Envelope;
 use mimi_policy::{
-    Actor, ClientIdentity, Judge, LeafIndex, ProposedChange, RoomIndex, RoomView, StagedChange,
-    StagedProposal,
+    Actor, ClientIdentity, JoinCode, JoinCodes, Judge, LeafIndex, ProposedChange, RoomIndex,
+    RoomView, StagedChange, StagedProposal,
 };
 use mimi_wire::limits::HANDSHAKE_BODY_OCTETS_MAX;
 use mimi_wire::mls::{MlsMessage, RatchetTree};
@@ -14,12 +14,14 @@ use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
 use mimi_wire::protocol::update::{
     CommitBundle, ProposalBundle, ProposalRef, UpdateOutcome, UpdateRequest, UpdateResponse,
 };
+use mimi_wire::room::preauth::Claim;
 use mimi_wire::{Domain, MimiUri, Wire};
 
 use crate::hub::audience;
+use crate::hub::join_links;
 use crate::hub::log::{Entry, LogWriter};
 use crate::hub::restriction;
-use crate::hub::state::{HubState, Pending, SNAPSHOT_EVERY};
+use crate::hub::state::{HubState, JoinGrant, Pending, SNAPSHOT_EVERY};
 use crate::record::{EventKind, Seq};
 use crate::requester::Requester;
 use crate::saved::sha256;
@@ -44,6 +46,9 @@ pub struct UpdateInput<'a> {
     pub octets: &'a [u8],
     /// What it asks.
     pub change: &'a StagedChange,
+    /// The claims of the members who change the participant list, by it or by what is pending, as
+    /// their leaves have them (POLICY-CAP-ROLE-2).
+    pub claims: &'a BTreeMap<LeafIndex, Vec<Claim>>,
     /// The rest, by what it is.
     pub kind: UpdateKind<'a>,
     /// The time.
@@ -123,7 +128,9 @@ pub fn update(state: &HubState, input: &UpdateInput<'_>) -> Result<Transition<Up
     // PROTO-UPD-4: who is being removed commits nothing and proposes only its own removal.
     restriction::of(state, input.view).check(input.view, input.change)?;
     // PROTO-UPD-2, -3, -10, PROTO-ST-8 and the room's roles.
-    judge(input).decide(input.change)?;
+    let codes = presented_code(state, input, actor);
+    input.judge().with_join_codes(JoinCodes::Presented(&codes)).decide(input.change)?;
+    join_links::check_new(input.view, input.change, input.now_ms)?;
     match (&input.request, input.kind) {
         (UpdateRequest::Commit(bundle), UpdateKind::Commit { .. }) => commit(state, input, bundle),
         (UpdateRequest::Proposals(bundle), UpdateKind::Proposals { references }) => {
@@ -131,11 +138,6 @@ pub fn update(state: &HubState, input: &UpdateInput<'_>) -> Result<Transition<Up
         }
         _ => Err(Reject::Internal("the update was staged as something else".into())),
     }
-}
-
-/// The judge of the room, with what a hub knows.
-fn judge<'a>(input: &UpdateInput<'a>) -> Judge<'a> {
-    Judge::of(input.view).with_index(input.index)
 }
 
 /// Who stands behind the whole update. A bundle of proposals has one sender (AMB-UPD-12).
@@ -166,6 +168,31 @@ fn spoken_for(input: &UpdateInput<'_>, actor: &Actor) -> Result<(), Reject> {
     } else {
         Err(Reject::NotAllowed("the requester does not answer for who made this".into()))
     }
+}
+
+impl<'a> UpdateInput<'a> {
+    /// The judge of the room, who knows what members claim.
+    fn judge(&self) -> Judge<'a> {
+        Judge::of(self.view).with_index(self.index).with_claims(self.claims)
+    }
+}
+
+/// The code a joiner was let in with, as it stands now (AMB-UPD-13, POLICY-CAP-ADD-5): it may have
+/// expired, or have been used up by somebody faster.
+fn presented_code(
+    state: &HubState,
+    input: &UpdateInput<'_>,
+    actor: &Actor,
+) -> BTreeMap<MimiUri, JoinCode> {
+    let (Actor::Joiner(joiner), UpdateKind::Commit { joiner_signature_key, .. }) =
+        (actor, input.kind)
+    else {
+        return BTreeMap::new();
+    };
+    let grant = grant_of(state, joiner, joiner_signature_key, input.now_ms);
+    let code = grant.and_then(|grant| grant.joining_code.as_deref());
+    let code = code.map(|code| join_links::presented(state, input.view, code, input.now_ms));
+    code.map(|code| (joiner.client.clone(), code)).into_iter().collect()
 }
 
 /// Accepts a bundle of proposals and keeps it for the next commit (PROTO-UPD-11, -12).
@@ -223,7 +250,7 @@ fn fits_what_is_pending(
         return invalid("a client would be removed twice".into());
     }
     let together = StagedChange { epoch: input.view.epoch, committer: None, proposals };
-    match judge(input).decide(&together) {
+    match input.judge().decide(&together) {
         Ok(_) => Ok(()),
         Err(denied) => invalid(format!("not together with what is pending: {denied}")),
     }
@@ -248,8 +275,16 @@ fn commit(
     else {
         return Err(Reject::Internal("not staged as a commit".into()));
     };
+    let mut code_used = None;
     if let Some(Actor::Joiner(joiner)) = &input.change.committer {
-        may_join(state, joiner, joiner_signature_key, input.now_ms)?;
+        let grant = grant_of(state, joiner, joiner_signature_key, input.now_ms);
+        let grant = grant.ok_or_else(|| {
+            Reject::NotAllowed("no groupInfo was given to this joiner, or too long ago".into())
+        })?;
+        // Nobody uses up a code who may come in without.
+        if input.judge().decide(input.change).is_err() {
+            code_used = grant.joining_code.as_deref().map(sha256);
+        }
     }
     includes_what_is_pending(state, input.change)?;
     // ARCH-3, AMB-POL-16: what the room's own rules allow, the operator may not host.
@@ -270,6 +305,16 @@ fn commit(
         targets: None,
         detail: input.octets.to_vec(),
     });
+    if let Some(code_sha256) = code_used {
+        log.append(Entry {
+            kind: EventKind::HubNote,
+            timestamp_ms: timestamp,
+            payload: Vec::new(),
+            audience: Vec::new(),
+            targets: Some(Vec::new()),
+            detail: HubState::note_code_used(code_sha256),
+        });
+    }
     follow_local_clients(&mut log, input, after, seq);
     if !welcomes.is_empty() {
         let tree = tree_after(bundle, ratchet_tree)?;
@@ -279,23 +324,18 @@ fn commit(
 }
 
 /// PROTO-GI-5, AMB-UPD-13: an external commit comes from who asked for the GroupInfo, with the same
-/// signature key and within the time.
-fn may_join(
-    state: &HubState,
+/// signature key and within the time. Gives the latest leave to do so.
+fn grant_of<'a>(
+    state: &'a HubState,
     joiner: &ClientIdentity,
     signature_key: Option<&[u8]>,
     now_ms: u64,
-) -> Result<(), Reject> {
-    let granted = state.grants.iter().any(|grant| {
+) -> Option<&'a JoinGrant> {
+    state.grants.iter().rev().find(|grant| {
         grant.expires_ms > now_ms
             && grant.user == joiner.user
             && Some(grant.signature_key.as_slice()) == signature_key
-    });
-    if granted {
-        Ok(())
-    } else {
-        Err(Reject::NotAllowed("no groupInfo was given to this joiner, or too long ago".into()))
-    }
+    })
 }
 
 /// PROTO-UPD-12, AMB-UPD-8: a commit includes every pending proposal it can. External commits can

@@ -176,10 +176,10 @@ impl HubNode {
         if meaning.change.epoch != current_epoch {
             return Err(Reject::Stale { current_epoch });
         }
-        mimi_policy::check(&hot.view, &meaning.change)?;
+        let allowed = mimi_policy::check(&hot.view, &meaning.change)?;
         let request = UpdateRequest::decode(octets).unwrap();
         let after = match &request {
-            UpdateRequest::Commit(_) => Some(fixture::after(&hot.view, &meaning.change)),
+            UpdateRequest::Commit(_) => Some(fixture::after(&hot.view, &meaning.change, &allowed)),
             UpdateRequest::Proposals(_) => None,
         };
         let (tree, references) = (fixture::ratchet_tree(), fixture::references(&meaning.change));
@@ -201,6 +201,7 @@ impl HubNode {
             request: &request,
             octets,
             change: &meaning.change,
+            claims: &BTreeMap::new(),
             kind,
             now_ms,
         };
@@ -259,7 +260,8 @@ fn follow(hot: &mut Hot, event: &NewEvent, mls: &Mls) {
     match event.kind {
         EventKind::Commit => {
             let change = &mls.meanings[&event.detail].change;
-            let after = fixture::after(&hot.view, change);
+            let allowed = mimi_policy::check(&hot.view, change).unwrap();
+            let after = fixture::after(&hot.view, change, &allowed);
             let observed = Observed::Commit { change, after: &after };
             hot.state.observe(event, observed).unwrap();
             hot.view = after;

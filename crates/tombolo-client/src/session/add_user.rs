@@ -21,7 +21,7 @@ use crate::error::ClientError;
 use crate::session::command::{OperationId, Outcome};
 use crate::session::commit::{Intent, Step};
 use crate::session::effects::{Answer, Moment, Purpose, refusal};
-use crate::session::freeze::judge;
+use crate::session::judging::judge;
 use crate::session::remove_user::{BANNED, is_banned, is_touched};
 use crate::session::request::{Request, Response};
 use crate::session::{Session, not_registered};
@@ -54,7 +54,7 @@ impl Session {
         }
         // A room that does not let us add the user must not cost its KeyPackages.
         if let Some(update) = list_addition(view, own, &user)? {
-            judge(group).decide(&alone(view, own, group.own_leaf(), update))?;
+            judge(group, &alone(view, own, group.own_leaf(), update))?;
         }
         let tbs = KeyMaterialRequestTbs {
             requesting_user: own.clone(),

@@ -3,6 +3,7 @@
 use mimi_policy::policy_file::RoomPolicy;
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
+use mimi_wire::room::join_code::RoomLink;
 use mimi_wire::room::metadata::RichDescription;
 use mimi_wire::room::participant_list::RoleIndex;
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::secret::SecretText;
+pub use crate::session::join_links::NewJoinLink;
 
 /// Names an operation until it is finished.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -52,6 +54,31 @@ pub enum Command {
     },
     /// Comes in by external commit.
     JoinRoom(MimiUri),
+    /// Comes in by external commit, in a role of one's choice.
+    JoinAs {
+        /// The room.
+        room: MimiUri,
+        /// The role.
+        role: RoleIndex,
+    },
+    /// Comes in by a link.
+    JoinByLink(RoomLink),
+    /// Makes a link into the room.
+    CreateJoinLink {
+        /// The room.
+        room: MimiUri,
+        /// What it is to be worth.
+        wish: NewJoinLink,
+    },
+    /// Takes a link back: whoever has it cannot come in by it any more.
+    RemoveJoinLink {
+        /// The room.
+        room: MimiUri,
+        /// The link's octets.
+        link: Vec<u8>,
+    },
+    /// Takes the role that the own credential is preauthorized for.
+    TakeOwnRole(MimiUri),
     /// Leaves with all devices of this user.
     LeaveRoom(MimiUri),
     /// Removes a user.
@@ -201,6 +228,8 @@ pub enum Outcome {
     Users(Vec<MimiUri>),
     /// A message was accepted.
     Message(MessageId),
+    /// A link into a room.
+    Link(String),
 }
 
 /// Something the session tells.

@@ -20,11 +20,11 @@ use crate::event::ClientEvent;
 use crate::session::change_room::WantedPolicy;
 use crate::session::command::{MetadataChange, OperationId, Outcome};
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
-use crate::session::freeze::judge;
+use crate::session::judging::judge;
 use crate::session::request::{Request, RequestId, Response};
 use crate::session::room::{Means, Room};
 use crate::session::saved::room_value;
-use crate::session::{add_user, change_room, remove_user};
+use crate::session::{add_user, change_room, join_links, own_role, remove_user};
 
 /// How often a commit is built before its operation gives up.
 pub const COMMIT_ATTEMPTS_MAX: u32 = 12;
@@ -66,6 +66,11 @@ pub(crate) enum Intent {
     },
     ChangeMetadata(MetadataChange),
     ChangePolicy(Box<WantedPolicy>),
+    AddJoinLink(String),
+    /// By the link's octets.
+    RemoveJoinLink(Vec<u8>),
+    /// The user's own role, by what its credential claims.
+    OwnRole(RoleIndex),
 }
 
 /// What is to be done for an intent in a room's present state.
@@ -110,6 +115,17 @@ impl Intent {
                 true => Step::Fulfilled,
                 false => Step::pending_first(),
             },
+            Self::AddJoinLink(link) => join_links::add_step(view, link),
+            Self::RemoveJoinLink(link) => join_links::remove_step(view, link),
+            Self::OwnRole(role) => own_role::step(view, pending, own, *role),
+        }
+    }
+
+    /// What is told when it is fulfilled.
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::AddJoinLink(link) => Outcome::Link(link.clone()),
+            _ => Outcome::Done,
         }
     }
 
@@ -225,7 +241,8 @@ impl Room {
         let plan = match step {
             Step::Commit(plan) if wanted.attempts < COMMIT_ATTEMPTS_MAX => plan,
             Step::Fulfilled => {
-                return means.effects.finish(wanted.operation, Ok(Outcome::Done));
+                let outcome = wanted.intent.outcome();
+                return means.effects.finish(wanted.operation, Ok(outcome));
             }
             Step::Refused(error) => return means.effects.finish(wanted.operation, Err(error)),
             Step::Commit(_) => return means.effects.finish(wanted.operation, Err(too_busy())),
@@ -234,7 +251,7 @@ impl Room {
         let built = group.commit(means.device, &plan, &mut at.rng, at.now_ms);
         let judged = match built {
             Ok((bundle, change)) => {
-                judge(group).decide(&change).map(|_| bundle).map_err(ClientError::Denied)
+                judge(group, &change).map(|()| bundle).map_err(ClientError::Denied)
             }
             Err(error) => Err(ClientError::Other(error.to_string())),
         };

@@ -3,8 +3,7 @@
 //! **Invariant:** in a frozen room nothing is sent, committed or applied, and nothing thaws it: to
 //! follow would be to obey who broke the rules, to go on alone would be to fork the room.
 
-use mimi_mls::member::MemberGroup;
-use mimi_policy::{Denied, JoinCodes, Judge, RoomView, StagedChange};
+use mimi_policy::{Denied, RoomView, StagedChange};
 
 use crate::error::ClientError;
 use crate::event::ClientEvent;
@@ -14,12 +13,6 @@ use crate::session::saved::evidence_name;
 use crate::session::stream_event::StreamEvent;
 use crate::shown::{Evidence, RoomStatus};
 use crate::store::StoreChange;
-
-/// The judge as a member asks it: whether a join code was good only the hub can tell (AMB-POL-20).
-pub(crate) fn judge(group: &MemberGroup) -> Judge<'_> {
-    let judge = Judge::of(group.view()).with_index(group.index());
-    judge.with_join_codes(JoinCodes::Unverifiable)
-}
 
 /// Why an event is not followed.
 pub(crate) struct Fault {

@@ -14,7 +14,7 @@ use mimi_wire::mls::{ExternalSender, MlsMessage};
 use mimi_wire::protocol::group_info::{
     GROUP_INFO_ENCRYPTION_LABEL, GROUP_INFO_REQUEST_LABEL, GROUP_INFO_RESPONSE_LABEL,
     GroupInfoOutcome, GroupInfoRatchetTreeTbe, GroupInfoRequest, GroupInfoRequestTbs,
-    GroupInfoResponse, GroupInfoSuccess,
+    GroupInfoResponse, GroupInfoSuccess, JoiningCode,
 };
 use mimi_wire::protocol::update::{CommitBundle, UpdateOutcome, UpdateRequest};
 use mimi_wire::room::participant_list::{ParticipantListUpdate, UserRolePair};
@@ -23,13 +23,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ClientError;
 use crate::event::ClientEvent;
-use crate::session::add_user::ordinary_role;
 use crate::session::command::{OperationId, Outcome};
 use crate::session::commit::told_by_hub;
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
 use crate::session::request::{Request, RequestId, Response};
 use crate::session::room::{Means, Room, Standing};
 use crate::session::saved::room_value;
+use crate::session::way_in::{LINK_IS_SPENT, Wish, role_to_join};
 use crate::session::{Session, hub_sender, not_registered};
 use crate::shown::RoomStatus;
 
@@ -42,10 +42,34 @@ const REJOIN_AGAIN_MS: u64 = 10_000;
 /// How long our own commit may take to come in the stream, when its answer was lost.
 const ECHO_LATE_MS: u64 = 3_000;
 
+/// What a person is told who came without a link.
+const NOT_LET_IN: &str = "the hub does not let this device in";
+
+/// Why there is no external commit.
+enum NotBuilt {
+    /// The hub's material, or what proves it, is at fault.
+    Unsound(StageError),
+    /// The room's rules do not let this device in as wished.
+    Unwanted(ClientError),
+}
+
+impl From<StageError> for NotBuilt {
+    fn from(error: StageError) -> Self {
+        Self::Unsound(error)
+    }
+}
+
+impl From<ClientError> for NotBuilt {
+    fn from(error: ClientError) -> Self {
+        Self::Unwanted(error)
+    }
+}
+
 /// A room on its way to be joined.
 #[derive(Debug)]
 pub(crate) struct Joining {
     operation: Option<OperationId>,
+    wish: Wish,
     attempts: u32,
     /// Where the device stood before, if it knew the room.
     before: Option<Standing>,
@@ -75,6 +99,7 @@ struct Opened {
 #[derive(Deserialize, Serialize)]
 pub(crate) struct SavedJoining {
     before: Option<Standing>,
+    wish: Wish,
     body: Vec<u8>,
 }
 
@@ -83,6 +108,7 @@ impl Session {
         &mut self,
         operation: OperationId,
         room: &MimiUri,
+        wish: Wish,
         at: &mut Moment<'_>,
     ) -> Result<(), ClientError> {
         self.identity().ok_or_else(not_registered)?;
@@ -108,6 +134,7 @@ impl Session {
         known.standing = Standing::Joining;
         known.joining = Some(Joining {
             operation: Some(operation),
+            wish,
             attempts: 0,
             before,
             stage: Stage::Pausing,
@@ -175,7 +202,7 @@ impl Room {
             requesting_signature_key: means.device.signature_key().to_vec(),
             requesting_credential,
             group_info_public_key: keys.public.clone(),
-            joining_code: None,
+            joining_code: joining.wish.code.clone().map(String::into_bytes).map(JoiningCode::new),
         };
         let signature = means.device.sign_with_label(GROUP_INFO_REQUEST_LABEL, &tbs.encode());
         let body = Bytes::from(GroupInfoRequest { tbs, signature }.encode());
@@ -202,9 +229,10 @@ impl Room {
         let success = match &response.outcome {
             GroupInfoOutcome::Success(success) => success,
             GroupInfoOutcome::NotAuthorized => {
-                let refused = match &joining.before {
-                    Some(Standing::Banned) => ClientError::Banned(self.uri.clone()),
-                    _ => refused("the hub does not let this device in"),
+                let refused = match (&joining.before, &joining.wish.code) {
+                    (Some(Standing::Banned), _) => ClientError::Banned(self.uri.clone()),
+                    (_, Some(_)) => ClientError::Refused(LINK_IS_SPENT.to_owned()),
+                    (_, None) => refused(NOT_LET_IN),
                 };
                 return self.joining_refused(refused, means.effects);
             }
@@ -245,7 +273,8 @@ impl Room {
     ) {
         match self.build_external_commit(&opened, means, at) {
             Ok((group, bundle)) => self.send_external_commit(group, bundle, means),
-            Err(error) => {
+            Err(NotBuilt::Unwanted(error)) => self.joining_refused(error, means.effects),
+            Err(NotBuilt::Unsound(error)) => {
                 if let Some(domain) = means.issuers.wanted_to_stage(&error, at.now_ms) {
                     means.issuers.need(domain.clone(), means.effects);
                     if let Some(joining) = &mut self.joining {
@@ -265,8 +294,8 @@ impl Room {
         opened: &Opened,
         means: &mut Means<'_>,
         at: &mut Moment<'_>,
-    ) -> Result<(MemberGroup, CommitBundle), StageError> {
-        let invalid = |reason: &str| StageError::Invalid(reason.to_owned());
+    ) -> Result<(MemberGroup, CommitBundle), NotBuilt> {
+        let invalid = |reason: &str| NotBuilt::from(StageError::Invalid(reason.to_owned()));
         let mut join = |participants| {
             let trusted = means.issuers.trusted();
             let material = &opened.material;
@@ -287,16 +316,17 @@ impl Room {
         if *view.room() != self.uri {
             return Err(invalid("the group is that of another room"));
         }
-        let own = &means.own.user;
-        if view.role_index_of(own).is_some() {
+        let wish = self.joining.as_ref().map(|joining| joining.wish.clone()).unwrap_or_default();
+        let Some(role_index) = role_to_join(view, means.own, &wish)? else {
             return Ok((group, bundle));
-        }
-        // Where joining is open, the joiner lists itself; the hub's judge decides.
-        let pair = UserRolePair { user: own.clone(), role_index: ordinary_role(view, own) };
-        join(Some(ParticipantListUpdate {
+        };
+        // AMB-UPD-16: who is not listed lists itself, by value.
+        let pair = UserRolePair { user: means.own.user.clone(), role_index };
+        let joined = join(Some(ParticipantListUpdate {
             added_participants: vec![pair],
             ..ParticipantListUpdate::default()
-        }))
+        }))?;
+        Ok(joined)
     }
 
     fn send_external_commit(
@@ -311,7 +341,11 @@ impl Room {
         let Some(joining) = &mut self.joining else { return };
         let commit = bundle.commit.clone();
         let body = UpdateRequest::Commit(bundle).encode();
-        let saved = SavedJoining { before: joining.before.clone(), body: body.clone() };
+        let saved = SavedJoining {
+            before: joining.before.clone(),
+            wish: joining.wish.clone(),
+            body: body.clone(),
+        };
         means.effects.put_room(&self.uri, room_value::JOIN, &saved);
         let request = Request::Update { room: self.uri.clone(), body: Bytes::from(body) };
         let request = means.effects.request(Purpose::Join(self.uri.clone()), request);
@@ -326,10 +360,12 @@ impl Room {
     /// Takes up an external commit that was under way before a restart.
     pub(crate) fn resume_join(&mut self, saved: SavedJoining, effects: &mut Effects) {
         let Ok(UpdateRequest::Commit(bundle)) = UpdateRequest::decode(&saved.body) else { return };
-        let request = Request::Update { room: self.uri.clone(), body: Bytes::from(saved.body) };
+        let body = Bytes::from(saved.body.clone());
+        let request = Request::Update { room: self.uri.clone(), body };
         let request = effects.request_again(Purpose::Join(self.uri.clone()), request);
         let stage = Stage::Committed { commit: bundle.commit, request: Some(request) };
-        self.joining = Some(Joining { operation: None, attempts: 1, before: saved.before, stage });
+        let SavedJoining { before, wish, .. } = saved;
+        self.joining = Some(Joining { operation: None, wish, attempts: 1, before, stage });
     }
 
     pub(crate) fn join_answered(
@@ -348,8 +384,9 @@ impl Room {
                 self.join_lost(current_epoch, answer.uncertain, means.effects, at);
             }
             UpdateOutcome::NotAllowed => {
-                let refused =
-                    told_by_hub(response.error_description, "the hub does not let this device in");
+                let by_link = self.joining.as_ref().is_some_and(|it| it.wish.code.is_some());
+                let otherwise = if by_link { LINK_IS_SPENT } else { NOT_LET_IN };
+                let refused = told_by_hub(response.error_description, otherwise);
                 self.joining_refused(refused, means.effects);
             }
             // A SelfRemove came in between: start over and include it.
@@ -511,8 +548,13 @@ impl Room {
     /// Takes up coming in again, before its commit is made.
     pub(crate) fn resume_rejoining(&mut self) {
         let before = Some(Standing::Rejoining);
-        self.joining =
-            Some(Joining { operation: None, attempts: 0, before, stage: Stage::Pausing });
+        self.joining = Some(Joining {
+            operation: None,
+            wish: Wish::default(),
+            attempts: 0,
+            before,
+            stage: Stage::Pausing,
+        });
     }
 
     /// Somebody else brings this device in by Welcome: that settles joining, unless our own commit

@@ -15,7 +15,7 @@ use crate::session::Session;
 use crate::session::command::{OperationId, Outcome};
 use crate::session::commit::told_by_hub;
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
-use crate::session::freeze::judge;
+use crate::session::judging::judge;
 use crate::session::remove_user::list_index;
 use crate::session::request::{Request, RequestId, Response};
 use crate::session::room::{Means, Room, Standing};
@@ -64,7 +64,7 @@ impl Session {
         let group = known.member()?;
         let own = &means.own.user;
         // Once proposed, there is no way back: the judge is asked first.
-        judge(group).decide(&departure(group.view(), own, group.own_leaf()))?;
+        judge(group, &departure(group.view(), own, group.own_leaf()))?;
         if known.leaving.is_some() {
             return Err(ClientError::Other("this device is leaving already".to_owned()));
         }

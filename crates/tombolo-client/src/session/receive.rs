@@ -15,8 +15,9 @@ use mimi_wire::{Domain, MimiUri, Wire};
 
 use crate::event::ClientEvent;
 use crate::session::effects::{Effects, Moment};
-use crate::session::freeze::{Fault, judge};
+use crate::session::freeze::Fault;
 use crate::session::hub_sender;
+use crate::session::judging::judge;
 use crate::session::remove_user::{is_banned, list_index};
 use crate::session::room::{Means, Room, Standing};
 use crate::session::saved::verdict_name;
@@ -220,7 +221,7 @@ impl Room {
     ) {
         let Some(group) = &mut self.group else { return };
         let before = group.view().clone();
-        if let Err(denied) = judge(group).decide(staged.change()) {
+        if let Err(denied) = judge(group, staged.change()) {
             let fault = Fault::denied(&denied, staged.change());
             return self.freeze(event, fault, means.effects, at);
         }
@@ -271,7 +272,7 @@ impl Room {
         means: &mut Means<'_>,
         at: &mut Moment<'_>,
     ) {
-        let judged = self.group.as_ref().map(|group| judge(group).decide(change));
+        let judged = self.group.as_ref().map(|group| judge(group, change));
         if let Some(Err(denied)) = judged {
             return self.freeze(event, Fault::denied(&denied, change), means.effects, at);
         }

@@ -15,6 +15,7 @@ use crate::session::commit::Commits;
 use crate::session::create_room::Founding;
 use crate::session::effects::{Effects, Moment, Timer};
 use crate::session::issuers::IssuerBook;
+use crate::session::join_links;
 use crate::session::join_room::Joining;
 use crate::session::leave_room::Leaving;
 use crate::session::remove_user::is_ban;
@@ -267,6 +268,8 @@ impl Room {
             epoch: view.epoch,
             tree_hash,
             participants: participants.collect(),
+            join_links: join_links::shown(view),
+            offered_role: None,
             messages: self.timeline.shown(),
         })
     }

@@ -5,6 +5,7 @@ mod faults;
 mod flows;
 pub(crate) mod hub;
 mod judging;
+mod links;
 mod racing;
 mod rejoining;
 mod rules;

@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use zeroize::Zeroizing;
 
 use super::token::{self, TokenError};
-use super::{AddUser, AddedUser, BASE_PATH, Status, UserList};
+use super::{AddUser, AddedUser, BASE_PATH, ListedUser, SetClaims, Status, UserList};
 
 /// How long a request may take; hashing a password is the longest.
 const TIME_MAX: Duration = Duration::from_secs(30);
@@ -87,6 +87,12 @@ impl AdminClient {
     pub async fn add_user(&self, wish: &AddUser) -> Result<AddedUser, AdminError> {
         let body = serde_json::to_vec(wish).expect("strings always serialise");
         self.call(Method::POST, "/users", body).await
+    }
+
+    /// Changes what the certificates of an account's devices claim.
+    pub async fn set_claims(&self, wish: &SetClaims) -> Result<ListedUser, AdminError> {
+        let body = serde_json::to_vec(wish).expect("strings always serialise");
+        self.call(Method::PUT, "/users/claims", body).await
     }
 
     /// All accounts.

@@ -10,9 +10,12 @@ use tokio::net::TcpStream;
 use tombolo_store::sqlite::{OpenError, SqliteStore};
 
 use super::client::in_words;
-use super::users::all;
-use super::{ADMIN_TOKEN_FILE, AddUser, AddedUser, AdminClient, AdminError, Status, UserList};
-use crate::account::new_user::new_user;
+use super::users::{all, one};
+use super::{
+    ADMIN_TOKEN_FILE, AddUser, AddedUser, AdminClient, AdminError, ListedUser, SetClaims, Status,
+    UserList,
+};
+use crate::account::new_user::{self, new_user, read_claims};
 use crate::account::password::Passwords;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -64,9 +67,21 @@ pub async fn add_user(config: &Config, wish: &AddUser) -> Result<AddedUser, Oper
     let passwords = Passwords::new().await.map_err(refused)?;
     let (name, password) = (&wish.name, wish.password.clone());
     let now_ms = Clock::system().now_ms();
-    let made = new_user(&store, &passwords, &config.domain, name, password, now_ms).await;
+    let claims = read_claims(&wish.claims).map_err(refused)?;
+    let made = new_user(&store, &passwords, &config.domain, name, password, claims, now_ms).await;
     let made = made.map_err(refused)?;
     Ok(AddedUser { user: made.user, password: made.generated })
+}
+
+/// Changes what the certificates of an account's devices claim.
+pub async fn set_claims(config: &Config, wish: &SetClaims) -> Result<ListedUser, OperateError> {
+    let store = match reach(config).await? {
+        Reached::Running(provider) => return Ok(provider.set_claims(wish).await?),
+        Reached::Database(store) => store,
+    };
+    let claims = read_claims(&wish.claims).map_err(refused)?;
+    let user = new_user::set_claims(&store, &config.domain, &wish.name, claims).await;
+    one(&store, &user.map_err(refused)?).await.map_err(refused)
 }
 
 /// All accounts.

@@ -25,7 +25,7 @@ use super::staging::{Obstacle, Retries};
 use super::{Call, malformed, octets};
 use crate::http_error::HttpError;
 use crate::provider::Provider;
-use crate::rooms::HubLock;
+use crate::rooms::{HubLock, HubRoom};
 
 /// Larger updates are verified apart: they hold many signatures.
 const STAGED_AT_ONCE_OCTETS_MAX: usize = 4 * 1024;
@@ -218,19 +218,23 @@ impl Facts<'_> {
         staged: &StagedUpdate,
         kind: UpdateKind<'_>,
     ) -> Result<Transition<Updated>, Reject> {
+        let HubRoom { group, state, .. } = hub.room();
+        let pending = state.pending.iter().map(|pending| &pending.proposal);
+        let claims = group.claims_of_senders(staged.change().proposals.iter().chain(pending));
         let input = UpdateInput {
             own: &self.provider.domain,
             requester: self.requester,
-            view: hub.room().group.view(),
-            index: hub.room().group.index(),
+            view: group.view(),
+            index: group.index(),
             envelope: &self.provider.config.policy,
             request: self.request,
             octets: self.octets,
             change: staged.change(),
+            claims: &claims,
             kind,
             now_ms: self.now_ms,
         };
-        update(&hub.room().state, &input)
+        update(state, &input)
     }
 }
 

@@ -8,6 +8,7 @@ mod delivery;
 mod directory;
 mod faults;
 mod hostile;
+mod joining;
 mod peers;
 mod restarts;
 mod rooms;

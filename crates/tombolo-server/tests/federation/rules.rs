@@ -50,7 +50,12 @@ impl Person {
         let salt = SaltString::encode_b64(&[7; 16]).unwrap();
         let hash = Argon2::default().hash_password(PASSWORD.as_bytes(), &salt).unwrap();
         let user = MimiUri::build(&domain(provider), UriKind::User, &[name]).unwrap();
-        let account = Account { user, password_hash: Some(hash.to_string()), created_ms: 1 };
+        let account = Account {
+            user,
+            password_hash: Some(hash.to_string()),
+            created_ms: 1,
+            claims: Vec::new(),
+        };
         let changes = vec![Change::CreateAccount(account)];
         trio.stores[index].commit(Commit { expect: Vec::new(), changes }).await.unwrap();
         let address = address(trio, &trio.running[index], provider);

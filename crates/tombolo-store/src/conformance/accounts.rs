@@ -31,6 +31,28 @@ pub async fn an_account_is_created_once(subject: &impl Subject) {
     assert_eq!(store.accounts().await, Ok(vec![alice, bob]));
 }
 
+/// Claims are replaced as a whole; those of nobody are nothing.
+pub async fn claims_of_an_account_are_set(subject: &impl Subject) {
+    let store = subject.open();
+    let alice = account("alice");
+    write(&store, [Change::CreateAccount(alice.clone())]).await.expect("created");
+    let set = |name: &str, claims: &[&str]| {
+        let claims = claims.iter().map(|claim| claim.parse().expect("a claim")).collect();
+        Change::SetClaims { user: user(name), claims }
+    };
+    write(&store, [set("alice", &["OU=Board", "1.2.3=a=b"]), set("nobody", &["O=x"])])
+        .await
+        .expect("set");
+    let read = store.account(&alice.user).await.expect("read").expect("there");
+    let claims: Vec<String> = read.claims.iter().map(ToString::to_string).collect();
+    assert_eq!(claims, ["OU=Board", "1.2.3=a=b"]);
+    assert_eq!(Account { claims: alice.claims.clone(), ..read }, alice);
+    write(&store, [set("alice", &[])]).await.expect("set");
+    let read = store.account(&alice.user).await.expect("read").expect("there");
+    assert!(read.claims.is_empty());
+    assert_eq!(store.account(&user("nobody")).await, Ok(None));
+}
+
 /// A device is found by its token, also by the one it was given last.
 pub async fn a_device_is_found_by_its_token(subject: &impl Subject) {
     let store = subject.open();

@@ -81,6 +81,11 @@ impl State {
     fn change(&mut self, change: Change, committed: &mut Committed) -> Result<(), Conflict> {
         match change {
             Change::CreateAccount(account) => self.create_account(account)?,
+            Change::SetClaims { user, claims } => {
+                if let Some(account) = self.accounts.get(&user).cloned() {
+                    self.accounts.set(user, Account { claims, ..account });
+                }
+            }
             Change::PutDevice(device) => self.put_device(device)?,
             Change::RemoveDevice(client) => self.remove_device(&client),
             Change::AddKeyPackages(packages) => self.add_key_packages(packages),

@@ -8,7 +8,9 @@ use mimi_wire::{Domain, MimiUri};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::Failure;
-use super::columns::{bits, bound, decision_number, kind_number, list, room_key, room_kind_number};
+use super::columns::{
+    bits, bound, decision_number, kind_number, lines, list, room_key, room_kind_number,
+};
 use super::intern::{self, last_seq};
 use crate::conflict::Conflict;
 use crate::{Commit, Committed};
@@ -73,6 +75,10 @@ fn check(db: &Connection, expect: &Expect) -> Result<(), Failure> {
 fn change(db: &Connection, change: &Change, committed: &mut Committed) -> Result<(), Failure> {
     match change {
         Change::CreateAccount(account) => create_account(db, account),
+        Change::SetClaims { user, claims } => {
+            let sql = "UPDATE accounts SET claims = ?2 WHERE user = ?1";
+            run(db, sql, params![user.as_str(), lines(claims)]).map(drop)
+        }
         Change::PutDevice(device) => put_device(db, device),
         Change::RemoveDevice(client) => remove_device(db, client),
         Change::AddKeyPackages(packages) => {
@@ -99,9 +105,14 @@ fn change(db: &Connection, change: &Change, committed: &mut Committed) -> Result
 fn create_account(db: &Connection, account: &Account) -> Result<(), Failure> {
     let added = run(
         db,
-        "INSERT INTO accounts (user, password_hash, created_ms) VALUES (?1, ?2, ?3)
+        "INSERT INTO accounts (user, password_hash, created_ms, claims) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT DO NOTHING",
-        params![account.user.as_str(), account.password_hash, bits(account.created_ms)],
+        params![
+            account.user.as_str(),
+            account.password_hash,
+            bits(account.created_ms),
+            lines(&account.claims)
+        ],
     )?;
     if added == 0 {
         return Err(Conflict::Exists(account.user.clone()).into());

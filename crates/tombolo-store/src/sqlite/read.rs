@@ -11,7 +11,7 @@ use super::Failure;
 use super::columns::{Column, bound, rows};
 use super::intern::{self, last_seq};
 
-const ACCOUNT: &str = "SELECT user, password_hash, created_ms FROM accounts";
+const ACCOUNT: &str = "SELECT user, password_hash, created_ms, claims FROM accounts";
 const DEVICE: &str = "SELECT clients.uri, user, name, token_sha256, signature_key, created_ms
      FROM devices JOIN clients ON clients.id = devices.client";
 
@@ -208,6 +208,7 @@ fn account_of(row: &Row<'_>) -> rusqlite::Result<Account> {
         user: row.get::<_, Column<_>>(0)?.0,
         password_hash: row.get(1)?,
         created_ms: row.get::<_, Column<u64>>(2)?.0,
+        claims: row.get::<_, Column<_>>(3)?.0,
     })
 }
 

@@ -13,6 +13,7 @@ use tombolo_client::{
 };
 
 use crate::chat::input::{self, Input};
+use crate::chat::invitation::{self, Way};
 use crate::chat::operation::{Doing, Done, Operation, Progress};
 use crate::chat::profile::Device;
 use crate::chat::refused;
@@ -96,7 +97,10 @@ impl Conversation {
                 .print("This device is new: it reads what is written from now on. Times are UTC.");
         }
         match room {
-            Some(room) => chat.queue(format!("/join {room}"), Input::Join(room)),
+            Some(room) => {
+                let way = Way::Room { room: room.clone(), role: None };
+                chat.queue(format!("/join {room}"), Input::Join(way));
+            }
             None => chat.first_room().await,
         }
         Ok(chat)
@@ -194,6 +198,11 @@ impl Conversation {
                 self.numbered.clear();
                 self.terminal.print(&format!("== {} ({})", one_line(&state.name), state.room));
                 self.terminal.print(&standing(&state));
+                if let Some((_, role)) = &state.offered_role {
+                    let role = one_line(role);
+                    let offer = format!("-- your certificate makes you {role} here: /claimrole");
+                    self.terminal.print(&offer);
+                }
                 let skip = state.messages.len().saturating_sub(HISTORY_SHOWN);
                 if skip > 0 {
                     self.terminal.print(&format!("-- the last {HISTORY_SHOWN} messages"));
@@ -382,7 +391,7 @@ impl Conversation {
                 client.grant_consent(&user).await?;
                 Ok(Done::Say(format!("-- {} may contact you now", short(&user))))
             }),
-            Input::Join(room) => Box::pin(async move { join(&client, room).await }),
+            Input::Join(way) => Box::pin(async move { join(&client, way).await }),
             Input::Help | Input::Nothing | Input::Quit => Box::pin(async { Ok(Done::Quietly) }),
             in_room => self.operation_in_room(in_room)?,
         })
@@ -451,6 +460,10 @@ async fn in_room(
         (Input::Rename(name), _) => {
             client.rename_room(&room, &name).await.map(|()| Done::Changed(room))
         }
+        (Input::Link(wish), _) => invitation::make(client, &room, wish).await,
+        (Input::Links, _) => invitation::list(client, &room).await,
+        (Input::Unlink(number), _) => invitation::take_back(client, &room, number).await,
+        (Input::ClaimRole, _) => client.take_own_role(&room).await.map(|()| Done::Changed(room)),
         (Input::Leave, _) => client.leave_room(&room).await.map(|()| Done::Quietly),
         (Input::Who, _) => who(client, &room).await,
         (Input::Room(command), message) => room_input::run(client, room, command, message).await,
@@ -463,15 +476,29 @@ async fn is_in(client: &Client, room: &MimiUri, user: &MimiUri) -> Result<bool, 
 }
 
 /// Comes into a room if this device is not there yet.
-async fn join(client: &Client, room: MimiUri) -> Result<Done, ClientError> {
+async fn join(client: &Client, way: Way) -> Result<Done, ClientError> {
+    let room = match &way {
+        Way::Room { room, .. } => room.clone(),
+        Way::Link(link) => link.room.clone(),
+    };
     let here = client.room(&room).await;
-    if !here.is_ok_and(|state| state.status == RoomStatus::Joined)
-        && let Err(error) = client.join_room(&room).await
-        && client.room(&room).await.is_err()
-    {
-        return Err(error);
+    if here.is_ok_and(|state| state.status == RoomStatus::Joined) {
+        return Ok(Done::Show(room));
     }
-    Ok(Done::Show(room))
+    let joined = match &way {
+        Way::Room { room, role: None } => client.join_room(room).await,
+        Way::Room { room, role: Some(role) } => {
+            client.join_room_as(room, invitation::role_number(role)?).await
+        }
+        Way::Link(link) => client.join_by_link(link).await,
+    };
+    match joined {
+        // A room this device was in before is shown as it is, unless somebody wanted a way in.
+        Err(error) if matches!(way, Way::Link(_)) || client.room(&room).await.is_err() => {
+            Err(error)
+        }
+        _ => Ok(Done::Show(room)),
+    }
 }
 
 async fn rooms(client: &Client) -> Result<Done, ClientError> {

@@ -1,7 +1,8 @@
 //! What a person types: a message, or a command that begins with a slash.
 
 use mimi_wire::MimiUri;
-use mimi_wire::uri::UriKind;
+
+use crate::chat::invitation::{LinkWish, Way, parse_way, parse_wish};
 
 use crate::chat::room_input::{self, Chosen, RoomInput};
 
@@ -24,7 +25,11 @@ Just type to write. Messages have numbers N; commands take them.
                      NAME policy FILE for rules of your own
   /rooms             rooms on this device
   /room N            open room N of /rooms
-  /join ROOM         come in with this device
+  /join ROOM         come in with this device, or by a LINK
+  /link              make a link into the room, e.g. /link guest uses 5 for 7d
+  /links             list the links into the room
+  /unlink N          take link N back
+  /claimrole         take the role that your certificate gives you here
   /ask USER          ask to be allowed contact
   /accept USER       let a user contact you
   /quit              close the chat (Ctrl-D)
@@ -50,7 +55,11 @@ pub(crate) enum Input {
     Add(MimiUri),
     Remove(MimiUri),
     Ban(MimiUri),
-    Join(MimiUri),
+    Join(Way),
+    Link(LinkWish),
+    Links,
+    Unlink(usize),
+    ClaimRole,
     Rename(String),
     Leave,
     Help,
@@ -85,7 +94,11 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
         "add" => user(rest, "/add USER").map(Input::Add),
         "remove" => user(rest, "/remove USER").map(Input::Remove),
         "ban" => user(rest, "/ban USER").map(Input::Ban),
-        "join" => room(rest).map(Input::Join),
+        "join" => parse_way(rest).map(Input::Join),
+        "link" => parse_wish(rest).map(Input::Link),
+        "links" => Ok(Input::Links),
+        "unlink" => number(rest, "/unlink N").map(Input::Unlink),
+        "claimrole" => Ok(Input::ClaimRole),
         "leave" => Ok(Input::Leave),
         "help" | "?" => Ok(Input::Help),
         "quit" | "exit" | "q" => Ok(Input::Quit),
@@ -119,11 +132,6 @@ pub(crate) fn user(rest: &str, usage: &str) -> Result<MimiUri, String> {
     let uri = MimiUri::new(&uri).map_err(|_| format!("write it as {command} cathy@c.example"))?;
     let wrong = || format!("{uri} does not name a user; write it as {command} cathy@c.example");
     if uri.is_user() { Ok(uri) } else { Err(wrong()) }
-}
-
-fn room(rest: &str) -> Result<MimiUri, String> {
-    let uri = MimiUri::new(rest).ok().filter(|uri| uri.kind() == UriKind::Room);
-    uri.ok_or_else(|| "write it as /join mimi://c.example/r/lounge".to_owned())
 }
 
 #[cfg(test)]

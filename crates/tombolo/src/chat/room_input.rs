@@ -6,7 +6,8 @@ use mimi_policy::policy_file::{self, RoomPolicy};
 use mimi_policy::preset::Preset;
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
-use tombolo_client::{Client, ClientError, MetadataChange};
+use mimi_wire::room::roles::Role;
+use tombolo_client::{Client, ClientError, MetadataChange, RoomState};
 
 use crate::chat::operation::Done;
 use crate::chat::{evidence, input, rules};
@@ -186,23 +187,22 @@ pub(crate) async fn write(file: &Path, text: String) -> Result<(), ClientError> 
 
 /// A role by its number or its name.
 async fn role_index(client: &Client, room: &MimiUri, role: &str) -> Result<u32, ClientError> {
-    let roles = client.room(room).await?.roles.roles;
-    let named = |it: &&mimi_wire::room::roles::Role| {
-        it.role_name == role || it.role_index.to_string() == role
+    role_named(&client.room(room).await?, role)
+}
+
+/// A role of a room by its number or its name.
+pub(crate) fn role_named(state: &RoomState, name: &str) -> Result<u32, ClientError> {
+    let roles = &state.roles.roles;
+    let named = |role: &&Role| {
+        role.role_name.eq_ignore_ascii_case(name) || role.role_index.to_string() == name
     };
     if let Some(found) = roles.iter().find(named) {
         return Ok(found.role_index);
     }
-    let names: Vec<String> = roles
-        .iter()
-        .filter(|role| role.role_index != 0)
-        .map(|role| one_line(&role.role_name))
-        .collect();
-    Err(ClientError::Other(format!(
-        "the room has no role {}; it has {}",
-        one_line(role),
-        names.join(", ")
-    )))
+    let offered = roles.iter().filter(|role| role.role_index != 0);
+    let names: Vec<String> = offered.map(|role| one_line(&role.role_name)).collect();
+    let (name, names) = (one_line(name), names.join(", "));
+    Err(ClientError::Other(format!("the room has no role {name}; it has {names}")))
 }
 
 fn two(rest: &str, usage: &str) -> Result<(String, String), String> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use tombolo_server::account::Password;
 use tombolo_server::admin_api::operate;
-use tombolo_server::admin_api::{AddUser, Status, Waiting};
+use tombolo_server::admin_api::{AddUser, ListedUser, SetClaims, Status, Waiting};
 use tombolo_server::config::Config;
 
 use super::{Failure, say};
@@ -52,13 +52,32 @@ enum UserCommand {
     #[command(after_help = "\
 Examples:
   tombolo admin user add alice
-  tombolo admin user add alice --password-stdin < password.txt")]
+  tombolo admin user add alice --password-stdin < password.txt
+  tombolo admin user add alice --claim 'O=Tea Society' --claim title=Chair
+
+A claim stands in the certificates of the account's devices, and rooms that
+preauthorize it let them in: O, OU, title, or an object identifier in dots.")]
     Add {
         /// Local name, e.g. alice for mimi://a.example/u/alice
         name: String,
         /// Read the password from standard input, up to the end of its first line
         #[arg(long)]
         password_stdin: bool,
+        /// What the account's certificates claim, e.g. 'O=Tea Society'; may be repeated
+        #[arg(long, value_name = "NAME=VALUE")]
+        claim: Vec<String>,
+    },
+    /// Set what an account's certificates claim, for devices that register from now on
+    #[command(after_help = "\
+Examples:
+  tombolo admin user claims alice 'O=Tea Society' title=Chair
+  tombolo admin user claims alice")]
+    Claims {
+        /// Local name
+        name: String,
+        /// All claims; none takes all away
+        #[arg(value_name = "NAME=VALUE")]
+        claims: Vec<String>,
     },
     /// List accounts
     List,
@@ -68,8 +87,11 @@ impl Admin {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let config = Config::load(&self.config).map_err(|errors| Failure::usage(&errors))?;
         match self.command {
-            AdminCommand::User { command: UserCommand::Add { name, password_stdin } } => {
-                add_user(&config, name, password_stdin).await
+            AdminCommand::User { command: UserCommand::Add { name, password_stdin, claim } } => {
+                add_user(&config, name, password_stdin, claim).await
+            }
+            AdminCommand::User { command: UserCommand::Claims { name, claims } } => {
+                set_claims(&config, name, claims).await
             }
             AdminCommand::User { command: UserCommand::List } => list_users(&config).await,
             AdminCommand::Status { json } => show_status(&config, json).await,
@@ -77,9 +99,14 @@ impl Admin {
     }
 }
 
-async fn add_user(config: &Config, name: String, password_stdin: bool) -> Result<(), Failure> {
+async fn add_user(
+    config: &Config,
+    name: String,
+    password_stdin: bool,
+    claims: Vec<String>,
+) -> Result<(), Failure> {
     let password = if password_stdin { Some(read_password()?) } else { None };
-    let added = operate::add_user(config, &AddUser { name, password }).await;
+    let added = operate::add_user(config, &AddUser { name, password, claims }).await;
     let added = added.map_err(|error| Failure::new(&error))?;
     say(&format!("Added {}", added.user));
     if let Some(password) = added.password {
@@ -89,10 +116,27 @@ async fn add_user(config: &Config, name: String, password_stdin: bool) -> Result
     Ok(())
 }
 
+async fn set_claims(config: &Config, name: String, claims: Vec<String>) -> Result<(), Failure> {
+    let listed = operate::set_claims(config, &SetClaims { name, claims }).await;
+    let listed = listed.map_err(|error| Failure::new(&error))?;
+    say(&told_of(&listed));
+    if listed.devices > 0 {
+        say("Devices that are registered keep the certificates they have.");
+    }
+    Ok(())
+}
+
+/// A user, with its devices and what their certificates claim.
+fn told_of(user: &ListedUser) -> String {
+    let devices = counted(user.devices as u64, "device");
+    let claims = user.claims.iter().map(|claim| format!(", {claim}")).collect::<String>();
+    format!("{}  {devices}{claims}", user.user)
+}
+
 async fn list_users(config: &Config) -> Result<(), Failure> {
     let users = operate::users(config).await.map_err(|error| Failure::new(&error))?.users;
     for user in &users {
-        say(&format!("{}  {}", user.user, counted(user.devices as u64, "device")));
+        say(&told_of(user));
     }
     if users.is_empty() {
         say("There are no users; add one with `tombolo admin user add NAME`.");

@@ -26,6 +26,7 @@ fn grant_to(name: &str, number: u64) -> JoinGrant {
         user: user(name),
         client: client("c/cathy/laptop"),
         signature_key: number.to_be_bytes().to_vec(),
+        joining_code: None,
         expires_ms: NOW + 1_000,
     }
 }
@@ -82,8 +83,8 @@ fn a_snapshot_is_read_back() {
     assert!(HubSnapshot::decode(&[]).is_err());
     assert!(HubSnapshot::decode(&octets[..octets.len() - 1]).is_err());
     assert!(HubSnapshot::decode(&[&octets[..], &[0]].concat()).is_err());
-    let newer = [&[2], &octets[1..]].concat();
-    assert_eq!(HubSnapshot::decode(&newer), Err(StateError("version 2, not 1".into())));
+    let newer = [&[3], &octets[1..]].concat();
+    assert_eq!(HubSnapshot::decode(&newer), Err(StateError("version 3, not 2".into())));
 }
 
 #[test]

@@ -6,16 +6,18 @@ use mimi_mls::CIPHERSUITE;
 use mimi_mls::error::StageError;
 use mimi_mls::hub::{HubGroup, StagedUpdate, application_frame};
 use mimi_mls::hub_keys::HubKeys;
-use mimi_mls::identity::Issuers;
+use mimi_mls::identity::{Issuers, identify};
 use mimi_mls::label::{encrypt_with_label, verify_with_label};
 use mimi_policy::message::may_submit;
+use mimi_policy::{JoinCodes, Judge, ways_in};
+use mimi_wire::component::JOIN_LINKS;
 use mimi_wire::mls::KeyPackage;
 use mimi_wire::protocol::consent::{ConsentEntry, ConsentOperation};
 use mimi_wire::protocol::found_room::RoomFounding;
 use mimi_wire::protocol::group_info::{
     GROUP_INFO_ENCRYPTION_LABEL, GROUP_INFO_REQUEST_LABEL, GROUP_INFO_RESPONSE_LABEL,
     GroupInfoOutcome, GroupInfoRatchetTreeTbe, GroupInfoRequest, GroupInfoResponse,
-    GroupInfoSuccess, PendingProposal,
+    GroupInfoSuccess, JoiningCode, PendingProposal,
 };
 use mimi_wire::protocol::key_material::{
     ClientKeyMaterial, ClientMaterial, KEY_MATERIAL_REQUEST_LABEL, KeyMaterialRequest,
@@ -25,6 +27,8 @@ use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
 use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
 use mimi_wire::protocol::update::{UpdateOutcome, UpdateRequest, UpdateResponse};
+use mimi_wire::room::join_code::RoomLink;
+use mimi_wire::room::join_links::JoinLinksData;
 use mimi_wire::{Domain, MimiUri, UriKind, Wire};
 use tombolo_testkit::{Federation, TestIssuer};
 
@@ -60,6 +64,8 @@ pub(crate) struct Hub {
     pub(crate) forgets_commits: bool,
     /// Commits are taken without asking the judge.
     pub(crate) is_corrupt: bool,
+    /// The organization that a user's certificates name.
+    pub(crate) organizations: BTreeMap<MimiUri, String>,
     /// What was asked, by kind, for tests that count.
     pub(crate) asked: Vec<&'static str>,
 }
@@ -88,6 +94,7 @@ impl Hub {
             next_event: 0,
             forgets_commits: false,
             is_corrupt: false,
+            organizations: BTreeMap::new(),
             asked: Vec::new(),
         }
     }
@@ -184,7 +191,8 @@ impl Hub {
         self.users.entry(user_uri.clone()).or_default().push(client.clone());
         let first = self.federation.issuer(domain.as_str());
         let issuer = self.successors.get(domain).unwrap_or(first);
-        let certificate_chain = issuer.issue(key, &client, &user_uri);
+        let organization = self.organizations.get(&user_uri).cloned();
+        let certificate_chain = issuer.issue_in(key, &client, &user_uri, organization.as_deref());
         let token = SecretText::new(client.as_str().to_owned());
         Ok(Response::Registered { user: user_uri, client, token, certificate_chain })
     }
@@ -286,7 +294,13 @@ impl Hub {
         let request = UpdateRequest::decode(body).unwrap();
         let staged = room.group.stage(&request, &self.issuers, now_ms)?;
         if !self.is_corrupt {
-            mimi_policy::check(room.group.view(), staged.change())?;
+            // That a code is good was asked when the GroupInfo was given; how often it is used is
+            // for the provider's own tests.
+            let claims = room.group.claims_of_senders(&staged.change().proposals);
+            Judge::of(room.group.view())
+                .with_join_codes(JoinCodes::Unverifiable)
+                .with_claims(&claims)
+                .decide(staged.change())?;
         }
         let timestamp = now_ms.max(room.last_timestamp + 1);
         room.last_timestamp = timestamp;
@@ -375,7 +389,22 @@ impl Hub {
         let key = &tbs.requesting_signature_key;
         let label = GROUP_INFO_REQUEST_LABEL;
         verify_with_label(CIPHERSUITE, key, label, &tbs.encode(), &request.signature).unwrap();
-        if room.group.view().role_index_of(user).is_none_or(|role| role < 2) {
+        let now_ms = tombolo_testkit::now_ms();
+        let identity = identify(&tbs.requesting_credential, key, &self.issuers, now_ms).unwrap();
+        assert_eq!(identity.user, *user);
+        let view = room.group.view();
+        let standing = |code: &JoiningCode| {
+            let links = view.other_components.get(&JOIN_LINKS);
+            let links = links.map(|octets| JoinLinksData::decode(octets).unwrap());
+            let links = links.unwrap_or_default().links;
+            let mut links = links.iter().filter_map(|link| RoomLink::of_room(uri, link));
+            links.any(|link| link.code.as_bytes() == code.code)
+        };
+        let codes = match tbs.joining_code.as_ref().is_some_and(standing) {
+            true => JoinCodes::Unverifiable,
+            false => JoinCodes::None,
+        };
+        if ways_in(&Judge::of(view).with_join_codes(codes), view, &identity, &[]).is_err() {
             return answer(GroupInfoOutcome::NotAuthorized);
         }
         let material = GroupInfoRatchetTreeTbe {

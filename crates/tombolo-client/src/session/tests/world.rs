@@ -137,7 +137,11 @@ impl World {
     }
 
     pub(super) fn create_room(&mut self, actor: usize) -> MimiUri {
-        self.create_room_with(actor, RoomPolicy::of_preset(Preset::Cooperative))
+        self.create_room_by(actor, Preset::Cooperative)
+    }
+
+    pub(super) fn create_room_by(&mut self, actor: usize, preset: Preset) -> MimiUri {
+        self.create_room_with(actor, RoomPolicy::of_preset(preset))
     }
 
     pub(super) fn create_room_with(&mut self, actor: usize, policy: RoomPolicy) -> MimiUri {

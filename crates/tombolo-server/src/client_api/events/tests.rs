@@ -54,7 +54,8 @@ async fn device() -> (ClientApi, DeviceRecord, watch::Sender<bool>) {
     let parts = Parts { config, clock, store, hub_keys, client_issuer, identity };
     let provider = Provider::new(parts).unwrap();
     let user = uri("mimi://a.example/u/alice");
-    let account = Account { user: user.clone(), password_hash: None, created_ms: 1 };
+    let account =
+        Account { user: user.clone(), password_hash: None, claims: Vec::new(), created_ms: 1 };
     let record = DeviceRecord {
         client: uri("mimi://a.example/d/alice/phone"),
         user: user.clone(),

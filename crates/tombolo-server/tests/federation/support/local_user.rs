@@ -25,7 +25,8 @@ impl LocalUser {
         let user = MimiUri::build(&domain(provider), UriKind::User, &[name]).unwrap();
         let client = MimiUri::build(&domain(provider), UriKind::Client, &[name, "phone"]).unwrap();
         let token = format!("token of {name}").replace(' ', "-");
-        let account = Account { user: user.clone(), password_hash: None, created_ms: 1 };
+        let account =
+            Account { user: user.clone(), password_hash: None, claims: Vec::new(), created_ms: 1 };
         let device = DeviceRecord {
             client,
             user: user.clone(),
