@@ -6,6 +6,7 @@ use mimi_wire::mls::Credential;
 use mimi_wire::protocol::CipherSuite;
 use mimi_wire::{Domain, MimiUri, UriKind, Wire};
 use openmls::prelude::CredentialType;
+use openmls_traits::types::SignatureScheme;
 use tls_codec::Serialize as _;
 
 use crate::label::{supported, verify_with_label};
@@ -43,6 +44,12 @@ impl FrankingAgent {
             franking_signature_key: self.key.public().to_vec(),
             credential: Credential::decode(&octets).expect("octets just written by the library"),
         }
+    }
+
+    /// Whether the key is of the signature scheme of a suite (FRANK-5).
+    pub fn signs_for(suite: CipherSuite) -> bool {
+        let ed25519 = SignatureScheme::ED25519;
+        supported(suite).is_ok_and(|suite| suite.signature_algorithm() == ed25519)
     }
 
     /// The integrity signature over an encoded `FrankingIntegrityTBS`.
@@ -90,6 +97,8 @@ mod tests {
         let signature = agent.sign(b"tbs");
         let key = &data.franking_signature_key;
         assert!(verifies(key, crate::CIPHERSUITE, b"tbs", &signature));
+        assert!(FrankingAgent::signs_for(1) && FrankingAgent::signs_for(3));
+        assert!(!FrankingAgent::signs_for(2) && !FrankingAgent::signs_for(0xffff));
         assert!(agent.verifies(crate::CIPHERSUITE, b"tbs", &signature));
         assert!(!verifies(key, crate::CIPHERSUITE, b"other", &signature));
         assert!(!verifies(&[1; 32], crate::CIPHERSUITE, b"tbs", &signature));

@@ -176,6 +176,11 @@ impl HubGroup {
             .expect("octet strings in memory have a postcard form")
     }
 
+    /// The group's cipher suite.
+    pub fn suite(&self) -> CipherSuite {
+        self.group.ciphersuite().into()
+    }
+
     /// The room in the current epoch.
     pub fn view(&self) -> &RoomView {
         &self.view

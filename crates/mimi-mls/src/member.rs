@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mimi_policy::{LeafIndex, RoomIndex, RoomView, StagedChange, StagedProposal};
 use mimi_wire::component::{ComponentId, FRANK_AAD};
 use mimi_wire::mls::{ExternalSender, KeyPackage, MlsMessage, RequiredCapabilities};
+use mimi_wire::protocol::CipherSuite;
 use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::join_links::JoinLinksUpdate;
 use mimi_wire::room::metadata::RoomMetadata;
@@ -302,6 +303,11 @@ impl MemberGroup {
             self.group.pending_proposals().filter_map(reference_of).collect();
         let lacking = references.iter().filter(|reference| !has.contains(*reference));
         lacking.map(Vec::as_slice).collect()
+    }
+
+    /// The group's cipher suite.
+    pub fn suite(&self) -> CipherSuite {
+        self.group.ciphersuite().into()
     }
 
     /// Encrypts `application_data`. Refused while proposals wait for a commit (RFC 9420 section

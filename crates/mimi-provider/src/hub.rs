@@ -11,10 +11,11 @@ pub mod group_info;
 pub mod join_links;
 pub mod key_material;
 mod log;
+pub mod report_abuse;
 mod restriction;
 pub mod state;
 pub mod submit_message;
 pub mod update;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;

@@ -7,6 +7,7 @@
 mod client;
 mod listener;
 pub mod operate;
+mod reports;
 mod status;
 mod token;
 mod users;
@@ -17,7 +18,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, put};
+use axum::routing::{get, post, put};
 use mimi_provider::Reject;
 
 use crate::account::password::Passwords;
@@ -27,6 +28,9 @@ use crate::provider::Provider;
 
 pub use client::{AdminClient, AdminError};
 pub(crate) use listener::serve;
+pub use reports::{
+    ClosedReport, ListedReport, NewHubKey, ReportList, ReportedMessage, ShownReport,
+};
 pub use status::{Status, Waiting};
 pub use token::{ADMIN_TOKEN_FILE, TokenError};
 pub(crate) use token::{AdminToken, open_or_create};
@@ -49,6 +53,10 @@ fn router(api: AdminApi) -> Router {
     let endpoints = Router::new()
         .route("/users", get(users::list).post(users::add))
         .route("/users/claims", put(users::claims))
+        .route("/reports", get(reports::list))
+        .route("/reports/{id}", get(reports::show))
+        .route("/reports/{id}/close", post(reports::close))
+        .route("/franking/hub-key", post(reports::rotate))
         .route("/status", get(status::status))
         .method_not_allowed_fallback(async || HttpError::MethodNotAllowed("another method"));
     Router::new()

@@ -2,6 +2,7 @@
 
 use mimi_policy::RoomView;
 use mimi_policy::envelope::Envelope;
+use mimi_wire::component::FRANKING_AGENT;
 use mimi_wire::{Domain, MimiUri, UriKind};
 
 use crate::hub::state::{HubSnapshot, HubState};
@@ -24,6 +25,8 @@ pub struct FoundRoomInput<'a> {
     pub envelope: &'a Envelope,
     /// Whether the group's first external sender is this hub's own, key and credential.
     pub hub_sender: HubSender,
+    /// Content of `franking_agent` in rooms of this hub.
+    pub franking_agent: &'a [u8],
     /// The group's blob.
     pub group: &'a [u8],
     /// The time.
@@ -59,6 +62,12 @@ pub fn found_room(input: &FoundRoomInput<'_>) -> Result<Transition<Founded>, Rej
     }
     if input.hub_sender == HubSender::Foreign {
         return Err(Reject::NotAllowed("the first external sender is not this hub".into()));
+    }
+    // FRANK-7: members would hold every frank of ours to be forged. A room without an agent has no
+    // franks.
+    let agent = view.other_components.get(&FRANKING_AGENT);
+    if agent.is_some_and(|agent| agent != input.franking_agent) {
+        return Err(Reject::NotAllowed("the franking agent is not this hub's".into()));
     }
     // The judge has no say in how a room begins but that it is sound and alone its creator's.
     let alone = view.participants.participants.iter().all(|pair| pair.user == creator.user);

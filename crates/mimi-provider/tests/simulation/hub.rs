@@ -61,6 +61,7 @@ impl HubNode {
             view: &view,
             envelope: &Envelope::default(),
             hub_sender: HubSender::Ours,
+            franking_agent: b"agent",
             group: &postcard::to_stdvec(&view).unwrap(),
             now_ms,
         });
@@ -148,6 +149,7 @@ impl HubNode {
             request: &request,
             frame_group_id: GROUP,
             frame_epoch: *epoch,
+            franking: None,
             now_ms,
         };
         let transition = submit_message(&hot.state, &input)?;

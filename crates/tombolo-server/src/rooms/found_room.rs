@@ -7,6 +7,7 @@ use mimi_mls::error::StageError;
 use mimi_mls::hub::HubGroup;
 use mimi_mls::roster::clients_in;
 use mimi_provider::Reject;
+use mimi_provider::franking::FrankingAgent;
 use mimi_provider::hub::found_room::{FoundRoomInput, Founded, HubSender};
 use mimi_provider::requester::DeviceIdentity;
 use mimi_wire::MimiUri;
@@ -43,6 +44,7 @@ pub(crate) async fn found_room(
         view: group.view(),
         envelope: &provider.config.policy,
         hub_sender,
+        franking_agent: &provider.franking.agent().component(),
         group: &group.snapshot(),
         now_ms,
     })?;

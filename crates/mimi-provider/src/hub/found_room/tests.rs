@@ -17,6 +17,7 @@ fn found(
         view,
         envelope: &Envelope::default(),
         hub_sender,
+        franking_agent: b"agent",
         group: b"group",
         now_ms: NOW,
     })
@@ -82,6 +83,7 @@ fn a_room_that_the_operator_does_not_host() {
         view: &view,
         envelope: &envelope,
         hub_sender: HubSender::Ours,
+        franking_agent: b"agent",
         group: b"group",
         now_ms: NOW,
     };
