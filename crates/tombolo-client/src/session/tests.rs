@@ -3,6 +3,7 @@
 
 mod faults;
 mod flows;
+mod franking;
 pub(crate) mod hub;
 mod judging;
 mod links;

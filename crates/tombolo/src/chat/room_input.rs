@@ -25,6 +25,7 @@ pub(crate) const HELP: &str = "\
   /policy            show who may do what
   /policy FILE       change who may do what, by a policy file
   /policy save FILE  write the room's policy to a file
+  /report N [NOTE]   report message N to the moderators of the room's hub
   /evidence [FILE]   show why a room is frozen, or write the proof to a file";
 
 /// A policy file a person wants for a new room, or a preset.
@@ -47,6 +48,7 @@ pub(crate) enum RoomInput {
     ChangePolicy(PathBuf),
     SavePolicy(PathBuf),
     Evidence(Option<PathBuf>),
+    Report(usize, String),
 }
 
 /// Understands a command, if it is one of these.
@@ -75,6 +77,11 @@ pub(crate) fn parse(name: &str, rest: &str) -> Option<Result<RoomInput, String>>
             Some(("save", file)) => RoomInput::SavePolicy(file.trim().into()),
             _ => RoomInput::ChangePolicy(rest.into()),
         }),
+        "report" => {
+            let (number, note) = rest.split_once(' ').unwrap_or((rest, ""));
+            input::number(number, "/report N [NOTE]")
+                .map(|number| RoomInput::Report(number, note.trim().to_owned()))
+        }
         "evidence" => {
             let file = (!rest.is_empty()).then(|| rest.into());
             Ok(RoomInput::Evidence(file))
@@ -128,7 +135,12 @@ pub(crate) async fn run(
             client.set_topic(&room, message, topic.as_bytes()).await?;
             Ok(Done::Quietly)
         }
-        (RoomInput::SetTopic(..), None) => Ok(Done::Show(room)),
+        (RoomInput::Report(_, note), Some(message)) => {
+            client.report(&room, &[message], &note).await?;
+            let hub = room.domain();
+            Ok(Done::Say(format!("-- the moderators of {hub} have received your report")))
+        }
+        (RoomInput::SetTopic(..) | RoomInput::Report(..), None) => Ok(Done::Show(room)),
         (RoomInput::Role(user, role), _) => {
             let role = role_index(client, &room, &role).await?;
             client.change_role(&room, &user, role).await?;
@@ -241,6 +253,12 @@ mod tests {
         assert_eq!(is("policy", ""), RoomInput::ShowPolicy);
         assert_eq!(is("policy", "my own.toml"), RoomInput::ChangePolicy("my own.toml".into()));
         assert_eq!(is("policy", "save a.toml"), RoomInput::SavePolicy("a.toml".into()));
+        assert_eq!(is("report", "3"), RoomInput::Report(3, String::new()));
+        assert_eq!(is("report", "3 rude words"), RoomInput::Report(3, "rude words".to_owned()));
+        assert_eq!(
+            parse("report", "bob").unwrap().unwrap_err(),
+            "write it as /report N [NOTE]; N is a number shown in [brackets]"
+        );
         assert_eq!(is("evidence", ""), RoomInput::Evidence(None));
         assert_eq!(
             parse("role", "bob@b.example").unwrap().unwrap_err(),

@@ -9,6 +9,7 @@ use tombolo_server::admin_api::operate;
 use tombolo_server::admin_api::{AddUser, ListedUser, SetClaims, Status, Waiting};
 use tombolo_server::config::Config;
 
+use super::admin_reports::{ReportsCommand, rotate_hub_key};
 use super::{Failure, say};
 
 /// Octets of standard input that are read for a password.
@@ -38,6 +39,13 @@ enum AdminCommand {
         #[command(subcommand)]
         command: UserCommand,
     },
+    /// Look through reports of abuse about rooms hosted here
+    Reports {
+        #[command(subcommand)]
+        command: ReportsCommand,
+    },
+    /// Frank the messages to come with a fresh key; old messages are proven by the old ones
+    RotateHubKey,
     /// Show how the provider fares: users, rooms, and what waits for other providers and why
     Status {
         /// Print one JSON object
@@ -94,6 +102,8 @@ impl Admin {
                 set_claims(&config, name, claims).await
             }
             AdminCommand::User { command: UserCommand::List } => list_users(&config).await,
+            AdminCommand::Reports { command } => command.run(&config).await,
+            AdminCommand::RotateHubKey => rotate_hub_key(&config).await,
             AdminCommand::Status { json } => show_status(&config, json).await,
         }
     }
@@ -163,7 +173,7 @@ async fn show_status(config: &Config, json: bool) -> Result<(), Failure> {
 }
 
 /// A number of things.
-fn counted(count: u64, what: &str) -> String {
+pub(super) fn counted(count: u64, what: &str) -> String {
     match count {
         1 => format!("1 {what}"),
         count => format!("{count} {what}s"),
