@@ -81,7 +81,7 @@ pub(crate) fn tag(view: &RoomView, content: &[u8], application_data: &[u8]) -> O
 }
 
 /// Whether a hub can later prove a message by its frank (FRANK-7, FRANK-8); why not, if not.
-fn check(
+pub(super) fn check(
     view: &RoomView,
     suite: CipherSuite,
     message: &StoredMessage,

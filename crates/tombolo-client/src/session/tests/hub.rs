@@ -178,6 +178,10 @@ impl Hub {
             Request::GroupInfo { room, body } => {
                 Response::GroupInfo(Box::new(self.group_info(&known()?, room, body)))
             }
+            Request::ReportAbuse { body, .. } => {
+                self.reports.push(AbuseReport::decode(body).unwrap());
+                Response::Done
+            }
             Request::Consent(body) => self.consent(body, now_ms),
             Request::ConsentRequests => Response::ConsentRequests(Vec::new()),
         })
@@ -521,6 +525,7 @@ fn kind(request: &Request) -> &'static str {
         Request::Update { .. } => "update",
         Request::SubmitMessage { .. } => "submit",
         Request::GroupInfo { .. } => "group info",
+        Request::ReportAbuse { .. } => "report",
         Request::Consent(_) => "consent",
         Request::ConsentRequests => "consent requests",
     }
