@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use mimi_policy::RoomView;
+use mimi_policy::{ProposedChange, RoomView, StagedChange};
 use mimi_wire::component::{FRANKING_AGENT, SAFE_AAD};
 use mimi_wire::content::{ExtensionKey, ExtensionValue, MimiContent};
 use mimi_wire::franking::{FrankAad, FrankingIntegrityTbs, SafeAad, ServerFrankingContext};
@@ -131,6 +131,20 @@ impl Franking<'_> {
             franking_signature_ciphersuite,
             franking_integrity_signature,
         }))
+    }
+}
+
+/// Refuses a change that names another franking agent than this hub's: whoever has its key could
+/// sign franks that members take for ours. Members cannot tell, a credential says what it likes
+/// (FRANK-7). That there is none any more is for the room to say.
+pub fn check_agent(change: &StagedChange, own_component: &[u8]) -> Result<(), Reject> {
+    let names_another = change.proposals.iter().any(|proposal| match &proposal.change {
+        ProposedChange::OtherComponent(FRANKING_AGENT, octets) => octets != own_component,
+        _ => false,
+    });
+    match names_another {
+        true => Err(Reject::NotAllowed("the franking agent is not this hub's".to_owned())),
+        false => Ok(()),
     }
 }
 

@@ -116,8 +116,7 @@ fn open_ring(directory: &Path) -> Result<HubKeyRing, KeysError> {
         let path = entry.map_err(file)?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let Some(number) = name.strip_suffix(HUB_KEY_SUFFIX) else { continue };
-        let from_ms =
-            number.parse().map_err(|_| KeysError::Damaged { path: path.clone() })?;
+        let from_ms = number.parse().map_err(|_| KeysError::Damaged { path: path.clone() })?;
         keys.push(HubKey { from_ms, secret: read_key(&path)? });
     }
     if keys.is_empty() {

@@ -5,7 +5,7 @@ use mimi_wire::protocol::notify::FanoutKind;
 use mimi_wire::protocol::submit_message::SubmitMessageResponse;
 
 use super::*;
-use crate::fixture::{NOW, room_uri, uri, user};
+use crate::fixture::{NOW, member, proposals, room_uri, uri, user};
 use crate::hub::fixture::{Hub, appended, fanout, peer};
 
 const MEMBERS: &[&str] = &["a/alice/phone", "b/bob/phone"];
@@ -69,12 +69,8 @@ fn franking_room() -> Hub {
 
 /// What the hub answers to bob's message with this authenticated data.
 fn submitted(hub: &mut Hub, keys: &HubKeyRing, aad: &[u8], text: &[u8]) -> Option<Frank> {
-    let franking = Franking {
-        agent: &HashAgent,
-        hub_keys: keys,
-        suite: SUITE,
-        authenticated_data: aad,
-    };
+    let franking =
+        Franking { agent: &HashAgent, hub_keys: keys, suite: SUITE, authenticated_data: aad };
     let transition =
         hub.submit_franked(&peer("b.example"), "b/bob", 0, text, Some(franking)).unwrap();
     let SubmitMessageResponse::Accepted { frank, .. } = transition.reply.clone() else {
@@ -101,12 +97,8 @@ pub(crate) fn franked(
     let mut view = franking_room().view;
     view.metadata.room_uri = room.clone();
     let aad = SafeAad::frank(tag_of(&message_content)).encode();
-    let franking = Franking {
-        agent: &HashAgent,
-        hub_keys: keys,
-        suite: SUITE,
-        authenticated_data: &aad,
-    };
+    let franking =
+        Franking { agent: &HashAgent, hub_keys: keys, suite: SUITE, authenticated_data: &aad };
     let frank = franking.frank(&view, sender, accepted_timestamp).unwrap().unwrap();
     AbusiveMessage { message_content, frank, accepted_timestamp }
 }
@@ -129,11 +121,8 @@ fn an_accepted_message_is_franked() {
     let aad = SafeAad::frank(tag_of(&content)).encode();
     let frank = submitted(&mut hub, &keys, &aad, b"hello").unwrap();
     assert_eq!(frank.franking_signature_ciphersuite, SUITE);
-    let reported = AbusiveMessage {
-        message_content: content,
-        frank: frank.clone(),
-        accepted_timestamp: NOW,
-    };
+    let reported =
+        AbusiveMessage { message_content: content, frank: frank.clone(), accepted_timestamp: NOW };
     let (room, bob) = (room_uri(), user("b/bob"));
     let verdict = evidence(&keys, &room, &bob).verdict(&reported);
     assert_eq!(verdict, Verdict::Proven { sender: bob });
@@ -171,15 +160,23 @@ fn other_authenticated_data_is_malformed() {
     let hub = franking_room();
     let keys = hub_keys(&[(0, 1)]);
     for aad in [&b""[..], b"free text", &[4, 0, 0x20, 1, 7]] {
-        let franking = Franking {
-            agent: &HashAgent,
-            hub_keys: &keys,
-            suite: SUITE,
-            authenticated_data: aad,
-        };
+        let franking =
+            Franking { agent: &HashAgent, hub_keys: &keys, suite: SUITE, authenticated_data: aad };
         let refused = franking.frank(&hub.view, &user("b/bob"), NOW);
         assert!(matches!(refused, Err(Reject::Malformed(_))), "{refused:?}");
     }
+}
+
+/// FRANK-7: nobody makes a room name another agent; to name ours, or none, is for the room.
+#[test]
+fn a_room_names_no_other_agent() {
+    let view = franking_room().view;
+    let alice = member(&view, "a/alice/phone");
+    let asks = |change| check_agent(&proposals(&view, &alice, 1, vec![change]), b"agent");
+    let named = |octets: &[u8]| ProposedChange::OtherComponent(FRANKING_AGENT, octets.to_vec());
+    assert_eq!(asks(named(b"agent")), Ok(()));
+    assert_eq!(asks(ProposedChange::RemoveComponent(FRANKING_AGENT)), Ok(()));
+    assert!(matches!(asks(named(b"another")), Err(Reject::NotAllowed(_))));
 }
 
 /// FRANK-11, AMB-FRK-10: an old message is proven by the key of its time, and by no other.
@@ -220,11 +217,11 @@ fn why_a_message_is_not_proven() {
     let keys = hub_keys(&[(0, 1)]);
     let content = |sender: &MimiUri, text: &str| application_data(sender, &room, text, true);
     let good = franked(&keys, &bob, &room, content(&bob, "hello"), NOW);
-    let fault = |message: &AbusiveMessage, abuser: &MimiUri| {
-        match evidence(&keys, &room, abuser).verdict(message) {
-            Verdict::NotProven(fault) => fault,
-            Verdict::Proven { .. } => panic!("proven"),
-        }
+    let fault = |message: &AbusiveMessage, abuser: &MimiUri| match evidence(&keys, &room, abuser)
+        .verdict(message)
+    {
+        Verdict::NotProven(fault) => fault,
+        Verdict::Proven { .. } => panic!("proven"),
     };
     let edited = AbusiveMessage { message_content: content(&bob, "hellO"), ..good.clone() };
     assert_eq!(fault(&edited, &bob), Fault::ForgedContent);

@@ -62,7 +62,10 @@ pub fn submit_message(
     let from = input.requester.domain();
     let octets = sha256(message.octets());
     if let Some(accepted_timestamp) = state.accepted_before(&octets, &from) {
-        return Ok(Transition::unchanged(accepted(accepted_timestamp, state.frank_before(&octets, &from))));
+        return Ok(Transition::unchanged(accepted(
+            accepted_timestamp,
+            state.frank_before(&octets, &from),
+        )));
     }
     if input.frame_group_id != input.group_id {
         return Err(Reject::NotAllowed("the message is for another MLS group".into()));

@@ -10,7 +10,9 @@ use mimi_policy::RoomView;
 use mimi_policy::message::may_use;
 use mimi_wire::component::{CONTENT_MEDIA_TYPES, FRANKING_AGENT, SAFE_AAD};
 use mimi_wire::content::{ExtensionKey, ExtensionValue, MessageId, MimiContent};
-use mimi_wire::franking::{FrankAad, FrankingAgentData, FrankingIntegrityTbs, ServerFrankingContext};
+use mimi_wire::franking::{
+    FrankAad, FrankingAgentData, FrankingIntegrityTbs, ServerFrankingContext,
+};
 use mimi_wire::media::{ApplicationFraming, MediaType};
 use mimi_wire::protocol::report_abuse::{AbuseReport, AbuseType, AbusiveMessage};
 use mimi_wire::protocol::submit_message::Frank;

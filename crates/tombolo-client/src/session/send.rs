@@ -284,11 +284,7 @@ impl Room {
 
     /// The message under way comes back in the stream: accepted, if the answer did not say so
     /// (PROTO-NTF-7).
-    pub(crate) fn send_echoed(
-        &mut self,
-        fanout: &FanoutMessage,
-        means: &mut Means<'_>,
-    ) {
+    pub(crate) fn send_echoed(&mut self, fanout: &FanoutMessage, means: &mut Means<'_>) {
         let echoed = self.sends.front().is_some_and(|sending| {
             let encrypted = sending.stored.encrypted.as_ref();
             encrypted.is_some_and(|(_, octets)| octets == fanout.message.octets())
@@ -298,12 +294,7 @@ impl Room {
         }
     }
 
-    fn send_accepted(
-        &mut self,
-        timestamp_ms: u64,
-        frank: Option<&Frank>,
-        means: &mut Means<'_>,
-    ) {
+    fn send_accepted(&mut self, timestamp_ms: u64, frank: Option<&Frank>, means: &mut Means<'_>) {
         let Some(sending) = self.sends.pop_front() else { return };
         if let Some(request) = sending.request {
             means.effects.cancel(request);

@@ -17,7 +17,10 @@ use tokio::net::TcpStream;
 use zeroize::Zeroizing;
 
 use super::token::{self, TokenError};
-use super::{AddUser, AddedUser, BASE_PATH, ClosedReport, ListedUser, NewHubKey, ReportList, SetClaims, ShownReport, Status, UserList};
+use super::{
+    AddUser, AddedUser, BASE_PATH, ClosedReport, ListedUser, NewHubKey, ReportList, SetClaims,
+    ShownReport, Status, UserList,
+};
 
 /// How long a request may take; hashing a password is the longest.
 const TIME_MAX: Duration = Duration::from_secs(30);

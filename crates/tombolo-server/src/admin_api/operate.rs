@@ -11,7 +11,10 @@ use tombolo_store::sqlite::{OpenError, SqliteStore};
 
 use super::client::in_words;
 use super::users::{all, one};
-use super::{ADMIN_TOKEN_FILE, AddUser, AddedUser, AdminClient, AdminError, ClosedReport, ListedUser, NewHubKey, ReportList, SetClaims, ShownReport, Status, UserList};
+use super::{
+    ADMIN_TOKEN_FILE, AddUser, AddedUser, AdminClient, AdminError, ClosedReport, ListedUser,
+    NewHubKey, ReportList, SetClaims, ShownReport, Status, UserList,
+};
 use crate::account::new_user::{self, new_user, read_claims};
 use crate::account::password::Passwords;
 use crate::clock::Clock;

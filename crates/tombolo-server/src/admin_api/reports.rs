@@ -116,9 +116,8 @@ pub(super) async fn close(
 ) -> Result<Json<ClosedReport>, HttpError> {
     let provider = &api.provider;
     let now_ms = provider.now_ms();
-    let closing = provider.reports.decide(provider, |queue| {
-        queue.close(&provider.domain, id, now_ms)
-    });
+    let closing =
+        provider.reports.decide(provider, |queue| queue.close(&provider.domain, id, now_ms));
     closing.await?;
     tracing::info!(id, "a report is closed");
     Ok(Json(ClosedReport { id }))

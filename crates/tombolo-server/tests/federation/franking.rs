@@ -69,7 +69,8 @@ async fn a_message_is_reported_and_proven() {
     // FRANK-6: the sender stands nowhere in what other providers get.
     let notified = captured(&trio.federation, "c.example", "in-a.example-notify-request");
     let fanout = notified.iter().flat_map(|body| FanoutMessage::decode_all(body).unwrap());
-    let franked = |it: &FanoutMessage| matches!(it.kind, FanoutKind::Application { frank: Some(_) });
+    let franked =
+        |it: &FanoutMessage| matches!(it.kind, FanoutKind::Application { frank: Some(_) });
     let franked: Vec<_> = fanout.filter(franked).collect();
     assert!(!franked.is_empty());
     let name = bob.user();

@@ -85,7 +85,11 @@ impl Person {
         self.client.identity().user.clone()
     }
 
-    pub(crate) async fn until(&self, room: &MimiUri, holds: impl Fn(&RoomState) -> bool) -> RoomState {
+    pub(crate) async fn until(
+        &self,
+        room: &MimiUri,
+        holds: impl Fn(&RoomState) -> bool,
+    ) -> RoomState {
         eventually(async || {
             let state = self.client.room(room).await.ok()?;
             holds(&state).then_some(state)

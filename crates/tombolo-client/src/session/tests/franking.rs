@@ -204,7 +204,10 @@ fn what_is_not_reported() {
     assert_eq!(refusal(world.outcome(CATHY, report(&room, &[], ""))), "a report needs a message");
     world.done(CATHY, report(&room, &[bobs], &"n".repeat(NOTE_OCTETS_MAX)));
     let long = "n".repeat(NOTE_OCTETS_MAX + 1);
-    assert_eq!(refusal(world.outcome(CATHY, report(&room, &[bobs], &long))), "the report is too long");
+    assert_eq!(
+        refusal(world.outcome(CATHY, report(&room, &[bobs], &long))),
+        "the report is too long"
+    );
     world.done(CATHY, report(&room, &[bobs; REPORTED_MESSAGES_MAX], ""));
     let many = report(&room, &[bobs; REPORTED_MESSAGES_MAX + 1], "");
     assert_eq!(refusal(world.outcome(CATHY, many)), "the report is too long");

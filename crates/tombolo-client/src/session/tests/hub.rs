@@ -370,7 +370,8 @@ impl Hub {
         let room = self.rooms.get_mut(uri).unwrap();
         let request = SubmitMessageRequest::decode(body).unwrap();
         let frame = application_frame(&request.app_message).unwrap();
-        let franks = self.franks && room.group.view().other_components.contains_key(&FRANKING_AGENT);
+        let franks =
+            self.franks && room.group.view().other_components.contains_key(&FRANKING_AGENT);
         let frank_at = |timestamp| {
             let tag = SafeAad::decode(&frame.authenticated_data).unwrap().franking_tag().unwrap();
             tag.filter(|_| franks).map(|tag| frank(uri, &request.sending_uri, timestamp, &tag))
