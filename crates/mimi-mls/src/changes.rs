@@ -17,7 +17,7 @@ use openmls::prelude::{Credential, LeafNode, LeafNodeIndex, Sender};
 use openmls_rust_crypto::RustCrypto;
 
 use crate::components;
-use crate::context::{check_leaf, check_requirements, hub_sender, room_view_with};
+use crate::context::{check_leaf, check_requirements, external_sender, hub_sender, room_view_with};
 use crate::error::StageError;
 use crate::framing::FrameSender;
 use crate::identity::{IdentityError, claim_of, claims_of};
@@ -221,12 +221,8 @@ fn actor(
             Ok(Actor::Member { leaf, user: client.user.clone() })
         }
         (FrameSender::External(index), _) => {
-            let senders = epoch.group.group_context().extensions().external_senders();
-            let position = usize::try_from(index).unwrap_or(usize::MAX);
-            let sender = senders.and_then(|senders| senders.get(position));
-            let sender = sender.ok_or_else(|| StageError::invalid("no such external sender"))?;
-            let claims = claims_of(&crate::context::credential_of(sender)?);
-            Ok(Actor::ExternalSender { index, claims })
+            let (_, credential) = external_sender(epoch.group.group_context(), index)?;
+            Ok(Actor::ExternalSender { index, claims: claims_of(&credential) })
         }
         (FrameSender::NewMemberCommit, Some(identity)) => Ok(Actor::Joiner(identity.clone())),
         _ => Err(StageError::invalid("a new member may only ask to be added, or commit")),

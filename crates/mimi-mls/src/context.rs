@@ -8,6 +8,7 @@ use mimi_wire::component::{
     APP_COMPONENTS, BASE_ROOM_POLICY, ComponentId, PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST,
     ROOM_METADATA, SAFE_AAD,
 };
+use mimi_wire::limits::OPAQUE_OCTETS_MAX;
 use mimi_wire::mls::ExternalSender;
 use mimi_wire::room::participant_list::ParticipantListData;
 use mimi_wire::{Domain, MimiUri, UriKind, Wire};
@@ -109,11 +110,19 @@ fn sender_credential(sender: &ExternalSender) -> Result<openmls::prelude::Creden
     Ok(reader.mls("ExternalSender.credential")?.1)
 }
 
-/// The credential of an external sender, whose accessors the library keeps to itself.
-pub(crate) fn credential_of(
-    sender: &openmls::prelude::ExternalSender,
-) -> Result<openmls::prelude::Credential, StageError> {
-    sender_credential(&wire_sender(sender)?)
+/// The signature key and the credential of an external sender, by its position.
+pub(crate) fn external_sender(
+    context: &GroupContext,
+    index: u32,
+) -> Result<(Vec<u8>, openmls::prelude::Credential), StageError> {
+    let senders = context.extensions().external_senders();
+    let position = usize::try_from(index).unwrap_or(usize::MAX);
+    let sender = senders.and_then(|senders| senders.get(position));
+    let sender =
+        wire_sender(sender.ok_or_else(|| StageError::invalid("no such external sender"))?)?;
+    let mut reader = Reader::new(sender.octets());
+    let key = reader.opaque(OPAQUE_OCTETS_MAX, "ExternalSender.signature_key")?.to_vec();
+    Ok((key, sender_credential(&sender)?))
 }
 
 fn wire_sender(sender: &openmls::prelude::ExternalSender) -> Result<ExternalSender, StageError> {
@@ -143,7 +152,8 @@ pub(crate) fn dictionary(context: &GroupContext) -> Result<&AppDataDictionary, S
     Ok(extension.ok_or_else(missing)?.dictionary())
 }
 
-fn component_list(
+/// The components that a list in a dictionary names; none where there is no list.
+pub(crate) fn component_list(
     dictionary: Option<&AppDataDictionary>,
     list: ComponentId,
 ) -> Result<Vec<ComponentId>, StageError> {

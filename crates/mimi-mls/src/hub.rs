@@ -20,6 +20,7 @@ use crate::changes::{Identify, already_proven, claims_of_senders, clients};
 use crate::context::{check_leaf, check_requirements, hub_sender, room_view};
 use crate::error::{SnapshotError, StageError};
 use crate::identity::{Issuers, Validity, prove};
+pub use proposing::HubProposals;
 use public_pieces::PublicPieces;
 
 mod group_info;
@@ -31,6 +32,8 @@ mod welcome;
 const SNAPSHOT_VERSION: u8 = 1;
 const PRIVATE_MESSAGE_HEADER: [u8; 4] = [0, 1, 0, 2];
 const CONTENT_TYPE_APPLICATION: u8 = 1;
+/// A founder adds all first members in one commit.
+const FOUNDING_EPOCH_MAX: u64 = 1;
 
 /// The hub's public view of one group.
 #[derive(Debug)]
@@ -113,7 +116,8 @@ struct Saved {
 }
 
 impl HubGroup {
-    /// Opens a new room from its creator's GroupInfo and tree.
+    /// Opens a new room from its creator's GroupInfo and tree: as it was created, or with the first
+    /// members that its creator has added since.
     pub fn open(
         group_info: &GroupInfo,
         tree: &RatchetTree,
@@ -122,8 +126,9 @@ impl HubGroup {
     ) -> Result<Self, StageError> {
         group_info::check_extensions(group_info)?;
         let epoch = group_info.parsed().epoch().as_u64();
-        if epoch != 0 {
-            return Err(StageError::invalid(format!("a room opens in epoch 0, not {epoch}")));
+        if epoch > FOUNDING_EPOCH_MAX {
+            let reason = format!("a room opens in epoch 0 or 1, not {epoch}");
+            return Err(StageError::invalid(reason));
         }
         // The library verifies the GroupInfo's signature, the tree and its hash.
         let (group, _) = PublicGroup::from_external(

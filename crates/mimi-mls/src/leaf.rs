@@ -16,11 +16,13 @@ use openmls::prelude::{
 };
 use tls_codec::Serialize as _;
 
+use crate::external_update::EXTERNAL_UPDATES;
+
 /// The one suite we use (AMB-ST-7).
 pub(crate) const SUITE: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519;
 
-/// The components this implementation interprets.
-const KNOWN_COMPONENTS: [ComponentId; 11] = [
+/// The components this implementation interprets, and what its clients say of themselves.
+const KNOWN_COMPONENTS: [ComponentId; 12] = [
     SAFE_AAD,
     CONTENT_MEDIA_TYPES,
     FRANK_AAD,
@@ -32,6 +34,7 @@ const KNOWN_COMPONENTS: [ComponentId; 11] = [
     BASE_ROOM_POLICY,
     JOIN_LINK_POLICY,
     JOIN_LINKS,
+    EXTERNAL_UPDATES,
 ];
 
 pub(crate) fn capabilities() -> Capabilities {

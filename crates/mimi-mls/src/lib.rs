@@ -23,6 +23,7 @@ pub mod roster;
 mod changes;
 mod components;
 mod context;
+mod external_update;
 mod framing;
 mod leaf;
 mod pieces;

@@ -9,7 +9,7 @@ use mimi_wire::protocol::CipherSuite;
 use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::join_links::JoinLinksUpdate;
 use mimi_wire::room::metadata::RoomMetadata;
-use mimi_wire::room::participant_list::{ParticipantListUpdate, RoleIndex};
+use mimi_wire::room::participant_list::{ParticipantListUpdate, RoleIndex, UserRolePair};
 use mimi_wire::room::preauth::{Claim, PreAuthData};
 use mimi_wire::room::roles::RoleData;
 use mimi_wire::{MimiUri, Wire};
@@ -36,6 +36,8 @@ mod faults;
 mod founding;
 mod joining;
 mod receiving;
+
+pub use founding::founding_requirements;
 #[cfg(test)]
 mod tests;
 
@@ -72,6 +74,8 @@ pub struct Founding {
     pub roles: RoleData,
     /// The creator's role.
     pub creator_role: RoleIndex,
+    /// Who is listed from the beginning beside the creator.
+    pub others: Vec<UserRolePair>,
     /// Preauthorizations, the hub's included (AMB-ST-4).
     pub preauth: PreAuthData,
     /// Base policy.

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use mimi_mls::error::StageError;
-use mimi_mls::hub::StagedUpdate;
+use mimi_mls::hub::{HubProposals, StagedUpdate};
 use mimi_mls::member::{CommitPlan, Received};
 use mimi_policy::{Actor, ProposedChange};
 use mimi_wire::Wire;
@@ -31,8 +31,8 @@ fn leave(room: &mut TestRoom, name: &str) -> ProposalBundle {
 
 fn hub_proposals(room: &mut TestRoom, name: &str) -> FanoutMessage {
     let leaf = room.leaf(name);
-    let proposal = room.hub.propose_remove(&room.hub_keys, leaf).unwrap();
-    let bundle = ProposalBundle { proposal, more_proposals: Vec::new() };
+    let wanted = HubProposals { remove: &[leaf], participants: None };
+    let bundle = room.hub.propose(&room.hub_keys, wanted).unwrap();
     room.submit(&UpdateRequest::Proposals(bundle)).unwrap().remove(0)
 }
 

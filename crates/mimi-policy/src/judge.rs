@@ -61,6 +61,11 @@ impl<'a> Judge<'a> {
         Self { view, index: None, known: Known::default() }
     }
 
+    /// The room it judges.
+    pub fn view(&self) -> &'a RoomView {
+        self.view
+    }
+
     /// Looks the room up in an index its caller keeps. One of another epoch is not used.
     #[must_use]
     pub fn with_index(self, index: &'a RoomIndex) -> Self {

@@ -11,6 +11,8 @@ pub mod group_info;
 pub mod join_links;
 pub mod key_material;
 mod log;
+pub mod member_set;
+pub mod propose;
 pub mod report_abuse;
 mod restriction;
 pub mod state;

@@ -3,6 +3,7 @@
 use mimi_wire::room::claim_name::NamedClaim;
 use mimi_wire::{Domain, MimiUri};
 
+use crate::hub::member_set::MemberSet;
 use crate::record::{
     Account, ConsentRecord, ConsentRequest, DeviceRecord, NewEvent, RoomKind, Seq, StoredKeyPackage,
 };
@@ -43,6 +44,8 @@ pub enum Expect {
     NoAccount(MimiUri),
     /// The device does not exist.
     NoDevice(MimiUri),
+    /// No room of fixed membership has these members (POLICY-BASE-2).
+    MembersFree(MemberSet),
     /// The KeyPackage has not been released.
     KeyPackageUnused(Vec<u8>),
 }
@@ -63,6 +66,9 @@ pub enum Change {
     PutDevice(DeviceRecord),
     /// A device is signed out; its KeyPackages and memberships go with it.
     RemoveDevice(MimiUri),
+    /// An account is deleted, with what its user has decided and been asked. Its devices are removed
+    /// one by one.
+    RemoveAccount(MimiUri),
     /// More KeyPackages of a client.
     AddKeyPackages(Vec<StoredKeyPackage>),
     /// A KeyPackage is released, for good (PROTO-KM-10).
@@ -81,6 +87,27 @@ pub enum Change {
         kind: RoomKind,
         /// First snapshot.
         snapshot: Vec<u8>,
+    },
+    /// A room of fixed membership takes its set of members (POLICY-BASE-2).
+    TakeMembers {
+        /// The set.
+        members: MemberSet,
+        /// The room.
+        room: MimiUri,
+    },
+    /// It gives the set up, if it has it.
+    FreeMembers {
+        /// The set.
+        members: MemberSet,
+        /// The room.
+        room: MimiUri,
+    },
+    /// On which room a room depends from now on, if on any (POLICY-BASE-3).
+    PutParent {
+        /// The dependent room.
+        room: MimiUri,
+        /// The room it depends on.
+        parent: Option<MimiUri>,
     },
     /// A newer snapshot of a room, as of `seq`.
     PutSnapshot {

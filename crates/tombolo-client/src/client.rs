@@ -207,6 +207,31 @@ impl Client {
         }
     }
 
+    /// Opens the direct room with a user: the one there is, or a new one at our provider with all
+    /// devices of both. Should both open one at the same moment, both end in the same.
+    ///
+    /// Needs the user's consent to be contacted in any room, if there is none yet.
+    pub async fn open_direct(&self, user: &MimiUri) -> Result<MimiUri, ClientError> {
+        match self.operate(Command::OpenDirect(user.clone())).await? {
+            Outcome::Room(room) => Ok(room),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Creates a room at our provider that depends on another one of it: only participants of
+    /// `parent` can be in it, and whoever goes there goes here too.
+    pub async fn create_subroom(
+        &self,
+        parent: &MimiUri,
+        name: &str,
+    ) -> Result<MimiUri, ClientError> {
+        let (parent, name) = (parent.clone(), name.to_owned());
+        match self.operate(Command::CreateSubroom { parent, name }).await? {
+            Outcome::Room(room) => Ok(room),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// Rooms known on this device.
     pub async fn rooms(&self) -> Result<Vec<MimiUri>, ClientError> {
         self.ask(Input::Rooms).await

@@ -19,6 +19,13 @@ pub enum ClientEvent {
     RoomChanged(MimiUri),
     /// This device came into a room.
     Joined(MimiUri),
+    /// Another direct room of the same people has taken this one's place.
+    Superseded {
+        /// The room that is left.
+        room: MimiUri,
+        /// The one that stays.
+        by: MimiUri,
+    },
     /// This device is out of a room.
     Left {
         /// The room.

@@ -17,6 +17,7 @@ pub mod command;
 pub mod commit;
 mod consent;
 mod create_room;
+mod direct;
 mod effects;
 pub mod franking;
 mod freeze;
@@ -56,6 +57,7 @@ use crate::session::add_user::Adding;
 use crate::session::command::{Command, Notice, OperationId};
 use crate::session::commit::Intent;
 use crate::session::create_room::Creating;
+use crate::session::direct::Opening;
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer};
 use crate::session::issuers::IssuerBook;
 use crate::session::register::Registering;
@@ -80,6 +82,7 @@ pub struct Session {
     registering: Option<Registering>,
     creating: BTreeMap<OperationId, Creating>,
     adding: BTreeMap<OperationId, Adding>,
+    opening: BTreeMap<OperationId, Opening>,
     effects: Effects,
 }
 
@@ -103,6 +106,7 @@ impl Session {
             registering: None,
             creating: BTreeMap::new(),
             adding: BTreeMap::new(),
+            opening: BTreeMap::new(),
             effects: Effects::default(),
         }
     }
@@ -157,6 +161,8 @@ impl Session {
         }
         room.last_view = room_value_of(values, room_value::LAST_VIEW, &uri)?;
         room.waiting = saved.waiting;
+        room.superseded_by = room_value_of(values, room_value::SUPERSEDED_BY, &uri)?;
+        room.plan_to_leave_superseded(&mut self.effects, now_ms);
         let mut messages: Vec<_> = saved.messages.into_values().collect();
         messages.sort_by_key(|message| (message.timestamp_ms, message.id));
         for message in &messages {
@@ -318,6 +324,10 @@ impl Session {
             }
             Command::ConsentRequests => self.ask_consent_requests(operation),
             Command::CreateRoom { name, policy } => self.create_room(operation, name, policy),
+            Command::CreateSubroom { parent, name } => {
+                self.create_subroom(operation, name, &parent)
+            }
+            Command::OpenDirect(user) => self.open_direct(operation, user),
             Command::AddUser { room, user } => self.add_user(operation, room, user),
             Command::JoinRoom(room) => self.join_room(operation, &room, Wish::default(), at),
             Command::JoinAs { room, role } => {
@@ -349,6 +359,7 @@ impl Session {
                 self.report_abuse(operation, &room, &messages, note)
             }
             Command::Send { room, draft } => {
+                let room = self.in_place_of(&room);
                 self.send(operation, &room, draft, at)?;
                 self.with_room(&room, at, |_, _, _| {});
                 Ok(())
@@ -404,7 +415,12 @@ impl Session {
             }
             Purpose::ReportAbuse(operation) => self.report_answered(operation, answer),
             Purpose::HubOfNewRoom(operation) => self.hub_of_new_room(operation, answer, at),
-            Purpose::FoundRoom(room) => self.founding_answered(&room, answer),
+            Purpose::FoundRoom(room) => self.founding_answered(&room, answer, at),
+            Purpose::DirectRoom(operation) => self.direct_room_answered(operation, answer, at),
+            Purpose::HubOfDirect(operation) => self.hub_of_direct(operation, answer, at),
+            Purpose::DirectKeyMaterial(operation) => {
+                self.direct_key_material_answered(operation, answer, at);
+            }
             Purpose::KeyMaterial(operation) => {
                 self.key_material_answered(operation, answer, at);
             }
@@ -417,9 +433,10 @@ impl Session {
             Purpose::GroupInfo(room) => self.with_room(&room, at, |room, means, at| {
                 room.group_info_answered(answer, means, at);
             }),
-            Purpose::Join(room) => self.with_room(&room, at, |room, means, at| {
-                room.join_answered(answer, means, at);
-            }),
+            Purpose::Join(room) => {
+                self.with_room(&room, at, |room, means, at| room.join_answered(answer, means, at));
+                self.settle_direct(&room, at);
+            }
             Purpose::Send(room) => self.with_room(&room, at, |room, means, at| {
                 room.send_answered(answer, means, at);
             }),
@@ -446,6 +463,7 @@ impl Session {
                 self.with_room(&room, &mut at, |room, means, at| {
                     room.take_event(event, means, at);
                 });
+                self.settle_direct(&room, &mut at);
                 self.forget_unjoined();
             }
             StreamEventKind::RequestConsent | StreamEventKind::UpdateConsent => {
@@ -499,6 +517,9 @@ impl Session {
             }
             Timer::LeaveAgain(room) => {
                 self.with_room(&room, at, |room, _, _| room.leave_again());
+            }
+            Timer::LeaveSuperseded(room) => {
+                self.with_room(&room, at, |room, _, _| room.leave_superseded());
             }
             Timer::JoinAgain(room) => {
                 self.with_room(&room, at, |room, means, at| room.join_again(means, at));

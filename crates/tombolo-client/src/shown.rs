@@ -19,6 +19,12 @@ pub enum RoomStatus {
     Removed,
     /// Its user is banned.
     Banned,
+    /// Two people opened a direct room with each other at the same time, and the other one stays:
+    /// what is written here goes there.
+    Superseded {
+        /// The room that stays.
+        by: MimiUri,
+    },
     /// A commit broke the room's rules; the evidence is kept.
     Frozen {
         /// For a person.

@@ -7,6 +7,7 @@
 mod client;
 mod listener;
 pub mod operate;
+mod removal;
 mod reports;
 mod status;
 mod token;
@@ -18,7 +19,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use mimi_provider::Reject;
 
 use crate::account::password::Passwords;
@@ -28,6 +29,7 @@ use crate::provider::Provider;
 
 pub use client::{AdminClient, AdminError};
 pub(crate) use listener::serve;
+pub use removal::Removed;
 pub use reports::{
     ClosedReport, ListedReport, NewHubKey, ReportList, ReportedMessage, ShownReport,
 };
@@ -53,6 +55,8 @@ fn router(api: AdminApi) -> Router {
     let endpoints = Router::new()
         .route("/users", get(users::list).post(users::add))
         .route("/users/claims", put(users::claims))
+        .route("/users/{name}", delete(removal::remove_user))
+        .route("/users/{name}/devices/{device}", delete(removal::remove_device))
         .route("/reports", get(reports::list))
         .route("/reports/{id}", get(reports::show))
         .route("/reports/{id}/close", post(reports::close))

@@ -78,6 +78,7 @@ pub(crate) fn router(api: ClientApi) -> Router {
         )
         .route("/key-material/{user}", only("POST", post(key_material::key_material)))
         .route("/rooms/{room}", only("PUT", put(rooms::found_room)))
+        .route("/direct/{user}", only("GET", get(rooms::direct_room)))
         .route("/rooms/{room}/update", only("POST", post(update::update)))
         .route("/rooms/{room}/submit-message", only("POST", post(submit_message::submit_message)))
         .route("/rooms/{room}/group-info", only("POST", post(group_info::group_info)))

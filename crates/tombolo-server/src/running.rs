@@ -28,7 +28,7 @@ use crate::keys::open_or_create_hub_keys;
 use crate::private_file;
 use crate::provider::{Parts, Provider};
 use crate::tls::Identity;
-use crate::{delivery, federation};
+use crate::{delivery, federation, rooms};
 
 pub(crate) use address_file::admin_address;
 pub use address_file::{ADMIN_ADDRESS_FILE, AddressFileError};
@@ -175,6 +175,7 @@ impl Running {
         let provider = &self.provider;
         delivery::start(provider);
         self.background.spawn(maintain(Arc::clone(provider)));
+        self.background.spawn(rooms::follow_all(Arc::clone(provider)));
         let stopping = || self.stopping.subscribe();
         let for_peers = stopped(stopping());
         let serving = federation::serve(Arc::clone(provider), listeners.federation, for_peers);

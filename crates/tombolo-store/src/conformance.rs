@@ -77,6 +77,7 @@ macro_rules! conformance_suite {
                 a_token_is_of_one_device,
                 a_device_joins_its_users_stream,
                 a_removed_device_leaves_nothing,
+                a_removed_account_leaves_nothing,
             }
             atomicity {
                 a_failing_change_leaves_nothing,
@@ -115,6 +116,9 @@ macro_rules! conformance_suite {
                 a_room_is_created_once,
                 a_snapshot_only_gets_newer,
                 rooms_of_clients_and_users,
+                a_set_of_members_has_one_room,
+                dependent_rooms_are_found_by_their_parent,
+                hosted_rooms_are_listed,
             }
             visibility {
                 a_client_sees_its_intervals,

@@ -324,6 +324,7 @@ fn founding(domain: &Domain, hub_keys: &HubKeys) -> Founding {
         },
         roles: roles(),
         creator_role: TestRoom::ADMIN,
+        others: Vec::new(),
         preauth: PreAuthData::default(),
         base_policy: BaseRoomPolicy {
             fixed_membership: false,

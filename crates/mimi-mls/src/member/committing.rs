@@ -48,7 +48,8 @@ impl MemberGroup {
         }
     }
 
-    /// Proposals to leave: list change, Remove of own other clients, SelfRemove (AMB-UPD-9).
+    /// Proposals to leave: list change, Remove of own other clients, SelfRemove (AMB-UPD-9). Where
+    /// the participants are fixed the list stays as it is (POLICY-BASE-1).
     ///
     /// They count once they come back from the hub, like anybody else's.
     pub fn leave(&mut self, device: &Device) -> Result<ProposalBundle, StageError> {
@@ -62,8 +63,9 @@ impl MemberGroup {
         let mut proposals = Vec::new();
         let own = self.view.client_at(self.own_leaf()).cloned();
         let own = own.ok_or_else(|| StageError::invalid("no longer a member"))?;
-        let listed = self.view.participants.participants.iter();
-        let index = listed.clone().position(|listed| listed.user == own.user);
+        let fixed = self.view.base_policy.as_ref().is_some_and(|policy| policy.fixed_membership);
+        let mut listed = self.view.participants.participants.iter();
+        let index = listed.position(|listed| !fixed && listed.user == own.user);
         if let Some(index) = index.and_then(|index| u32::try_from(index).ok()) {
             let update =
                 ParticipantListUpdate { removed_indices: vec![index], ..Default::default() };
@@ -81,6 +83,15 @@ impl MemberGroup {
         let mut proposals = proposals.into_iter();
         let proposal = proposals.next().ok_or_else(|| StageError::internal("no proposal"))?;
         Ok(ProposalBundle { proposal, more_proposals: proposals.collect() })
+    }
+
+    /// The proposal to take this client alone out, whatever becomes of the user's other ones.
+    pub fn leave_alone(&mut self, device: &Device) -> Result<ProposalBundle, StageError> {
+        if self.has_pending() || leavers(self).contains(&self.own_leaf()) {
+            return Err(StageError::invalid("something of ours waits for the hub already"));
+        }
+        let proposal = self.propose_self_remove(device)?;
+        Ok(ProposalBundle { proposal, more_proposals: Vec::new() })
     }
 
     /// The hub accepted our commit. Whoever accepts several without receiving what the hub had

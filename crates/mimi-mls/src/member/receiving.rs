@@ -17,6 +17,7 @@ use super::{MemberGroup, ReceiveError, Received, StagedMemberCommit};
 use crate::changes::{CommitReading, read_commit, read_proposal, reference_of};
 use crate::components;
 use crate::error::StageError;
+use crate::external_update;
 use crate::framing::{FrameBody, PublicFrame};
 use crate::identity::{IdentityError, Issuers, Validity, claim_of, prove};
 use crate::provider::Provider;
@@ -134,8 +135,8 @@ impl MemberGroup {
     /// All of a bundle is cached, or nothing of it (PROTO-UPD-11).
     ///
     /// A proposal at fault changes nothing and is never a reason to freeze: the hub verifies less
-    /// than members do, and of external senders the library knows a few kinds only. Should a
-    /// commit include one that was dropped, this device can only join again.
+    /// than members do. Should a commit include one that was dropped, this device can only join
+    /// again.
     fn receive_proposals(
         &mut self,
         messages: &[&MlsMessage],
@@ -148,11 +149,14 @@ impl MemberGroup {
             if let Some(received) = self.out_of_epoch(message)? {
                 return Ok(received);
             }
-            let processed = self.process(message).map_err(unreadable)?;
-            let queued = match processed.into_content() {
-                ProcessedMessageContent::ProposalMessage(queued)
-                | ProcessedMessageContent::ExternalJoinProposalMessage(queued) => *queued,
-                _ => return Err(unreadable("not a proposal")),
+            let update = external_update::read(message, self.group.public_group());
+            let queued = match update.map_err(unreadable)? {
+                Some(queued) => queued,
+                None => match self.process(message).map_err(unreadable)?.into_content() {
+                    ProcessedMessageContent::ProposalMessage(queued)
+                    | ProcessedMessageContent::ExternalJoinProposalMessage(queued) => *queued,
+                    _ => return Err(unreadable("not a proposal")),
+                },
             };
             let reference = reference_of(&queued);
             let known = self.group.pending_proposals().chain(&fresh).map(reference_of);

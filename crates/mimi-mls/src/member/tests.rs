@@ -71,6 +71,7 @@ fn founding(hub_keys: &HubKeys) -> Founding {
         group_id: b"group".to_vec(),
         metadata: metadata("Clubhouse"),
         roles: RoleData::default(),
+        others: Vec::new(),
         creator_role: 4,
         preauth: PreAuthData::default(),
         base_policy: BaseRoomPolicy {

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use mimi_policy::envelope::Envelope;
-use mimi_policy::{ClientIdentity, JoinCodes, Judge, LeafIndex, RoomIndex, RoomView, StagedChange};
+use mimi_policy::{
+    Actor, ClientIdentity, JoinCodes, Judge, LeafIndex, ProposedChange, RoomIndex, RoomView,
+    StagedChange, StagedProposal,
+};
 use mimi_wire::Wire;
 use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::notify::FanoutMessage;
@@ -15,10 +18,13 @@ use crate::fixture::{self, GROUP, NOW, domain};
 use crate::franking::Franking;
 use crate::hub::audience::Readership;
 use crate::hub::group_info::{Authorized, GroupInfoInput, group_info};
-use crate::hub::state::{HubState, Observed};
+use crate::hub::propose::{
+    HubChange, HubProposalsInput, ListChanges, due, due_after, newly_evicted, propose,
+};
+use crate::hub::state::{Evicted, HubState, Observed};
 use crate::hub::submit_message::{SubmitMessageInput, submit_message};
-use crate::hub::update::{UpdateInput, UpdateKind, Updated, WelcomePart, update};
-use crate::record::NewEvent;
+use crate::hub::update::{HubBundle, UpdateInput, UpdateKind, Updated, WelcomePart, update};
+use crate::record::{EventKind, NewEvent};
 use crate::requester::{DeviceIdentity, Requester};
 use crate::{Change, Reject, Transition};
 
@@ -26,6 +32,7 @@ pub(crate) struct Hub {
     pub(crate) state: HubState,
     pub(crate) view: RoomView,
     pub(crate) envelope: Envelope,
+    pub(crate) parent: Option<RoomView>,
     pub(crate) now_ms: u64,
     /// What members' credentials claim.
     pub(crate) claims: BTreeMap<LeafIndex, Vec<Claim>>,
@@ -58,7 +65,7 @@ impl Hub {
     pub(crate) fn new(clients: &[&str]) -> Self {
         let (state, view) = (HubState::default(), fixture::room(clients));
         let (envelope, claims) = (Envelope::default(), BTreeMap::new());
-        Self { state, view, envelope, now_ms: NOW, claims }
+        Self { state, view, envelope, parent: None, now_ms: NOW, claims }
     }
 
     pub(crate) fn submit(
@@ -133,16 +140,58 @@ impl Hub {
             Err(_) => self.view.clone(),
         };
         let tree = fixture::ratchet_tree();
+        // As the server does: what is due is signed for the epoch the commit leads to.
+        let own = domain("a.example");
+        let due = due_after(&self.state, change, &after, &own, || ListChanges::Taken);
+        let due = due.map(|due| hub_proposals(&after, &due));
+        let proposed = due.as_ref().map(|(request, _)| match request {
+            UpdateRequest::Proposals(bundle) => (bundle.clone(), request.encode()),
+            UpdateRequest::Commit(_) => panic!("proposals"),
+        });
         let kind = UpdateKind::Commit {
             after: &after,
             joiner_signature_key: extras.joiner_signature_key,
             welcomes: &extras.welcomes,
             ratchet_tree: Some(&tree),
+            proposed: proposed.as_ref().map(|(bundle, octets)| HubBundle { bundle, octets }),
         };
         let transition = self.decide(requester, change, &request, kind)?;
         let observed = Observed::Commit { change, after: &after };
-        self.state.apply(&transition.changes, observed).unwrap();
+        for event in appended(&transition) {
+            let observed = match (event.kind, &due) {
+                (EventKind::Proposal, Some((_, change))) => {
+                    Observed::Proposals { change, view: &after }
+                }
+                _ => observed,
+            };
+            self.state.observe(event, observed).unwrap();
+        }
         self.view = after;
+        Ok(transition)
+    }
+
+    /// The hub wants somebody out.
+    pub(crate) fn evict(&mut self, evicted: &[Evicted]) -> Result<Transition<Updated>, Reject> {
+        let own = domain("a.example");
+        let evicted = newly_evicted(&self.state, &self.view, evicted);
+        let due = due(&self.state, Judge::of(&self.view), &own, &evicted, ListChanges::Taken);
+        let due = due.map(|due| hub_proposals(&self.view, &due));
+        let (view, now_ms) = (self.view.clone(), self.now_ms);
+        let transition = match &due {
+            None => propose(&self.state, Judge::of(&view), &own, evicted, None, now_ms)?,
+            Some((request, change)) => {
+                let UpdateRequest::Proposals(bundle) = request else { panic!("proposals") };
+                let references = fixture::references(change);
+                let octets = request.encode();
+                let input =
+                    HubProposalsInput { bundle, octets: &octets, change, references: &references };
+                propose(&self.state, Judge::of(&view), &own, evicted, Some(&input), now_ms)?
+            }
+        };
+        let nothing = StagedChange { epoch: view.epoch, committer: None, proposals: Vec::new() };
+        let change = due.as_ref().map_or(&nothing, |(_, change)| change);
+        let observed = Observed::Proposals { change, view: &view };
+        self.state.apply(&transition.changes, observed).unwrap();
         Ok(transition)
     }
 
@@ -164,6 +213,7 @@ impl Hub {
             change,
             claims: &self.claims,
             kind,
+            parent: self.parent.as_ref(),
             now_ms: self.now_ms,
         };
         update(&self.state, &input)
@@ -200,6 +250,26 @@ impl Hub {
         self.state.apply(&transition.changes, Observed::Plain).unwrap();
         Ok(transition)
     }
+}
+
+/// What the hub would sign, with references as its group would compute them.
+pub(crate) fn hub_proposals(view: &RoomView, due: &HubChange) -> (UpdateRequest, StagedChange) {
+    let claim =
+        Claim { credential_type: 1, id: Vec::new(), claim_value: b"mimi://a.example".to_vec() };
+    let sender = Actor::ExternalSender { index: 0, claims: vec![claim] };
+    let removes = due.remove.iter().map(|leaf| ProposedChange::RemoveClient(*leaf));
+    let changes = removes.chain(due.participants().map(ProposedChange::ParticipantList));
+    let proposals: Vec<_> = changes
+        .enumerate()
+        .map(|(number, change)| StagedProposal {
+            sender: sender.clone(),
+            reference: Some(format!("hub {} {number}", view.epoch).into_bytes()),
+            change,
+        })
+        .collect();
+    let change = StagedChange { epoch: view.epoch, committer: None, proposals };
+    let marker = fixture::references(&change).concat();
+    (fixture::proposal_request(view.epoch, &marker, change.proposals.len()), change)
 }
 
 pub(crate) fn appended<R>(transition: &Transition<R>) -> Vec<&NewEvent> {

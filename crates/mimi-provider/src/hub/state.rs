@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use mimi_policy::{Actor, ProposedChange, RoomView, StagedChange, StagedProposal};
+use mimi_policy::{Actor, LeafIndex, ProposedChange, RoomView, StagedChange, StagedProposal};
 use mimi_wire::component::JOIN_LINKS;
 use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
@@ -42,6 +42,11 @@ pub struct HubState {
     pub pending: Vec<Pending>,
     /// Users who asked to leave and are still listed; gone as far as we are concerned (AMB-UPD-9).
     pub leaving: BTreeSet<MimiUri>,
+    /// Whom the hub wants out and proposes to remove, until they are (PROTO-NTF-4).
+    pub evicting: BTreeSet<Evicted>,
+    /// Every member is on its way out, so nobody is left to commit anything: the group is dead
+    /// (AMB-PL-8).
+    pub deserted: bool,
     /// Who may join by external commit (PROTO-GI-5).
     pub grants: Vec<JoinGrant>,
     /// How many have come in by each join code whose link stands, by SHA-256 of the code.
@@ -52,6 +57,16 @@ pub struct HubState {
     pub followers: BTreeSet<Domain>,
     /// Commits and proposal bundles since the last snapshot.
     pub handshakes_since_snapshot: u32,
+}
+
+/// Whom the hub wants out of a room.
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum Evicted {
+    /// A user with everything it has in the room: its account was deleted, or it is no longer in
+    /// the room this one depends on.
+    User(MimiUri),
+    /// A client: the device is lost.
+    Client(MimiUri),
 }
 
 /// A proposal the next commit has to include.
@@ -135,10 +150,12 @@ enum Note {
     JoinGrant(JoinGrant),
     /// The external commit just before came in by the join code with this SHA-256.
     JoinCodeUsed([u8; 32]),
+    /// Somebody has to go.
+    Evict(Vec<Evicted>),
 }
 
 /// First octet of a saved state.
-const SNAPSHOT_VERSION: u8 = 3;
+const SNAPSHOT_VERSION: u8 = 4;
 /// First octet of a note.
 const NOTE_VERSION: u8 = 2;
 
@@ -229,6 +246,33 @@ impl HubState {
         self.recent.push_back(Recent { sha256, timestamp_ms, by, frank: Vec::new() });
     }
 
+    /// What the log keeps of whom the hub wants out.
+    pub(crate) fn note_evictions(evicted: Vec<Evicted>) -> Vec<u8> {
+        versioned(NOTE_VERSION, &Note::Evict(evicted))
+    }
+
+    /// Users who are still listed though they have left, once a commit is merged. An external
+    /// commit can leave a leaver listed (AMB-UPD-10); it stays gone until the list says so too, or
+    /// somebody entitled takes it in again (AMB-POL-39).
+    pub(crate) fn leaving_after(
+        &self,
+        change: &StagedChange,
+        after: &RoomView,
+    ) -> BTreeSet<MimiUri> {
+        let stays = |user: &&MimiUri| after.role_index_of(user).is_some() && !returns(change, user);
+        self.leaving.iter().filter(stays).cloned().collect()
+    }
+
+    /// Whom the hub still wants out once a commit is merged.
+    pub(crate) fn evicting_after(
+        &self,
+        change: &StagedChange,
+        after: &RoomView,
+    ) -> BTreeSet<Evicted> {
+        let stays = |evicted: &&Evicted| evicted.is_in(after) && !evicted.returns(change);
+        self.evicting.iter().filter(stays).cloned().collect()
+    }
+
     fn follow_note(&mut self, detail: &[u8]) -> Result<(), StateError> {
         match read_versioned(NOTE_VERSION, detail)? {
             Note::JoinGrant(grant) => self.follow_grant(grant),
@@ -236,6 +280,7 @@ impl HubState {
                 let uses = self.code_uses.entry(code_sha256).or_default();
                 *uses = uses.saturating_add(1);
             }
+            Note::Evict(evicted) => self.evicting.extend(evicted),
         }
         Ok(())
     }
@@ -289,6 +334,7 @@ impl HubState {
             });
             self.leaving.extend(leaver(proposal, view).cloned());
         }
+        self.deserted = deserted(self.pending.iter().map(|pending| &pending.proposal), view);
         self.remember(sha256(&event.detail), event.timestamp_ms, provider_of(change));
         self.handshakes_since_snapshot += 1;
         Ok(())
@@ -310,16 +356,58 @@ impl HubState {
             let standing = join_links::standing_codes(after);
             self.code_uses.retain(|code_sha256, _| standing.contains(code_sha256));
         }
-        // An external commit can leave a leaver listed (AMB-UPD-10); it stays gone until the list
-        // says so too, or somebody entitled takes it in again (AMB-POL-39).
-        let returns = |user: &MimiUri| {
-            change.proposals.iter().any(|proposal| {
-                matches!(&proposal.change, ProposedChange::AddClient(added) if added.user == *user)
-            })
-        };
-        self.leaving.retain(|user| after.role_index_of(user).is_some() && !returns(user));
+        self.deserted = false;
+        self.leaving = self.leaving_after(change, after);
+        self.evicting = self.evicting_after(change, after);
         self.remember(sha256(&event.detail), event.timestamp_ms, provider_of(change));
         self.handshakes_since_snapshot += 1;
+    }
+}
+
+impl Evicted {
+    /// Whether there is still something of it in a room.
+    pub(crate) fn is_in(&self, view: &RoomView) -> bool {
+        match self {
+            Self::User(user) => {
+                view.role_index_of(user).is_some() || view.clients_of(user).next().is_some()
+            }
+            Self::Client(client) => view.clients.iter().any(|member| member.client == *client),
+        }
+    }
+
+    /// Whether somebody entitled takes it in again.
+    fn returns(&self, change: &StagedChange) -> bool {
+        match self {
+            Self::User(user) => returns(change, user),
+            Self::Client(client) => change.proposals.iter().any(|proposal| {
+                matches!(&proposal.change, ProposedChange::AddClient(it) if it.client == *client)
+            }),
+        }
+    }
+}
+
+/// Whether a change adds a client of a user.
+fn returns(change: &StagedChange, user: &MimiUri) -> bool {
+    change.proposals.iter().any(|proposal| {
+        matches!(&proposal.change, ProposedChange::AddClient(added) if added.user == *user)
+    })
+}
+
+/// Whether proposals take every member away: then nobody is left to commit them.
+pub(crate) fn deserted<'a>(
+    proposals: impl Iterator<Item = &'a StagedProposal>,
+    view: &RoomView,
+) -> bool {
+    let gone: BTreeSet<LeafIndex> = proposals.filter_map(leaf_removed).collect();
+    view.clients.iter().all(|client| gone.contains(&client.leaf))
+}
+
+/// The leaf a proposal takes away.
+pub(crate) fn leaf_removed(proposal: &StagedProposal) -> Option<LeafIndex> {
+    match (&proposal.change, &proposal.sender) {
+        (ProposedChange::RemoveClient(leaf), _) => Some(*leaf),
+        (ProposedChange::SelfRemove, Actor::Member { leaf, .. }) => Some(*leaf),
+        _ => None,
     }
 }
 

@@ -62,6 +62,10 @@ impl HubNode {
             envelope: &Envelope::default(),
             hub_sender: HubSender::Ours,
             franking_agent: b"agent",
+            parent: None,
+            same_members: None,
+            welcomes: &[],
+            ratchet_tree: &fixture::ratchet_tree(),
             group: &postcard::to_stdvec(&view).unwrap(),
             now_ms,
         });
@@ -191,6 +195,7 @@ impl HubNode {
                 joiner_signature_key: meaning.key.as_deref(),
                 welcomes: &meaning.welcomes,
                 ratchet_tree: Some(&tree),
+                proposed: None,
             },
             None => UpdateKind::Proposals { references: &references },
         };
@@ -205,6 +210,7 @@ impl HubNode {
             change: &meaning.change,
             claims: &BTreeMap::new(),
             kind,
+            parent: None,
             now_ms,
         };
         let transition = update(&hot.state, &input)?;

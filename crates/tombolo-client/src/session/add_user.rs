@@ -9,7 +9,7 @@ use mimi_mls::key_package;
 use mimi_mls::member::CommitPlan;
 use mimi_policy::preset::Preset;
 use mimi_policy::{Actor, ProposedChange, RoomView, StagedChange, StagedProposal};
-use mimi_wire::mls::KeyPackage;
+use mimi_wire::mls::{KeyPackage, RequiredCapabilities};
 use mimi_wire::protocol::key_material::{
     ClientMaterial, KEY_MATERIAL_REQUEST_LABEL, KeyMaterialRequest, KeyMaterialRequestTbs,
     KeyMaterialResponse, KeyMaterialUserCode,
@@ -21,6 +21,7 @@ use crate::error::ClientError;
 use crate::session::command::{OperationId, Outcome};
 use crate::session::commit::{Intent, Step};
 use crate::session::effects::{Answer, Moment, Purpose, refusal};
+use crate::session::issuers::IssuerBook;
 use crate::session::judging::judge;
 use crate::session::remove_user::{BANNED, is_banned, is_touched};
 use crate::session::request::{Request, Response};
@@ -105,38 +106,20 @@ impl Session {
             Some(room) => room.member()?.required_capabilities(),
             None => return Err(ClientError::NotInRoom(adding.room.clone())),
         };
-        let mut key_packages = Vec::new();
-        for client in &response.clients {
-            let ClientMaterial::KeyPackage(package) = &client.material else {
-                tracing::info!(client = %client.client_uri, "no KeyPackage for this client");
-                continue;
-            };
-            let facts = key_package::inspect(package, self.issuers.trusted(), at.now_ms);
-            let facts = match facts {
-                Ok(facts) => facts,
-                Err(error) => {
-                    let Some(domain) = self.issuers.wanted_to_stage(&error, at.now_ms) else {
-                        return Err(not_theirs(&adding.user, &error.to_string()));
-                    };
-                    adding.verifying = Some((domain.clone(), response));
-                    self.issuers.need(domain, &mut self.effects);
-                    return Ok(());
-                }
-            };
-            let theirs =
-                facts.identity.user == adding.user && facts.identity.client == client.client_uri;
-            if !theirs || facts.ciphersuite != CIPHERSUITE {
-                return Err(not_theirs(&adding.user, "it names somebody else, or another suite"));
+        let key_packages = match inspect(&response, &required, &self.issuers, at.now_ms) {
+            Ok(key_packages) => key_packages,
+            Err(Unusable::For(error)) => return Err(error),
+            Err(Unusable::Until(domain)) => {
+                adding.verifying = Some((domain.clone(), response));
+                self.issuers.need(domain, &mut self.effects);
+                return Ok(());
             }
-            if !key_package::satisfies(&facts.capabilities, &required) {
-                return Err(not_theirs(&adding.user, "it lacks what the room requires"));
-            }
-            key_packages.push((client.client_uri.clone(), package.octets().to_vec()));
-        }
+        };
         if key_packages.is_empty() {
             let text = format!("no device of {} can be added now", adding.user);
             return Err(ClientError::Refused(text));
         }
+        let key_packages = key_packages.into_iter().map(|it| (it.client, it.octets)).collect();
         let intent = Intent::AddUser { user: adding.user.clone(), key_packages };
         if let Some(Adding { room, .. }) = self.adding.remove(&operation) {
             self.with_room(&room, at, |room, _, _| room.want_commit(Some(operation), intent));
@@ -175,7 +158,62 @@ impl Session {
     }
 }
 
-fn status(response: &KeyMaterialResponse, user: &MimiUri) -> Result<(), ClientError> {
+/// Why KeyPackages cannot be used.
+pub(crate) enum Unusable {
+    /// They are at fault.
+    For(ClientError),
+    /// The issuers of this domain are not known yet.
+    Until(Domain),
+}
+
+/// A verified KeyPackage.
+#[derive(Debug)]
+pub(crate) struct UsablePackage {
+    pub(crate) client: MimiUri,
+    pub(crate) octets: Vec<u8>,
+    /// Its KeyPackageRef.
+    pub(crate) reference: Vec<u8>,
+}
+
+/// The KeyPackages of an answer; all are usable, or none.
+pub(crate) fn inspect(
+    response: &KeyMaterialResponse,
+    required: &RequiredCapabilities,
+    issuers: &IssuerBook,
+    now_ms: u64,
+) -> Result<Vec<UsablePackage>, Unusable> {
+    let user = &response.user_uri;
+    let unusable = |why: &str| Err(Unusable::For(not_theirs(user, why)));
+    let mut key_packages = Vec::new();
+    for client in &response.clients {
+        let ClientMaterial::KeyPackage(package) = &client.material else {
+            tracing::info!(client = %client.client_uri, "no KeyPackage for this client");
+            continue;
+        };
+        let facts = match key_package::inspect(package, issuers.trusted(), now_ms) {
+            Ok(facts) => facts,
+            Err(error) => match issuers.wanted_to_stage(&error, now_ms) {
+                Some(domain) => return Err(Unusable::Until(domain)),
+                None => return unusable(&error.to_string()),
+            },
+        };
+        let theirs = facts.identity.user == *user && facts.identity.client == client.client_uri;
+        if !theirs || facts.ciphersuite != CIPHERSUITE {
+            return unusable("it names somebody else, or another suite");
+        }
+        if !key_package::satisfies(&facts.capabilities, required) {
+            return unusable("it lacks what the room requires");
+        }
+        key_packages.push(UsablePackage {
+            client: client.client_uri.clone(),
+            octets: package.octets().to_vec(),
+            reference: facts.reference,
+        });
+    }
+    Ok(key_packages)
+}
+
+pub(crate) fn status(response: &KeyMaterialResponse, user: &MimiUri) -> Result<(), ClientError> {
     let refused = |text: String| Err(ClientError::Refused(text));
     match response.user_status {
         KeyMaterialUserCode::Success | KeyMaterialUserCode::PartialSuccess => Ok(()),

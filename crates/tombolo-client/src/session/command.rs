@@ -45,6 +45,15 @@ pub enum Command {
         /// Its policy: a preset's, or one of one's own.
         policy: Box<RoomPolicy>,
     },
+    /// Opens the direct room with a user: the one there is, or a new one.
+    OpenDirect(MimiUri),
+    /// Creates a room that depends on another one of our provider's.
+    CreateSubroom {
+        /// The room it depends on.
+        parent: MimiUri,
+        /// Its name.
+        name: String,
+    },
     /// Adds a user with all its devices.
     AddUser {
         /// The room.
@@ -231,7 +240,7 @@ pub enum Draft {
 pub enum Outcome {
     /// There is nothing to say.
     Done,
-    /// A room was created.
+    /// A room was created, opened or joined.
     Room(MimiUri),
     /// A list of users.
     Users(Vec<MimiUri>),

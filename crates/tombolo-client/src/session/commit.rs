@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use mimi_mls::member::CommitPlan;
-use mimi_policy::{RoomView, StagedChange};
+use mimi_policy::{ProposedChange, RoomView, StagedChange};
 use mimi_wire::protocol::update::{ProposalRef, UpdateOutcome, UpdateRequest};
 use mimi_wire::room::participant_list::RoleIndex;
 use mimi_wire::{MimiUri, Wire};
@@ -202,8 +202,13 @@ impl Room {
 
     /// Whether proposals wait for a committer. This user's own wish to leave does not count: by
     /// then it is no member in good standing any more, and may not commit (PROTO-UPD-4).
+    /// Nor may it while somebody wants it out.
     pub(crate) fn has_pending_proposals(&self) -> bool {
-        self.member().is_ok_and(|group| !group.pending_change().proposals.is_empty())
+        self.member().is_ok_and(|group| {
+            let pending = group.pending_change().proposals;
+            let us = ProposedChange::RemoveClient(group.own_leaf());
+            !pending.is_empty() && pending.iter().all(|proposal| proposal.change != us)
+        })
     }
 
     /// The random delay is over: commits what others proposed, unless a commit is on its way.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use mimi_mls::member::{Founding as GroupFounding, MemberGroup};
 use mimi_policy::policy_file::RoomPolicy;
-use mimi_policy::preset::base_policy;
+use mimi_policy::preset::{Preset, base_policy};
 use mimi_wire::component::FRANKING_AGENT;
 use mimi_wire::mls::ExternalSender;
 use mimi_wire::protocol::found_room::RoomFounding;
@@ -58,6 +58,26 @@ impl Session {
         Ok(())
     }
 
+    /// A cooperative room that depends on another one (POLICY-BASE-3).
+    pub(crate) fn create_subroom(
+        &mut self,
+        operation: OperationId,
+        name: String,
+        parent: &MimiUri,
+    ) -> Result<(), ClientError> {
+        let own = self.identity().ok_or_else(not_registered)?.user.domain();
+        if parent.domain() != own {
+            let text = format!("{parent} is at another provider than a room made here would be");
+            return Err(ClientError::Refused(text));
+        }
+        let mut policy = RoomPolicy::of_preset(Preset::Cooperative);
+        let mut base = policy.base.unwrap_or_else(base_policy);
+        base.parent_dependant = true;
+        base.parent_room = Some(parent.as_str().to_owned());
+        policy.base = Some(base);
+        self.create_room(operation, name, Box::new(policy))
+    }
+
     pub(crate) fn hub_of_new_room(
         &mut self,
         operation: OperationId,
@@ -89,14 +109,24 @@ impl Session {
             return Err(ClientError::Other("the provider names another hub".to_owned()));
         }
         let other = |error: &dyn std::fmt::Display| ClientError::Other(error.to_string());
-        let room = MimiUri::build(&own, UriKind::Room, &[&fresh_name(at)]);
-        let room = room.map_err(|error| other(&error))?;
-        let group_id = MimiUri::build(&own, UriKind::Group, &[&fresh_name(at)]);
-        let group_id = group_id.map_err(|error| other(&error))?;
+        let (room, group_id) = fresh_names(&own, at)?;
         let founding = founding(creating, &room, &group_id, hub);
         let created = MemberGroup::create(&self.device, &founding, &mut at.rng, at.now_ms);
         let (group, group_info, ratchet_tree) = created.map_err(|error| other(&error))?;
-        let body = RoomFounding { group_info, ratchet_tree }.encode();
+        let body = RoomFounding { group_info, ratchet_tree, welcome: None };
+        self.send_founding(operation, room, group, &body);
+        Ok(())
+    }
+
+    /// Stores the group to be and hands it to the hub.
+    pub(crate) fn send_founding(
+        &mut self,
+        operation: OperationId,
+        room: MimiUri,
+        group: MemberGroup,
+        founding: &RoomFounding,
+    ) {
+        let body = founding.encode();
         let mut created = Room::new(room.clone(), Standing::Founding);
         created.stand(Standing::Founding, &mut self.effects);
         created.group = Some(group);
@@ -107,10 +137,14 @@ impl Session {
         let request = Request::FoundRoom { room: room.clone(), body: Bytes::from(body) };
         self.effects.request(Purpose::FoundRoom(room.clone()), request);
         self.rooms.insert(room, created);
-        Ok(())
     }
 
-    pub(crate) fn founding_answered(&mut self, room: &MimiUri, answer: Answer) {
+    pub(crate) fn founding_answered(
+        &mut self,
+        room: &MimiUri,
+        answer: Answer,
+        at: &mut Moment<'_>,
+    ) {
         let Some(founded) = self.rooms.get_mut(room) else { return };
         let Some(Founding { operation }) = founded.founding.take() else { return };
         self.effects.remove_room(room, room_value::FOUNDING);
@@ -118,18 +152,25 @@ impl Session {
         let repeated = answer.uncertain
             && answer.result.as_ref().is_err_and(|error| error.is_refusal("conflict"));
         match answer.result {
-            Ok(Response::Founded { .. }) => {}
+            Ok(Response::Founded { room: given }) if given == *room => {}
             _ if repeated => {}
             other => {
                 founded.forget_group(&mut self.effects);
                 self.effects.remove_room(room, room_value::STANDING);
                 self.rooms.remove(room);
-                return self.effects.finish(operation, Err(refusal(other)));
+                return match other {
+                    // The same people have one already (POLICY-BASE-2).
+                    Ok(Response::Founded { room: existing }) => {
+                        self.enter_direct(operation, &existing, at);
+                    }
+                    other => self.effects.finish(operation, Err(refusal(other))),
+                };
             }
         }
         founded.stand(Standing::Joined, &mut self.effects);
         founded.stirred = true;
         self.effects.event(crate::event::ClientEvent::Joined(room.clone()));
+        self.settle_direct(room, at);
         self.effects.finish(operation, Ok(Outcome::Room(room.clone())));
     }
 }
@@ -142,6 +183,18 @@ impl Room {
         effects.request_again(Purpose::FoundRoom(self.uri.clone()), request);
         self.founding = Some(Founding { operation: None });
     }
+}
+
+/// URIs of a new room and its group (AMB-ID-5).
+pub(crate) fn fresh_names(
+    own: &Domain,
+    at: &mut Moment<'_>,
+) -> Result<(MimiUri, MimiUri), ClientError> {
+    let mut fresh = |kind| {
+        MimiUri::build(own, kind, &[&fresh_name(at)])
+            .map_err(|error| ClientError::Other(error.to_string()))
+    };
+    Ok((fresh(UriKind::Room)?, fresh(UriKind::Group)?))
 }
 
 /// 128 random bits: nobody can guess or reserve the name.
@@ -178,6 +231,7 @@ fn founding(
         base_policy: policy.base.clone().unwrap_or_else(base_policy),
         components,
         roles: policy.roles.clone(),
+        others: Vec::new(),
         hub_sender: hub.sender,
     }
 }

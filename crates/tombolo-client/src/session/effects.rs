@@ -57,6 +57,9 @@ pub(crate) enum Purpose {
     ReportAbuse(OperationId),
     HubOfNewRoom(OperationId),
     FoundRoom(MimiUri),
+    DirectRoom(OperationId),
+    HubOfDirect(OperationId),
+    DirectKeyMaterial(OperationId),
     KeyMaterial(OperationId),
     Commit(MimiUri),
     Leave(MimiUri),
@@ -98,6 +101,8 @@ pub(crate) enum Timer {
     SendAgain(MimiUri),
     /// Leaving is to be proposed again.
     LeaveAgain(MimiUri),
+    /// A room that another one has taken the place of is left.
+    LeaveSuperseded(MimiUri),
     /// Joining starts over.
     JoinAgain(MimiUri),
     /// Issuers a room waits for are asked for again.

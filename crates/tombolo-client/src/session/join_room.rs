@@ -115,7 +115,7 @@ impl Session {
         let before = self.rooms.get(room).map(|known| known.standing.clone());
         match &before {
             Some(Standing::Joined | Standing::Rejoining) => {
-                self.effects.finish(Some(operation), Ok(Outcome::Done));
+                self.effects.finish(Some(operation), Ok(Outcome::Room(room.clone())));
                 return Ok(());
             }
             Some(Standing::Frozen { reason }) => {
@@ -461,7 +461,7 @@ impl Room {
         });
         self.stand(Standing::Joined, effects);
         self.stirred = true;
-        effects.finish(joining.operation, Ok(Outcome::Done));
+        effects.finish(joining.operation, Ok(Outcome::Room(self.uri.clone())));
     }
 
     /// Nobody here has judged the commits that were skipped by coming in again: what can still be
@@ -561,7 +561,7 @@ impl Room {
     /// is under way.
     pub(crate) fn joined_otherwise(&mut self, effects: &mut Effects) {
         if let Some(joining) = self.joining.take() {
-            effects.finish(joining.operation, Ok(Outcome::Done));
+            effects.finish(joining.operation, Ok(Outcome::Room(self.uri.clone())));
         }
     }
 

@@ -63,6 +63,8 @@ pub enum Request {
         /// A `RoomFounding`.
         body: Bytes,
     },
+    /// `GET /direct/{user}`.
+    DirectRoom(MimiUri),
     /// `POST /rooms/{room}/update`.
     Update {
         /// The room.
@@ -134,10 +136,10 @@ pub enum Response {
     Stock(u64),
     /// To [`Request::KeyMaterial`].
     KeyMaterial(Box<KeyMaterialResponse>),
-    /// To [`Request::FoundRoom`].
+    /// To [`Request::FoundRoom`] and [`Request::DirectRoom`].
     Founded {
-        /// Milliseconds since the epoch.
-        accepted_timestamp: u64,
+        /// The new room, or the one that the same people have already.
+        room: MimiUri,
     },
     /// To [`Request::Update`].
     Update(Box<UpdateResponse>),

@@ -104,6 +104,8 @@ pub(crate) struct Room {
     pub(crate) commit_pending_due: bool,
     /// Events that were not followed.
     pub(crate) evidence: Vec<Evidence>,
+    /// Another direct room of the same people has taken this one's place.
+    pub(crate) superseded_by: Option<MimiUri>,
 }
 
 impl Room {
@@ -126,6 +128,7 @@ impl Room {
             leaving: None,
             commit_pending_due: false,
             evidence: Vec::new(),
+            superseded_by: None,
         }
     }
 
@@ -241,9 +244,19 @@ impl Room {
         effects.event(ClientEvent::Joined(self.uri.clone()));
     }
 
+    /// Where this device stands, as it is shown.
+    pub(crate) fn status(&self) -> Option<RoomStatus> {
+        match (&self.standing, &self.superseded_by) {
+            (Standing::Joined | Standing::Rejoining | Standing::Left, Some(by)) => {
+                Some(RoomStatus::Superseded { by: by.clone() })
+            }
+            (standing, _) => standing.status(),
+        }
+    }
+
     /// The room as it is shown.
     pub(crate) fn state(&self) -> Option<RoomState> {
-        let status = self.standing.status()?;
+        let status = self.status()?;
         let (view, tree_hash) = match (&self.group, &self.last_view) {
             (Some(group), _) => (group.view(), group.tree_hash()),
             (None, Some(last)) => (&last.view, last.tree_hash.clone()),

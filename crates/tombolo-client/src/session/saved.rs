@@ -32,6 +32,8 @@ pub(crate) mod room_value {
     pub(crate) const LAST_VIEW: &str = "last view";
     /// Prefix of earlier epochs' views.
     pub(crate) const VIEW: &str = "view/";
+    /// The room that has taken this one's place.
+    pub(crate) const SUPERSEDED_BY: &str = "superseded by";
     /// The founding under way.
     pub(crate) const FOUNDING: &str = "founding";
     /// The commit under way.

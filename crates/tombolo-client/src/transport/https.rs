@@ -106,6 +106,9 @@ impl HttpsTransport {
                 .builder(Method::PUT, &format!("/client/v1/rooms/{}", segment(room.as_str())))
                 .header("content-type", "application/octet-stream")
                 .body(body.clone()),
+            Request::DirectRoom(user) => {
+                self.builder(Method::GET, &format!("/client/v1/direct/{}", segment(user.as_str())))
+            }
             Request::Update { room, body } => post(&room_path(room.as_str(), "update"), body),
             Request::SubmitMessage { room, body } => {
                 post(&room_path(room.as_str(), "submit-message"), body)

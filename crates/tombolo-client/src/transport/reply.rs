@@ -40,7 +40,7 @@ struct StockReply {
 
 #[derive(Deserialize)]
 struct FoundedReply {
-    accepted_timestamp: u64,
+    room: MimiUri,
 }
 
 #[derive(Deserialize)]
@@ -111,9 +111,8 @@ pub(crate) fn read(request: &Request, body: &[u8]) -> Result<Response, Transport
             Response::Stock(json::<StockReply>(body)?.stock)
         }
         Request::KeyMaterial { .. } => Response::KeyMaterial(wire(body)?),
-        Request::FoundRoom { .. } => {
-            let reply: FoundedReply = json(body)?;
-            Response::Founded { accepted_timestamp: reply.accepted_timestamp }
+        Request::FoundRoom { .. } | Request::DirectRoom(_) => {
+            Response::Founded { room: json::<FoundedReply>(body)?.room }
         }
         Request::Update { .. } => Response::Update(wire(body)?),
         Request::SubmitMessage { .. } => Response::SubmitMessage(wire(body)?),

@@ -18,8 +18,8 @@ use zeroize::Zeroizing;
 
 use super::token::{self, TokenError};
 use super::{
-    AddUser, AddedUser, BASE_PATH, ClosedReport, ListedUser, NewHubKey, ReportList, SetClaims,
-    ShownReport, Status, UserList,
+    AddUser, AddedUser, BASE_PATH, ClosedReport, ListedUser, NewHubKey, Removed, ReportList,
+    SetClaims, ShownReport, Status, UserList,
 };
 
 /// How long a request may take; hashing a password is the longest.
@@ -73,6 +73,11 @@ pub(super) fn in_words(code: &str, message: &str) -> String {
     message.strip_prefix(&class).unwrap_or(message).to_owned()
 }
 
+/// Names are plain (see `mimi_provider::account`); others are refused by the provider, as they are.
+fn segment(name: &str) -> String {
+    percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
 /// Speaks to a running provider.
 #[derive(Debug)]
 pub struct AdminClient {
@@ -121,6 +126,17 @@ impl AdminClient {
     /// Makes a fresh hub_key.
     pub async fn rotate_hub_key(&self) -> Result<NewHubKey, AdminError> {
         self.call(Method::POST, "/franking/hub-key", Vec::new()).await
+    }
+
+    /// Removes an account with all its devices.
+    pub async fn remove_user(&self, name: &str) -> Result<Removed, AdminError> {
+        self.call(Method::DELETE, &format!("/users/{}", segment(name)), Vec::new()).await
+    }
+
+    /// Removes a device.
+    pub async fn remove_device(&self, name: &str, device: &str) -> Result<Removed, AdminError> {
+        let path = format!("/users/{}/devices/{}", segment(name), segment(device));
+        self.call(Method::DELETE, &path, Vec::new()).await
     }
 
     /// How the provider fares.

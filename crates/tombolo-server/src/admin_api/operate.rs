@@ -13,7 +13,7 @@ use super::client::in_words;
 use super::users::{all, one};
 use super::{
     ADMIN_TOKEN_FILE, AddUser, AddedUser, AdminClient, AdminError, ClosedReport, ListedUser,
-    NewHubKey, ReportList, SetClaims, ShownReport, Status, UserList,
+    NewHubKey, Removed, ReportList, SetClaims, ShownReport, Status, UserList,
 };
 use crate::account::new_user::{self, new_user, read_claims};
 use crate::account::password::Passwords;
@@ -114,6 +114,26 @@ pub async fn rotate_hub_key(config: &Config) -> Result<NewHubKey, OperateError> 
 
 async fn reached(config: &Config) -> Result<AdminClient, OperateError> {
     running_provider(config).await?.ok_or(OperateError::NotRunning)
+}
+
+/// Removes an account with all its devices, from the rooms hosted there too.
+pub async fn remove_user(config: &Config, name: &str) -> Result<Removed, OperateError> {
+    match running_provider(config).await? {
+        Some(provider) => Ok(provider.remove_user(name).await?),
+        None => Err(OperateError::NotRunning),
+    }
+}
+
+/// Removes a device, from the rooms hosted there too.
+pub async fn remove_device(
+    config: &Config,
+    name: &str,
+    device: &str,
+) -> Result<Removed, OperateError> {
+    match running_provider(config).await? {
+        Some(provider) => Ok(provider.remove_device(name, device).await?),
+        None => Err(OperateError::NotRunning),
+    }
 }
 
 /// How the running provider fares.

@@ -74,21 +74,26 @@ impl HubRoom {
 
     /// Follows an entry that was accepted before: it is staged as of then.
     fn replay(&mut self, event: &NewEvent) -> Result<(), Reject> {
-        let staged = match event.kind {
+        let faulty = |error: String| damaged(&event.stream, error);
+        match event.kind {
             EventKind::Commit | EventKind::Proposal => {
-                let request = UpdateRequest::decode(&event.detail)
-                    .map_err(|error| damaged(&event.stream, error))?;
+                let request = UpdateRequest::decode(&event.detail);
+                let request = request.map_err(|error| faulty(error.to_string()))?;
                 let staged = self.group.stage_again(&request, event.timestamp_ms);
-                Some(staged.map_err(|error| damaged(&event.stream, error))?)
+                self.take(event, staged.map_err(|error| faulty(error.to_string()))?).map_err(faulty)
             }
-            _ => None,
-        };
-        let observed = staged.as_ref().map_or(Observed::Plain, |it| observed(it, &self.group));
-        self.state.observe(event, observed).map_err(|error| damaged(&event.stream, error))?;
-        match staged {
-            Some(staged) => self.merge(staged).map_err(|error| damaged(&event.stream, error)),
-            None => Ok(()),
+            _ => {
+                let observed = self.state.observe(event, Observed::Plain);
+                observed.map_err(|error| faulty(error.to_string()))
+            }
         }
+    }
+
+    /// Follows an entry and merges what it holds.
+    fn take(&mut self, event: &NewEvent, staged: StagedUpdate) -> Result<(), String> {
+        let observed = observed(&staged, &self.group);
+        self.state.observe(event, observed).map_err(|error| error.to_string())?;
+        self.merge(staged).map_err(|error| error.to_string())
     }
 }
 
@@ -147,14 +152,23 @@ impl HubLock {
         Ok((reply, self.enqueue(provider, changes, expect, effects)))
     }
 
-    fn follow(&mut self, changes: &[Change], staged: Option<StagedUpdate>) -> Result<(), String> {
+    /// What was decided about is what the first commit or bundle of proposals among the entries
+    /// holds; what the hub proposes behind a commit is for the state that commit leads to.
+    fn follow(
+        &mut self,
+        changes: &[Change],
+        mut staged: Option<StagedUpdate>,
+    ) -> Result<(), String> {
         let room = self.0.get_mut().expect("a HubLock is made with its room");
-        let observed = staged.as_ref().map_or(Observed::Plain, |it| observed(it, &room.group));
-        room.state.apply(changes, observed).map_err(|error| error.to_string())?;
-        match staged {
-            Some(staged) => room.merge(staged).map_err(|error| error.to_string()),
-            None => Ok(()),
+        for change in changes {
+            let Change::Append(event) = change else { continue };
+            let is_handshake = matches!(event.kind, EventKind::Commit | EventKind::Proposal);
+            match staged.take_if(|_| is_handshake) {
+                Some(staged) => room.take(event, staged)?,
+                None => room.replay(event).map_err(|reject| reject.to_string())?,
+            }
         }
+        Ok(())
     }
 
     fn enqueue(

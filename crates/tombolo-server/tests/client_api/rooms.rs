@@ -41,6 +41,7 @@ fn founding(room: &str, hub_sender: ExternalSender) -> Founding {
             room_mood: String::new(),
         },
         roles: preset.roles(),
+        others: Vec::new(),
         creator_role: preset.creator_role(),
         preauth: hub_preauth(&"a.example".parse().unwrap(), preset),
         base_policy: BaseRoomPolicy {
@@ -71,7 +72,7 @@ fn create(phone: &Phone, founding: &Founding) -> (MemberGroup, Vec<u8>) {
     let mut rng = StdRng::from_os_rng();
     let (group, group_info, ratchet_tree) =
         MemberGroup::create(&phone.mls, founding, &mut rng, now_ms).unwrap();
-    (group, RoomFounding { group_info, ratchet_tree }.encode())
+    (group, RoomFounding { group_info, ratchet_tree, welcome: None }.encode())
 }
 
 async fn put(phone: &Phone, room: &str, body: Vec<u8>) -> Response {

@@ -10,6 +10,7 @@ mod faults;
 mod franking;
 mod hostile;
 mod joining;
+mod kept_in_order;
 mod peers;
 mod restarts;
 mod rooms;

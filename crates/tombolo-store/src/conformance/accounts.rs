@@ -1,10 +1,11 @@
 //! Accounts and devices.
 
-use mimi_provider::record::Account;
+use mimi_provider::record::{Account, ConsentDecision};
 use mimi_provider::{Change, Expect};
 
 use super::facts::{
-    account, client, device, entries, event, join, key_package, one_of_each, room, user,
+    account, client, decision, device, entries, event, join, key_package, one_of_each, request,
+    room, user,
 };
 use super::{Subject, lost, write, write_if};
 use crate::Store;
@@ -101,6 +102,25 @@ pub async fn a_device_joins_its_users_stream(subject: &impl Subject) {
     let seqs: Vec<_> = seen.iter().map(|entry| entry.event.seq).collect();
     assert_eq!(seqs, [3, 4]);
     assert_eq!(store.rooms_of(&phone).await, Ok(Vec::new()), "a user's stream is no room");
+}
+
+/// With an account go its user's decisions and the requests to it.
+pub async fn a_removed_account_leaves_nothing(subject: &impl Subject) {
+    let store = subject.open();
+    write(&store, [Change::CreateAccount(account("alice")), Change::CreateAccount(account("bob"))])
+        .await
+        .expect("created");
+    let granted = decision(None, ConsentDecision::Granted, 1);
+    let asked = request("bob", None, 1);
+    write(&store, [Change::PutConsent(granted), Change::PutConsentRequest(asked)])
+        .await
+        .expect("put");
+    write(&store, [Change::RemoveAccount(user("alice"))]).await.expect("removed");
+    write(&store, [Change::RemoveAccount(user("alice"))]).await.expect("nothing to do");
+    assert_eq!(store.account(&user("alice")).await, Ok(None));
+    assert_eq!(store.accounts().await, Ok(vec![account("bob")]));
+    assert_eq!(store.consents(&user("alice"), &user("bob")).await, Ok(Vec::new()));
+    assert_eq!(store.consent_requests(&user("alice")).await, Ok(Vec::new()));
 }
 
 /// Empty after delete; and a device that comes again begins anew.

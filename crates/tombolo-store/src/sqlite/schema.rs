@@ -11,6 +11,7 @@ use super::OpenError;
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_account_claims.sql"),
+    include_str!("migrations/0003_fixed_and_dependent_rooms.sql"),
 ];
 /// Marks a file as ours, in its header: "TOMB".
 const APPLICATION_ID: i64 = 0x544f_4d42;

@@ -155,7 +155,10 @@ impl Conversation {
             if input == Input::Quit {
                 return self.waiting.push_front((line, input));
             }
-            let shows = matches!(input, Input::Join(_) | Input::NewRoom(..));
+            let shows = matches!(
+                input,
+                Input::Join(_) | Input::NewRoom(..) | Input::Direct(_) | Input::Subroom(..)
+            );
             match self.operation(input) {
                 Ok(doing) => self.running = Some(Operation::new(line, doing, shows)),
                 Err(error) => self.sorry(&error),
@@ -196,7 +199,8 @@ impl Conversation {
                 self.room = Some(room);
                 self.seen = Some(Seen::of(&state));
                 self.numbered.clear();
-                self.terminal.print(&format!("== {} ({})", one_line(&state.name), state.room));
+                let title = title(&state, &self.client.identity().user);
+                self.terminal.print(&format!("== {title} ({})", state.room));
                 self.terminal.print(&standing(&state));
                 if let Some((_, role)) = &state.offered_role {
                     let role = one_line(role);
@@ -291,6 +295,12 @@ impl Conversation {
             ClientEvent::Joined(room) if Some(&room) != self.room.as_ref() => {
                 self.terminal.print(&format!("-- you are now in {room}; /rooms"));
             }
+            ClientEvent::Superseded { room, by } if Some(&room) == self.room.as_ref() => {
+                let line =
+                    "-- you both opened a room for the two of you; this is the one that stays";
+                self.terminal.print(line);
+                self.show_room(by).await;
+            }
             ClientEvent::Left { room, status } => {
                 self.terminal.print(&format!("-- {room}: {}", standing_of(&status)));
                 if matches!(status, RoomStatus::Frozen { .. }) {
@@ -380,6 +390,9 @@ impl Conversation {
                     async move { room_input::create(&client, &name, chosen).await.map(Done::Show) },
                 )
             }
+            Input::Direct(user) => {
+                Box::pin(async move { client.open_direct(&user).await.map(Done::Show) })
+            }
             Input::OpenRoom(number) => Box::pin(async move {
                 let rooms = client.rooms().await?;
                 let room = number.checked_sub(1).and_then(|at| rooms.get(at)).cloned();
@@ -408,6 +421,15 @@ impl Conversation {
             return Err(ClientError::Other(hint.to_owned()));
         };
         let client = self.client.clone();
+        if let Input::Subroom(name, users) = input {
+            return Ok(Box::pin(async move {
+                let subroom = client.create_subroom(&room, &name).await?;
+                for user in &users {
+                    client.add_user(&subroom, user).await?;
+                }
+                Ok(Done::Show(subroom))
+            }));
+        }
         let message = match &input {
             Input::Reply(number, _)
             | Input::React(number, _)
@@ -510,7 +532,7 @@ async fn rooms(client: &Client) -> Result<Done, ClientError> {
     let mut lines = Vec::new();
     for (at, room) in client.rooms().await?.iter().enumerate() {
         let state = client.room(room).await?;
-        let name = one_line(&state.name);
+        let name = title(&state, &client.identity().user);
         lines.push(format!("  {}. {name} ({room}), {}", at + 1, standing(&state)));
     }
     if lines.is_empty() {
@@ -549,6 +571,7 @@ fn standing_of(status: &RoomStatus) -> String {
         RoomStatus::Joined => "you are in".to_owned(),
         RoomStatus::Left => "you have left".to_owned(),
         RoomStatus::Removed => "this device was removed".to_owned(),
+        RoomStatus::Superseded { by } => format!("another room has taken its place: {by}"),
         RoomStatus::Banned => "you are banned".to_owned(),
         RoomStatus::Frozen { reason } => format!("frozen, because its rules were broken: {reason}"),
         _ => "this client does not know this state".to_owned(),
@@ -598,6 +621,15 @@ fn short(user: &MimiUri) -> String {
     // Not decoded: a name may hold anything, escaped.
     let name = user.as_str().rsplit('/').next().unwrap_or_default();
     format!("{name}@{}", user.domain())
+}
+
+/// The room's name; where it has none, who is in it beside us.
+fn title(state: &RoomState, me: &MimiUri) -> String {
+    if !state.name.is_empty() {
+        return one_line(&state.name);
+    }
+    let others = state.participants.iter().map(|it| &it.user).filter(|user| *user != me);
+    others.map(short).collect::<Vec<_>>().join(", ")
 }
 
 /// `14:05`, in UTC.

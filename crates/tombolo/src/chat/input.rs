@@ -23,6 +23,8 @@ Just type to write. Messages have numbers N; commands take them.
   /new NAME          create a room; NAME PRESET for another kind: strict,
                      moderated, multi-organization, direct, cooperative;
                      NAME policy FILE for rules of your own
+  /direct USER       talk to one person alone (also /dm)
+  /subroom NAME USER…  a room for some of this one's people
   /rooms             rooms on this device
   /room N            open room N of /rooms
   /join ROOM         come in with this device, or by a LINK
@@ -45,6 +47,8 @@ pub(crate) enum Input {
     Edit(usize, String),
     Delete(usize),
     NewRoom(String, Chosen),
+    Direct(MimiUri),
+    Subroom(String, Vec<MimiUri>),
     Room(RoomInput),
     OpenRoom(usize),
     Rooms,
@@ -84,6 +88,8 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
             let (name, chosen) = room_input::parse_new(&rest);
             Input::NewRoom(name, chosen)
         }),
+        "direct" | "dm" => user(rest, "/direct USER").map(Input::Direct),
+        "subroom" => subroom(rest),
         "rename" => words(rest, "/rename NAME").map(Input::Rename),
         "room" => number(rest, "/room N").map(Input::OpenRoom),
         "rooms" => Ok(Input::Rooms),
@@ -134,6 +140,17 @@ pub(crate) fn user(rest: &str, usage: &str) -> Result<MimiUri, String> {
     if uri.is_user() { Ok(uri) } else { Err(wrong()) }
 }
 
+/// The users come last; what stands before them is the name.
+fn subroom(rest: &str) -> Result<Input, String> {
+    const USAGE: &str = "/subroom NAME USER…";
+    let mut words_left: Vec<&str> = rest.split_whitespace().collect();
+    let is_user = |word: &str| word.contains('@') || word.starts_with("mimi://");
+    let first_user = words_left.iter().position(|word| is_user(word)).unwrap_or(words_left.len());
+    let users = words_left.split_off(first_user);
+    let users: Result<Vec<_>, _> = users.into_iter().map(|word| user(word, USAGE)).collect();
+    Ok(Input::Subroom(words(&words_left.join(" "), USAGE)?, users?))
+}
+
 #[cfg(test)]
 mod tests {
     use mimi_wire::MimiUri;
@@ -151,6 +168,13 @@ mod tests {
         assert!(parse("/reply x y").unwrap_err().contains("/reply N TEXT"));
         assert_eq!(parse("/add cathy").unwrap_err(), "write it as /add cathy@c.example");
         assert!(parse("/join").unwrap_err().contains("/join mimi://"));
+        assert_eq!(parse("/dm bob@b.example"), parse("/direct mimi://b.example/u/bob"));
+        let subroom = Input::Subroom(
+            "tea time".to_owned(),
+            vec![MimiUri::new("mimi://b.example/u/bob").unwrap()],
+        );
+        assert_eq!(parse("/subroom tea time bob@b.example"), Ok(subroom));
+        assert!(parse("/subroom bob@b.example").unwrap_err().contains("/subroom NAME USER"));
         assert!(HELP.lines().all(|line| line.len() < 80));
         assert!(parse("/ad bob").unwrap_err().contains("/help"));
         assert!(parse("/add mimi://b.example/r/room").unwrap_err().contains("user"));

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use tombolo_server::account::Password;
 use tombolo_server::admin_api::operate;
-use tombolo_server::admin_api::{AddUser, ListedUser, SetClaims, Status, Waiting};
+use tombolo_server::admin_api::{AddUser, ListedUser, Removed, SetClaims, Status, Waiting};
 use tombolo_server::config::Config;
 
 use super::admin_reports::{ReportsCommand, rotate_hub_key};
@@ -18,7 +18,7 @@ const INPUT_OCTETS_MAX: u64 = 4_096;
 /// Operate a provider: accounts and state
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Accounts can be managed whether the provider runs or not; `status` needs it to run.
+Accounts can be added and listed whether the provider runs or not; everything else needs it to run.
 
 Examples:
   tombolo admin --config a.example/tombolo.toml user add alice
@@ -38,6 +38,11 @@ enum AdminCommand {
     User {
         #[command(subcommand)]
         command: UserCommand,
+    },
+    /// Manage devices
+    Device {
+        #[command(subcommand)]
+        command: DeviceCommand,
     },
     /// Look through reports of abuse about rooms hosted here
     Reports {
@@ -89,6 +94,26 @@ Examples:
     },
     /// List accounts
     List,
+    /// Delete an account: its devices are signed out at once, and the rooms hosted here are told to
+    /// remove it
+    Remove {
+        /// Local name
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum DeviceCommand {
+    /// Sign a lost device out at once; the rooms hosted here are told to remove it
+    #[command(after_help = "\
+Example:
+  tombolo admin device remove alice phone")]
+    Remove {
+        /// Local name of its user
+        user: String,
+        /// Name of the device
+        device: String,
+    },
 }
 
 impl Admin {
@@ -102,6 +127,16 @@ impl Admin {
                 set_claims(&config, name, claims).await
             }
             AdminCommand::User { command: UserCommand::List } => list_users(&config).await,
+            AdminCommand::User { command: UserCommand::Remove { name } } => {
+                let removed = operate::remove_user(&config, &name).await;
+                tell_removed(&removed.map_err(|error| Failure::new(&error))?);
+                Ok(())
+            }
+            AdminCommand::Device { command: DeviceCommand::Remove { user, device } } => {
+                let removed = operate::remove_device(&config, &user, &device).await;
+                tell_removed(&removed.map_err(|error| Failure::new(&error))?);
+                Ok(())
+            }
             AdminCommand::Reports { command } => command.run(&config).await,
             AdminCommand::RotateHubKey => rotate_hub_key(&config).await,
             AdminCommand::Status { json } => show_status(&config, json).await,
@@ -141,6 +176,14 @@ fn told_of(user: &ListedUser) -> String {
     let devices = counted(user.devices as u64, "device");
     let claims = user.claims.iter().map(|claim| format!(", {claim}")).collect::<String>();
     format!("{}  {devices}{claims}", user.user)
+}
+
+fn tell_removed(removed: &Removed) {
+    let Removed { removed, devices, rooms } = removed;
+    let devices = counted(*devices as u64, "device");
+    let rooms = counted(*rooms as u64, "room");
+    say(&format!("Removed {removed}: {devices} signed out, {rooms} hosted here looked through."));
+    say("Rooms at other providers keep it until somebody there removes it.");
 }
 
 async fn list_users(config: &Config) -> Result<(), Failure> {

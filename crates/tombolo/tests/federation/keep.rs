@@ -52,6 +52,22 @@ fn people_chat_from_terminals_and_a_fourth_provider_joins() {
     dave.types("Nice to meet you across the bay");
     bob.says("dave@d.example writes in mimi://d.example/r/");
     dave.quits();
+
+    // Bob and cathy, at two providers, open a room for the two of them at the same time and end in
+    // the same (POLICY-BASE-2, AMB-POL-8).
+    bob.types("/accept cathy@c.example");
+    bob.says("cathy@c.example may contact you now");
+    cathy.says("mimi://b.example/u/bob agrees");
+    cathy.types("/accept bob@b.example");
+    cathy.says("bob@b.example may contact you now");
+    bob.types("/dm cathy@c.example");
+    cathy.types("/direct bob@b.example");
+    bob.says("== cathy@c.example");
+    cathy.says("== bob@b.example");
+    bob.types("Only for your eyes");
+    cathy.says("Only for your eyes");
+    cathy.types("Nor for anybody else's");
+    bob.says("Nor for anybody else's");
     bob.quits();
     cathy.quits();
     provider.terminate();

@@ -76,15 +76,22 @@ fn a_snapshot_is_read_back() {
     hub.propose(&peer("c.example"), &proposals(&hub.view, &cathy, 1, changes)).unwrap();
     hub.group_info(&peer("b.example"), "b/bob/laptop", b"key").unwrap();
     hub.submit(&peer("b.example"), "b/bob", 0, b"hello").unwrap();
+    hub.state.evicting.insert(Evicted::User(user("b/bob")));
+    hub.state.deserted = true;
     let snapshot = HubSnapshot { group: b"group".to_vec(), state: hub.state };
     let octets = snapshot.encode();
-    assert_eq!(HubSnapshot::decode(&octets), Ok(snapshot));
+    assert_eq!(HubSnapshot::decode(&octets), Ok(snapshot.clone()));
+    // As saved before there were evictions.
+    let older = versioned(1, &(&snapshot.group, &snapshot.state));
+    let read = HubSnapshot::decode(&older).unwrap();
+    assert_eq!(read.state.pending, snapshot.state.pending);
+    assert!(read.state.evicting.is_empty() && !read.state.deserted);
 
     assert!(HubSnapshot::decode(&[]).is_err());
     assert!(HubSnapshot::decode(&octets[..octets.len() - 1]).is_err());
     assert!(HubSnapshot::decode(&[&octets[..], &[0]].concat()).is_err());
-    let newer = [&[4], &octets[1..]].concat();
-    assert_eq!(HubSnapshot::decode(&newer), Err(StateError("version 4, not 3".into())));
+    let newer = [&[5], &octets[1..]].concat();
+    assert_eq!(HubSnapshot::decode(&newer), Err(StateError("version 5, not 4".into())));
 }
 
 #[test]

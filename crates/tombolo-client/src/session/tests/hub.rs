@@ -59,6 +59,8 @@ pub(crate) struct Hub {
     pub(crate) stock: BTreeMap<MimiUri, Vec<KeyPackage>>,
     pub(crate) consents: BTreeSet<(MimiUri, MimiUri)>,
     users: BTreeMap<MimiUri, Vec<MimiUri>>,
+    /// Rooms of fixed membership, by hub and members.
+    direct_rooms: BTreeMap<(Domain, BTreeSet<MimiUri>), MimiUri>,
     pub(crate) pems: BTreeMap<Domain, String>,
     /// Issuers that took the place of the federation's first ones.
     successors: BTreeMap<Domain, TestIssuer>,
@@ -99,6 +101,7 @@ impl Hub {
             stock: BTreeMap::new(),
             consents: BTreeSet::new(),
             users: BTreeMap::new(),
+            direct_rooms: BTreeMap::new(),
             successors: BTreeMap::new(),
             next_event: 0,
             forgets_commits: false,
@@ -166,9 +169,15 @@ impl Hub {
                 self.stock(client.unwrap())
             }
             Request::KeyMaterial { user: target, body } => {
-                Response::KeyMaterial(Box::new(self.key_material(&known()?, target, body)))
+                let asker = client.ok_or_else(|| refused("unauthorized"))?;
+                Response::KeyMaterial(Box::new(self.key_material(asker, &known()?, target, body)))
             }
             Request::FoundRoom { room, body } => self.found(room, body, now_ms)?,
+            Request::DirectRoom(other) => {
+                let members = BTreeSet::from([known()?, other.clone()]);
+                let room = self.direct_rooms.get(&(domain.clone(), members));
+                Response::Founded { room: room.ok_or_else(|| refused("unknown"))?.clone() }
+            }
             Request::Update { room, body } => {
                 Response::Update(Box::new(self.update(room, body, now_ms)))
             }
@@ -220,6 +229,7 @@ impl Hub {
 
     fn key_material(
         &mut self,
+        asker: &MimiUri,
         user: &MimiUri,
         target: &MimiUri,
         body: &[u8],
@@ -230,7 +240,6 @@ impl Hub {
         let key = &tbs.requester_signature_key;
         verify_with_label(CIPHERSUITE, key, label, &tbs.encode(), &request.signature).unwrap();
         assert_eq!((&tbs.requesting_user, &tbs.target_user), (user, target));
-        assert!(tbs.room_id.is_some());
         let answer = |user_status, clients| KeyMaterialResponse {
             user_status,
             user_uri: target.clone(),
@@ -242,7 +251,7 @@ impl Hub {
         if user != target && !self.consents.contains(&(target.clone(), user.clone())) {
             return answer(KeyMaterialUserCode::NoConsent, Vec::new());
         }
-        let clients = clients.iter().map(|client| {
+        let clients = clients.iter().filter(|client| *client != asker).map(|client| {
             let stock = self.stock.entry(client.clone()).or_default();
             let material = match stock.is_empty() {
                 true => ClientMaterial::Exhausted,
@@ -250,7 +259,12 @@ impl Hub {
             };
             ClientKeyMaterial { client_uri: client.clone(), material }
         });
-        answer(KeyMaterialUserCode::Success, clients.collect())
+        let clients: Vec<_> = clients.collect();
+        let has_any = |it: &ClientKeyMaterial| matches!(it.material, ClientMaterial::KeyPackage(_));
+        match clients.iter().any(has_any) {
+            true => answer(KeyMaterialUserCode::Success, clients),
+            false => answer(KeyMaterialUserCode::NoCompatibleMaterial, clients),
+        }
     }
 
     fn found(
@@ -267,14 +281,35 @@ impl Hub {
         let group = HubGroup::open(info, tree, &self.issuers, now_ms).unwrap();
         mimi_policy::check_founding(group.view()).unwrap();
         assert_eq!(group.view().room(), room);
+        let fixed = group.view().base_policy.as_ref().is_some_and(|it| it.fixed_membership);
+        let listed = group.view().participants.participants.iter();
+        let members: BTreeSet<MimiUri> = listed.map(|pair| pair.user.clone()).collect();
+        let key = (room.domain(), members);
+        if let Some(existing) = self.direct_rooms.get(&key).filter(|_| fixed) {
+            return Ok(Response::Founded { room: existing.clone() });
+        }
+        if fixed {
+            self.direct_rooms.insert(key, room.clone());
+        }
+        let founding = founding.welcome.as_ref();
+        let welcomed = founding.map_or(&[][..], |it| &it.welcomed);
+        let welcomes = group.founding_welcomes(founding.map(|it| &it.welcome), welcomed).unwrap();
         let founded = HubRoom {
             group,
             pending: Vec::new(),
             accepted: BTreeMap::new(),
-            last_timestamp: now_ms,
+            last_timestamp: now_ms + 1,
         };
+        let timestamp = now_ms + 1;
+        let ratchet_tree = RatchetTreeOption::Full(tree.clone());
+        for slice in welcomes {
+            let kind = FanoutKind::Welcome { ratchet_tree: ratchet_tree.clone() };
+            let octets = FanoutMessage { timestamp, message: slice.message, kind }.encode();
+            let targets: Vec<_> = slice.clients.iter().map(|(client, _)| client.clone()).collect();
+            self.log(room, StreamEventKind::Welcome, timestamp, &octets, targets.iter());
+        }
         self.rooms.insert(room.clone(), founded);
-        Ok(Response::Founded { accepted_timestamp: now_ms })
+        Ok(Response::Founded { room: room.clone() })
     }
 
     pub(crate) fn update(&mut self, room: &MimiUri, body: &[u8], now_ms: u64) -> UpdateResponse {
@@ -523,6 +558,7 @@ fn kind(request: &Request) -> &'static str {
         Request::UploadKeyPackages(_) => "upload",
         Request::KeyMaterial { .. } => "key material",
         Request::FoundRoom { .. } => "found",
+        Request::DirectRoom(_) => "direct",
         Request::Update { .. } => "update",
         Request::SubmitMessage { .. } => "submit",
         Request::GroupInfo { .. } => "group info",

@@ -13,14 +13,15 @@ use http::Method;
 use mimi_mls::device::Device;
 use mimi_mls::identity::Issuers;
 use mimi_mls::label::HpkeKeyPair;
-use mimi_mls::member::{CommitPlan, Founding, MemberGroup, Received};
-use mimi_policy::preset::{Preset, base_policy, hub_preauth};
+use mimi_mls::member::{CommitPlan, Founding, MemberGroup, Received, founding_requirements};
+use mimi_policy::preset::{Preset, hub_preauth};
 use mimi_policy::{ClientIdentity, JoinCodes, Judge, LeafIndex};
 use mimi_provider::Change;
 use mimi_provider::record::{Account, DeviceRecord};
+use mimi_wire::mls::KeyPackage;
 use mimi_wire::protocol::Extensions;
 use mimi_wire::protocol::consent::{ConsentEntry, ConsentOperation};
-use mimi_wire::protocol::found_room::RoomFounding;
+use mimi_wire::protocol::found_room::{FoundingWelcome, RoomFounding};
 use mimi_wire::protocol::group_info::{
     GROUP_INFO_ENCRYPTION_LABEL, GROUP_INFO_REQUEST_LABEL, GroupInfoOutcome,
     GroupInfoRatchetTreeTbe, GroupInfoRequest, GroupInfoRequestTbs, GroupInfoResponse, JoiningCode,
@@ -200,9 +201,10 @@ impl Phone {
 
     /// Founds a room at its own provider.
     pub(crate) async fn found(&mut self, name: &str) -> MimiUri {
-        let preset = Preset::Cooperative;
-        let preauth = hub_preauth(&self.user.domain(), preset);
-        self.found_by(name, preset.roles(), preset.creator_role(), preauth).await
+        let founding = self.founding(name, Preset::Cooperative).await;
+        let (reply, room) = self.found_with(founding, Vec::new()).await;
+        assert_eq!(reply.status.as_u16(), 201, "{:?}", reply.body);
+        room
     }
 
     /// Founds a room with any roles and preauthorizations.
@@ -213,13 +215,81 @@ impl Phone {
         creator_role: RoleIndex,
         preauth: PreAuthData,
     ) -> MimiUri {
+        let usual = self.founding(name, Preset::Cooperative).await;
+        let founding = Founding { roles, creator_role, preauth, ..usual };
+        let (reply, room) = self.found_with(founding, Vec::new()).await;
+        assert_eq!(reply.status.as_u16(), 201, "{:?}", reply.body);
+        room
+    }
+
+    /// Founds a room that depends on another one.
+    pub(crate) async fn found_inside(&mut self, name: &str, parent: &MimiUri) -> (Reply, MimiUri) {
+        let mut founding = self.founding(name, Preset::Cooperative).await;
+        founding.base_policy.parent_dependant = true;
+        founding.base_policy.parent_room = Some(parent.as_str().to_owned());
+        self.found_with(founding, Vec::new()).await
+    }
+
+    /// Opens a direct room with a user, as a device that knows of none.
+    pub(crate) async fn open_direct(&mut self, name: &str, user: &MimiUri) -> (Reply, MimiUri) {
+        let preset = Preset::Direct;
+        let mut founding = self.founding(name, preset).await;
+        founding.others =
+            vec![UserRolePair { user: user.clone(), role_index: preset.ordinary_role() }];
+        let tbs = KeyMaterialRequestTbs {
+            requesting_user: self.user.clone(),
+            target_user: user.clone(),
+            room_id: None,
+            acceptable_ciphersuites: vec![SUITE],
+            required_capabilities: founding_requirements(&self.device).unwrap(),
+            requester_signature_key: self.device.signature_key().to_vec(),
+            requester_credential: self.device.credential().unwrap(),
+        };
+        let signature = self.device.sign_with_label(KEY_MATERIAL_REQUEST_LABEL, &tbs.encode());
+        let body = KeyMaterialRequest { tbs, signature }.encode();
+        let material: KeyMaterialResponse =
+            self.post(&format!("/key-material/{}", encoded(user)), body).await;
+        let packages = material.clients.into_iter().filter_map(|client| match client.material {
+            ClientMaterial::KeyPackage(package) => Some((client.client_uri, package)),
+            _ => None,
+        });
+        self.found_with(founding, packages.collect()).await
+    }
+
+    /// Hands a new room to its own provider; without a 201 the device does not keep it.
+    pub(crate) async fn found_with(
+        &mut self,
+        founding: Founding,
+        first: Vec<(MimiUri, KeyPackage)>,
+    ) -> (Reply, MimiUri) {
+        let room = founding.metadata.room_uri.clone();
+        let issuers = self.issuers();
+        let welcomed = first.iter().map(|(client, package)| {
+            let facts = mimi_mls::key_package::inspect(package, &issuers, now_ms()).unwrap();
+            (client.clone(), facts.reference)
+        });
+        let welcomed = welcomed.collect();
+        let packages = first.into_iter().map(|(_, package)| package).collect();
+        let created =
+            MemberGroup::create_with(&self.device, &founding, packages, &mut self.rng, now_ms());
+        let (group, group_info, ratchet_tree, welcome) = created.unwrap();
+        let welcome = welcome.map(|welcome| FoundingWelcome { welcome, welcomed });
+        let body = RoomFounding { group_info, ratchet_tree, welcome }.encode();
+        let reply = self.call(Method::PUT, &room_path(&room, ""), body).await;
+        if reply.status.as_u16() == 201 {
+            self.groups.insert(room.clone(), group);
+        }
+        (reply, room)
+    }
+
+    async fn founding(&self, name: &str, preset: Preset) -> Founding {
         let hub = self.user.domain();
         let room = MimiUri::build(&hub, UriKind::Room, &[name]).unwrap();
         let group = MimiUri::build(&hub, UriKind::Group, &[name]).unwrap();
         let reply = self.call(Method::GET, "/provider", Vec::new()).await;
         let provider: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
         let sender = base64(provider["hub_sender"].as_str().unwrap());
-        let founding = Founding {
+        Founding {
             group_id: group.as_bytes().to_vec(),
             metadata: RoomMetadata {
                 room_uri: room.clone(),
@@ -229,20 +299,14 @@ impl Phone {
                 room_subject: String::new(),
                 room_mood: String::new(),
             },
-            roles,
-            creator_role,
-            preauth,
-            base_policy: base_policy(),
+            roles: preset.roles(),
+            creator_role: preset.creator_role(),
+            others: Vec::new(),
+            preauth: hub_preauth(&hub, preset),
+            base_policy: preset.base_policy(),
             components: BTreeMap::new(),
             hub_sender: mimi_wire::mls::ExternalSender::decode(&sender).unwrap(),
-        };
-        let created = MemberGroup::create(&self.device, &founding, &mut self.rng, now_ms());
-        let (group, group_info, ratchet_tree) = created.unwrap();
-        let body = RoomFounding { group_info, ratchet_tree }.encode();
-        let reply = self.call(Method::PUT, &room_path(&room, ""), body).await;
-        assert_eq!(reply.status.as_u16(), 201, "{:?}", reply.body);
-        self.groups.insert(room.clone(), group);
-        room
+        }
     }
 
     pub(crate) fn group(&mut self, room: &MimiUri) -> &mut MemberGroup {
