@@ -353,6 +353,11 @@ fn mutate(
 /// PROTO-ABU-2: of everything that can be made of franked messages, only the messages themselves are
 /// ever proven.
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "whoever runs it says how much is to be tried, and reads how much was"
+)]
 fn no_forged_edited_redated_or_reattributed_report_is_proven() {
     let mutations = std::env::var("TOMBOLO_REPORT_MUTATIONS");
     let mutations = mutations.map_or(MUTATIONS, |text| text.parse().unwrap());
