@@ -30,8 +30,8 @@ const ORDINARY: u32 = 2;
 const ADMIN: u32 = 3;
 
 /// Somebody with a device of the SDK, whose storage outlives it.
-struct Person {
-    client: Client,
+pub(crate) struct Person {
+    pub(crate) client: Client,
     store: Arc<ClientMemory>,
 }
 
@@ -45,7 +45,7 @@ fn address(trio: &Trio, running: &Running, provider: &str) -> ProviderAddress {
 }
 
 impl Person {
-    async fn sign_up(trio: &Trio, provider: &str, name: &str) -> Self {
+    pub(crate) async fn sign_up(trio: &Trio, provider: &str, name: &str) -> Self {
         let index = NAMES.iter().position(|known| *known == provider).unwrap();
         let salt = SaltString::encode_b64(&[7; 16]).unwrap();
         let hash = Argon2::default().hash_password(PASSWORD.as_bytes(), &salt).unwrap();
@@ -81,11 +81,15 @@ impl Person {
         Self { client, store: self.store }
     }
 
-    fn user(&self) -> MimiUri {
+    pub(crate) fn user(&self) -> MimiUri {
         self.client.identity().user.clone()
     }
 
-    async fn until(&self, room: &MimiUri, holds: impl Fn(&RoomState) -> bool) -> RoomState {
+    pub(crate) async fn until(
+        &self,
+        room: &MimiUri,
+        holds: impl Fn(&RoomState) -> bool,
+    ) -> RoomState {
         eventually(async || {
             let state = self.client.room(room).await.ok()?;
             holds(&state).then_some(state)
