@@ -2,6 +2,7 @@
 
 mod conversation;
 mod evidence;
+mod files;
 mod input;
 mod invitation;
 mod operation;

@@ -91,12 +91,7 @@ impl Passing {
             let frame = tokio::time::timeout_at(self.deadline.min(silence), self.body.frame());
             let data = match frame.await {
                 Err(_) => return Err("the asset did not come in time"),
-                Ok(None) => {
-                    if let Some(keeping) = self.keeping.take() {
-                        keeping.finish();
-                    }
-                    return Ok(None);
-                }
+                Ok(None) => return Ok(None),
                 Ok(Some(Err(_))) => return Err("the asset's host has broken off"),
                 Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
             };
@@ -104,6 +99,10 @@ impl Passing {
             self.left = self.left.checked_sub(octets).ok_or("the asset is too large")?;
             if let Some(keeping) = &mut self.keeping {
                 keeping.octets.extend_from_slice(&data);
+            }
+            // Nobody asks for more once as many have come as were announced.
+            if let Some(whole) = self.keeping.take_if(|keeping| keeping.is_whole()) {
+                whole.cache.keep(whole.key, whole.octets.freeze());
             }
             if octets > 0 {
                 return Ok(Some(data));
@@ -113,10 +112,8 @@ impl Passing {
 }
 
 impl Keeping {
-    fn finish(self) {
-        if self.octets.len() as u64 == self.whole {
-            self.cache.keep(self.key, self.octets.freeze());
-        }
+    fn is_whole(&self) -> bool {
+        self.octets.len() as u64 == self.whole
     }
 }
 

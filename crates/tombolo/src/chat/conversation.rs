@@ -12,6 +12,7 @@ use tombolo_client::{
     Client, ClientError, ClientEvent, Participant, RoomState, RoomStatus, ShownMessage,
 };
 
+use crate::chat::files::{self, FileInput};
 use crate::chat::input::{self, Input};
 use crate::chat::invitation::{self, Way};
 use crate::chat::operation::{Doing, Done, Operation, Progress};
@@ -245,7 +246,8 @@ impl Conversation {
         let text = match (&message.text, message.deleted) {
             (_, true) => "(taken back)".to_owned(),
             (Some(text), false) => text.clone(),
-            (None, false) => "(nothing this client can show)".to_owned(),
+            (None, false) => files::told(number, message)
+                .unwrap_or_else(|| "(nothing this client can show)".to_owned()),
         };
         let answer = message.in_reply_to.map(|id| format!(" (to [{}])", self.number_of(id)));
         let edited = if message.edited && !message.deleted { " (edited)" } else { "" };
@@ -359,7 +361,12 @@ impl Conversation {
         match input::parse(line) {
             Ok(Input::Nothing) => {}
             Ok(Input::Help) => {
-                self.terminal.print(&format!("{}\n{}", input::HELP, room_input::HELP));
+                self.terminal.print(&format!(
+                    "{}\n{}\n{}",
+                    input::HELP,
+                    files::HELP,
+                    room_input::HELP
+                ));
             }
             Ok(input) => self.queue(line.trim().to_owned(), input),
             Err(hint) => self.terminal.print(&continued(&hint)),
@@ -408,6 +415,7 @@ impl Conversation {
             | Input::React(number, _)
             | Input::Edit(number, _)
             | Input::Room(RoomInput::SetTopic(number, _))
+            | Input::File(FileInput::Save(number, _))
             | Input::Delete(number) => Some(self.message(*number)?),
             _ => None,
         };
@@ -466,6 +474,7 @@ async fn in_room(
         (Input::ClaimRole, _) => client.take_own_role(&room).await.map(|()| Done::Changed(room)),
         (Input::Leave, _) => client.leave_room(&room).await.map(|()| Done::Quietly),
         (Input::Who, _) => who(client, &room).await,
+        (Input::File(command), message) => files::run(client, &room, command, message).await,
         (Input::Room(command), message) => room_input::run(client, room, command, message).await,
         _ => Ok(Done::Show(room)),
     }
