@@ -89,7 +89,7 @@ pub(crate) async fn download(
     let places = provider.proxy.places(asker)?;
     if *url.host() == provider.config.assets.host {
         let name = url.path_and_query().strip_prefix(ASSETS_PATH).unwrap_or_default();
-        return assets::serve::asset(provider, &Method::GET, name, headers, None);
+        return assets::serve::handle(provider, &Method::GET, name, headers);
     }
     // Before the cache: what is no longer a peer's asset host is no longer served either.
     let owner = targets::owner(provider, url.host()).await?;

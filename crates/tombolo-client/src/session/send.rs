@@ -139,7 +139,7 @@ impl Room {
             }
             Draft::File { part } => {
                 let disposition = Disposition::ATTACHMENT;
-                let part = Part::External(*part);
+                let part = Part::External(part);
                 let body = NestedPart { disposition, language: String::new(), part };
                 MimiContent { body, ..MimiContent::text(salt, own, room, "") }
             }

@@ -275,10 +275,10 @@ impl Timeline {
 fn attachments(content: &MimiContent) -> Vec<ExternalPart> {
     let parts = content.parts();
     let external = parts.iter().filter_map(|part| match &part.part.part {
-        Part::External(external) => Some(external),
+        Part::External(external) => Some(ExternalPart::clone(external)),
         _ => None,
     });
-    external.cloned().collect()
+    external.collect()
 }
 
 /// A message without what it says.

@@ -186,7 +186,7 @@ fn tls(roots_pem: Option<&str>) -> Result<ClientConfig, ClientError> {
             }
         }
     }
-    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| ClientError::Other(error.to_string()))?;

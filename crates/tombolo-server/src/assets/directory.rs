@@ -90,8 +90,9 @@ impl Blobs for DirectoryBlobs {
     fn create(&self, id: AssetId, about: &About) -> io::Result<()> {
         self.make_shard(id)?;
         let octets = serde_json::to_vec(about).map_err(io::Error::other)?;
-        private_file::create(&self.file(id, PART), &[])?;
-        private_file::create(&self.file(id, ABOUT), &octets)
+        // In this order: what is about nothing is found at the next start, and removed.
+        private_file::create(&self.file(id, ABOUT), &octets)?;
+        private_file::create(&self.file(id, PART), &[])
     }
 
     fn write(&self, id: AssetId, offset: u64, octets: &[u8]) -> io::Result<()> {

@@ -38,7 +38,7 @@ impl Default for DownloadSlots {
 }
 
 /// One of them, held until the last octet has left.
-type Slot = Option<OwnedSemaphorePermit>;
+type Slot = OwnedSemaphorePermit;
 
 /// Answers a request for an asset by its name as it stands in the path.
 pub(crate) fn handle(
@@ -52,17 +52,6 @@ pub(crate) fn handle(
     }
     let permit = Arc::clone(&provider.downloads.0).try_acquire_owned();
     let slot = permit.map_err(|_| HttpError::TooMany(RETRY_AFTER_S))?;
-    asset(provider, method, name, headers, Some(slot))
-}
-
-/// The answer itself; `slot` is given back when it has been sent.
-pub(crate) fn asset(
-    provider: &Arc<Provider>,
-    method: &Method,
-    name: &str,
-    headers: &HeaderMap,
-    slot: Slot,
-) -> Result<Response<Body>, HttpError> {
     let now_s = provider.now_ms() / 1_000;
     let unknown = || Reject::Unknown("there is no such asset".to_owned());
     let id: AssetId = name.parse().map_err(|()| unknown())?;

@@ -62,13 +62,13 @@ fn people_chat_from_terminals_and_a_fourth_provider_joins() {
 /// Encrypted at B, stored at B, fetched by C through hub A (PROTO-DL-2, PROTO-DL-6, CONTENT-XP-2).
 fn a_file_is_sent_and_saved(folder: &Path, bob: &mut Talking, cathy: &mut Talking) {
     let (sent, saved) = (folder.join("note.txt"), folder.join("saved.txt"));
-    let content: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_be_bytes).collect();
+    let content: Vec<u8> = (0..300_000_u32).flat_map(u32::to_be_bytes).collect();
     std::fs::write(&sent, &content).unwrap();
     bob.types(&format!("/file {}", path(&sent)));
-    let offered = cathy.says("(file note.txt, text/plain, 12000016 octets; /save ");
+    let offered = cathy.says("(file note.txt, text/plain, 1200016 octets; /save ");
     let number = offered.trim_end().trim_end_matches(')').rsplit(' ').next().unwrap();
     cathy.types(&format!("/save {number} {}", path(&saved)));
-    cathy.says("-- 12000000 octets are in ");
+    cathy.says("-- 1200000 octets are in ");
     assert!(std::fs::read(&saved).unwrap() == content);
     cathy.types(&format!("/save {number} {}", path(&saved)));
     cathy.says("is there already");
