@@ -14,6 +14,7 @@ use mimi_wire::room::asset_policy::{
 };
 use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::bot_policy::BotPolicy;
+use mimi_wire::room::capability::Capability;
 use mimi_wire::room::chat_history_policy::HistoryPolicy;
 use mimi_wire::room::join_links::{JoinLink, JoinLinkPolicy, JoinLinksUpdate};
 use mimi_wire::room::link_preview_policy::LinkPreviewPolicy;
@@ -26,6 +27,7 @@ use mimi_wire::room::participant_list::{
     ParticipantListUpdate, RoleIndex, UserIndexRolePair, UserRolePair,
 };
 use mimi_wire::room::preauth::Claim;
+use mimi_wire::room::roles::RoleData;
 use mimi_wire::room::status_notification_policy::StatusNotificationPolicy;
 use serde_json::Value;
 
@@ -234,7 +236,7 @@ fn components(field: &Field<'_>, view: &RoomView) -> Result<Vec<ProposedChange>,
                     ..policy
                 }));
             }
-            "roles" => return Ok(ProposedChange::Roles(view.roles.clone())),
+            "roles" => return Ok(ProposedChange::Roles(restated(&view.roles))),
             "preauth" => return Ok(ProposedChange::Preauth(view.preauth.clone())),
             "join_links_add" => return Ok(links(Vec::new(), vec![JoinLink(b"new".to_vec())])),
             "join_links_remove" => return Ok(links(vec![0], Vec::new())),
@@ -251,6 +253,16 @@ fn components(field: &Field<'_>, view: &RoomView) -> Result<Vec<ProposedChange>,
         };
         Ok(ProposedChange::OtherComponent(other, plain(other)))
     })
+}
+
+/// The room's roles once more. One that holds canOpenJoin in vain does not get it anew
+/// (POLICY-CAP-ADD-3): the form asks who may change roles, not into what.
+fn restated(roles: &RoleData) -> RoleData {
+    let mut roles = roles.clone();
+    for role in roles.roles.iter_mut().filter(|role| role.role_index != 0) {
+        role.role_capabilities.retain(|held| *held != Capability::CAN_OPEN_JOIN);
+    }
+    roles
 }
 
 /// A value of a component that fits every room: the form asks who may change it, not into what.

@@ -289,8 +289,13 @@ fn rooms_that_contradict_themselves() {
     promotes["set_role"] = json!([{ "user": ZOE, "role": 2 }]);
     allowed(&ordinary(0, BOB), promotes);
     // POLICY-CAP-ADD-3
-    let open = custom(json!({ "role_index": 2, "capabilities": ["canKick", "canOpenJoin"] }));
-    malformed(&open, &change, "room.roles[0].capabilities");
+    let held = json!(["canSendMessage", "canOpenJoin", "canChangeRoleDefinitions"]);
+    let open = custom(json!({ "role_index": 2, "capabilities": held }));
+    allowed(&open, json!({ "by": BOB, "how": "message" }));
+    allowed(&open, json!({ "by": BOB, "how": "commit", "components": ["roles"] }));
+    let add = json!([{ "user": ZOE, "role": 2 }]);
+    let joins = json!({ "by": ZOE, "how": "external_commit", "add": add });
+    assert_eq!(ask(&open, &joins)["allowed"], json!(false));
 }
 
 #[test]

@@ -210,6 +210,9 @@ fn a_table(dice: &mut Dice, fixed: bool) -> Vec<Role> {
         if *index > 1 && dice.percent(10) {
             capabilities.push(registry::CAN_USE_JOIN_CODE);
         }
+        if *index > 1 && dice.percent(10) {
+            capabilities.push(registry::CAN_OPEN_JOIN);
+        }
         let name = match index {
             0 => "no_role".to_owned(),
             1 if dice.percent(80) => "banned".to_owned(),
