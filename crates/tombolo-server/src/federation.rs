@@ -32,7 +32,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, RANGE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -75,6 +75,8 @@ struct Call {
     variable: String,
     /// The body.
     body: Bytes,
+    /// Which part of a resource it wants, as far as it says so.
+    range: Option<HeaderValue>,
 }
 
 /// Serves the federation's listener until `shutdown` resolves and requests in flight are answered.
@@ -135,7 +137,12 @@ async fn dispatch(
     }
     if let Some(name) = path.strip_prefix(ASSETS_PATH) {
         authenticate::host(&provider.config.assets.host, &request)?;
-        return assets::serve::handle(provider, request.method(), name, request.headers());
+        return assets::serve::handle(
+            provider,
+            request.method(),
+            name,
+            request.headers().get(RANGE),
+        );
     }
     let (endpoint, variable) = split_path(&path)?;
     let method = method_of(endpoint);
@@ -149,11 +156,9 @@ async fn dispatch(
     let peer = authenticate::peer(provider, chain, &request)?;
     let _slot = slots.take(&peer).ok_or(HttpError::TooMany(REQUESTS_RETRY_AFTER_S))?;
     crate::delivery::peer_is_up(provider, &peer);
-    if endpoint == Endpoint::ProxyDownload {
-        return proxy_download::handle(provider, &peer, variable, request.headers()).await;
-    }
+    let range = request.headers().get(RANGE).cloned();
     let body = body::read(request, body_octets_max(endpoint)).await?;
-    let call = Call { peer, variable: variable.to_owned(), body };
+    let call = Call { peer, variable: variable.to_owned(), body, range };
     keep(provider, &call, endpoint, "request", Direction::In, &call.body).await;
     let peer = call.peer.clone();
     let outcome = answer(provider, endpoint, call).await;
@@ -192,9 +197,8 @@ fn answer<'a>(provider: &'a Arc<Provider>, endpoint: Endpoint, call: Call) -> An
         Endpoint::RequestConsent => Box::pin(request_consent::handle(provider, call)),
         Endpoint::UpdateConsent => Box::pin(update_consent::handle(provider, call)),
         Endpoint::ReportAbuse => Box::pin(report_abuse::handle(provider, call)),
-        Endpoint::IdentifierQuery | Endpoint::ProxyDownload => {
-            Box::pin(unsupported::handle(endpoint))
-        }
+        Endpoint::ProxyDownload => Box::pin(proxy_download::handle(provider, call)),
+        Endpoint::IdentifierQuery => Box::pin(unsupported::handle(endpoint)),
     }
 }
 

@@ -17,8 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use http::header::RANGE;
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode};
 use mimi_provider::Reject;
 use mimi_wire::Domain;
 use mimi_wire::protocol::directory::Endpoint;
@@ -84,19 +83,18 @@ pub(crate) async fn download(
     provider: &Arc<Provider>,
     asker: &Domain,
     url: &AssetUrl,
-    headers: &HeaderMap,
+    range: Option<HeaderValue>,
 ) -> Result<Response<Body>, HttpError> {
     let places = provider.proxy.places(asker)?;
     if *url.host() == provider.config.assets.host {
         let name = url.path_and_query().strip_prefix(ASSETS_PATH).unwrap_or_default();
-        return assets::serve::handle(provider, &Method::GET, name, headers);
+        return assets::serve::handle(provider, &Method::GET, name, range.as_ref());
     }
     // Before the cache: what is no longer a peer's asset host is no longer served either.
     let owner = targets::owner(provider, url.host()).await?;
     if let Some(kept) = provider.proxy.cache.find(url.as_str()) {
-        return Ok(from_cache(&kept, headers));
+        return Ok(from_cache(&kept, range.as_ref()));
     }
-    let range = headers.get(RANGE).cloned();
     let keep = range.is_none().then(|| url.as_str().to_owned());
     let answer = fetch::get(provider, url, &owner, range).await?;
     passing::on(provider, answer, places, keep)
@@ -108,30 +106,29 @@ pub(crate) async fn through_hub(
     provider: &Arc<Provider>,
     hub: &Domain,
     url: &AssetUrl,
-    headers: &HeaderMap,
+    range: Option<HeaderValue>,
 ) -> Result<Response<Body>, HttpError> {
     if *hub == provider.domain {
-        return download(provider, hub, url, headers).await;
+        return download(provider, hub, url, range).await;
     }
     let places = provider.proxy.places(&provider.domain)?;
     let key = format!("{hub} {url}");
     if let Some(kept) = provider.proxy.cache.find(&key) {
-        return Ok(from_cache(&kept, headers));
+        return Ok(from_cache(&kept, range.as_ref()));
     }
     let unreachable = |error: crate::peers::PeerError| error.into_reject(hub);
     let directory = provider.peers.directory(hub).await.map_err(unreachable)?;
     let endpoint = directory.expand(Endpoint::ProxyDownload, url.as_str());
     let endpoint = endpoint.map_err(|error| Reject::Unsupported(format!("{hub}: {error}")))?;
-    let range = headers.get(RANGE).cloned();
     let keep = range.is_none().then_some(key);
     let answer = provider.peers.open(hub, endpoint, range).await.map_err(unreachable)?;
     passing::on(provider, answer, places, keep)
 }
 
 /// The answer out of memory.
-fn from_cache(kept: &Cached, headers: &HeaderMap) -> Response<Body> {
+fn from_cache(kept: &Cached, range: Option<&HeaderValue>) -> Response<Body> {
     let octets = kept.len() as u64;
-    let mut response = match ByteRange::of(headers, octets) {
+    let mut response = match ByteRange::of(range, octets) {
         ByteRange::Beyond => return beyond(octets),
         ByteRange::Whole => Response::new(Body::from(kept.clone())),
         ByteRange::Part(start, end) => {

@@ -1,7 +1,6 @@
 //! `Range` (RFC 9110 section 14): one range of octets, or the whole.
 
-use http::HeaderMap;
-use http::header::RANGE;
+use http::HeaderValue;
 
 /// The part of a resource that is asked for, of which it has as many octets as this says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,11 +14,10 @@ pub(crate) enum ByteRange {
 }
 
 impl ByteRange {
-    /// What the headers of a request ask of a resource of so many octets. Several ranges at once, and
+    /// What the header of a request asks of a resource of so many octets. Several ranges at once, and
     /// other units, are answered with the whole, as RFC 9110 allows.
-    pub(crate) fn of(headers: &HeaderMap, octets: u64) -> Self {
-        let mut values = headers.get_all(RANGE).iter();
-        let (Some(value), None) = (values.next(), values.next()) else { return Self::Whole };
+    pub(crate) fn of(range: Option<&HeaderValue>, octets: u64) -> Self {
+        let Some(value) = range else { return Self::Whole };
         let text = value.to_str().unwrap_or_default();
         let Some((first, last)) = text.strip_prefix("bytes=").and_then(|set| set.split_once('-'))
         else {

@@ -45,7 +45,7 @@ pub(crate) fn handle(
     provider: &Arc<Provider>,
     method: &Method,
     name: &str,
-    headers: &HeaderMap,
+    range: Option<&HeaderValue>,
 ) -> Result<Response<Body>, HttpError> {
     if method != Method::GET && method != Method::HEAD {
         return Err(HttpError::MethodNotAllowed("GET and HEAD"));
@@ -56,7 +56,7 @@ pub(crate) fn handle(
     let unknown = || Reject::Unknown("there is no such asset".to_owned());
     let id: AssetId = name.parse().map_err(|()| unknown())?;
     let found = provider.assets.published(id, now_s).ok_or_else(unknown)?;
-    let (status, start, end) = match ByteRange::of(headers, found.octets) {
+    let (status, start, end) = match ByteRange::of(range, found.octets) {
         ByteRange::Whole => (StatusCode::OK, 0, found.octets),
         ByteRange::Part(start, end) => (StatusCode::PARTIAL_CONTENT, start, end),
         ByteRange::Beyond => return Ok(beyond(found.octets)),

@@ -4,6 +4,7 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::HeaderMap;
+use http::header::RANGE;
 use mimi_wire::Domain;
 use mimi_wire::protocol::proxy_download::AssetUrl;
 
@@ -21,5 +22,5 @@ pub(super) async fn proxy_download(
     let Path((hub, url)) = path.map_err(|error| malformed(&error))?;
     let hub = Domain::new(&hub).map_err(|error| malformed(&error))?;
     let url = AssetUrl::new(&url).map_err(|error| malformed(&error))?;
-    proxy::through_hub(&api.provider, &hub, &url, &headers).await
+    proxy::through_hub(&api.provider, &hub, &url, headers.get(RANGE).cloned()).await
 }

@@ -4,22 +4,19 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::{HeaderMap, Response};
-use mimi_wire::Domain;
+use http::Response;
 use mimi_wire::protocol::proxy_download::AssetUrl;
 
-use super::malformed;
+use super::{Call, malformed};
 use crate::http_error::HttpError;
 use crate::provider::Provider;
 use crate::proxy;
 
-/// `variable` is the URL as it stands in the path, percent-encoded whole (AMB-DL-3).
+/// The URL stands in the path, percent-encoded whole (AMB-DL-3).
 pub(super) async fn handle(
     provider: &Arc<Provider>,
-    peer: &Domain,
-    variable: &str,
-    headers: &HeaderMap,
+    call: Call,
 ) -> Result<Response<Body>, HttpError> {
-    let url = AssetUrl::from_path(variable).map_err(malformed)?;
-    proxy::download(provider, peer, &url, headers).await
+    let url = AssetUrl::from_path(&call.variable).map_err(malformed)?;
+    proxy::download(provider, &call.peer, &url, call.range).await
 }

@@ -1,5 +1,4 @@
-//! `identifierQuery` and `proxyDownload`: not there yet, and said so clearly. Our
-//! directory does not list them.
+//! `identifierQuery`: not there yet, and said so clearly. Our directory does not list it.
 
 use axum::body::Body;
 use http::Response;
