@@ -105,6 +105,8 @@ pub struct ApplicationFrame {
     pub group_id: Vec<u8>,
     /// Epoch.
     pub epoch: u64,
+    /// `authenticated_data`: a `SafeAAD` where the group has `safe_aad` (FRANK-3).
+    pub authenticated_data: Vec<u8>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -177,6 +179,11 @@ impl HubGroup {
         let saved = Saved { pieces, group_info: self.group_info.octets().to_vec() };
         postcard::to_extend(&saved, vec![SNAPSHOT_VERSION])
             .expect("octet strings in memory have a postcard form")
+    }
+
+    /// The group's cipher suite.
+    pub fn suite(&self) -> CipherSuite {
+        self.group.ciphersuite().into()
     }
 
     /// The room in the current epoch.
@@ -347,7 +354,9 @@ pub fn application_frame(message: &MlsMessage) -> Result<ApplicationFrame, Stage
     if reader.u8("PrivateMessage.content_type")? != CONTENT_TYPE_APPLICATION {
         return Err(StageError::invalid("not an application message"));
     }
-    Ok(ApplicationFrame { group_id, epoch })
+    let field = "PrivateMessage.authenticated_data";
+    let authenticated_data = reader.opaque(OPAQUE_OCTETS_MAX, field)?.to_vec();
+    Ok(ApplicationFrame { group_id, epoch, authenticated_data })
 }
 
 impl StagedUpdate {

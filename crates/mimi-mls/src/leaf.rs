@@ -2,7 +2,7 @@
 
 use mimi_wire::Wire;
 use mimi_wire::component::{
-    APP_COMPONENTS, BASE_ROOM_POLICY, CONTENT_MEDIA_TYPES, ComponentId, FRANK_AAD,
+    APP_COMPONENTS, BASE_ROOM_POLICY, CONTENT_MEDIA_TYPES, ComponentId, FRANK_AAD, FRANKING_AGENT,
     JOIN_LINK_POLICY, JOIN_LINKS, PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST, ROOM_METADATA,
     SAFE_AAD,
 };
@@ -22,10 +22,11 @@ use crate::external_update::EXTERNAL_UPDATES;
 pub(crate) const SUITE: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519;
 
 /// The components this implementation interprets, and what its clients say of themselves.
-const KNOWN_COMPONENTS: [ComponentId; 11] = [
+const KNOWN_COMPONENTS: [ComponentId; 12] = [
     SAFE_AAD,
     CONTENT_MEDIA_TYPES,
     FRANK_AAD,
+    FRANKING_AGENT,
     PARTICIPANT_LIST,
     ROOM_METADATA,
     ROLES_LIST,

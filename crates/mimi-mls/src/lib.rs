@@ -11,6 +11,7 @@
 
 pub mod device;
 pub mod error;
+pub mod franking;
 pub mod hub;
 pub mod hub_keys;
 pub mod identity;

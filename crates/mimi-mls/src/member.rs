@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_policy::{LeafIndex, RoomIndex, RoomView, StagedChange, StagedProposal};
-use mimi_wire::component::ComponentId;
+use mimi_wire::component::{ComponentId, FRANK_AAD};
 use mimi_wire::mls::{ExternalSender, KeyPackage, MlsMessage, RequiredCapabilities};
+use mimi_wire::protocol::CipherSuite;
 use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::join_links::JoinLinksUpdate;
 use mimi_wire::room::metadata::RoomMetadata;
@@ -12,6 +13,7 @@ use mimi_wire::room::participant_list::{ParticipantListUpdate, RoleIndex, UserRo
 use mimi_wire::room::preauth::{Claim, PreAuthData};
 use mimi_wire::room::roles::RoleData;
 use mimi_wire::{MimiUri, Wire};
+use openmls::framing::SafeAadItem;
 use openmls::group::{GroupId, MlsGroup, MlsGroupJoinConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY};
 use openmls::prelude::SenderRatchetConfiguration;
 use openmls_rust_crypto::RustCrypto;
@@ -122,6 +124,8 @@ pub enum Received {
         epoch: u64,
         /// `application_data` (framed where the group frames).
         application_data: Vec<u8>,
+        /// The sender's franking tag, authenticated with the message (FRANK-3).
+        franking_tag: Option<[u8; 32]>,
     },
     /// A verified commit of another member: judge it, then [`MemberGroup::merge`] it.
     Commit(Box<StagedMemberCommit>),
@@ -305,6 +309,11 @@ impl MemberGroup {
         lacking.map(Vec::as_slice).collect()
     }
 
+    /// The group's cipher suite.
+    pub fn suite(&self) -> CipherSuite {
+        self.group.ciphersuite().into()
+    }
+
     /// Encrypts `application_data`. Refused while proposals wait for a commit (RFC 9420 section
     /// 12.1): commit first.
     pub fn encrypt(
@@ -312,6 +321,20 @@ impl MemberGroup {
         device: &Device,
         application_data: &[u8],
     ) -> Result<MlsMessage, StageError> {
+        self.encrypt_franked(device, application_data, None)
+    }
+
+    /// [`encrypt`](Self::encrypt) with a franking tag in the authenticated data (FRANK-3). In a
+    /// group without `safe_aad` it has no place there, and is left out.
+    pub fn encrypt_franked(
+        &mut self,
+        device: &Device,
+        application_data: &[u8],
+        franking_tag: Option<[u8; 32]>,
+    ) -> Result<MlsMessage, StageError> {
+        let tag = franking_tag.map(|tag| SafeAadItem::new(FRANK_AAD, tag.to_vec()));
+        // Set anew each time: what a failed attempt leaves behind is for no other message.
+        self.group.set_safe_aad(tag.into_iter().collect()).map_err(StageError::internal)?;
         let provider = Provider { crypto: &self.crypto, rand: &self.crypto, pieces: &self.pieces };
         let message = self.group.create_message(&provider, device.signer(), application_data);
         wire(&message.map_err(StageError::invalid)?)

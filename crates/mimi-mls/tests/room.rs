@@ -66,7 +66,7 @@ fn added_devices_read_and_write() {
     for (name, member) in &mut room.members {
         match member.group.receive(&message, &room.issuers, now_ms()).unwrap() {
             Received::Repeat => assert_eq!(name, "bob/laptop", "PROTO-NTF-7: our own echo"),
-            Received::Application { user, client, application_data, leaf, epoch } => {
+            Received::Application { user, client, application_data, leaf, epoch, .. } => {
                 assert_eq!(user.as_str(), "mimi://b.example/u/bob");
                 assert_eq!(client.as_str(), "mimi://b.example/d/bob/laptop");
                 assert_eq!((leaf, epoch), (2, 1));

@@ -22,7 +22,7 @@ use mimi_wire::MimiUri;
 use mimi_wire::room::participant_list::ParticipantListData;
 use mimi_wire::room::preauth::Claim;
 
-use crate::change::StagedChange;
+use crate::change::{Actor, StagedChange};
 use crate::denied::Denied;
 use crate::index::RoomIndex;
 use crate::known::{JoinCodes, Known};
@@ -30,9 +30,12 @@ use crate::message;
 use crate::participant_list::ListDelta;
 use crate::view::{LeafIndex, RoomView};
 
+use authority::Authority;
+use roster::Roster;
+
 pub(crate) use authority::{capability_by_name, capability_name, holds, role_name};
 pub(crate) use definitions::definition_faults;
-pub(crate) use roles::is_banned_role;
+pub(crate) use roles::{BANNED, is_banned_role};
 
 /// Proof that the judge allowed a change.
 #[derive(Clone, Debug)]
@@ -108,6 +111,14 @@ impl<'a> Judge<'a> {
             }
             None => message::may_submit(self.view, sender),
         }
+    }
+
+    /// Whether somebody may propose anything at all, whatever that may be: a client of a participant,
+    /// or a server with a preauthorization entry (PROTO-ST-8, POLICY-PRE-4).
+    pub(crate) fn has_a_say(&self, actor: &Actor) -> Result<(), Denied> {
+        let index = RoomIndex::of(self.view);
+        let roster = Roster::of(self.view, &index);
+        Authority::of(self.view, &roster, self.known, actor).map(drop)
     }
 
     /// Judges as [`check`] does, and says only what becomes of the list. With an index this costs

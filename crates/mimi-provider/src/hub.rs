@@ -13,10 +13,11 @@ pub mod key_material;
 mod log;
 pub mod member_set;
 pub mod propose;
+pub mod report_abuse;
 mod restriction;
 pub mod state;
 pub mod submit_message;
 pub mod update;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;

@@ -136,6 +136,10 @@ pub enum EventKind {
     UpdateConsent = 7,
     /// The client's stock of KeyPackages is low; no payload.
     KeyPackagesLow = 8,
+    /// A report of abuse, for the provider's moderators; the payload is an `AbuseReport`.
+    ReportAbuse = 9,
+    /// A moderator is done with a report.
+    ReportClosed = 10,
 }
 
 /// An entry to append. A stream is a room, a local user, or (`mimi://<own domain>`) the provider

@@ -429,6 +429,19 @@ impl Client {
         self.send(room, Draft::Edit { message, text: text.to_owned() }).await
     }
 
+    /// Reports messages of somebody, with all their versions, to the moderators of the room's hub,
+    /// with a note that may be empty. Returns once the hub has received it; it says nothing more.
+    pub async fn report(
+        &self,
+        room: &MimiUri,
+        messages: &[MessageId],
+        note: &str,
+    ) -> Result<(), ClientError> {
+        let (messages, note) = (messages.to_vec(), note.to_owned());
+        let command = Command::ReportAbuse { room: room.clone(), messages, note };
+        self.operate(command).await.map(drop)
+    }
+
     /// Takes an own message back.
     pub async fn delete(&self, room: &MimiUri, message: MessageId) -> Result<(), ClientError> {
         self.send(room, Draft::Delete { message }).await.map(drop)

@@ -19,6 +19,7 @@ mod consent;
 mod create_room;
 mod direct;
 mod effects;
+pub mod franking;
 mod freeze;
 mod hub_sender;
 mod issuers;
@@ -167,6 +168,8 @@ impl Session {
         for message in &messages {
             let verdict = room_value_of(&saved.values, &saved::verdict_name(&message.id), &uri)?;
             room.load_message(message, verdict.unwrap_or(verdict::Verdict::Applied));
+            let frank = room_value_of(&saved.values, &saved::frank_name(&message.id), &uri)?;
+            room.keep_frank(message.id, frank);
         }
         self.resume_room(&mut room, &saved.values, &own)?;
         if room.standing == Standing::Rejoining && room.joining.is_none() {
@@ -352,6 +355,9 @@ impl Session {
                 self.with_room(&room, at, |_, _, _| {});
                 Ok(())
             }
+            Command::ReportAbuse { room, messages, note } => {
+                self.report_abuse(operation, &room, &messages, note)
+            }
             Command::Send { room, draft } => {
                 let room = self.in_place_of(&room);
                 self.send(operation, &room, draft, at)?;
@@ -407,6 +413,7 @@ impl Session {
             Purpose::ConsentRequests(operation) => {
                 self.consent_requests_answered(operation, answer);
             }
+            Purpose::ReportAbuse(operation) => self.report_answered(operation, answer),
             Purpose::HubOfNewRoom(operation) => self.hub_of_new_room(operation, answer, at),
             Purpose::FoundRoom(room) => self.founding_answered(&room, answer, at),
             Purpose::DirectRoom(operation) => self.direct_room_answered(operation, answer, at),

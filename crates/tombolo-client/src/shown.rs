@@ -69,7 +69,10 @@ pub struct ShownMessage {
     /// Who reacted how, in order.
     pub reactions: Vec<(MimiUri, String)>,
     /// Its sender may not do what it is: it is shown as what it is, and was never applied.
-    pub refused: Option<RefusedMessage>,
+    pub refused: Option<Box<RefusedMessage>>,
+    /// Why the room's hub could not prove who sent it, where it should be able to: such a message
+    /// cannot be reported (AMB-FRK-8). Of the first version.
+    pub unfrankable: Option<String>,
 }
 
 /// A message that its receivers do not apply (CONTENT-EDIT-1, POLICY-CAP-MSG-2).

@@ -14,6 +14,7 @@ mod key_packages;
 mod listener;
 mod provider_info;
 mod register;
+mod report_abuse;
 mod request;
 mod rooms;
 mod submit_message;
@@ -81,6 +82,7 @@ pub(crate) fn router(api: ClientApi) -> Router {
         .route("/rooms/{room}/update", only("POST", post(update::update)))
         .route("/rooms/{room}/submit-message", only("POST", post(submit_message::submit_message)))
         .route("/rooms/{room}/group-info", only("POST", post(group_info::group_info)))
+        .route("/rooms/{room}/report-abuse", only("POST", post(report_abuse::report_abuse)))
         .route("/consent", only("GET and POST", get(consent::requests).post(consent::say)))
         .route("/devices", only("GET", get(devices::devices)))
         .route("/events", only("GET", get(events::events)))

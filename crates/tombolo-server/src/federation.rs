@@ -14,6 +14,7 @@ pub(crate) mod group_info;
 pub(crate) mod key_material;
 pub(crate) mod notify;
 pub(crate) mod outgoing;
+pub(crate) mod report_abuse;
 pub(crate) mod request_consent;
 mod staging;
 pub(crate) mod submit_message;
@@ -181,7 +182,8 @@ fn answer<'a>(provider: &'a Arc<Provider>, endpoint: Endpoint, call: Call) -> An
         Endpoint::GroupInfo => Box::pin(group_info::handle(provider, call)),
         Endpoint::RequestConsent => Box::pin(request_consent::handle(provider, call)),
         Endpoint::UpdateConsent => Box::pin(update_consent::handle(provider, call)),
-        Endpoint::IdentifierQuery | Endpoint::ReportAbuse | Endpoint::ProxyDownload => {
+        Endpoint::ReportAbuse => Box::pin(report_abuse::handle(provider, call)),
+        Endpoint::IdentifierQuery | Endpoint::ProxyDownload => {
             Box::pin(unsupported::handle(endpoint))
         }
     }
@@ -207,7 +209,7 @@ fn method_of(endpoint: Endpoint) -> Method {
 /// AMB-TR-5.
 fn body_octets_max(endpoint: Endpoint) -> usize {
     match endpoint {
-        Endpoint::Update | Endpoint::Notify => HANDSHAKE_BODY_OCTETS_MAX,
+        Endpoint::Update | Endpoint::Notify | Endpoint::ReportAbuse => HANDSHAKE_BODY_OCTETS_MAX,
         Endpoint::ProxyDownload => 0,
         _ => APPLICATION_BODY_OCTETS_MAX,
     }

@@ -16,8 +16,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::Delivery;
 use crate::federation::code_guesses::CodeGuesses;
+use crate::franking_keys::FrankingKeys;
 use crate::issuer::ClientIssuer;
 use crate::peers::{Peers, PeersError};
+use crate::reports::Reports;
 use crate::rooms::Rooms;
 use crate::tls::Identity;
 use crate::turns::Turns;
@@ -33,6 +35,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// The hub's external-sender key.
     pub hub_keys: HubKeys,
+    /// What it franks messages with.
+    pub franking: FrankingKeys,
     /// Certifies the provider's own devices.
     pub client_issuer: ClientIssuer,
     /// The TLS certificate and key of the domain.
@@ -46,9 +50,11 @@ pub struct Provider {
     pub(crate) clock: Clock,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) hub_keys: HubKeys,
+    pub(crate) franking: FrankingKeys,
     pub(crate) client_issuer: ClientIssuer,
     pub(crate) identity: Arc<Identity>,
     pub(crate) peers: Peers,
+    pub(crate) reports: Reports,
     pub(crate) rooms: Rooms,
     pub(crate) turns: Turns,
     pub(crate) code_guesses: CodeGuesses,
@@ -89,9 +95,11 @@ impl Provider {
             clock: parts.clock,
             store: parts.store,
             hub_keys: parts.hub_keys,
+            franking: parts.franking,
             client_issuer: parts.client_issuer,
             identity: parts.identity,
             peers,
+            reports: Reports::default(),
             rooms: Rooms::default(),
             turns: Turns::default(),
             code_guesses: CodeGuesses::default(),

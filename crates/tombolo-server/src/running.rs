@@ -22,6 +22,7 @@ use crate::admin_api::{self, AdminApi, AdminToken};
 use crate::client_api::{self, ClientApi};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::franking_keys::FrankingKeys;
 use crate::issuer::ClientIssuer;
 use crate::keys::open_or_create_hub_keys;
 use crate::private_file;
@@ -235,11 +236,12 @@ fn open_provider(
     clock: Clock,
 ) -> Result<Arc<Provider>, StartError> {
     let hub_keys = open_or_create_hub_keys(&config.data_dir, &config.domain)?;
+    let franking = FrankingKeys::open_or_create(&config.data_dir, &config.domain)?;
     let now_ms = clock.now_ms();
     let client_issuer = ClientIssuer::open_or_create(&config.data_dir, &config.domain, now_ms)?;
     let (certificate, key) = (&config.tls.certificate, &config.tls.key);
     let identity = Arc::new(Identity::from_files(config.domain.clone(), certificate, key)?);
-    let parts = Parts { config, clock, store, hub_keys, client_issuer, identity };
+    let parts = Parts { config, clock, store, hub_keys, franking, client_issuer, identity };
     Ok(Provider::new(parts)?)
 }
 

@@ -1,6 +1,8 @@
 //! Taking in the events of a room.
 
 use mimi_policy::StagedChange;
+use mimi_wire::Wire;
+use mimi_wire::franking::SafeAad;
 use mimi_wire::mls::{MessageKind, MlsMessage};
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use openmls::framing::errors::{MessageDecryptionError, SecretTreeError};
@@ -106,6 +108,10 @@ impl MemberGroup {
             ))) => return Ok(Received::Repeat),
             Err(fault) => return Err(unreadable(fault)),
         };
+        // Authentic now that the message has been decrypted. What is no SafeAAD is none of ours to
+        // refuse: the library has done so where the group has it.
+        let aad = SafeAad::decode(&frame.authenticated_data);
+        let franking_tag = aad.and_then(|aad| aad.franking_tag()).unwrap_or_default();
         let epoch = processed.epoch().as_u64();
         let sender = processed.sender().clone();
         // Proven when the leaf came into the group; it may be gone since.
@@ -118,6 +124,7 @@ impl MemberGroup {
                     leaf: leaf.u32(),
                     epoch,
                     application_data: message.into_bytes(),
+                    franking_tag,
                 })
             }
             (ProcessedMessageContent::OwnPrivateMessage, _) => Ok(Received::Repeat),

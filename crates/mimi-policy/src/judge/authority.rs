@@ -168,6 +168,7 @@ impl<'a> Authority<'a> {
 
     fn role_words(&self) -> String {
         let name = match self.role {
+            Some(role) if role.role_name.is_empty() => role.role_index.to_string(),
             Some(role) => role_name(self.roles, role.role_index),
             None => "no_role".to_owned(),
         };

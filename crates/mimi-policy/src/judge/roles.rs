@@ -14,7 +14,7 @@ use crate::preauth::first_match;
 use crate::rule::Rule;
 
 /// The role that bans: always this index, and named exactly "banned" (POLICY-CAP-ROLE-3).
-const BANNED: RoleIndex = 1;
+pub(crate) const BANNED: RoleIndex = 1;
 
 /// Whether a role is the one that bans. A role 1 of another name is an ordinary role (AMB-POL-41).
 pub(crate) fn is_banned_role(roles: &RoleData, index: RoleIndex) -> bool {

@@ -12,6 +12,7 @@ use mimi_wire::component::{
 use mimi_wire::room::asset_policy::{
     AssetPolicy, AssetUploadLocation, DownloadPrivacy, DownloadPrivacyType,
 };
+use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::bot_policy::BotPolicy;
 use mimi_wire::room::chat_history_policy::HistoryPolicy;
 use mimi_wire::room::join_links::{JoinLink, JoinLinkPolicy, JoinLinksUpdate};
@@ -30,7 +31,7 @@ use serde_json::Value;
 
 use super::Malformed;
 use super::read::{Field, Fields};
-use super::room::{CLIENTS_MAX, Room, client_count, client_uri};
+use super::room::{CLIENTS_MAX, Room, all_absent, client_count, client_uri};
 use crate::change::{Actor, ClientIdentity, ProposedChange, StagedChange, StagedProposal};
 use crate::denied::Denied;
 use crate::judge::Judge;
@@ -121,7 +122,8 @@ fn read(view: &RoomView, value: &Value) -> Result<Change, Malformed> {
         removed: Vec::new(),
         others: fields.read("components", Vec::new(), |field| components(&field, view))?,
         metadata: None,
-        send_message: fields.flag("send_message", how == How::Message)?,
+        send_message: fields
+            .read("send_message", how == How::Message, |field| send_message(&field, how))?,
         join_code: fields.read("join_code", None, join_code)?,
         claims: fields.list("claims", Field::claim)?,
     };
@@ -167,6 +169,14 @@ fn how(field: &Field<'_>) -> Result<How, Malformed> {
         "external_commit" => Ok(How::ExternalCommit),
         "message" => Ok(How::Message),
         _ => Err(field.wrong("must be commit, proposal, external_commit or message")),
+    }
+}
+
+/// A message is sent; anything else may bring one along.
+fn send_message(field: &Field<'_>, how: How) -> Result<bool, Malformed> {
+    match field.flag()? {
+        false if how == How::Message => Err(field.wrong("a message that is not sent is none")),
+        sent => Ok(sent),
     }
 }
 
@@ -217,7 +227,12 @@ fn components(field: &Field<'_>, view: &RoomView) -> Result<Vec<ProposedChange>,
         let other: ComponentId = match field.text()? {
             "base" => {
                 let policy = view.base_policy.clone().expect("a form's room has a base policy");
-                return Ok(ProposedChange::BasePolicy(policy));
+                // It lists whatever it has to.
+                let policy_component_ids = all_absent().policy_component_ids;
+                return Ok(ProposedChange::BasePolicy(BaseRoomPolicy {
+                    policy_component_ids,
+                    ..policy
+                }));
             }
             "roles" => return Ok(ProposedChange::Roles(view.roles.clone())),
             "preauth" => return Ok(ProposedChange::Preauth(view.preauth.clone())),
@@ -381,8 +396,25 @@ impl Change {
             _ => BTreeMap::new(),
         };
         let judge = Judge::of(view).with_join_codes(JoinCodes::Presented(&codes));
+        if staged.committer.is_none() && staged.proposals.is_empty() {
+            // Nobody is asked by what right, so the answer is whether the sender has a say at all.
+            return judge.has_a_say(&actor);
+        }
         let verdict = judge.with_claims(&claims).decide(&staged);
-        verdict.map(|_| ()).map_err(|denied| self.in_the_forms_words(view, denied))
+        verdict.map_err(|denied| self.in_the_forms_words(view, denied))?;
+        self.entry_of_joiner(view, &actor)
+    }
+
+    /// PROTO-UPD-2: on the wire the entry of somebody who proposes to join is written by whoever
+    /// commits it (AMB-UPD-14); the form asks about a whole change, the role included.
+    fn entry_of_joiner(&self, view: &RoomView, actor: &Actor) -> Result<(), Denied> {
+        let Actor::Joiner(joiner) = actor else { return Ok(()) };
+        let mut added = self.list.added_participants.iter();
+        if view.role_index_of(&joiner.user).is_some() || added.any(|it| it.user == joiner.user) {
+            return Ok(());
+        }
+        let needed = "its user must be in the participant list before or with it";
+        Err(Denied::new(Rule::ListedFirst, Some(&joiner.user), needed).about(&joiner.client))
     }
 
     /// The form speaks of users where the judge sees positions and leaves.

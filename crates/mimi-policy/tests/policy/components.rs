@@ -203,6 +203,26 @@ fn new_limits_fit_the_room() {
 }
 
 #[test]
+fn a_limit_that_is_exceeded_already_may_stay_as_it_was() {
+    // AMB-POL-17: what is violated blocks only what makes it worse.
+    let mut room = Room::usual();
+    *room.policy_mut() = BaseRoomPolicy {
+        max_clients: Some(3),
+        max_users: Some(1),
+        multi_device: false,
+        ..room.policy_mut().clone()
+    };
+    let commit = |change| room.commit("alice", [change]);
+    assert_allowed(commit(base(&room, |it| it.persistent_room = true)));
+    assert_allowed(commit(base(&room, |it| it.max_clients = Some(4))));
+    assert_allowed(commit(base(&room, |it| it.max_users = Some(2))));
+    assert_denied(commit(base(&room, |it| it.max_clients = Some(2))), Rule::MaximumClients);
+    assert_denied(commit(base(&room, |it| it.max_users = Some(0))), Rule::MaximumUsers);
+    let newcomer = [base(&room, |_| {}), room.list_add("dave", ORDINARY)];
+    assert_denied(room.commit("alice", newcomer), Rule::MaximumUsers);
+}
+
+#[test]
 fn policy_components_are_listed_before_they_are_used() {
     // POLICY-BASE-9
     let mut room = Room::usual();

@@ -1,7 +1,9 @@
 //! Adding and removing participants and their clients.
 
 use mimi_policy::preset::Preset;
-use mimi_policy::{Actor, ProposedChange, Rule, StagedChange, check, check_founding};
+use mimi_policy::{
+    Actor, ClientIdentity, ProposedChange, Rule, StagedChange, check, check_founding,
+};
 use mimi_wire::room::capability::Capability;
 
 use crate::room::{
@@ -315,6 +317,34 @@ fn pseudonyms_where_they_are_allowed() {
     assert_eq!(check_founding(&founded.view), Ok(()));
     room.policy_mut().pseudonyms_allowed = true;
     assert_allowed(room.commit("bob", change));
+}
+
+#[test]
+fn a_listed_pseudonym_gets_no_further_client() {
+    // POLICY-BASE-6: what is required is a real identifier in every credential of the group.
+    let shadow = crate::room::uri("mimi://s.example/p/shadow");
+    let client = |number| crate::room::uri(&format!("mimi://s.example/d/shadow/~{number}"));
+    let identity = |number| ClientIdentity {
+        user: shadow.clone(),
+        client: client(number),
+        claims: Vec::new(),
+    };
+    let mut room = Room::usual();
+    room.view.participants.participants[2].user = shadow.clone();
+    let at_carols = room.view.clients.iter_mut().find(|it| it.user == user("carol")).unwrap();
+    (at_carols.user, at_carols.client) = (shadow.clone(), client(1));
+    let leaf = at_carols.leaf;
+    let added = room.commit("bob", [ProposedChange::AddClient(identity(2))]);
+    assert_denied(added, Rule::Pseudonyms);
+    let join = |number, beside: Vec<ProposedChange>| {
+        let own = ProposedChange::ExternalJoin(identity(number));
+        let changes = [own].into_iter().chain(beside);
+        room.judge_commit(Actor::Joiner(identity(number)), [], changes)
+    };
+    assert_denied(join(2, Vec::new()), Rule::Pseudonyms);
+    // The one that is there comes in again, acts and goes.
+    assert_allowed(join(1, vec![ProposedChange::RemoveClient(leaf)]));
+    assert_allowed(room.commit("alice", [ProposedChange::RemoveClient(leaf)]));
 }
 
 #[test]

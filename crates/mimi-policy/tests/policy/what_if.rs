@@ -219,6 +219,110 @@ fn messages() {
     denied(&room, send(ZOE), "PROTO-SUB-2");
     denied(&room, send("external_sender"), "PROTO-SUB-2");
     malformed(&room, &json!({ "by": BOB, "how": "message", "remove": [BOB] }), "change.how");
+    let mut silent = send(ALICE);
+    silent["send_message"] = json!(false);
+    malformed(&room, &silent, "change.send_message");
+    for absent in [json!({ "by": BOB, "how": "message" }), json!({ "by": ZOE, "how": "message" })] {
+        assert_eq!(ask(&room, &absent)["allowed"], json!(false));
+    }
+}
+
+#[test]
+fn whoever_asks_nothing_is_asked_who_it_is() {
+    // PROTO-ST-8, POLICY-PRE-4
+    let mut room = room("cooperative", 4, 2);
+    room["participants"].as_array_mut().unwrap().push(json!({ "user": ZOE, "role": 1 }));
+    let propose = |by: &str| json!({ "by": by, "how": "proposal" });
+    allowed(&room, propose(BOB));
+    for nobody in [ZOE, "mimi://y.example/u/yves"] {
+        denied(&room, propose(nobody), "PROTO-ST-8");
+        let mut none = propose(nobody);
+        none["remove_clients"] = json!([{ "user": BOB, "clients": 0 }]);
+        denied(&room, none, "PROTO-ST-8");
+    }
+    denied(&room, propose("external_sender"), "POLICY-PRE-4");
+    room["preauth"] = json!([{ "claims": [], "role": 5 }]);
+    allowed(&room, propose("external_sender"));
+}
+
+#[test]
+fn whoever_joins_says_as_what() {
+    // PROTO-UPD-2, AMB-UPD-14
+    let roles = json!([
+        {
+            "role_index": 0,
+            "capabilities": ["canOpenJoin"],
+            "authorized_role_changes": [[0, [2]]],
+        },
+        { "role_index": 2, "capabilities": ["canAddOwnClient"] },
+    ]);
+    let mut room = json!({ "roles": roles });
+    let mut join =
+        json!({ "by": ZOE, "how": "proposal", "add_clients": [{ "user": ZOE, "clients": 1 }] });
+    denied(&room, join.clone(), "PROTO-UPD-2");
+    join["add"] = json!([{ "user": ZOE, "role": 2 }]);
+    allowed(&room, join.clone());
+    join.as_object_mut().unwrap().remove("add");
+    room["participants"] = json!([{ "user": ZOE, "role": 2 }]);
+    allowed(&room, join);
+}
+
+#[test]
+fn rooms_that_contradict_themselves() {
+    let change = json!({ "by": BOB, "how": "commit" });
+    // Role 1 has no clients, whatever its name; otherwise one of another name is ordinary.
+    let ordinary = |clients: u32, by: &str| {
+        json!({
+            "roles": [
+                { "role_index": 1, "role_name": "guest" },
+                { "role_index": 2, "capabilities": ["canChangeUserRole"],
+                  "authorized_role_changes": [[1, [2]]] },
+            ],
+            "participants": [
+                { "user": ZOE, "role": 1, "clients": clients },
+                { "user": by, "role": 2, "clients": 1 },
+            ],
+        })
+    };
+    malformed(&ordinary(1, BOB), &change, "room.participants[0].clients");
+    let mut promotes = change.clone();
+    promotes["set_role"] = json!([{ "user": ZOE, "role": 2 }]);
+    allowed(&ordinary(0, BOB), promotes);
+    // POLICY-CAP-ADD-3
+    let open = custom(json!({ "role_index": 2, "capabilities": ["canKick", "canOpenJoin"] }));
+    malformed(&open, &change, "room.roles[0].capabilities");
+}
+
+#[test]
+fn what_the_base_policy_is_asked() {
+    // AMB-POL-17, POLICY-BASE-3, POLICY-BASE-9: who may change it, not into what.
+    let role = json!({ "role_index": 2, "capabilities": [
+        "canChangeRoomMembershipStyle", "canChangeRoleDefinitions", "canChangeOtherPolicyAttribute",
+    ] });
+    let mut room = custom(role);
+    let change = |names: &[&str]| json!({ "by": BOB, "how": "commit", "components": names });
+    for base in [
+        json!({ "max_users": 0, "max_clients": 0 }),
+        json!({ "parent_dependant": true }),
+        json!({ "parent_room": "mimi://a.example/r/p" }),
+        json!({ "policy_component_ids": [] }),
+    ] {
+        room["base"] = base;
+        for names in [&["base"][..], &["roles"], &["status"], &["base", "roles", "status"]] {
+            allowed(&room, change(names));
+        }
+    }
+    room["base"] = json!({ "policy_component_ids": [0x25] });
+    denied(&room, change(&["status"]), "POLICY-BASE-9");
+    allowed(&room, change(&["base", "status"]));
+}
+
+#[test]
+fn a_role_without_a_name_is_told_by_its_number() {
+    let room = custom(json!({ "role_index": 2 }));
+    let change = json!({ "by": BOB, "how": "commit", "metadata": { "room_name": "Tea" } });
+    let said = denied(&room, change, "POLICY-CAP-META-1");
+    assert_eq!(said, "bob may not change the room's name: their role 2 lacks canChangeRoomName");
 }
 
 #[test]

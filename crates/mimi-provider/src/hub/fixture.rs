@@ -15,6 +15,7 @@ use mimi_wire::protocol::update::UpdateRequest;
 use mimi_wire::room::preauth::Claim;
 
 use crate::fixture::{self, GROUP, NOW, domain};
+use crate::franking::Franking;
 use crate::hub::audience::Readership;
 use crate::hub::group_info::{Authorized, GroupInfoInput, group_info};
 use crate::hub::propose::{
@@ -74,6 +75,17 @@ impl Hub {
         epoch: u64,
         text: &[u8],
     ) -> Result<Transition<SubmitMessageResponse>, Reject> {
+        self.submit_franked(requester, sender, epoch, text, None)
+    }
+
+    pub(crate) fn submit_franked(
+        &mut self,
+        requester: &Requester,
+        sender: &str,
+        epoch: u64,
+        text: &[u8],
+        franking: Option<Franking<'_>>,
+    ) -> Result<Transition<SubmitMessageResponse>, Reject> {
         let request = SubmitMessageRequest {
             app_message: fixture::application(epoch, text),
             sending_uri: fixture::user(sender),
@@ -90,6 +102,7 @@ impl Hub {
                 request: &request,
                 frame_group_id: GROUP,
                 frame_epoch: epoch,
+                franking,
                 now_ms: self.now_ms,
             },
         )?;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use mimi_policy::RoomView;
 use mimi_policy::envelope::Envelope;
+use mimi_wire::component::FRANKING_AGENT;
 use mimi_wire::mls::RatchetTree;
 use mimi_wire::{Domain, MimiUri, UriKind};
 
@@ -30,6 +31,8 @@ pub struct FoundRoomInput<'a> {
     pub envelope: &'a Envelope,
     /// Whether the group's first external sender is this hub's own, key and credential.
     pub hub_sender: HubSender,
+    /// Content of `franking_agent` in rooms of this hub.
+    pub franking_agent: &'a [u8],
     /// The room it depends on, where it depends on one that is hosted here (POLICY-BASE-3).
     pub parent: Option<&'a RoomView>,
     /// The room of fixed membership that has the same members, if there is one.
@@ -78,6 +81,12 @@ pub fn found_room(input: &FoundRoomInput<'_>) -> Result<Transition<Founded>, Rej
     }
     if input.hub_sender == HubSender::Foreign {
         return Err(Reject::NotAllowed("the first external sender is not this hub".into()));
+    }
+    // FRANK-7: members would hold every frank of ours to be forged. A room without an agent has no
+    // franks.
+    let agent = view.other_components.get(&FRANKING_AGENT);
+    if agent.is_some_and(|agent| agent != input.franking_agent) {
+        return Err(Reject::NotAllowed("the franking agent is not this hub's".into()));
     }
     // The judge has no say in how a room begins but that it is sound and that its creator is in it.
     if !view.clients.iter().any(|it| it.client == creator.client && it.user == creator.user) {

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use mimi_policy::{Actor, LeafIndex, ProposedChange, RoomView, StagedChange, StagedProposal};
 use mimi_wire::component::JOIN_LINKS;
 use mimi_wire::mls::MlsMessage;
-use mimi_wire::protocol::notify::FanoutMessage;
+use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
+use mimi_wire::protocol::submit_message::Frank;
 use mimi_wire::protocol::update::UpdateRequest;
 use mimi_wire::{Domain, MimiUri, Wire};
 use serde::{Deserialize, Serialize};
@@ -107,6 +108,8 @@ pub struct Recent {
     pub timestamp_ms: u64,
     /// The provider it came from: nobody else is told what became of it.
     pub by: Option<Domain>,
+    /// The encoded `Frank` that was answered; empty without one.
+    pub frank: Vec<u8>,
 }
 
 /// What an entry meant to the MLS group: as staged when it was accepted, or as staged again from
@@ -152,7 +155,7 @@ enum Note {
 }
 
 /// First octet of a saved state.
-const SNAPSHOT_VERSION: u8 = 2;
+const SNAPSHOT_VERSION: u8 = 4;
 /// First octet of a note.
 const NOTE_VERSION: u8 = 2;
 
@@ -166,9 +169,12 @@ impl HubState {
         }
         match (event.kind, observed) {
             (EventKind::Application, _) => {
-                let message = application_message(&event.payload)?;
+                let (message, frank) = application_message(&event.payload)?;
                 let by = read_submitter(&event.detail)?;
                 self.remember(sha256(message.octets()), event.timestamp_ms, Some(by));
+                if let (Some(frank), Some(recent)) = (frank, self.recent.back_mut()) {
+                    recent.frank = frank.encode();
+                }
             }
             (EventKind::Welcome, _) => {}
             (EventKind::HubNote, _) => self.follow_note(&event.detail)?,
@@ -216,6 +222,13 @@ impl HubState {
         (recent.by.as_ref() == Some(from)).then_some(recent.timestamp_ms)
     }
 
+    /// The frank that the answer to these octets had; of another provider, nothing is told.
+    pub(crate) fn frank_before(&self, sha256: &[u8; 32], from: &Domain) -> Option<Frank> {
+        let recent = self.recent.iter().rev().find(|recent| recent.sha256 == *sha256)?;
+        let is_told = recent.by.as_ref() == Some(from) && !recent.frank.is_empty();
+        is_told.then(|| Frank::decode(&recent.frank).ok()).flatten()
+    }
+
     /// What the log keeps of a join grant.
     pub(crate) fn note_join_grant(grant: JoinGrant) -> Vec<u8> {
         versioned(NOTE_VERSION, &Note::JoinGrant(grant))
@@ -230,7 +243,7 @@ impl HubState {
         if self.recent.len() == RECENT_SUBMISSIONS_MAX {
             self.recent.pop_front();
         }
-        self.recent.push_back(Recent { sha256, timestamp_ms, by });
+        self.recent.push_back(Recent { sha256, timestamp_ms, by, frank: Vec::new() });
     }
 
     /// What the log keeps of whom the hub wants out.
@@ -430,10 +443,13 @@ fn read_submitter(detail: &[u8]) -> Result<Domain, StateError> {
     Domain::new(name).map_err(|error| StateError(error.to_string()))
 }
 
-fn application_message(payload: &[u8]) -> Result<MlsMessage, StateError> {
+fn application_message(payload: &[u8]) -> Result<(MlsMessage, Option<Frank>), StateError> {
     let fanout = FanoutMessage::decode_all(payload)?;
     match <[FanoutMessage; 1]>::try_from(fanout) {
-        Ok([fanout]) => Ok(fanout.message),
+        Ok([FanoutMessage { message, kind: FanoutKind::Application { frank }, .. }]) => {
+            Ok((message, frank))
+        }
+        Ok([_]) => Err(StateError("an Application entry holds something else".into())),
         Err(several) => Err(StateError(format!("{} messages in one entry", several.len()))),
     }
 }

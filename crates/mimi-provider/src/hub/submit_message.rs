@@ -1,14 +1,15 @@
 //! `submitMessage` at the hub: may this application message enter the room's log
-//! (PROTO-SUB-1..4)?
+//! (PROTO-SUB-1..5)?
 //!
 //! That the message is a PrivateMessage with application content was read off its framing before
-//! this is asked (PROTO-SUB-1). Franking comes with a later version; until then `frank` is absent.
+//! this is asked (PROTO-SUB-1). What franks it is handed in.
 
 use mimi_policy::{Judge, RoomIndex, RoomView};
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
-use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
+use mimi_wire::protocol::submit_message::{Frank, SubmitMessageRequest, SubmitMessageResponse};
 use mimi_wire::{Domain, Wire};
 
+use crate::franking::Franking;
 use crate::hub::audience::Readership;
 use crate::hub::log::{Entry, LogWriter};
 use crate::hub::restriction;
@@ -39,6 +40,8 @@ pub struct SubmitMessageInput<'a> {
     pub frame_group_id: &'a [u8],
     /// The epoch in the message's framing.
     pub frame_epoch: u64,
+    /// What the message is franked with (PROTO-SUB-5); `None`: nothing is.
+    pub franking: Option<Franking<'a>>,
     /// The time.
     pub now_ms: u64,
 }
@@ -57,8 +60,12 @@ pub fn submit_message(
     // A lost answer is given again, whatever has happened in the room since.
     let message = &input.request.app_message;
     let from = input.requester.domain();
-    if let Some(accepted_timestamp) = state.accepted_before(&sha256(message.octets()), &from) {
-        return Ok(Transition::unchanged(accepted(accepted_timestamp)));
+    let octets = sha256(message.octets());
+    if let Some(accepted_timestamp) = state.accepted_before(&octets, &from) {
+        return Ok(Transition::unchanged(accepted(
+            accepted_timestamp,
+            state.frank_before(&octets, &from),
+        )));
     }
     if input.frame_group_id != input.group_id {
         return Err(Reject::NotAllowed("the message is for another MLS group".into()));
@@ -73,10 +80,13 @@ pub fn submit_message(
     in_epoch_window(input)?;
 
     let timestamp = state.next_timestamp(input.now_ms);
+    // FRANK-4, FRANK-6: the sender is in what is signed, and nowhere in what is fanned out.
+    let franked = input.franking.map(|franking| franking.frank(input.view, sender, timestamp));
+    let frank = franked.transpose()?.flatten();
     let fanout = FanoutMessage {
         timestamp,
         message: message.clone(),
-        kind: FanoutKind::Application { frank: None },
+        kind: FanoutKind::Application { frank: frank.clone() },
     };
     let readers = input.readership.now(input.view, &restrictions, input.own);
     let mut log = LogWriter::new(state, input.view.room());
@@ -88,11 +98,11 @@ pub fn submit_message(
         targets: readers.targets,
         detail: note_submitter(&from),
     });
-    Ok(log.finish(accepted(timestamp)))
+    Ok(log.finish(accepted(timestamp, frank)))
 }
 
-fn accepted(accepted_timestamp: u64) -> SubmitMessageResponse {
-    SubmitMessageResponse::Accepted { accepted_timestamp, frank: None }
+fn accepted(accepted_timestamp: u64, frank: Option<Frank>) -> SubmitMessageResponse {
+    SubmitMessageResponse::Accepted { accepted_timestamp, frank }
 }
 
 /// A client of our own must itself be in the group; peers answer for theirs (AMB-SUB-2).

@@ -61,6 +61,7 @@ impl HubNode {
             view: &view,
             envelope: &Envelope::default(),
             hub_sender: HubSender::Ours,
+            franking_agent: b"agent",
             parent: None,
             same_members: None,
             welcomes: &[],
@@ -152,6 +153,7 @@ impl HubNode {
             request: &request,
             frame_group_id: GROUP,
             frame_epoch: *epoch,
+            franking: None,
             now_ms,
         };
         let transition = submit_message(&hot.state, &input)?;

@@ -114,7 +114,7 @@ impl Endpoint {
     ];
 
     /// Those we serve so far; our own directory lists no other.
-    pub const SERVED: [Self; 7] = [
+    pub const SERVED: [Self; 8] = [
         Self::KeyMaterial,
         Self::Update,
         Self::Notify,
@@ -122,6 +122,7 @@ impl Endpoint {
         Self::GroupInfo,
         Self::RequestConsent,
         Self::UpdateConsent,
+        Self::ReportAbuse,
     ];
 
     /// Its key in the directory.

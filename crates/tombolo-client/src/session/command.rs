@@ -152,6 +152,15 @@ pub enum Command {
         /// Its new name.
         name: String,
     },
+    /// Reports messages of somebody to the moderators of the room's hub.
+    ReportAbuse {
+        /// The room.
+        room: MimiUri,
+        /// The messages, all of one sender.
+        messages: Vec<MessageId>,
+        /// For the moderators; may be empty.
+        note: String,
+    },
     /// Sends a message.
     Send {
         /// The room.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use mimi_mls::member::{Founding as GroupFounding, MemberGroup};
 use mimi_policy::policy_file::RoomPolicy;
 use mimi_policy::preset::{Preset, base_policy};
+use mimi_wire::component::FRANKING_AGENT;
 use mimi_wire::mls::ExternalSender;
 use mimi_wire::protocol::found_room::RoomFounding;
 use mimi_wire::room::metadata::RoomMetadata;
@@ -23,6 +24,13 @@ use crate::session::{Session, hub_sender, not_registered};
 pub(crate) struct Creating {
     name: String,
     policy: Box<RoomPolicy>,
+}
+
+/// What the provider says of itself as a hub.
+struct HubOfRoom {
+    domain: Domain,
+    sender: ExternalSender,
+    franking_agent: Option<Vec<u8>>,
 }
 
 /// A room that waits for its hub to take it on.
@@ -80,8 +88,9 @@ impl Session {
     ) {
         let Some(creating) = self.creating.remove(&operation) else { return };
         let founded = match answer.result {
-            Ok(Response::Provider { domain, hub_sender, .. }) => {
-                self.found(operation, &creating, &domain, *hub_sender, at)
+            Ok(Response::Provider { domain, hub_sender, franking_agent, .. }) => {
+                let hub = HubOfRoom { domain, sender: *hub_sender, franking_agent };
+                self.found(operation, &creating, hub, at)
             }
             other => Err(refusal(other)),
         };
@@ -94,12 +103,11 @@ impl Session {
         &mut self,
         operation: OperationId,
         creating: &Creating,
-        domain: &Domain,
-        hub: ExternalSender,
+        hub: HubOfRoom,
         at: &mut Moment<'_>,
     ) -> Result<(), ClientError> {
         let own = self.identity().ok_or_else(not_registered)?.user.domain();
-        if *domain != own || hub_sender::domain_of(&hub).as_ref() != Some(&own) {
+        if hub.domain != own || hub_sender::domain_of(&hub.sender).as_ref() != Some(&own) {
             return Err(ClientError::Other("the provider names another hub".to_owned()));
         }
         let other = |error: &dyn std::fmt::Display| ClientError::Other(error.to_string());
@@ -203,9 +211,12 @@ fn founding(
     creating: &Creating,
     room: &MimiUri,
     group_id: &MimiUri,
-    hub_sender: ExternalSender,
+    hub: HubOfRoom,
 ) -> GroupFounding {
     let policy = &creating.policy;
+    let mut components = policy.components.clone();
+    // AMB-FRK-1: what the hub will sign franks with, from the first message on.
+    components.extend(hub.franking_agent.map(|agent| (FRANKING_AGENT, agent)));
     GroupFounding {
         group_id: group_id.as_bytes().to_vec(),
         metadata: RoomMetadata {
@@ -220,9 +231,9 @@ fn founding(
         preauth: policy.preauth_at(&room.domain()),
         creator_role: policy.creator_role,
         base_policy: policy.base.clone().unwrap_or_else(base_policy),
-        components: policy.components.clone(),
+        components,
         roles: policy.roles.clone(),
         others: Vec::new(),
-        hub_sender,
+        hub_sender: hub.sender,
     }
 }

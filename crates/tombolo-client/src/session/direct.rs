@@ -11,6 +11,7 @@ use mimi_mls::CIPHERSUITE;
 use mimi_mls::member::{Founding, MemberGroup, founding_requirements};
 use mimi_policy::RoomView;
 use mimi_policy::preset::{Preset, hub_preauth};
+use mimi_wire::component::FRANKING_AGENT;
 use mimi_wire::mls::{ExternalSender, KeyPackage};
 use mimi_wire::protocol::found_room::{FoundingWelcome, RoomFounding};
 use mimi_wire::protocol::key_material::{
@@ -42,6 +43,8 @@ const SUPERSEDED_GRACE_MS: u64 = 60_000;
 pub(crate) struct Opening {
     user: MimiUri,
     hub: Option<ExternalSender>,
+    /// What it franks with, if it does.
+    franking_agent: Option<Vec<u8>>,
     /// Whose KeyPackages are still to be fetched: the other's, then those of our own other devices.
     to_fetch: VecDeque<MimiUri>,
     key_packages: Vec<UsablePackage>,
@@ -67,6 +70,7 @@ impl Session {
             to_fetch: VecDeque::from([user.clone(), own]),
             user: user.clone(),
             hub: None,
+            franking_agent: None,
             key_packages: Vec::new(),
             verifying: None,
         };
@@ -124,8 +128,9 @@ impl Session {
     ) {
         let Some(opening) = self.opening.get_mut(&operation) else { return };
         let next = match answer.result {
-            Ok(Response::Provider { hub_sender, .. }) => {
+            Ok(Response::Provider { hub_sender, franking_agent, .. }) => {
                 opening.hub = Some(*hub_sender);
+                opening.franking_agent = franking_agent;
                 self.fetch_next(operation, at)
             }
             other => Err(refusal(other)),
@@ -252,7 +257,10 @@ impl Session {
             opening.hub.filter(|hub| hub_sender::domain_of(hub).as_ref() == Some(&own.domain()));
         let hub = hub.ok_or_else(|| other(&"the provider names another hub"))?;
         let (room, group_id) = fresh_names(&own.domain(), at)?;
-        let founding = founding(&room, &group_id, &opening.user, hub);
+        let mut founding = founding(&room, &group_id, &opening.user, hub);
+        // AMB-FRK-1.
+        let agent = opening.franking_agent.map(|agent| (FRANKING_AGENT, agent));
+        founding.components.extend(agent);
         let packages: Result<Vec<_>, _> =
             opening.key_packages.iter().map(|it| KeyPackage::decode(&it.octets)).collect();
         let packages = packages.map_err(|error| other(&error))?;

@@ -54,6 +54,7 @@ pub(crate) enum Purpose {
     UploadKeyPackages,
     Consent(OperationId),
     ConsentRequests(OperationId),
+    ReportAbuse(OperationId),
     HubOfNewRoom(OperationId),
     FoundRoom(MimiUri),
     DirectRoom(OperationId),

@@ -15,12 +15,13 @@ use mimi_wire::{Domain, MimiUri, Wire};
 
 use crate::event::ClientEvent;
 use crate::session::effects::{Effects, Moment};
+use crate::session::franking::{Franked, KeptFrank};
 use crate::session::freeze::Fault;
 use crate::session::hub_sender;
 use crate::session::judging::judge;
 use crate::session::remove_user::{is_banned, list_index};
 use crate::session::room::{Means, Room, Standing};
-use crate::session::saved::verdict_name;
+use crate::session::saved::{frank_name, verdict_name};
 use crate::session::stream_event::StreamEvent;
 use crate::session::verdict::{self, Refusal, Verdict};
 use crate::shown::RoomStatus;
@@ -136,7 +137,7 @@ impl Room {
         }
         match &fanout.kind {
             FanoutKind::Application { .. } => {
-                self.send_echoed(&fanout.message, fanout.timestamp, means);
+                self.send_echoed(&fanout, means);
             }
             FanoutKind::Proposal { .. } => self.leaving_echoed(&fanout.message, means.effects),
             FanoutKind::Commit { .. } | FanoutKind::Welcome { .. } => {}
@@ -156,8 +157,14 @@ impl Room {
         let received = group.receive(fanout, means.issuers.trusted(), at.now_ms);
         self.save_group(means.effects);
         match received {
-            Ok(Received::Application { user, epoch, application_data, .. }) => {
-                self.message(user, epoch, &application_data, fanout.timestamp, means, at);
+            Ok(Received::Application { user, epoch, application_data, franking_tag, .. }) => {
+                let franked = Franked {
+                    epoch,
+                    application_data: &application_data,
+                    tag: franking_tag,
+                    frank: fanout.frank(),
+                };
+                self.message(user, &franked, fanout.timestamp, means, at);
             }
             Ok(Received::Commit(staged)) => self.commit_received(event, *staged, means, at),
             Ok(Received::OwnCommit) => {
@@ -339,19 +346,20 @@ impl Room {
     fn message(
         &mut self,
         user: MimiUri,
-        epoch: u64,
-        application_data: &[u8],
+        franked: &Franked<'_>,
         timestamp_ms: u64,
         means: &mut Means<'_>,
         at: &Moment<'_>,
     ) {
+        let Franked { epoch, application_data, .. } = *franked;
         let read = self.read_message(user, epoch, application_data, timestamp_ms, at.now_ms);
         match read {
             Ok(Some((stored, verdict))) => {
                 if let Verdict::Refused(Refusal { reason, rule }) = &verdict {
                     tracing::warn!(room = %self.uri, id = %stored.id, rule, reason, "not applied");
                 }
-                self.show(stored, verdict, means.effects);
+                let frank = self.kept_frank(&stored, franked);
+                self.show(stored, verdict, frank, means.effects);
             }
             Ok(None) => {}
             Err(reason) => tracing::warn!(room = %self.uri, %reason, "a message is dropped"),
@@ -391,17 +399,36 @@ impl Room {
     }
 
     /// Stores and shows a message as what it is.
-    pub(crate) fn show(&mut self, stored: StoredMessage, verdict: Verdict, effects: &mut Effects) {
+    pub(crate) fn show(
+        &mut self,
+        stored: StoredMessage,
+        verdict: Verdict,
+        frank: Option<KeptFrank>,
+        effects: &mut Effects,
+    ) {
         // Most are applied, and nothing has to be kept for that.
         let kept = (verdict != Verdict::Applied).then(|| verdict.clone());
         let Some(root) = self.load_message(&stored, verdict) else { return };
         if let Some(kept) = kept {
             effects.put_room(&self.uri, verdict_name(&stored.id), &kept);
         }
+        if let Some(frank) = &frank {
+            effects.put_room(&self.uri, frank_name(&stored.id), frank);
+        }
+        self.keep_frank(stored.id, frank);
         effects.store(StoreChange::PutMessage { room: self.uri.clone(), message: stored });
         if let Some(message) = self.timeline.show(&root) {
             effects.event(ClientEvent::Message { room: self.uri.clone(), message });
         }
+    }
+
+    /// Remembers what is kept of a message's frank (FRANK-9).
+    pub(crate) fn keep_frank(&mut self, id: MessageId, frank: Option<KeptFrank>) {
+        let Some(frank) = frank else { return };
+        if let Some(fault) = &frank.fault {
+            self.timeline.mark_unfrankable(&id, fault.clone());
+        }
+        self.franks.insert(id, frank);
     }
 
     /// Puts a message into the timeline; gives the one it changes.

@@ -86,6 +86,13 @@ pub enum Request {
         /// A `GroupInfoRequest`.
         body: Bytes,
     },
+    /// `POST /rooms/{room}/report-abuse`.
+    ReportAbuse {
+        /// The room.
+        room: MimiUri,
+        /// An `AbuseReport`.
+        body: Bytes,
+    },
     /// `POST /consent`.
     Consent(Bytes),
     /// `GET /consent`.
@@ -113,6 +120,8 @@ pub enum Response {
         domain: Domain,
         /// Its key as a hub.
         hub_sender: Box<ExternalSender>,
+        /// The content of `franking_agent` in rooms there, if it franks messages.
+        franking_agent: Option<Vec<u8>>,
         /// Role presets it knows.
         presets: Vec<String>,
     },
@@ -138,7 +147,7 @@ pub enum Response {
     SubmitMessage(Box<SubmitMessageResponse>),
     /// To [`Request::GroupInfo`].
     GroupInfo(Box<GroupInfoResponse>),
-    /// To [`Request::Consent`].
+    /// To [`Request::Consent`] and [`Request::ReportAbuse`].
     Done,
     /// To [`Request::ConsentRequests`].
     ConsentRequests(Vec<MimiUri>),

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use mimi_mls::device::Device;
 use mimi_mls::member::MemberGroup;
 use mimi_policy::{ClientIdentity, RoomView};
+use mimi_wire::content::MessageId;
 use mimi_wire::{Domain, MimiUri};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,7 @@ use crate::event::ClientEvent;
 use crate::session::commit::Commits;
 use crate::session::create_room::Founding;
 use crate::session::effects::{Effects, Moment, Timer};
+use crate::session::franking::KeptFrank;
 use crate::session::issuers::IssuerBook;
 use crate::session::join_links;
 use crate::session::join_room::Joining;
@@ -85,6 +87,8 @@ pub(crate) struct Room {
     pub(crate) last_view: Option<LastView>,
     pub(crate) past_views: BTreeMap<u64, RoomView>,
     pub(crate) timeline: Timeline,
+    /// What is kept of messages' franks.
+    pub(crate) franks: BTreeMap<MessageId, KeptFrank>,
     /// Events that cannot be processed yet, whole, by id.
     pub(crate) waiting: BTreeMap<u64, StreamEvent>,
     /// Nothing is processed before the issuers of this domain are known.
@@ -113,6 +117,7 @@ impl Room {
             last_view: None,
             past_views: BTreeMap::new(),
             timeline: Timeline::default(),
+            franks: BTreeMap::new(),
             waiting: BTreeMap::new(),
             blocked: None,
             stirred: false,

@@ -46,6 +46,8 @@ pub(crate) mod room_value {
     pub(crate) const SEND: &str = "send/";
     /// Prefix of the verdicts on messages that are not wholly applied.
     pub(crate) const VERDICT: &str = "verdict/";
+    /// Prefix of what is kept of messages' franks.
+    pub(crate) const FRANK: &str = "frank/";
     /// Prefix of what is kept of events that were not followed.
     pub(crate) const EVIDENCE: &str = "evidence/";
 }
@@ -53,6 +55,11 @@ pub(crate) mod room_value {
 /// Name of the evidence that an event is.
 pub(crate) fn evidence_name(event_id: u64) -> String {
     format!("{}{event_id:016x}", room_value::EVIDENCE)
+}
+
+/// Name of what is kept of a message's frank.
+pub(crate) fn frank_name(id: &MessageId) -> String {
+    format!("{}{id}", room_value::FRANK)
 }
 
 /// Name of the verdict on a message.

@@ -2,11 +2,10 @@
 //! comes and stored with the ratchet's step before it leaves.
 
 use bytes::Bytes;
-use mimi_wire::component::CONTENT_MEDIA_TYPES;
 use mimi_wire::content::{MessageId, MimiContent};
-use mimi_wire::media::{ApplicationFraming, MediaType};
 use mimi_wire::mls::MlsMessage;
-use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
+use mimi_wire::protocol::notify::FanoutMessage;
+use mimi_wire::protocol::submit_message::{Frank, SubmitMessageRequest, SubmitMessageResponse};
 use mimi_wire::{MimiUri, Wire};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +14,7 @@ use crate::session::Session;
 use crate::session::command::{Draft, OperationId, Outcome};
 use crate::session::commit::Intent;
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
+use crate::session::franking::{self, Franked};
 use crate::session::request::{Request, RequestId, Response};
 use crate::session::room::{Means, Room};
 use crate::session::saved::room_value;
@@ -217,18 +217,10 @@ impl Room {
             let text = "the room changes faster than a message can be sent".to_owned();
             return Err(ClientError::Refused(text));
         }
-        // In rooms without the component the content stands alone (AMB-CNT-18).
-        let framed = group.view().other_components.contains_key(&CONTENT_MEDIA_TYPES);
-        let application_data = match framed {
-            true => ApplicationFraming {
-                media_type: MediaType::default(),
-                inner_application_content: stored.content.clone(),
-            }
-            .encode(),
-            false => stored.content.clone(),
-        };
+        let application_data = franking::application_data(group.view(), &stored.content);
+        let tag = franking::tag(group.view(), &stored.content, &application_data);
         let epoch = group.view().epoch;
-        let message = match group.encrypt(means.device, &application_data) {
+        let message = match group.encrypt_franked(means.device, &application_data, tag) {
             Ok(message) => message,
             // Proposals must be committed before anything is sent in their epoch.
             Err(_) if !group.pending_change().proposals.is_empty() => {
@@ -279,8 +271,8 @@ impl Room {
             other => return self.send_failed(refusal(other), means.effects),
         };
         match response {
-            SubmitMessageResponse::Accepted { accepted_timestamp, .. } => {
-                self.send_accepted(accepted_timestamp, means);
+            SubmitMessageResponse::Accepted { accepted_timestamp, frank } => {
+                self.send_accepted(accepted_timestamp, frank.as_ref(), means);
             }
             SubmitMessageResponse::NotAllowed => {
                 let text = "the hub does not let this user write to the room".to_owned();
@@ -292,22 +284,17 @@ impl Room {
 
     /// The message under way comes back in the stream: accepted, if the answer did not say so
     /// (PROTO-NTF-7).
-    pub(crate) fn send_echoed(
-        &mut self,
-        message: &MlsMessage,
-        timestamp_ms: u64,
-        means: &mut Means<'_>,
-    ) {
+    pub(crate) fn send_echoed(&mut self, fanout: &FanoutMessage, means: &mut Means<'_>) {
         let echoed = self.sends.front().is_some_and(|sending| {
             let encrypted = sending.stored.encrypted.as_ref();
-            encrypted.is_some_and(|(_, octets)| octets == message.octets())
+            encrypted.is_some_and(|(_, octets)| octets == fanout.message.octets())
         });
         if echoed {
-            self.send_accepted(timestamp_ms, means);
+            self.send_accepted(fanout.timestamp, fanout.frank(), means);
         }
     }
 
-    fn send_accepted(&mut self, timestamp_ms: u64, means: &mut Means<'_>) {
+    fn send_accepted(&mut self, timestamp_ms: u64, frank: Option<&Frank>, means: &mut Means<'_>) {
         let Some(sending) = self.sends.pop_front() else { return };
         if let Some(request) = sending.request {
             means.effects.cancel(request);
@@ -320,7 +307,13 @@ impl Room {
             timestamp_ms,
             content: sending.stored.content,
         };
-        self.show(stored, Verdict::Applied, means.effects);
+        let kept = sending.stored.encrypted.and_then(|(epoch, _)| {
+            let view = self.view_of(epoch)?;
+            let application_data = &franking::application_data(view, &stored.content);
+            let tag = franking::tag(view, &stored.content, application_data);
+            self.kept_frank(&stored, &Franked { epoch, application_data, tag, frank })
+        });
+        self.show(stored, Verdict::Applied, kept, means.effects);
         means.effects.finish(sending.operation, Ok(Outcome::Message(id)));
     }
 

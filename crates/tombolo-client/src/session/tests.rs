@@ -4,6 +4,7 @@
 mod direct;
 mod faults;
 mod flows;
+mod franking;
 pub(crate) mod hub;
 mod judging;
 mod links;

@@ -40,6 +40,8 @@ struct Entry {
     verdict: Verdict,
     text: Option<String>,
     content: MimiContent,
+    /// Why its hub could not prove it later.
+    frank_fault: Option<String>,
 }
 
 impl Entry {
@@ -73,6 +75,31 @@ impl Timeline {
     /// Who sent a message.
     pub(crate) fn sender(&self, id: &MessageId) -> Option<&MimiUri> {
         self.entries.get(id).map(|entry| &entry.sender)
+    }
+
+    /// When the hub accepted a message.
+    pub(crate) fn timestamp_ms(&self, id: &MessageId) -> Option<u64> {
+        self.entries.get(id).map(|entry| entry.timestamp_ms)
+    }
+
+    /// A message, given by its first version, and what its sender made of it later.
+    pub(crate) fn versions(&self, root: &MessageId) -> Vec<MessageId> {
+        let is_version = |id: &MessageId| {
+            let entry = self.entries.get(id);
+            entry.is_some_and(|entry| {
+                matches!(entry.role, Role::Edit { .. } | Role::TopicEdit { .. })
+                    && Some(&entry.sender) == self.sender(root)
+            })
+        };
+        let about = self.about.get(root).into_iter().flatten().map(|(_, id)| *id);
+        std::iter::once(*root).chain(about.filter(is_version)).collect()
+    }
+
+    /// A message's hub could not prove it later (AMB-FRK-8).
+    pub(crate) fn mark_unfrankable(&mut self, id: &MessageId, reason: String) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.frank_fault = Some(reason);
+        }
     }
 
     /// A message as it was first sent.
@@ -189,6 +216,7 @@ impl Timeline {
             verdict,
             text: content.shown_text(),
             content,
+            frank_fault: None,
         };
         self.entries.insert(stored.id, entry);
         shown
@@ -210,7 +238,7 @@ impl Timeline {
             let attempt = self.attempt(entry);
             let refusal = refusal.clone();
             let refused = RefusedMessage { attempt, reason: refusal.reason, rule: refusal.rule };
-            return Some(ShownMessage { refused: Some(refused), ..bare(id, entry) });
+            return Some(ShownMessage { refused: Some(Box::new(refused)), ..bare(id, entry) });
         }
         let Role::Plain { in_reply_to } = entry.role else { return None };
         let mut shown = ShownMessage {
@@ -281,6 +309,7 @@ fn bare(id: &MessageId, entry: &Entry) -> ShownMessage {
         deleted: false,
         reactions: Vec::new(),
         refused: None,
+        unfrankable: entry.frank_fault.clone(),
     }
 }
 

@@ -116,6 +116,9 @@ impl HttpsTransport {
             Request::GroupInfo { room, body } => {
                 post(&room_path(room.as_str(), "group-info"), body)
             }
+            Request::ReportAbuse { room, body } => {
+                post(&room_path(room.as_str(), "report-abuse"), body)
+            }
             Request::Consent(body) => post("/client/v1/consent", body),
             Request::ConsentRequests => self.builder(Method::GET, "/client/v1/consent"),
         }

@@ -22,6 +22,8 @@ struct RegisteredReply {
 struct ProviderReply {
     domain: Domain,
     hub_sender: String,
+    /// Absent at providers that frank nothing.
+    franking_agent: Option<String>,
     presets: Vec<String>,
 }
 
@@ -97,6 +99,7 @@ pub(crate) fn read(request: &Request, body: &[u8]) -> Result<Response, Transport
             Response::Provider {
                 domain: reply.domain,
                 hub_sender: wire::<ExternalSender>(&octets(&reply.hub_sender)?)?,
+                franking_agent: reply.franking_agent.map(|text| octets(&text)).transpose()?,
                 presets: reply.presets,
             }
         }
@@ -114,7 +117,7 @@ pub(crate) fn read(request: &Request, body: &[u8]) -> Result<Response, Transport
         Request::Update { .. } => Response::Update(wire(body)?),
         Request::SubmitMessage { .. } => Response::SubmitMessage(wire(body)?),
         Request::GroupInfo { .. } => Response::GroupInfo(wire(body)?),
-        Request::Consent(_) => Response::Done,
+        Request::Consent(_) | Request::ReportAbuse { .. } => Response::Done,
         Request::ConsentRequests => {
             let reply: ConsentReply = json(body)?;
             let requesters = reply.requests.into_iter().map(|request| request.requester);

@@ -17,7 +17,10 @@ use tokio::net::TcpStream;
 use zeroize::Zeroizing;
 
 use super::token::{self, TokenError};
-use super::{AddUser, AddedUser, BASE_PATH, ListedUser, Removed, SetClaims, Status, UserList};
+use super::{
+    AddUser, AddedUser, BASE_PATH, ClosedReport, ListedUser, NewHubKey, Removed, ReportList,
+    SetClaims, ShownReport, Status, UserList,
+};
 
 /// How long a request may take; hashing a password is the longest.
 const TIME_MAX: Duration = Duration::from_secs(30);
@@ -103,6 +106,26 @@ impl AdminClient {
     /// All accounts.
     pub async fn users(&self) -> Result<UserList, AdminError> {
         self.call(Method::GET, "/users", Vec::new()).await
+    }
+
+    /// Open reports of abuse.
+    pub async fn reports(&self) -> Result<ReportList, AdminError> {
+        self.call(Method::GET, "/reports", Vec::new()).await
+    }
+
+    /// A report, open or closed.
+    pub async fn report(&self, id: u64) -> Result<ShownReport, AdminError> {
+        self.call(Method::GET, &format!("/reports/{id}"), Vec::new()).await
+    }
+
+    /// Takes a report off the queue.
+    pub async fn close_report(&self, id: u64) -> Result<ClosedReport, AdminError> {
+        self.call(Method::POST, &format!("/reports/{id}/close"), Vec::new()).await
+    }
+
+    /// Makes a fresh hub_key.
+    pub async fn rotate_hub_key(&self) -> Result<NewHubKey, AdminError> {
+        self.call(Method::POST, "/franking/hub-key", Vec::new()).await
     }
 
     /// Removes an account with all its devices.

@@ -12,8 +12,8 @@ use tombolo_store::sqlite::{OpenError, SqliteStore};
 use super::client::in_words;
 use super::users::{all, one};
 use super::{
-    ADMIN_TOKEN_FILE, AddUser, AddedUser, AdminClient, AdminError, ListedUser, Removed, SetClaims,
-    Status, UserList,
+    ADMIN_TOKEN_FILE, AddUser, AddedUser, AdminClient, AdminError, ClosedReport, ListedUser,
+    NewHubKey, Removed, ReportList, SetClaims, ShownReport, Status, UserList,
 };
 use crate::account::new_user::{self, new_user, read_claims};
 use crate::account::password::Passwords;
@@ -90,6 +90,30 @@ pub async fn users(config: &Config) -> Result<UserList, OperateError> {
         Reached::Running(provider) => Ok(provider.users().await?),
         Reached::Database(store) => all(&store).await.map_err(refused),
     }
+}
+
+/// Open reports of abuse, of the running provider.
+pub async fn reports(config: &Config) -> Result<ReportList, OperateError> {
+    Ok(reached(config).await?.reports().await?)
+}
+
+/// A report, open or closed.
+pub async fn report(config: &Config, id: u64) -> Result<ShownReport, OperateError> {
+    Ok(reached(config).await?.report(id).await?)
+}
+
+/// Takes a report off the queue; it is kept.
+pub async fn close_report(config: &Config, id: u64) -> Result<ClosedReport, OperateError> {
+    Ok(reached(config).await?.close_report(id).await?)
+}
+
+/// Messages accepted from now on are franked with a fresh hub_key (FRANK-11).
+pub async fn rotate_hub_key(config: &Config) -> Result<NewHubKey, OperateError> {
+    Ok(reached(config).await?.rotate_hub_key().await?)
+}
+
+async fn reached(config: &Config) -> Result<AdminClient, OperateError> {
+    running_provider(config).await?.ok_or(OperateError::NotRunning)
 }
 
 /// Removes an account with all its devices, from the rooms hosted there too.

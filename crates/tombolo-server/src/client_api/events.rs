@@ -245,5 +245,8 @@ fn name(kind: EventKind) -> &'static str {
         EventKind::RequestConsent => "request_consent",
         EventKind::UpdateConsent => "update_consent",
         EventKind::KeyPackagesLow => "key_packages_low",
+        // Nor these: moderators read them over the admin API.
+        EventKind::ReportAbuse => "report_abuse",
+        EventKind::ReportClosed => "report_closed",
     }
 }

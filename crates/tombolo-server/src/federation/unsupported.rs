@@ -1,4 +1,4 @@
-//! `identifierQuery`, `reportAbuse` and `proxyDownload`: not there yet, and said so clearly. Our
+//! `identifierQuery` and `proxyDownload`: not there yet, and said so clearly. Our
 //! directory does not list them.
 
 use axum::body::Body;

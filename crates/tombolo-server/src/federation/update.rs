@@ -12,6 +12,7 @@ use mimi_mls::identity::Issuers;
 use mimi_mls::roster::{Roster, external_joiner};
 use mimi_policy::RoomView;
 use mimi_provider::follower::external_join::{ExternalJoinInput, external_join};
+use mimi_provider::franking::check_agent;
 use mimi_provider::hub::propose::{due_after, has_lost};
 use mimi_provider::hub::update::{
     HubBundle, SnapshotDue, UpdateInput, UpdateKind, Updated, WelcomePart, parent_of, repeat,
@@ -268,6 +269,7 @@ impl Facts<'_> {
         staged: &StagedUpdate,
         kind: UpdateKind<'_>,
     ) -> Result<Transition<Updated>, Reject> {
+        check_agent(staged.change(), &self.provider.franking.agent().component())?;
         let HubRoom { group, state, .. } = hub.room();
         let pending = state.pending.iter().map(|pending| &pending.proposal);
         let claims = group.claims_of_senders(staged.change().proposals.iter().chain(pending));

@@ -9,6 +9,7 @@ use mimi_mls::hub::HubGroup;
 use mimi_mls::identity::IdentityError;
 use mimi_mls::roster::clients_in;
 use mimi_provider::Reject;
+use mimi_provider::franking::FrankingAgent;
 use mimi_provider::hub::found_room::{FoundRoomInput, Founded, HubSender};
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::hub::update::parent_of;
@@ -76,6 +77,7 @@ pub(crate) async fn found_room(
             view: group.view(),
             envelope: &provider.config.policy,
             hub_sender,
+            franking_agent: &provider.franking.agent().component(),
             parent: parent.as_ref(),
             same_members: same_members.as_ref(),
             welcomes: &welcomes,

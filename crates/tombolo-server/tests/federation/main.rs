@@ -7,6 +7,7 @@ mod bodies;
 mod delivery;
 mod directory;
 mod faults;
+mod franking;
 mod hostile;
 mod joining;
 mod kept_in_order;

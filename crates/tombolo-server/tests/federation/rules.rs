@@ -30,8 +30,8 @@ const ORDINARY: u32 = 2;
 const ADMIN: u32 = 3;
 
 /// Somebody with a device of the SDK, whose storage outlives it.
-struct Person {
-    client: Client,
+pub(crate) struct Person {
+    pub(crate) client: Client,
     store: Arc<ClientMemory>,
 }
 
@@ -45,7 +45,7 @@ fn address(trio: &Trio, running: &Running, provider: &str) -> ProviderAddress {
 }
 
 impl Person {
-    async fn sign_up(trio: &Trio, provider: &str, name: &str) -> Self {
+    pub(crate) async fn sign_up(trio: &Trio, provider: &str, name: &str) -> Self {
         let index = NAMES.iter().position(|known| *known == provider).unwrap();
         let salt = SaltString::encode_b64(&[7; 16]).unwrap();
         let hash = Argon2::default().hash_password(PASSWORD.as_bytes(), &salt).unwrap();
@@ -81,11 +81,15 @@ impl Person {
         Self { client, store: self.store }
     }
 
-    fn user(&self) -> MimiUri {
+    pub(crate) fn user(&self) -> MimiUri {
         self.client.identity().user.clone()
     }
 
-    async fn until(&self, room: &MimiUri, holds: impl Fn(&RoomState) -> bool) -> RoomState {
+    pub(crate) async fn until(
+        &self,
+        room: &MimiUri,
+        holds: impl Fn(&RoomState) -> bool,
+    ) -> RoomState {
         eventually(async || {
             let state = self.client.room(room).await.ok()?;
             holds(&state).then_some(state)
@@ -144,10 +148,10 @@ async fn a_client_whose_own_checks_are_off() {
     };
     let banned = CommitPlan { remove: cathys.clone(), ..role_change(2, 1) };
     let attempts = [
-        ("change the own role", role_change(1, 4)),
+        ("change their own role", role_change(1, 4)),
         ("change the role of alice", role_change(0, ORDINARY)),
         ("ban cathy", banned),
-        ("remove the client cathy", CommitPlan { remove: cathys, ..CommitPlan::default() }),
+        ("remove client phone of cathy", CommitPlan { remove: cathys, ..CommitPlan::default() }),
         ("add bella", CommitPlan { participants: Some(sneaked), ..CommitPlan::default() }),
         ("description", CommitPlan { metadata: Some(metadata), ..CommitPlan::default() }),
         ("role definitions", CommitPlan { roles: Some(roles), ..CommitPlan::default() }),
@@ -196,7 +200,7 @@ async fn a_hub_that_accepts_what_it_must_not() {
         let frozen = |state: &RoomState| matches!(state.status, RoomStatus::Frozen { .. });
         let state = person.until(&room, frozen).await;
         let RoomStatus::Frozen { reason } = &state.status else { unreachable!("just seen") };
-        assert!(reason.contains("bob may not change the own role"), "{reason}");
+        assert!(reason.contains("bob may not change their own role"), "{reason}");
         assert_eq!((state.epoch, state.participants[1].role_index), (epoch, ORDINARY));
         let evidence = person.client.evidence(&room).await.unwrap();
         let [evidence] = &evidence[..] else { panic!("{evidence:?}") };

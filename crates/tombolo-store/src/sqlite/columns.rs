@@ -88,6 +88,8 @@ pub(super) fn kind_number(kind: EventKind) -> i64 {
         EventKind::RequestConsent => 6,
         EventKind::UpdateConsent => 7,
         EventKind::KeyPackagesLow => 8,
+        EventKind::ReportAbuse => 9,
+        EventKind::ReportClosed => 10,
     }
 }
 
@@ -146,6 +148,8 @@ impl FromSql for Column<EventKind> {
             6 => EventKind::RequestConsent,
             7 => EventKind::UpdateConsent,
             8 => EventKind::KeyPackagesLow,
+            9 => EventKind::ReportAbuse,
+            10 => EventKind::ReportClosed,
             _ => return Unknown::refuse("kind of entry"),
         }))
     }

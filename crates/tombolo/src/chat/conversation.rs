@@ -240,6 +240,11 @@ impl Conversation {
         };
         let answer = message.in_reply_to.map(|id| format!(" (to [{}])", self.number_of(id)));
         let edited = if message.edited && !message.deleted { " (edited)" } else { "" };
+        // AMB-FRK-8.
+        let unfrankable = match &message.unfrankable {
+            Some(reason) => format!(" (cannot be reported: {reason})"),
+            None => String::new(),
+        };
         let reactions: Vec<String> = message
             .reactions
             .iter()
@@ -254,7 +259,7 @@ impl Conversation {
             answer.push_str(&format!(" (in {})", refused::topic_name(&message.topic)));
         }
         let (time, text) = (clock(message.timestamp_ms), continued(&text));
-        format!("[{number}] {time} {sender}{answer}: {text}{edited}{reactions}")
+        format!("[{number}] {time} {sender}{answer}: {text}{edited}{unfrankable}{reactions}")
     }
 
     async fn happened(&mut self, event: ClientEvent) {
@@ -409,7 +414,7 @@ impl Conversation {
             Input::Reply(number, _)
             | Input::React(number, _)
             | Input::Edit(number, _)
-            | Input::Room(RoomInput::SetTopic(number, _))
+            | Input::Room(RoomInput::SetTopic(number, _) | RoomInput::Report(number, _))
             | Input::Delete(number) => Some(self.message(*number)?),
             _ => None,
         };

@@ -84,7 +84,7 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
     }
 }
 
-fn number(rest: &str, usage: &str) -> Result<usize, String> {
+pub(crate) fn number(rest: &str, usage: &str) -> Result<usize, String> {
     rest.parse().map_err(|_| format!("write it as {usage}; N is a number shown in [brackets]"))
 }
 

@@ -35,6 +35,7 @@ pub(crate) enum RoomInput {
     ChangePolicy(PathBuf),
     SavePolicy(PathBuf),
     Evidence(Option<PathBuf>),
+    Report(usize, String),
 }
 
 /// Understands a command, if it is one of these.
@@ -63,6 +64,11 @@ pub(crate) fn parse(name: &str, rest: &str) -> Option<Result<RoomInput, String>>
             Some(("save", file)) => RoomInput::SavePolicy(file.trim().into()),
             _ => RoomInput::ChangePolicy(rest.into()),
         }),
+        "report" => {
+            let (number, note) = rest.split_once(' ').unwrap_or((rest, ""));
+            input::number(number, "/report N [NOTE]")
+                .map(|number| RoomInput::Report(number, note.trim().to_owned()))
+        }
         "evidence" => {
             let file = (!rest.is_empty()).then(|| rest.into());
             Ok(RoomInput::Evidence(file))
@@ -116,7 +122,12 @@ pub(crate) async fn run(
             client.set_topic(&room, message, topic.as_bytes()).await?;
             Ok(Done::Quietly)
         }
-        (RoomInput::SetTopic(..), None) => Ok(Done::Show(room)),
+        (RoomInput::Report(_, note), Some(message)) => {
+            client.report(&room, &[message], &note).await?;
+            let hub = room.domain();
+            Ok(Done::Say(format!("-- the moderators of {hub} have received your report")))
+        }
+        (RoomInput::SetTopic(..) | RoomInput::Report(..), None) => Ok(Done::Show(room)),
         (RoomInput::Role(user, role), _) => {
             let role = role_index(client, &room, &role).await?;
             client.change_role(&room, &user, role).await?;
@@ -270,6 +281,12 @@ mod tests {
         assert_eq!(is("policy", ""), RoomInput::ShowPolicy);
         assert_eq!(is("policy", "my own.toml"), RoomInput::ChangePolicy("my own.toml".into()));
         assert_eq!(is("policy", "save a.toml"), RoomInput::SavePolicy("a.toml".into()));
+        assert_eq!(is("report", "3"), RoomInput::Report(3, String::new()));
+        assert_eq!(is("report", "3 rude words"), RoomInput::Report(3, "rude words".to_owned()));
+        assert_eq!(
+            parse("report", "bob").unwrap().unwrap_err(),
+            "write it as /report N [NOTE]; N is a number shown in [brackets]"
+        );
         assert_eq!(is("evidence", ""), RoomInput::Evidence(None));
         assert_eq!(
             parse("role", "bob@b.example").unwrap().unwrap_err(),

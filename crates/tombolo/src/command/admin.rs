@@ -9,6 +9,7 @@ use tombolo_server::admin_api::operate;
 use tombolo_server::admin_api::{AddUser, ListedUser, Removed, SetClaims, Status, Waiting};
 use tombolo_server::config::Config;
 
+use super::admin_reports::{ReportsCommand, rotate_hub_key};
 use super::{Failure, say};
 
 /// Octets of standard input that are read for a password.
@@ -43,6 +44,13 @@ enum AdminCommand {
         #[command(subcommand)]
         command: DeviceCommand,
     },
+    /// Look through reports of abuse about rooms hosted here
+    Reports {
+        #[command(subcommand)]
+        command: ReportsCommand,
+    },
+    /// Frank the messages to come with a fresh key; old messages are proven by the old ones
+    RotateHubKey,
     /// Show how the provider fares: users, rooms, and what waits for other providers and why
     Status {
         /// Print one JSON object
@@ -129,6 +137,8 @@ impl Admin {
                 tell_removed(&removed.map_err(|error| Failure::new(&error))?);
                 Ok(())
             }
+            AdminCommand::Reports { command } => command.run(&config).await,
+            AdminCommand::RotateHubKey => rotate_hub_key(&config).await,
             AdminCommand::Status { json } => show_status(&config, json).await,
         }
     }
@@ -214,7 +224,7 @@ async fn show_status(config: &Config, json: bool) -> Result<(), Failure> {
 }
 
 /// A number of things.
-fn counted(count: u64, what: &str) -> String {
+pub(super) fn counted(count: u64, what: &str) -> String {
     match count {
         1 => format!("1 {what}"),
         count => format!("{count} {what}s"),

@@ -249,9 +249,12 @@ fn limits_hold_for_external_joins() {
         [(policy(), true), (single(), false), (at_most(4), false), (at_most(5), true)]
     {
         let mut hub = hub(MEMBERS);
-        hub.view.base_policy = Some(policy);
         let requester = peer("c.example");
         hub.group_info(&requester, "c/cathy/tablet", KEY).unwrap();
+        // The limit comes after the GroupInfo was given; once it is there, none is.
+        hub.view.base_policy = Some(policy);
+        let asked_again = hub.group_info(&requester, "c/cathy/tablet", b"another key");
+        assert_eq!(asked_again.is_ok(), allowed, "{asked_again:?}");
         let joiner = identity("c/cathy/tablet");
         let change = commit(&hub.view, Actor::Joiner(joiner.clone()), vec![ExternalJoin(joiner)]);
         let extras = Extras { joiner_signature_key: Some(KEY), ..Extras::default() };

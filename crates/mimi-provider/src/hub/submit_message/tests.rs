@@ -127,6 +127,7 @@ fn another_group_is_refused() {
         request: &request,
         frame_group_id: GROUP,
         frame_epoch: 0,
+        franking: None,
         now_ms: NOW,
     };
     assert!(matches!(submit_message(&hub.state, &input), Err(Reject::NotAllowed(_))));

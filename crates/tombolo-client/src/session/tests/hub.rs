@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_mls::CIPHERSUITE;
 use mimi_mls::error::StageError;
+use mimi_mls::franking::FrankingAgent;
 use mimi_mls::hub::{HubGroup, StagedUpdate, application_frame};
 use mimi_mls::hub_keys::HubKeys;
 use mimi_mls::identity::{Issuers, identify};
 use mimi_mls::label::{encrypt_with_label, verify_with_label};
 use mimi_policy::message::may_submit;
 use mimi_policy::{JoinCodes, Judge, ways_in};
-use mimi_wire::component::JOIN_LINKS;
+use mimi_wire::component::{FRANKING_AGENT, JOIN_LINKS};
+use mimi_wire::franking::{FrankingIntegrityTbs, SafeAad, ServerFrankingContext};
 use mimi_wire::mls::KeyPackage;
 use mimi_wire::protocol::consent::{ConsentEntry, ConsentOperation};
 use mimi_wire::protocol::found_room::RoomFounding;
@@ -25,7 +27,8 @@ use mimi_wire::protocol::key_material::{
 };
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
-use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
+use mimi_wire::protocol::report_abuse::AbuseReport;
+use mimi_wire::protocol::submit_message::{Frank, SubmitMessageRequest, SubmitMessageResponse};
 use mimi_wire::protocol::update::{UpdateOutcome, UpdateRequest, UpdateResponse};
 use mimi_wire::room::join_code::RoomLink;
 use mimi_wire::room::join_links::JoinLinksData;
@@ -64,6 +67,12 @@ pub(crate) struct Hub {
     next_event: u64,
     /// Repeats of accepted commits are not recognised: the answer is `wrongEpoch`.
     pub(crate) forgets_commits: bool,
+    /// Messages are franked where their room names the hub's agent.
+    pub(crate) franks: bool,
+    /// What a follower on the way makes of franks.
+    pub(crate) spoil: Option<fn(&mut Option<Frank>)>,
+    /// Reports of abuse, as received.
+    pub(crate) reports: Vec<AbuseReport>,
     /// Commits are taken without asking the judge.
     pub(crate) is_corrupt: bool,
     /// The organization that a user's certificates name.
@@ -96,6 +105,9 @@ impl Hub {
             successors: BTreeMap::new(),
             next_event: 0,
             forgets_commits: false,
+            franks: false,
+            spoil: None,
+            reports: Vec::new(),
             is_corrupt: false,
             organizations: BTreeMap::new(),
             asked: Vec::new(),
@@ -141,6 +153,7 @@ impl Hub {
             Request::Provider => Response::Provider {
                 domain: domain.clone(),
                 hub_sender: Box::new(self.keys[domain].external_sender()),
+                franking_agent: self.franks.then(|| agent(domain).data().encode()),
                 presets: vec!["cooperative".to_owned()],
             },
             Request::Issuers(of) => {
@@ -173,6 +186,10 @@ impl Hub {
             }
             Request::GroupInfo { room, body } => {
                 Response::GroupInfo(Box::new(self.group_info(&known()?, room, body)))
+            }
+            Request::ReportAbuse { body, .. } => {
+                self.reports.push(AbuseReport::decode(body).unwrap());
+                Response::Done
             }
             Request::Consent(body) => self.consent(body, now_ms),
             Request::ConsentRequests => Response::ConsentRequests(Vec::new()),
@@ -386,15 +403,21 @@ impl Hub {
 
     fn submit(&mut self, uri: &MimiUri, body: &[u8], now_ms: u64) -> SubmitMessageResponse {
         let room = self.rooms.get_mut(uri).unwrap();
+        let request = SubmitMessageRequest::decode(body).unwrap();
+        let frame = application_frame(&request.app_message).unwrap();
+        let franks =
+            self.franks && room.group.view().other_components.contains_key(&FRANKING_AGENT);
+        let frank_at = |timestamp| {
+            let tag = SafeAad::decode(&frame.authenticated_data).unwrap().franking_tag().unwrap();
+            tag.filter(|_| franks).map(|tag| frank(uri, &request.sending_uri, timestamp, &tag))
+        };
         let accepted = |accepted_timestamp| SubmitMessageResponse::Accepted {
             accepted_timestamp,
-            frank: None,
+            frank: frank_at(accepted_timestamp),
         };
         if let Some(timestamp) = room.accepted.get(body) {
             return accepted(*timestamp);
         }
-        let request = SubmitMessageRequest::decode(body).unwrap();
-        let frame = application_frame(&request.app_message).unwrap();
         let current_epoch = room.group.view().epoch;
         if frame.epoch + 1 < current_epoch {
             return SubmitMessageResponse::EpochTooOld { current_epoch };
@@ -407,8 +430,12 @@ impl Hub {
         room.last_timestamp = timestamp;
         room.accepted.insert(body.to_vec(), timestamp);
         let audience = clients(&room.group);
-        let kind = FanoutKind::Application { frank: None };
-        let event = FanoutMessage { timestamp, message: request.app_message, kind };
+        let mut fanned_out = frank_at(timestamp);
+        if let Some(spoil) = self.spoil {
+            spoil(&mut fanned_out);
+        }
+        let kind = FanoutKind::Application { frank: fanned_out };
+        let event = FanoutMessage { timestamp, message: request.app_message.clone(), kind };
         let octets = event.encode();
         self.log(uri, StreamEventKind::Application, timestamp, &octets, audience.iter());
         accepted(timestamp)
@@ -535,7 +562,27 @@ fn kind(request: &Request) -> &'static str {
         Request::Update { .. } => "update",
         Request::SubmitMessage { .. } => "submit",
         Request::GroupInfo { .. } => "group info",
+        Request::ReportAbuse { .. } => "report",
         Request::Consent(_) => "consent",
         Request::ConsentRequests => "consent requests",
     }
+}
+
+/// The franking agent of a hub.
+pub(crate) fn agent(domain: &Domain) -> FrankingAgent {
+    FrankingAgent::from_seed(domain.clone(), [5; 32])
+}
+
+/// The frank of a message.
+pub(crate) fn frank(room: &MimiUri, sender: &MimiUri, timestamp: u64, tag: &[u8; 32]) -> Frank {
+    let context = ServerFrankingContext {
+        sender_uri: sender.clone(),
+        room_uri: room.clone(),
+        accepted_timestamp: timestamp,
+    };
+    let server_frank = context.server_frank(b"a hub's secret", tag);
+    let franking_signature_ciphersuite = CIPHERSUITE;
+    let tbs = FrankingIntegrityTbs { server_frank, franking_signature_ciphersuite, context };
+    let franking_integrity_signature = agent(&room.domain()).sign(&tbs.encode());
+    Frank { server_frank, franking_signature_ciphersuite, franking_integrity_signature }
 }

@@ -16,6 +16,7 @@ use crate::account::password::Passwords;
 use crate::client_api::ClientApi;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::franking_keys::FrankingKeys;
 use crate::init::{InitOptions, init};
 use crate::issuer::ClientIssuer;
 use crate::keys::open_or_create_hub_keys;
@@ -48,10 +49,11 @@ async fn device() -> (ClientApi, DeviceRecord, watch::Sender<bool>) {
     let domain = config.domain.clone();
     let clock = Clock::system();
     let hub_keys = open_or_create_hub_keys(home.path(), &domain).unwrap();
+    let franking = FrankingKeys::open_or_create(home.path(), &domain).unwrap();
     let client_issuer = ClientIssuer::open_or_create(home.path(), &domain, clock.now_ms()).unwrap();
     let identity = Identity::from_files(domain, &outcome.certificate, &outcome.key).unwrap();
     let (store, identity) = (Arc::new(MemoryStore::new()), Arc::new(identity));
-    let parts = Parts { config, clock, store, hub_keys, client_issuer, identity };
+    let parts = Parts { config, clock, store, hub_keys, franking, client_issuer, identity };
     let provider = Provider::new(parts).unwrap();
     let user = uri("mimi://a.example/u/alice");
     let account =

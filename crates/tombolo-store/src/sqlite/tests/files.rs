@@ -18,7 +18,7 @@ fn a_new_file_gets_the_current_schema() {
     std::fs::write(scratch.path(), []).unwrap();
     drop(scratch.open());
     let db = scratch.raw();
-    assert_eq!(pragma(&db, "user_version"), 2);
+    assert_eq!(pragma(&db, "user_version"), 3);
     assert_eq!(pragma(&db, "page_size"), 4096);
     let mode: String = db.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
     assert_eq!(mode, "wal");
@@ -52,7 +52,7 @@ fn a_newer_file_is_refused() {
     drop(scratch.open());
     scratch.raw().pragma_update(None, "user_version", 7).unwrap();
     let error = SqliteStore::open(scratch.path(), Options::default()).unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 7, known: 2 }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 7, known: 3 }), "{error}");
     assert!(error.to_string().contains("upgrade"), "{error}");
     assert_eq!(pragma(&scratch.raw(), "user_version"), 7);
 }
