@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use mimi_provider::franking::FrankingAgent;
 use mimi_wire::{Domain, Wire};
 use serde::Serialize;
 

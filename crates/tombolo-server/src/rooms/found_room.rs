@@ -9,7 +9,6 @@ use mimi_mls::hub::HubGroup;
 use mimi_mls::identity::IdentityError;
 use mimi_mls::roster::clients_in;
 use mimi_provider::Reject;
-use mimi_provider::franking::FrankingAgent;
 use mimi_provider::hub::found_room::{FoundRoomInput, Founded, HubSender};
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::hub::update::parent_of;
