@@ -1,6 +1,7 @@
 //! The native client: a task that owns the session, its store and its connections, and a handle.
 
 mod driver;
+pub mod files;
 mod stream;
 
 use std::fmt;

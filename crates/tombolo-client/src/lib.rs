@@ -37,6 +37,7 @@
 
 #![warn(missing_docs)]
 
+pub mod asset_rules;
 pub mod client;
 pub mod error;
 pub mod event;
@@ -46,6 +47,7 @@ pub mod shown;
 pub mod store;
 pub mod transport;
 
+pub use client::files::Download;
 pub use client::{Client, ProviderAddress, Registration};
 pub use error::ClientError;
 pub use event::ClientEvent;

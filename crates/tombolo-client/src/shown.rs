@@ -2,7 +2,7 @@
 
 use mimi_policy::{RoomView, StagedChange};
 use mimi_wire::MimiUri;
-use mimi_wire::content::MessageId;
+use mimi_wire::content::{ExternalPart, MessageId};
 use mimi_wire::room::metadata::RoomMetadata;
 use mimi_wire::room::roles::RoleData;
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,8 @@ pub struct ShownMessage {
     pub in_reply_to: Option<MessageId>,
     /// The topic it is in now; empty for none.
     pub topic: Vec<u8>,
+    /// What can be fetched of its newest version; empty once deleted.
+    pub attachments: Vec<ExternalPart>,
     /// Edited at least once.
     pub edited: bool,
     /// Deleted.

@@ -4,6 +4,7 @@
 //! A room hosted here is served by the same accept functions as requests of other providers; a room
 //! hosted elsewhere by forwarding to its hub. Nothing is decided here.
 
+mod assets;
 mod consent;
 mod devices;
 mod events;
@@ -13,6 +14,7 @@ mod key_material;
 mod key_packages;
 mod listener;
 mod provider_info;
+mod proxy_download;
 mod register;
 mod report_abuse;
 mod request;
@@ -84,6 +86,9 @@ pub(crate) fn router(api: ClientApi) -> Router {
         .route("/rooms/{room}/group-info", only("POST", post(group_info::group_info)))
         .route("/rooms/{room}/report-abuse", only("POST", post(report_abuse::report_abuse)))
         .route("/consent", only("GET and POST", get(consent::requests).post(consent::say)))
+        .route("/assets", only("GET and POST", get(assets::limits).post(assets::begin)))
+        .route("/assets/{id}", only("GET, PATCH and DELETE", assets::of_upload()))
+        .route("/proxy-download/{hub}/{url}", only("GET", get(proxy_download::proxy_download)))
         .route("/devices", only("GET", get(devices::devices)))
         .route("/events", only("GET", get(events::events)))
         .route("/events/ack", only("POST", post(events::acknowledge)));

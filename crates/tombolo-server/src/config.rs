@@ -3,6 +3,7 @@
 //! Paths are relative to the file they stand in. A key the file may not have is an error, with the
 //! key it was perhaps meant to be. Nothing here listens, connects or writes.
 
+mod assets;
 mod errors;
 mod files;
 mod peers;
@@ -18,6 +19,10 @@ use std::path::{Path, PathBuf};
 use mimi_policy::envelope::Envelope;
 use mimi_wire::Domain;
 
+pub use assets::{
+    ASSET_MIB_MAX_DEFAULT, AssetsConfig, KEPT_DAYS_DEFAULT, PROXIED_MIB_MAX_DEFAULT,
+    USER_MIB_MAX_DEFAULT,
+};
 pub use errors::{ConfigError, ConfigErrors};
 pub use peers::{PeerConfig, PeerPolicy, load_peers_file};
 
@@ -47,6 +52,8 @@ pub struct Config {
     pub peers: BTreeMap<Domain, PeerConfig>,
     /// What rooms it hosts.
     pub policy: Envelope,
+    /// What people may store, and what is fetched for them.
+    pub assets: AssetsConfig,
     /// What it logs.
     pub log: LogConfig,
     /// For tests and demonstrations.
@@ -169,6 +176,7 @@ impl Config {
         let federation = read_federation(&mut root, report, named);
         let peers = peers::read(&mut root, report, &mut named.roots);
         let policy = policy::read(&mut root, report);
+        let assets = assets::read(&mut root, report, domain.as_ref());
         let log = read_log(&mut root, report);
         let mut debug = root.section(report, "debug");
         let capture_dir =
@@ -183,6 +191,7 @@ impl Config {
             federation: federation?,
             peers,
             policy: policy?,
+            assets: assets?,
             log: log?,
             debug: DebugConfig { capture_dir },
         })

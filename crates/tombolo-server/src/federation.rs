@@ -14,6 +14,7 @@ pub(crate) mod group_info;
 pub(crate) mod key_material;
 pub(crate) mod notify;
 pub(crate) mod outgoing;
+mod proxy_download;
 pub(crate) mod report_abuse;
 pub(crate) mod request_consent;
 mod staging;
@@ -42,6 +43,7 @@ use mimi_wire::protocol::directory::{DIRECTORY_PATH, Endpoint};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::assets::{self, ASSETS_PATH};
 use crate::capture::Direction;
 use crate::http_error::HttpError;
 use crate::provider::Provider;
@@ -131,6 +133,10 @@ async fn dispatch(
         authenticate::host(&provider.domain, &request)?;
         return directory::handle(provider, request.method());
     }
+    if let Some(name) = path.strip_prefix(ASSETS_PATH) {
+        authenticate::host(&provider.config.assets.host, &request)?;
+        return assets::serve::handle(provider, request.method(), name, request.headers());
+    }
     let (endpoint, variable) = split_path(&path)?;
     let method = method_of(endpoint);
     if request.method() != method {
@@ -143,6 +149,9 @@ async fn dispatch(
     let peer = authenticate::peer(provider, chain, &request)?;
     let _slot = slots.take(&peer).ok_or(HttpError::TooMany(REQUESTS_RETRY_AFTER_S))?;
     crate::delivery::peer_is_up(provider, &peer);
+    if endpoint == Endpoint::ProxyDownload {
+        return proxy_download::handle(provider, &peer, variable, request.headers()).await;
+    }
     let body = body::read(request, body_octets_max(endpoint)).await?;
     let call = Call { peer, variable: variable.to_owned(), body };
     keep(provider, &call, endpoint, "request", Direction::In, &call.body).await;

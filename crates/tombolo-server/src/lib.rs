@@ -10,6 +10,7 @@
 
 pub mod account;
 pub mod admin_api;
+mod assets;
 mod budgets;
 pub mod capture;
 mod certificate_authority;
@@ -27,6 +28,7 @@ pub mod keys;
 pub mod peers;
 mod private_file;
 pub mod provider;
+mod proxy;
 mod reports;
 pub mod rooms;
 pub mod running;

@@ -11,6 +11,8 @@ use mimi_wire::Domain;
 use tokio::sync::oneshot;
 use tombolo_store::{Commit, Committed, Store, StoreError};
 
+use crate::assets::Uploads;
+use crate::assets::serve::DownloadSlots;
 use crate::capture::Capture;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -19,6 +21,7 @@ use crate::federation::code_guesses::CodeGuesses;
 use crate::franking_keys::FrankingKeys;
 use crate::issuer::ClientIssuer;
 use crate::peers::{Peers, PeersError};
+use crate::proxy::AssetProxy;
 use crate::reports::Reports;
 use crate::rooms::Rooms;
 use crate::tls::Identity;
@@ -41,6 +44,8 @@ pub struct Parts {
     pub client_issuer: ClientIssuer,
     /// The TLS certificate and key of the domain.
     pub identity: Arc<Identity>,
+    /// What people have uploaded.
+    pub(crate) assets: Uploads,
 }
 
 /// A provider's shared state. Made by [`Provider::new`], shared in an [`Arc`].
@@ -61,6 +66,9 @@ pub struct Provider {
     pub(crate) wake: Wake,
     pub(crate) delivery: Delivery,
     pub(crate) capture: Option<Arc<Capture>>,
+    pub(crate) assets: Uploads,
+    pub(crate) downloads: DownloadSlots,
+    pub(crate) proxy: AssetProxy,
 }
 
 /// What is done when a commit is not written.
@@ -106,6 +114,9 @@ impl Provider {
             wake: Wake::default(),
             delivery: Delivery::default(),
             capture,
+            assets: parts.assets,
+            downloads: DownloadSlots::default(),
+            proxy: AssetProxy::default(),
         }))
     }
 

@@ -57,7 +57,10 @@ impl Rooms {
         let mut locked = self.hubs.lock(provider, room).await;
         if locked.is_empty() {
             match HubRoom::load(provider, room).await? {
-                Some(loaded) => locked.put(loaded),
+                Some(loaded) => {
+                    provider.proxy.rooms.learn(loaded.group.view());
+                    locked.put(loaded);
+                }
                 None => return Err(unknown()),
             }
         }

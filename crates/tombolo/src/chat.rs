@@ -2,6 +2,7 @@
 
 mod conversation;
 mod evidence;
+mod files;
 mod help;
 mod input;
 mod invitation;

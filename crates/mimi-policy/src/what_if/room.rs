@@ -126,10 +126,6 @@ pub(super) fn role(field: &Field<'_>) -> Result<Role, Malformed> {
             .optional_number("maximum_active_participants")?,
         authorized_role_changes: fields.list("authorized_role_changes", role_changes)?,
     };
-    // POLICY-CAP-ADD-3
-    if role.role_index != 0 && holds(&role, Capability::CAN_OPEN_JOIN) {
-        return Err(fields.required("capabilities")?.wrong("canOpenJoin belongs to role 0 alone"));
-    }
     let over = |least: u32, most: Option<u32>| most.is_some_and(|most| least > most);
     let contradiction = [
         (

@@ -103,10 +103,6 @@ impl Room {
             {
                 return Err(format!("role {index}: minimum over maximum"));
             }
-            // POLICY-CAP-ADD-3: "MUST NOT appear in any non-zero role".
-            if *index != NO_ROLE && role.holds(registry::CAN_OPEN_JOIN) {
-                return Err(format!("role {index}: canOpenJoin"));
-            }
             // POLICY-BASE-1: "none of its non-zero, non-banned roles can contain the
             // canAddParticipant capability".
             if self.base.fixed_membership

@@ -27,7 +27,8 @@ use crate::session::command::{Command, Notice, OperationId, Outcome};
 use crate::session::request::{RequestId, Response, TransportError};
 use crate::shown::{Evidence, RoomState};
 use crate::store::ClientStore;
-use crate::transport::{Transport, TransportFuture};
+use crate::transport::assets::AssetTransport;
+use crate::transport::{Token, Transport, TransportFuture};
 
 /// Events that may lie between the stream and the session.
 const STREAM_BUFFERED: usize = 256;
@@ -36,6 +37,9 @@ const EVENTS_PER_COMMIT_MAX: usize = 64;
 /// How long closing waits for answers that are under way; what is lost is asked again.
 const CLOSING_GRACE: Duration = Duration::from_secs(1);
 
+/// How files travel, and the access token to send them with.
+pub(crate) type AssetAccess = (Option<Arc<dyn AssetTransport>>, Option<Token>);
+
 /// What the handle asks of the task.
 pub(crate) enum Input {
     Start(Command, oneshot::Sender<Result<Outcome, ClientError>>),
@@ -43,6 +47,7 @@ pub(crate) enum Input {
     Room(MimiUri, oneshot::Sender<Result<RoomState, ClientError>>),
     View(MimiUri, oneshot::Sender<Result<RoomView, ClientError>>),
     Evidence(MimiUri, oneshot::Sender<Result<Vec<Evidence>, ClientError>>),
+    Assets(oneshot::Sender<AssetAccess>),
     Close(oneshot::Sender<Result<(), ClientError>>),
 }
 
@@ -276,6 +281,9 @@ impl Driver {
         match input {
             Some(Input::Start(command, caller)) => self.start(command, caller),
             // A reader that gave up does not want to know.
+            Some(Input::Assets(answer)) => {
+                drop(answer.send((self.transport.assets(), self.session.token())));
+            }
             Some(Input::Rooms(answer)) => drop(answer.send(self.session.rooms())),
             Some(Input::Room(room, answer)) => drop(answer.send(self.session.room(&room))),
             Some(Input::View(room, answer)) => drop(answer.send(self.session.view(&room))),

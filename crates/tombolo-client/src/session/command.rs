@@ -2,7 +2,7 @@
 
 use mimi_policy::policy_file::RoomPolicy;
 use mimi_wire::MimiUri;
-use mimi_wire::content::MessageId;
+use mimi_wire::content::{ExternalPart, MessageId};
 use mimi_wire::room::join_code::RoomLink;
 use mimi_wire::room::metadata::RichDescription;
 use mimi_wire::room::participant_list::RoleIndex;
@@ -212,6 +212,11 @@ pub enum Draft {
         message: MessageId,
         /// The topic; empty for none.
         topic: Vec<u8>,
+    },
+    /// A file that has been uploaded.
+    File {
+        /// Where it is and how it is opened.
+        part: Box<ExternalPart>,
     },
     /// A reaction.
     Reaction {

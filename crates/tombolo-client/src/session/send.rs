@@ -2,7 +2,7 @@
 //! comes and stored with the ratchet's step before it leaves.
 
 use bytes::Bytes;
-use mimi_wire::content::{MessageId, MimiContent};
+use mimi_wire::content::{Disposition, MessageId, MimiContent, NestedPart, Part};
 use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::notify::FanoutMessage;
 use mimi_wire::protocol::submit_message::{Frank, SubmitMessageRequest, SubmitMessageResponse};
@@ -136,6 +136,12 @@ impl Room {
                 let body = body.ok_or_else(|| ClientError::NotInRoom(room.clone()))?;
                 let edit = self.in_place_of(MimiContent::edit(salt, own, room, of, ""), &of);
                 MimiContent { body, topic_id: topic, ..edit }
+            }
+            Draft::File { part } => {
+                let disposition = Disposition::ATTACHMENT;
+                let part = Part::External(part);
+                let body = NestedPart { disposition, language: String::new(), part };
+                MimiContent { body, ..MimiContent::text(salt, own, room, "") }
             }
             Draft::Reaction { to, reaction } => {
                 let to = self.timeline.newest_version(&root(&to)?);

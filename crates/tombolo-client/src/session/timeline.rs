@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_wire::MimiUri;
-use mimi_wire::content::{Disposition, MessageId, MimiContent, Part};
+use mimi_wire::content::{Disposition, ExternalPart, MessageId, MimiContent, Part};
 
 use crate::session::verdict::Verdict;
 use crate::shown::{Attempt, RefusedMessage, ShownMessage};
@@ -245,6 +245,7 @@ impl Timeline {
             text: entry.text.clone(),
             in_reply_to: in_reply_to.map(|to| self.root(&to).unwrap_or(to)),
             topic: self.topic(id).to_vec(),
+            attachments: attachments(&entry.content),
             ..bare(id, entry)
         };
         let mut reactions: Vec<(MessageId, &MimiUri, &str)> = Vec::new();
@@ -253,10 +254,12 @@ impl Timeline {
             match (entry.role, &entry.text) {
                 (Role::Edit { .. }, text) if !shown.deleted => {
                     shown.text.clone_from(text);
+                    shown.attachments = attachments(&entry.content);
                     shown.edited = true;
                 }
                 (Role::Deletion { .. }, _) => {
                     shown.text = None;
+                    shown.attachments.clear();
                     shown.deleted = true;
                 }
                 (Role::Reaction { .. }, Some(text)) => reactions.push((*id, &entry.sender, text)),
@@ -296,6 +299,16 @@ impl Timeline {
     }
 }
 
+/// The files that a message offers, in the order of its parts.
+fn attachments(content: &MimiContent) -> Vec<ExternalPart> {
+    let parts = content.parts();
+    let external = parts.iter().filter_map(|part| match &part.part.part {
+        Part::External(external) => Some(ExternalPart::clone(external)),
+        _ => None,
+    });
+    external.collect()
+}
+
 /// A message without what it says.
 fn bare(id: &MessageId, entry: &Entry) -> ShownMessage {
     ShownMessage {
@@ -305,6 +318,7 @@ fn bare(id: &MessageId, entry: &Entry) -> ShownMessage {
         text: None,
         in_reply_to: None,
         topic: Vec::new(),
+        attachments: Vec::new(),
         edited: false,
         deleted: false,
         reactions: Vec::new(),

@@ -298,3 +298,35 @@ max_user = 3
     let limit = "[policy]\nmax_users = 4294967295\nmax_clients = 1\n";
     assert_eq!(parse(&format!("{MINIMAL}{limit}")).unwrap().policy.max_users, Some(u32::MAX));
 }
+
+const MIB: u64 = 1024 * 1024;
+
+#[test]
+fn files_have_limits() {
+    let assets = parse(MINIMAL).unwrap().assets;
+    assert_eq!(assets.host.as_str(), "a.example");
+    assert_eq!(assets.asset_octets_max, u64::from(super::ASSET_MIB_MAX_DEFAULT) * MIB);
+    assert_eq!(assets.user_octets_max, u64::from(super::USER_MIB_MAX_DEFAULT) * MIB);
+    assert_eq!(assets.proxied_octets_max, u64::from(super::PROXIED_MIB_MAX_DEFAULT) * MIB);
+    assert_eq!(assets.kept_s, u64::from(super::KEPT_DAYS_DEFAULT) * 24 * 60 * 60);
+    assert!(!assets.use_peer_addresses && assets.peer_hosts.is_empty());
+    let said = "[assets]\nhost = \"files.a.example\"\nasset_mib_max = 1\nuser_mib_max = 2\n\
+                kept_days = 3\nproxied_mib_max = 4\npeer_hosts = [\"files.b.example\"]\n\
+                use_peer_addresses = true\n";
+    let assets = parse(&format!("{MINIMAL}\n{said}")).unwrap().assets;
+    assert_eq!(assets.host.as_str(), "files.a.example");
+    assert_eq!((assets.asset_octets_max, assets.user_octets_max), (MIB, 2 * MIB));
+    assert_eq!((assets.kept_s, assets.proxied_octets_max), (3 * 24 * 60 * 60, 4 * MIB));
+    assert_eq!(assets.peer_hosts, ["files.b.example".parse().unwrap()]);
+    assert!(assets.use_peer_addresses);
+    for fault in [
+        "host = \"10.0.0.1\"",
+        "asset_mib_max = 0",
+        "user_mib_max = \"1\"",
+        "peer_hosts = [\"https://b.example\"]",
+        "use_peer_addresses = 1",
+        "quota = 1",
+    ] {
+        assert!(parse(&format!("{MINIMAL}\n[assets]\n{fault}\n")).is_err(), "{fault}");
+    }
+}

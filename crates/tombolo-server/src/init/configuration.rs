@@ -6,7 +6,10 @@ use mimi_policy::preset::Preset;
 use toml_edit::Value;
 
 use super::{DATA_DIRECTORY, InitError, InitOptions, InitOutcome, relative};
-use crate::config::LogFormat;
+use crate::config::{
+    ASSET_MIB_MAX_DEFAULT, KEPT_DAYS_DEFAULT, LogFormat, PROXIED_MIB_MAX_DEFAULT,
+    USER_MIB_MAX_DEFAULT,
+};
 
 pub(super) fn text(options: &InitOptions, outcome: &InitOutcome) -> Result<String, InitError> {
     let directory = outcome.config.parent().expect("a file in a directory");
@@ -33,6 +36,11 @@ pub(super) fn text(options: &InitOptions, outcome: &InitOutcome) -> Result<Strin
             )
         }
         None => String::new(),
+    };
+    let peer_addresses = match outcome.root {
+        // A development CA: the peers are on this machine.
+        Some(_) => "use_peer_addresses = true",
+        None => "# use_peer_addresses = true",
     };
     Ok(format!(
         r#"# Configuration of a Tombolo provider. Paths are relative to this file.
@@ -65,6 +73,18 @@ unknown_peers = "{unknown_peers}"
 # roots = ["b-ca.pem"]          # trust only these roots for this peer
 
 {policy}
+[assets]
+# Files that people send. Each of these keys may be left out.
+# host = {domain}                # in the URLs of files; tls.certificate must be for it as well
+asset_mib_max = {ASSET_MIB_MAX_DEFAULT}        # of one file
+user_mib_max = {USER_MIB_MAX_DEFAULT}        # of all files of a user
+kept_days = {KEPT_DAYS_DEFAULT}
+proxied_mib_max = {PROXIED_MIB_MAX_DEFAULT}      # of a file of another provider, fetched for a peer
+# Hosts that files are fetched from beside those that peers and rooms name.
+# peer_hosts = ["files.b.example"]
+# Whether the addresses of [peers] are also where their files are, even in a private network.
+{peer_addresses}
+
 [log]
 # "text" or "json".
 format = "{format}"

@@ -145,9 +145,13 @@ impl HubLock {
         staged: Option<StagedUpdate>,
     ) -> Result<(R, Enqueued), Reject> {
         let Transition { changes, expect, effects, reply } = transition;
+        let changes_room = staged.is_some();
         if let Err(error) = self.follow(&changes, staged) {
             self.0.clear();
             return Err(Reject::Internal(error));
+        }
+        if changes_room {
+            provider.proxy.rooms.learn(self.room().group.view());
         }
         Ok((reply, self.enqueue(provider, changes, expect, effects)))
     }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod assets;
 mod authentication;
 mod bodies;
 mod delivery;

@@ -8,6 +8,7 @@ use mimi_wire::content::MessageId;
 use tokio::sync::broadcast;
 use tombolo_client::{Client, ClientError, ClientEvent, RoomStatus, ShownMessage};
 
+use crate::chat::files::{self, FileInput};
 use crate::chat::help::HELP;
 use crate::chat::input::{self, Input};
 use crate::chat::invitation::{self, Way};
@@ -236,7 +237,8 @@ impl Conversation {
         let text = match (&message.text, message.deleted) {
             (_, true) => "(taken back)".to_owned(),
             (Some(text), false) => text.clone(),
-            (None, false) => "(nothing this client can show)".to_owned(),
+            (None, false) => files::told(number, message)
+                .unwrap_or_else(|| "(nothing this client can show)".to_owned()),
         };
         let answer = message.in_reply_to.map(|id| format!(" (to [{}])", self.number_of(id)));
         let edited = if message.edited && !message.deleted { " (edited)" } else { "" };
@@ -416,6 +418,7 @@ impl Conversation {
             | Input::React(number, _)
             | Input::Edit(number, _)
             | Input::Room(RoomInput::SetTopic(number, _) | RoomInput::Report(number, _))
+            | Input::File(FileInput::Save(number, _))
             | Input::Delete(number) => Some(self.message(*number)?),
             _ => None,
         };
@@ -485,6 +488,7 @@ async fn in_room(
         (Input::OwnRole, _) => people::own_role(client, room).await,
         (Input::Leave, _) => client.leave_room(&room).await.map(|()| Done::Quietly),
         (Input::Who, _) => people::who(client, &room).await,
+        (Input::File(command), message) => files::run(client, &room, command, message).await,
         (Input::Room(command), message) => room_input::run(client, room, command, message).await,
         _ => Ok(Done::Show(room)),
     }

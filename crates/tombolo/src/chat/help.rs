@@ -10,6 +10,9 @@ Messages
   /delete N          take message N back
   /in TOPIC TEXT     write in a topic (one word), new or not
   /topic N TOPIC     put message N under a topic; `-` takes it out
+  /file PATH         send a file, encrypted
+  /save N [PATH]     save the file of message N
+  /report N [NOTE]   report message N to the moderators of the room's provider
   /history           show the room's messages again
 Rooms
   /new NAME          create a room; NAME PRESET for other rules than

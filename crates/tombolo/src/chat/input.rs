@@ -2,6 +2,7 @@
 
 use mimi_wire::MimiUri;
 
+use crate::chat::files::{self, FileInput};
 use crate::chat::invitation::{LinkWish, Way, parse_way, parse_wish};
 
 use crate::chat::room_input::{self, Chosen, RoomInput};
@@ -18,6 +19,7 @@ pub(crate) enum Input {
     Direct(MimiUri),
     Subroom(String, Vec<MimiUri>),
     Room(RoomInput),
+    File(FileInput),
     OpenRoom(usize),
     Rooms,
     Who,
@@ -79,7 +81,10 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
         "quit" | "exit" | "q" => Ok(Input::Quit),
         _ => match room_input::parse(name, rest) {
             Some(parsed) => parsed.map(Input::Room),
-            None => Err(format!("/{name} is no command; /help lists them")),
+            None => match files::parse(name, rest) {
+                Some(parsed) => parsed.map(Input::File),
+                None => Err(format!("/{name} is no command; /help lists them")),
+            },
         },
     }
 }

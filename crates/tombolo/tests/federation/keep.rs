@@ -27,6 +27,7 @@ fn people_chat_from_terminals_and_a_fourth_provider_joins() {
     bob.says("I hear you: 21 characters");
     cathy.types("/reply 1 Good evening, bob");
     bob.says("cathy@c.example (to [1]): Good evening, bob");
+    a_file_is_sent_and_saved(folder.path(), &mut bob, &mut cathy);
     bob.types("/nonsense");
     bob.says("/help lists them");
     bob.quits();
@@ -72,6 +73,23 @@ fn people_chat_from_terminals_and_a_fourth_provider_joins() {
     cathy.quits();
     provider.terminate();
     demo.terminate();
+}
+
+/// Encrypted at B, stored at B, fetched by C through hub A (PROTO-DL-2, PROTO-DL-6, CONTENT-XP-2).
+fn a_file_is_sent_and_saved(folder: &Path, bob: &mut Talking, cathy: &mut Talking) {
+    let (sent, saved) = (folder.join("note.txt"), folder.join("saved.txt"));
+    let content: Vec<u8> = (0..300_000_u32).flat_map(u32::to_be_bytes).collect();
+    std::fs::write(&sent, &content).unwrap();
+    bob.types(&format!("/file {}", path(&sent)));
+    let offered = cathy.says("(file note.txt, text/plain, 1200016 octets; /save ");
+    let number = offered.trim_end().trim_end_matches(')').rsplit(' ').next().unwrap();
+    cathy.types(&format!("/save {number} {}", path(&saved)));
+    cathy.says("-- 1200000 octets are in ");
+    assert!(std::fs::read(&saved).unwrap() == content);
+    cathy.types(&format!("/save {number} {}", path(&saved)));
+    cathy.says("is there already");
+    bob.types(&format!("/file {}", path(&folder.join("nothing.txt"))));
+    bob.says("!! ");
 }
 
 /// `init`, `serve`, `admin user add`, `chat`: what the demo prints, with ports that are free here.

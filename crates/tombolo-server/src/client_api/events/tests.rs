@@ -13,6 +13,7 @@ use super::{
     next_page_entries,
 };
 use crate::account::password::Passwords;
+use crate::assets::{DirectoryBlobs, Uploads};
 use crate::client_api::ClientApi;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -53,7 +54,9 @@ async fn device() -> (ClientApi, DeviceRecord, watch::Sender<bool>) {
     let client_issuer = ClientIssuer::open_or_create(home.path(), &domain, clock.now_ms()).unwrap();
     let identity = Identity::from_files(domain, &outcome.certificate, &outcome.key).unwrap();
     let (store, identity) = (Arc::new(MemoryStore::new()), Arc::new(identity));
-    let parts = Parts { config, clock, store, hub_keys, franking, client_issuer, identity };
+    let blobs = DirectoryBlobs::new(config.data_dir.join("assets"));
+    let assets = Uploads::open(Arc::new(blobs), &config.assets).unwrap();
+    let parts = Parts { config, clock, store, hub_keys, franking, client_issuer, identity, assets };
     let provider = Provider::new(parts).unwrap();
     let user = uri("mimi://a.example/u/alice");
     let account =

@@ -1,0 +1,25 @@
+//! `proxyDownload`: fetches an asset for a peer, which hides from the asset's host who wants it
+//! (protocol section 5.10.2).
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::{HeaderMap, Response};
+use mimi_wire::Domain;
+use mimi_wire::protocol::proxy_download::AssetUrl;
+
+use super::malformed;
+use crate::http_error::HttpError;
+use crate::provider::Provider;
+use crate::proxy;
+
+/// `variable` is the URL as it stands in the path, percent-encoded whole (AMB-DL-3).
+pub(super) async fn handle(
+    provider: &Arc<Provider>,
+    peer: &Domain,
+    variable: &str,
+    headers: &HeaderMap,
+) -> Result<Response<Body>, HttpError> {
+    let url = AssetUrl::from_path(variable).map_err(malformed)?;
+    proxy::download(provider, peer, &url, headers).await
+}
