@@ -162,8 +162,7 @@ fn read(mut file: Section<'_>, faults: &Faults) -> RoomPolicy {
     // A preset that is none has been complained of; what it would have given is not missing too.
     let is_whole = !file.has("preset");
     let given = start.as_ref().map(|start| start.roles.clone()).unwrap_or_default();
-    let roles = roles::read(&mut file, given, is_whole);
-    let names = Names::of(&roles);
+    let (roles, names) = roles::read(&mut file, given, is_whole);
     let mut role = |key, given: Option<RoleIndex>| match file.read(key, |value| names.find(value)) {
         Some(index) if index > 1 => Some(index),
         Some(_) => {

@@ -16,7 +16,14 @@ pub enum ClientEvent {
         message: ShownMessage,
     },
     /// Participants, roles, clients, name or epoch changed.
-    RoomChanged(MimiUri),
+    RoomChanged {
+        /// The room.
+        room: MimiUri,
+        /// The epoch that the change led to.
+        epoch: u64,
+        /// Whose change it was, where all of it was one other user's.
+        by: Option<MimiUri>,
+    },
     /// This device came into a room.
     Joined(MimiUri),
     /// Another direct room of the same people has taken this one's place.

@@ -53,8 +53,9 @@ impl Names {
     }
 }
 
-/// The preset's roles as the file changes them, or the file's alone.
-pub(super) fn read(file: &mut Section<'_>, given: RoleData, is_whole: bool) -> RoleData {
+/// The preset's roles as the file changes them, or the file's alone; and their names, with those of
+/// roles that stand twice.
+pub(super) fn read(file: &mut Section<'_>, given: RoleData, is_whole: bool) -> (RoleData, Names) {
     let mut roles = given.roles;
     let sections = file.tables("roles");
     if sections.is_none() && is_whole && !file.has("roles") {
@@ -115,7 +116,7 @@ pub(super) fn read(file: &mut Section<'_>, given: RoleData, is_whole: bool) -> R
     let mut once = BTreeSet::new();
     roles.roles.retain(|role| once.insert(role.role_index));
     forget_dropped(&mut roles, is_whole);
-    roles
+    (roles, names)
 }
 
 fn drop_roles(file: &mut Section<'_>, roles: &mut Vec<Role>, is_whole: bool) {

@@ -331,11 +331,13 @@ impl Room {
 
     /// Our commit was merged, on the hub's answer or as the stream brought it.
     pub(crate) fn own_commit_merged(&mut self, before: RoomView, means: &mut Means<'_>) {
+        let epoch = before.epoch + 1;
         self.keep_view(before, means.effects);
         means.effects.remove_room(&self.uri, room_value::COMMIT);
         self.save_group(means.effects);
         self.stirred = true;
-        means.effects.event(ClientEvent::RoomChanged(self.uri.clone()));
+        let room = self.uri.clone();
+        means.effects.event(ClientEvent::RoomChanged { room, epoch, by: None });
         let Some(current) = self.commits.current.take() else { return };
         if let Stage::Sent { request, .. } = current.stage {
             means.effects.cancel(request);

@@ -461,7 +461,10 @@ impl Room {
         }
         let room = self.uri.clone();
         effects.event(match self.standing {
-            Standing::Rejoining => ClientEvent::RoomChanged(room),
+            Standing::Rejoining => {
+                let epoch = self.group.as_ref().map_or(0, |group| group.view().epoch);
+                ClientEvent::RoomChanged { room, epoch, by: None }
+            }
             _ => ClientEvent::Joined(room),
         });
         self.stand(Standing::Joined, effects);

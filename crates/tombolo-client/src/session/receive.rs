@@ -32,6 +32,13 @@ pub const WAITING_MAX: usize = 4_096;
 /// How far a hub's clock may be ahead of ours (AMB-CNT-15).
 const FUTURE_MS: u64 = 5 * 60 * 1_000;
 
+/// The user whose doing all of a commit is: who commits what others have proposed has not wanted it.
+fn sole_author(change: &StagedChange) -> Option<MimiUri> {
+    let committer = change.committer.as_ref()?.user()?;
+    let mut senders = change.proposals.iter().map(|proposal| proposal.sender.user());
+    senders.all(|sender| sender == Some(committer)).then(|| committer.clone())
+}
+
 /// What became of an event.
 enum Processed {
     Done,
@@ -233,6 +240,11 @@ impl Room {
             return self.freeze(event, fault, means.effects, at);
         }
         let evicted = staged.evicts_us().then(|| staged.after().clone());
+        let changed = ClientEvent::RoomChanged {
+            room: self.uri.clone(),
+            epoch: staged.change().epoch + 1,
+            by: sole_author(staged.change()),
+        };
         if group.has_pending()
             && let Err(error) = group.drop_pending()
         {
@@ -244,7 +256,7 @@ impl Room {
         self.stirred = true;
         self.keep_view(before, means.effects);
         self.save_group(means.effects);
-        means.effects.event(ClientEvent::RoomChanged(self.uri.clone()));
+        means.effects.event(changed);
         if let Some(after) = evicted {
             return self.evicted(after, means);
         }

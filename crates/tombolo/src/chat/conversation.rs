@@ -162,7 +162,7 @@ impl Conversation {
             Progress::Done(Ok(Done::Show(room))) => self.show_room(room).await,
             Progress::Done(Ok(Done::Changed(room))) => {
                 if Some(&room) == self.room.as_ref() {
-                    self.room_changed(&room).await;
+                    self.room_changed(&room, None).await;
                 }
             }
             Progress::Done(Err(error)) => self.sorry(&error),
@@ -276,8 +276,8 @@ impl Conversation {
                 let line = format!("-- {} writes in {name}; /rooms", short(&message.sender));
                 self.terminal.print(&line);
             }
-            ClientEvent::RoomChanged(room) if Some(&room) == self.room.as_ref() => {
-                self.room_changed(&room).await;
+            ClientEvent::RoomChanged { room, epoch, by } if Some(&room) == self.room.as_ref() => {
+                self.room_changed(&room, by.map(|by| (epoch, by))).await;
             }
             // What is under way shows it.
             ClientEvent::Joined(_) if self.running.as_ref().is_some_and(|one| one.shows) => {}
@@ -340,11 +340,12 @@ impl Conversation {
     }
 
     /// Says what is different: the name, who is in, who has which role, with which devices.
-    async fn room_changed(&mut self, room: &MimiUri) {
+    async fn room_changed(&mut self, room: &MimiUri, by: Option<(u64, MimiUri)>) {
         let Ok(state) = self.client.room(room).await else { return };
         let now = Seen::of(&state);
         let me = &self.client.identity().user;
-        let mut lines = self.seen.as_ref().map_or_else(Vec::new, |before| now.since(before, me));
+        let since = |before: &Seen| now.since(before, me, by.as_ref());
+        let mut lines = self.seen.as_ref().map_or_else(Vec::new, since);
         // Who is out has been told so, and with which device does not matter.
         lines.retain(|line| state.status == RoomStatus::Joined || !line.starts_with("-- you "));
         self.seen = Some(now);

@@ -12,6 +12,7 @@ use crate::plain::one_line;
 
 /// What the person knows of the open room.
 pub(crate) struct Seen {
+    epoch: u64,
     metadata: RoomMetadata,
     rules: RoleData,
     roles: BTreeMap<MimiUri, String>,
@@ -28,48 +29,66 @@ impl Seen {
         let banned = state.participants.iter().filter(|one| one.is_banned);
         let banned = banned.map(|one| one.user.clone()).collect();
         let (metadata, rules) = (state.metadata.clone(), state.roles.clone());
-        Self { metadata, rules, roles, banned, devices: devices(state) }
+        Self { epoch: state.epoch, metadata, rules, roles, banned, devices: devices(state) }
     }
 
-    /// What is different, in lines: the name, who is in, who has which role, with which devices.
-    pub(crate) fn since(&self, before: &Self, me: &MimiUri) -> Vec<String> {
-        let mut lines = said_otherwise(&before.metadata, &self.metadata);
-        if before.rules != self.rules {
-            lines.push("-- who may do what has changed; /policy shows it".to_owned());
+    /// What is different, in lines: the name, who is in, who has which role, with which devices; and
+    /// whose doing it was, with the epoch that it led to, if that is known.
+    pub(crate) fn since(
+        &self,
+        before: &Self,
+        me: &MimiUri,
+        by: Option<&(u64, MimiUri)>,
+    ) -> Vec<String> {
+        // More than one change may lie between: then nobody can say whose doing what was.
+        let one_step = |epoch: u64| before.epoch + 1 == epoch && epoch == self.epoch;
+        let by = by.filter(|(epoch, _)| one_step(*epoch)).map(|(_, by)| by).filter(|by| *by != me);
+        let mut lines = Vec::new();
+        // Once for each person is enough.
+        let mut told = BTreeSet::new();
+        let mut say = |whose: Option<&MimiUri>, line: String| {
+            let by = by.filter(|by| Some(*by) != whose && told.insert(whose.cloned()));
+            lines.push(by.map_or_else(|| line.clone(), |by| format!("{line} (by {})", short(by))));
+        };
+        for line in said_otherwise(&before.metadata, &self.metadata) {
+            say(None, line);
         }
-        lines.extend(people_said(before, self, me));
+        if before.rules != self.rules {
+            say(None, "-- who may do what has changed; /policy shows it".to_owned());
+        }
+        for (user, line) in people_said(before, self, me) {
+            say(Some(user), line);
+        }
         lines
     }
 }
 
-/// What is different of the people in a room and of their devices.
-fn people_said(before: &Seen, now: &Seen, me: &MimiUri) -> Vec<String> {
+/// What is different of the people in a room and of their devices. We ourselves are "you".
+fn people_said<'a>(before: &'a Seen, now: &'a Seen, me: &MimiUri) -> Vec<(&'a MimiUri, String)> {
     let mut lines = Vec::new();
-    // Ourselves are "you".
-    let who = |user: &MimiUri, does: &str, do_: &str| match user == me {
-        true => format!("-- you {do_}"),
-        false => format!("-- {} {does}", short(user)),
+    let mut say = |user: &'a MimiUri, does: &str, we_do: &str, what: &str| {
+        lines.push(match user == me {
+            true => (user, format!("-- you {we_do} {what}")),
+            false => (user, format!("-- {} {does} {what}", short(user))),
+        });
     };
-    let is = |user: &MimiUri, what: &str| who(user, &format!("is {what}"), &format!("are {what}"));
     for (user, role) in &now.roles {
         let role = one_line(role);
         match before.roles.get(user) {
-            None if now.banned.contains(user) => lines.push(is(user, &format!("now {role}"))),
-            None => lines.push(is(user, &format!("in the room, as {role}"))),
-            Some(old) if one_line(old) != role => lines.push(is(user, &format!("now {role}"))),
+            None if now.banned.contains(user) => say(user, "is", "are", &format!("now {role}")),
+            None => say(user, "is", "are", &format!("in the room, as {role}")),
+            Some(old) if one_line(old) != role => say(user, "is", "are", &format!("now {role}")),
             Some(_) => {}
         }
     }
     for (user, client) in now.devices.difference(&before.devices) {
-        let with = device(client);
-        lines.push(who(user, &format!("comes in with {with}"), &format!("come in with {with}")));
+        say(user, "comes in", "come in", &format!("with {}", device(client)));
     }
     for (user, client) in before.devices.difference(&now.devices) {
-        let with = device(client);
-        lines.push(who(user, &format!("goes with {with}"), &format!("go with {with}")));
+        say(user, "goes", "go", &format!("with {}", device(client)));
     }
     for user in before.roles.keys().filter(|user| !now.roles.contains_key(*user)) {
-        lines.push(is(user, "no longer in the room"));
+        say(user, "is", "are", "no longer in the room");
     }
     lines
 }
@@ -92,6 +111,7 @@ mod tests {
             room_mood: String::new(),
         };
         let before = Seen {
+            epoch: 4,
             metadata: metadata.clone(),
             rules: RoleData { roles: Vec::new() },
             roles: BTreeMap::from([(bob.clone(), "guest".to_owned())]),
@@ -99,6 +119,7 @@ mod tests {
             devices: BTreeSet::from([phone]),
         };
         let now = Seen {
+            epoch: 5,
             metadata: RoomMetadata { room_name: "Pub".to_owned(), ..metadata },
             rules: before.rules.clone(),
             roles: BTreeMap::from([
@@ -108,7 +129,7 @@ mod tests {
             banned: BTreeSet::from([alice.clone()]),
             devices: BTreeSet::new(),
         };
-        let told = now.since(&before, &alice);
+        let told = now.since(&before, &alice, None);
         let expected = [
             "-- the room is now called Pub",
             "-- you are now banned",
@@ -116,10 +137,20 @@ mod tests {
             "-- bob@b.example goes with phone",
         ];
         assert_eq!(told, expected);
-        let told = now.since(&before, &bob);
+        let told = now.since(&before, &bob, None);
         assert!(told.contains(&"-- alice@a.example is now banned".to_owned()), "{told:?}");
         assert!(told.contains(&"-- you go with phone".to_owned()), "{told:?}");
-        let told = before.since(&now, &bob);
+        let told = before.since(&now, &bob, None);
         assert!(told.contains(&"-- alice@a.example is no longer in the room".to_owned()));
+        // Whose doing it was, where that is sure and says anything.
+        let cathy = uri("mimi://c.example/u/cathy");
+        let told = now.since(&before, &alice, Some(&(5, cathy.clone())));
+        assert_eq!(told[1], "-- you are now banned (by cathy@c.example)");
+        let told = now.since(&before, &alice, Some(&(5, bob.clone())));
+        assert_eq!(told[0], "-- the room is now called Pub (by bob@b.example)");
+        assert_eq!(told[2], "-- bob@b.example is now speaker");
+        for by in [(6, cathy), (5, alice.clone())] {
+            assert_eq!(now.since(&before, &alice, Some(&by))[1], "-- you are now banned");
+        }
     }
 }

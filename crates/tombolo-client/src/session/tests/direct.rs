@@ -198,10 +198,12 @@ fn leaving_the_one_that_stays_leads_both_to_the_other() {
         let other = room_of(world.finished(BOB, second));
         world.actors[ALICE].is_deaf = false;
         world.actors[BOB].is_deaf = false;
-        world.run();
+        world.run_for(5_000);
         let by = stays.clone();
         assert_eq!(world.state(leaver, &other).status, RoomStatus::Superseded { by });
-        world.done(leaver, Command::LeaveRoom(stays.clone()));
+        let left = world.start(leaver, Command::LeaveRoom(stays.clone()));
+        world.run_for(5_000);
+        world.finished(leaver, left).unwrap();
         world.run_for(200_000);
         world.run();
         assert_eq!(world.state(leaver, &stays).status, RoomStatus::Left);
