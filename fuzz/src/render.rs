@@ -1,7 +1,10 @@
 //! What the targets of `mimi-render` ask of texts. Also run by
 //! `cargo test -p mimi-render --test replay` on the stable compiler.
 
-use mimi_render::{Block, Inline, Link, LinkTarget, SafeHtml, Text, escape_html_tags};
+use mimi_render::{
+    Block, HTML_OCTETS_MAX, HTML_TAGS_MAX, Inline, Link, LinkTarget, SafeHtml, Text,
+    escape_html_tags,
+};
 use mimi_wire::MimiUri;
 use mimi_wire::content::parts::PartIndex;
 
@@ -95,8 +98,10 @@ fn html(octets: &[u8]) {
         assert!(!name.is_empty() && !forbidden.contains(&name), "{shown}");
         assert!(!tag.contains(" on"), "{shown}");
     }
-    // Safe HTML is safe HTML, and the same.
-    assert_eq!(SafeHtml::sanitize(shown).as_str(), shown);
+    // Safe HTML is safe HTML, and the same, unless what was left open makes it too much to read.
+    if shown.len() <= HTML_OCTETS_MAX && shown.matches('<').count() <= HTML_TAGS_MAX {
+        assert_eq!(SafeHtml::sanitize(shown).as_str(), shown);
+    }
     for link in html.links() {
         is_safe_target(&link.target);
         assert!(!matches!(link.target, LinkTarget::Refused(_)), "{shown}");

@@ -3,12 +3,13 @@
 
 use std::fmt::Debug;
 
-use mimi_wire::component::{self, ComponentId, ComponentsList};
+use mimi_wire::component::{self, AppDataUpdate, AppEphemeral, ComponentId, ComponentsList};
+use mimi_wire::content::derived::MessageDerivedValues;
 use mimi_wire::content::parts::Preferences;
 use mimi_wire::content::{ExtensionKey, ExtensionValue, MessageId, MimiContent};
 use mimi_wire::experimental::{
-    ExternalReceivers, IdentityLinkTbe, PseudonymousCredential, SemiPrivateMessage,
-    SemiPrivateMessageContext,
+    DomainList, ExternalReceivers, IdentityLinkTbe, PerMessageKeyAndNonces, PseudonymousCredential,
+    SemiPrivateMessage, SemiPrivateMessageContext,
 };
 use mimi_wire::franking::{
     FrankAad, FrankingAgentData, FrankingIntegrityTbs, SafeAad, ServerFrankingContext,
@@ -17,7 +18,7 @@ use mimi_wire::inspect::{Claims, Kind, content_json, guess, inspect};
 use mimi_wire::media::{ApplicationFraming, ContentType, MediaTypeList};
 use mimi_wire::mls;
 use mimi_wire::protocol::Extensions;
-use mimi_wire::protocol::consent::ConsentEntry;
+use mimi_wire::protocol::consent::{ConsentEntry, ConsentScope};
 use mimi_wire::protocol::directory::Directory;
 use mimi_wire::protocol::found_room::RoomFounding;
 use mimi_wire::protocol::group_info::{
@@ -30,6 +31,7 @@ use mimi_wire::protocol::ratchet_tree::{GroupInfoOption, PartialGroupInfo, Ratch
 use mimi_wire::protocol::report_abuse::AbuseReport;
 use mimi_wire::protocol::submit_message::{Frank, SubmitMessageRequest, SubmitMessageResponse};
 use mimi_wire::protocol::update::{UpdateRequest, UpdateResponse};
+use mimi_wire::registry::WireFormats;
 use mimi_wire::room::asset_policy::AssetPolicy;
 use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::bot_policy::BotPolicy;
@@ -60,6 +62,7 @@ pub const TARGETS: &[Target] = &[
     ("content_any_key_order", content_any_key_order),
     ("content_extensions", content_extensions),
     ("status", status),
+    ("derived_values", derived_values),
     // Bodies.
     ("key_material_request", key_material_request),
     ("key_material_response", canonical::<KeyMaterialResponse>),
@@ -72,7 +75,7 @@ pub const TARGETS: &[Target] = &[
     ("group_info_request", canonical::<GroupInfoRequest>),
     ("group_info_response", canonical::<GroupInfoResponse>),
     ("group_info_ratchet_tree", canonical::<GroupInfoRatchetTreeTbe>),
-    ("consent", canonical::<ConsentEntry>),
+    ("consent", consent),
     ("identifier_request", canonical::<IdentifierRequest>),
     ("identifier_response", identifier_response),
     ("abuse_report", canonical::<AbuseReport>),
@@ -109,7 +112,8 @@ pub const TARGETS: &[Target] = &[
     // Other components, and what travels in messages.
     ("components_list", canonical::<ComponentsList>),
     ("content_media_types", canonical::<MediaTypeList>),
-    ("external_receivers", canonical::<ExternalReceivers>),
+    ("external_receivers", external_receivers),
+    ("app_data_update", app_data_update),
     ("franking_agent", canonical::<FrankingAgentData>),
     ("frank", frank),
     ("safe_aad", canonical::<SafeAad>),
@@ -135,7 +139,10 @@ pub fn targets_of(kind: Kind) -> Vec<&'static str> {
         Kind::Component(id) | Kind::ComponentUpdate(id) => component_target(kind, id),
         Kind::FrankingContext | Kind::FrankingIntegrity => "frank",
         Kind::IdentityLink => "pseudonymous_credential",
-        Kind::SemiPrivateContext => "semi_private_message",
+        Kind::SemiPrivateContext | Kind::SemiPrivateKeys => "semi_private_message",
+        Kind::ConsentScope => "consent",
+        Kind::DomainList | Kind::WireFormats => "external_receivers",
+        Kind::AppEphemeral => "app_data_update",
         named => {
             let name = named.name().unwrap_or_default().replace('-', "_");
             let found = TARGETS.iter().find(|(target, _)| *target == name);
@@ -227,6 +234,28 @@ fn asset_policy(octets: &[u8]) {
     }
 }
 
+fn consent(octets: &[u8]) {
+    canonical::<ConsentEntry>(octets);
+    canonical::<ConsentScope>(octets);
+}
+
+fn external_receivers(octets: &[u8]) {
+    canonical::<ExternalReceivers>(octets);
+    canonical::<DomainList>(octets);
+    canonical::<WireFormats>(octets);
+}
+
+fn app_data_update(octets: &[u8]) {
+    canonical::<AppDataUpdate>(octets);
+    canonical::<AppEphemeral>(octets);
+}
+
+fn derived_values(octets: &[u8]) {
+    if let Ok(values) = bounded(octets, || MessageDerivedValues::decode(octets)) {
+        assert_eq!(values.encode().as_deref(), Ok(octets));
+    }
+}
+
 fn frank(octets: &[u8]) {
     canonical::<Frank>(octets);
     canonical::<FrankAad>(octets);
@@ -242,6 +271,7 @@ fn pseudonymous_credential(octets: &[u8]) {
 fn semi_private_message(octets: &[u8]) {
     canonical::<SemiPrivateMessage>(octets);
     canonical::<SemiPrivateMessageContext>(octets);
+    canonical::<PerMessageKeyAndNonces>(octets);
 }
 
 fn uri(octets: &[u8]) {

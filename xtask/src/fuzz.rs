@@ -30,13 +30,12 @@ pub(crate) fn check() -> Result<(), String> {
     let program = prepare()?;
     let start = Instant::now();
     let targets = targets()?;
-    for (place, target) in targets.iter().enumerate() {
-        if start.elapsed() > CHECK_TIME_MAX {
-            say(&format!("   {place} of {} targets, then the time was over", targets.len()));
-            break;
-        }
+    let mut ran = 0;
+    for target in targets.iter().take_while(|_| start.elapsed() < CHECK_TIME_MAX) {
         fuzz(&program, target, &[CHECK_RUNS, "-max_total_time=1"])?;
+        ran += 1;
     }
+    say(&format!("   {ran} of {} targets ran in the time they have", targets.len()));
     Ok(())
 }
 

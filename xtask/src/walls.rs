@@ -13,7 +13,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("mimi-provider", &["mimi-wire", "mimi-policy"]),
     ("tombolo-store", &["mimi-wire", "mimi-provider"]),
     ("tombolo-server", &["mimi-wire", "mimi-policy", "mimi-mls", "mimi-provider", "tombolo-store"]),
-    ("tombolo-client", &["mimi-wire", "mimi-policy", "mimi-mls"]),
+    ("tombolo-client", &["mimi-wire", "mimi-render", "mimi-policy", "mimi-mls"]),
     ("tombolo", &["mimi-wire", "mimi-policy", "mimi-mls", "tombolo-server", "tombolo-client"]),
     ("tombolo-testkit", &["mimi-wire", "mimi-policy", "mimi-mls"]),
     ("xtask", &[]),

@@ -2,20 +2,22 @@
 //!
 //! Hub and members read a commit by the same functions, so that they agree on what it does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_policy::{
     Actor, ClientIdentity, ClientView, LeafIndex, ProposedChange, RoomView, StagedChange,
-    StagedProposal,
+    StagedProposal, participant_list,
 };
 use mimi_wire::MimiUri;
+use mimi_wire::room::participant_list::ParticipantListUpdate;
+use mimi_wire::room::preauth::Claim;
 use openmls::group::{GroupContext, PublicGroup, QueuedProposal, StagedCommit};
 use openmls::messages::proposals::{Proposal, ProposalOrRefType};
 use openmls::prelude::{Credential, LeafNode, LeafNodeIndex, Sender};
 use openmls_rust_crypto::RustCrypto;
 
 use crate::components;
-use crate::context::{check_leaf, check_requirements, hub_sender, room_view};
+use crate::context::{check_leaf, check_requirements, external_sender, hub_sender, room_view_with};
 use crate::error::StageError;
 use crate::framing::FrameSender;
 use crate::identity::{IdentityError, claim_of, claims_of};
@@ -66,6 +68,25 @@ pub(crate) fn clients(
         Ok(client_view(member.index.u32(), identity))
     };
     group.members().map(client).collect()
+}
+
+/// The claims of the members who change the participant list, by leaf (POLICY-CAP-ROLE-2). Their
+/// credentials were proven when they came in; hub and members read the same tree, so they agree.
+pub(crate) fn claims_of_senders<'a>(
+    group: &PublicGroup,
+    proposals: impl IntoIterator<Item = &'a StagedProposal>,
+) -> BTreeMap<LeafIndex, Vec<Claim>> {
+    let senders =
+        proposals.into_iter().filter_map(|proposal| match (&proposal.sender, &proposal.change) {
+            (Actor::Member { leaf, .. }, ProposedChange::ParticipantList(_)) => Some(*leaf),
+            _ => None,
+        });
+    let senders: BTreeSet<LeafIndex> = senders.collect();
+    let claims = |leaf: LeafIndex| {
+        let node = group.leaf(LeafNodeIndex::new(leaf))?;
+        Some((leaf, claim_of(node.credential()).ok()?.claims))
+    };
+    senders.into_iter().filter_map(claims).collect()
 }
 
 /// Reads one proposal. `joiner` is who makes an external commit.
@@ -149,8 +170,10 @@ pub(crate) fn read_commit(
     }
     let added = added_clients(staged, &proposals)?;
     let newcomers = added.iter().map(|(identity, _)| identity).chain(&joiner).cloned();
-    let clients = clients_after(epoch.view, &removed, newcomers);
-    let after = room_view(staged.group_context(), clients)?;
+    let newcomers: Vec<ClientIdentity> = newcomers.collect();
+    check_once(epoch.view, &removed, &newcomers)?;
+    let clients = clients_after(epoch.view, &removed, newcomers.into_iter());
+    let after = room_view_after(epoch.view, &proposals, staged.group_context(), clients)?;
     check_after(epoch, &after, staged.group_context())?;
     let own_leaf = epoch.group.leaf(LeafNodeIndex::new(committer));
     let committer_key = path_leaf.or(own_leaf).map(|leaf| leaf.signature_key().as_slice().to_vec());
@@ -198,12 +221,8 @@ fn actor(
             Ok(Actor::Member { leaf, user: client.user.clone() })
         }
         (FrameSender::External(index), _) => {
-            let senders = epoch.group.group_context().extensions().external_senders();
-            let position = usize::try_from(index).unwrap_or(usize::MAX);
-            let sender = senders.and_then(|senders| senders.get(position));
-            let sender = sender.ok_or_else(|| StageError::invalid("no such external sender"))?;
-            let claims = claims_of(&crate::context::credential_of(sender)?);
-            Ok(Actor::ExternalSender { index, claims })
+            let (_, credential) = external_sender(epoch.group.group_context(), index)?;
+            Ok(Actor::ExternalSender { index, claims: claims_of(&credential) })
         }
         (FrameSender::NewMemberCommit, Some(identity)) => Ok(Actor::Joiner(identity.clone())),
         _ => Err(StageError::invalid("a new member may only ask to be added, or commit")),
@@ -312,16 +331,48 @@ fn client_view(leaf: LeafIndex, identity: ClientIdentity) -> ClientView {
     ClientView { leaf, user: identity.user, client: identity.client }
 }
 
+/// No client is in the group twice: of whoever was there once, only newcomers can make it two.
+fn check_once(
+    view: &RoomView,
+    removed: &[LeafIndex],
+    newcomers: &[ClientIdentity],
+) -> Result<(), StageError> {
+    let clients: BTreeSet<&MimiUri> = newcomers.iter().map(|identity| &identity.client).collect();
+    let stays = |client: &&ClientView| !removed.contains(&client.leaf);
+    let is_there = |client: &ClientView| clients.contains(&client.client);
+    if clients.len() == newcomers.len() && !view.clients.iter().filter(stays).any(is_there) {
+        return Ok(());
+    }
+    Err(StageError::proposal(None, "a client would be in the group twice"))
+}
+
+/// The room in the epoch that a commit leads to. The participant list is the longest part of it: it
+/// is what the updates make of the epoch's list, as it stands in the new group context, and needs
+/// not be read from there again.
+fn room_view_after(
+    view: &RoomView,
+    proposals: &[StagedProposal],
+    context: &GroupContext,
+    clients: Vec<ClientView>,
+) -> Result<RoomView, StageError> {
+    let updates = proposals.iter().filter_map(|proposal| match &proposal.change {
+        ProposedChange::ParticipantList(update) => Some(update.clone()),
+        _ => None,
+    });
+    let updates: Vec<ParticipantListUpdate> = updates.collect();
+    let participants = match updates.as_slice() {
+        [] => view.participants.clone(),
+        updates => participant_list::apply(&view.participants, updates)?,
+    };
+    room_view_with(context, participants, clients)
+}
+
 /// What must hold of every epoch, whatever a commit does.
 fn check_after(
     epoch: Epoch<'_>,
     after: &RoomView,
     context: &GroupContext,
 ) -> Result<(), StageError> {
-    let clients: BTreeSet<&MimiUri> = after.clients.iter().map(|client| &client.client).collect();
-    if clients.len() != after.clients.len() {
-        return Err(StageError::proposal(None, "a client would be in the group twice"));
-    }
     // AMB-RM-1: the room of a group never changes, nor does its hub.
     if after.room() != epoch.view.room() {
         return Err(StageError::proposal(None, "room_uri never changes"));

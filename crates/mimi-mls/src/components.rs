@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use mimi_policy::{ProposedChange, RoomView, participant_list};
 use mimi_wire::Wire;
 use mimi_wire::component::{
-    BASE_ROOM_POLICY, ComponentId, FRANKING_AGENT, MLS_OPERATIONAL_POLICY, PARTICIPANT_LIST,
-    PREAUTH_LIST, ROLES_LIST, ROOM_METADATA,
+    BASE_ROOM_POLICY, ComponentId, FRANKING_AGENT, JOIN_LINKS, MLS_OPERATIONAL_POLICY,
+    PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST, ROOM_METADATA,
 };
+use mimi_wire::room::join_links::{JoinLinksData, JoinLinksUpdate};
 use mimi_wire::room::participant_list::ParticipantListUpdate;
 use openmls::component::ComponentData;
 use openmls::group::{AppDataDictionaryUpdater, AppDataUpdates};
@@ -50,7 +51,8 @@ pub(crate) fn read(
         ROLES_LIST => Wire::decode(octets).map(ProposedChange::Roles),
         PREAUTH_LIST => Wire::decode(octets).map(ProposedChange::Preauth),
         BASE_ROOM_POLICY => Wire::decode(octets).map(ProposedChange::BasePolicy),
-        other => Ok(ProposedChange::OtherComponent(other)),
+        JOIN_LINKS => Wire::decode(octets).map(ProposedChange::JoinLinks),
+        other => Ok(ProposedChange::OtherComponent(other, octets.to_vec())),
     };
     change.map_err(|fault| StageError::proposal(reference, format!("component {id:#06x}: {fault}")))
 }
@@ -89,6 +91,12 @@ fn new_value(
     if id == PARTICIPANT_LIST {
         return participants(view, updates).map(Some);
     }
+    let removes = |update: &AppDataUpdateProposal| {
+        matches!(update.operation(), AppDataUpdateOperation::Remove)
+    };
+    if id == JOIN_LINKS && !updates.iter().any(|update| removes(update)) {
+        return join_links(view, updates).map(Some);
+    }
     let [update] = updates else {
         return fault("changed more than once in a commit");
     };
@@ -120,6 +128,30 @@ fn participants(
         }
     }
     Ok(participant_list::apply(&view.participants, &list_updates)?.encode())
+}
+
+/// Likewise of the epoch's links (AMB-POL-12).
+fn join_links(view: &RoomView, updates: &[&AppDataUpdateProposal]) -> Result<Vec<u8>, StageError> {
+    let fault = |reason: &str| StageError::proposal(None, format!("join_links: {reason}"));
+    let octets = view.other_components.get(&JOIN_LINKS);
+    let links = octets.map(|octets| JoinLinksData::decode(octets)).transpose();
+    let links = links.map_err(|malformed| fault(&malformed.to_string()))?.unwrap_or_default();
+    let mut whole = JoinLinksUpdate::default();
+    for update in updates {
+        let ProposedChange::JoinLinks(update) = read(update, None)? else {
+            return Err(fault("not an update"));
+        };
+        for index in update.removed_indices {
+            if whole.removed_indices.contains(&index) {
+                return Err(fault("a link is removed twice"));
+            }
+            whole.removed_indices.push(index);
+        }
+        whole.added_links.extend(update.added_links);
+    }
+    let after =
+        links.updated(&whole).ok_or_else(|| fault("a link that is not there is removed"))?;
+    Ok(after.encode())
 }
 
 fn is_present(view: &RoomView, id: ComponentId) -> bool {

@@ -8,7 +8,9 @@ use mimi_wire::component::{
     APP_COMPONENTS, BASE_ROOM_POLICY, ComponentId, PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST,
     ROOM_METADATA, SAFE_AAD,
 };
+use mimi_wire::limits::OPAQUE_OCTETS_MAX;
 use mimi_wire::mls::ExternalSender;
+use mimi_wire::room::participant_list::ParticipantListData;
 use mimi_wire::{Domain, MimiUri, UriKind, Wire};
 use openmls::component::ComponentsList;
 use openmls::extensions::AppDataDictionary;
@@ -23,6 +25,16 @@ pub(crate) fn room_view(
     context: &GroupContext,
     clients: Vec<ClientView>,
 ) -> Result<RoomView, StageError> {
+    let participants = required(dictionary(context)?, PARTICIPANT_LIST)?;
+    room_view_with(context, participants, clients)
+}
+
+/// The room, given its members and its participant list too.
+pub(crate) fn room_view_with(
+    context: &GroupContext,
+    participants: ParticipantListData,
+    clients: Vec<ClientView>,
+) -> Result<RoomView, StageError> {
     let dictionary = dictionary(context)?;
     let own = [PARTICIPANT_LIST, ROOM_METADATA, ROLES_LIST, PREAUTH_LIST, BASE_ROOM_POLICY];
     let others = dictionary.entries().filter(|entry| !own.contains(&entry.id()));
@@ -30,7 +42,7 @@ pub(crate) fn room_view(
         others.map(|entry| (entry.id(), entry.data().to_vec())).collect();
     Ok(RoomView {
         epoch: context.epoch().as_u64(),
-        participants: required(dictionary, PARTICIPANT_LIST)?,
+        participants,
         roles: required(dictionary, ROLES_LIST)?,
         metadata: required(dictionary, ROOM_METADATA)?,
         preauth: optional(dictionary, PREAUTH_LIST)?.unwrap_or_default(),
@@ -98,11 +110,19 @@ fn sender_credential(sender: &ExternalSender) -> Result<openmls::prelude::Creden
     Ok(reader.mls("ExternalSender.credential")?.1)
 }
 
-/// The credential of an external sender, whose accessors the library keeps to itself.
-pub(crate) fn credential_of(
-    sender: &openmls::prelude::ExternalSender,
-) -> Result<openmls::prelude::Credential, StageError> {
-    sender_credential(&wire_sender(sender)?)
+/// The signature key and the credential of an external sender, by its position.
+pub(crate) fn external_sender(
+    context: &GroupContext,
+    index: u32,
+) -> Result<(Vec<u8>, openmls::prelude::Credential), StageError> {
+    let senders = context.extensions().external_senders();
+    let position = usize::try_from(index).unwrap_or(usize::MAX);
+    let sender = senders.and_then(|senders| senders.get(position));
+    let sender =
+        wire_sender(sender.ok_or_else(|| StageError::invalid("no such external sender"))?)?;
+    let mut reader = Reader::new(sender.octets());
+    let key = reader.opaque(OPAQUE_OCTETS_MAX, "ExternalSender.signature_key")?.to_vec();
+    Ok((key, sender_credential(&sender)?))
 }
 
 fn wire_sender(sender: &openmls::prelude::ExternalSender) -> Result<ExternalSender, StageError> {
@@ -132,7 +152,8 @@ pub(crate) fn dictionary(context: &GroupContext) -> Result<&AppDataDictionary, S
     Ok(extension.ok_or_else(missing)?.dictionary())
 }
 
-fn component_list(
+/// The components that a list in a dictionary names; none where there is no list.
+pub(crate) fn component_list(
     dictionary: Option<&AppDataDictionary>,
     list: ComponentId,
 ) -> Result<Vec<ComponentId>, StageError> {

@@ -28,8 +28,12 @@ pub(crate) struct PublicFrame<'a> {
     pub(crate) epoch: u64,
     pub(crate) sender: FrameSender,
     pub(crate) body: FrameBody,
+    pub(crate) authenticated_data: &'a [u8],
+    /// What the signature of a sender outside the group covers: `FramedContentTBS`.
+    pub(crate) signed: &'a [u8],
+    pub(crate) signature: &'a [u8],
     /// The `AuthenticatedContent`, over which a proposal's reference is computed.
-    authenticated: &'a [u8],
+    pub(crate) authenticated: &'a [u8],
 }
 
 /// Who a frame says sent it.
@@ -67,14 +71,25 @@ impl<'a> PublicFrame<'a> {
         let group_id = reader.opaque(OPAQUE_OCTETS_MAX, "FramedContent.group_id")?;
         let epoch = reader.u64("FramedContent.epoch")?;
         let sender = FrameSender::read(&mut reader)?;
-        reader.opaque(OPAQUE_OCTETS_MAX, "FramedContent.authenticated_data")?;
+        let authenticated_data =
+            reader.opaque(OPAQUE_OCTETS_MAX, "FramedContent.authenticated_data")?;
         let body = FrameBody::read(&mut reader)?;
-        reader.opaque(OPAQUE_OCTETS_MAX, "FramedContentAuthData.signature")?;
+        let signed = &message.octets()[..reader.offset()];
+        let signature = reader.opaque(OPAQUE_OCTETS_MAX, "FramedContentAuthData.signature")?;
         if matches!(body, FrameBody::Commit { .. }) {
             reader.opaque(OPAQUE_OCTETS_MAX, "FramedContentAuthData.confirmation_tag")?;
         }
         let authenticated = &message.octets()[VERSION_OCTETS..reader.offset()];
-        Ok(Self { group_id, epoch, sender, body, authenticated })
+        Ok(Self {
+            group_id,
+            epoch,
+            sender,
+            body,
+            authenticated_data,
+            signed,
+            signature,
+            authenticated,
+        })
     }
 
     /// The `ProposalRef` of a proposal.

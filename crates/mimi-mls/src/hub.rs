@@ -1,22 +1,26 @@
 //! A room's group as its hub sees it: public state only, commits staged and merged on request
 //! (PROTO-ST-1, PROTO-ST-3).
 
-use mimi_policy::{ClientIdentity, LeafIndex, RoomView, StagedChange};
+use std::collections::BTreeMap;
+
+use mimi_policy::{ClientIdentity, LeafIndex, RoomIndex, RoomView, StagedChange, StagedProposal};
 use mimi_wire::codec::Reader;
 use mimi_wire::limits::OPAQUE_OCTETS_MAX;
 use mimi_wire::mls::{ExternalSender, GroupInfo, MlsMessage, RatchetTree};
 use mimi_wire::protocol::CipherSuite;
 use mimi_wire::protocol::update::{ProposalRef, UpdateRequest};
+use mimi_wire::room::preauth::Claim;
 use mimi_wire::{Domain, MimiUri, Wire};
 use openmls::group::{GroupContext, ProposalStore, PublicGroup, QueuedProposal};
 use openmls_rust_crypto::RustCrypto;
 use serde::{Deserialize, Serialize};
 use tls_codec::Serialize as _;
 
-use crate::changes::{Identify, already_proven, clients};
+use crate::changes::{Identify, already_proven, claims_of_senders, clients};
 use crate::context::{check_leaf, check_requirements, hub_sender, room_view};
 use crate::error::{SnapshotError, StageError};
 use crate::identity::{Issuers, Validity, prove};
+pub use proposing::HubProposals;
 use public_pieces::PublicPieces;
 
 mod group_info;
@@ -28,6 +32,8 @@ mod welcome;
 const SNAPSHOT_VERSION: u8 = 1;
 const PRIVATE_MESSAGE_HEADER: [u8; 4] = [0, 1, 0, 2];
 const CONTENT_TYPE_APPLICATION: u8 = 1;
+/// A founder adds all first members in one commit.
+const FOUNDING_EPOCH_MAX: u64 = 1;
 
 /// The hub's public view of one group.
 #[derive(Debug)]
@@ -36,6 +42,7 @@ pub struct HubGroup {
     /// The epoch's proposals, in order of acceptance; the library has them too.
     cached: Vec<QueuedProposal>,
     view: RoomView,
+    index: RoomIndex,
     hub_sender: ExternalSender,
     group_info: GroupInfo,
 }
@@ -98,6 +105,8 @@ pub struct ApplicationFrame {
     pub group_id: Vec<u8>,
     /// Epoch.
     pub epoch: u64,
+    /// `authenticated_data`: a `SafeAAD` where the group has `safe_aad` (FRANK-3).
+    pub authenticated_data: Vec<u8>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -107,7 +116,8 @@ struct Saved {
 }
 
 impl HubGroup {
-    /// Opens a new room from its creator's GroupInfo and tree.
+    /// Opens a new room from its creator's GroupInfo and tree: as it was created, or with the first
+    /// members that its creator has added since.
     pub fn open(
         group_info: &GroupInfo,
         tree: &RatchetTree,
@@ -116,8 +126,9 @@ impl HubGroup {
     ) -> Result<Self, StageError> {
         group_info::check_extensions(group_info)?;
         let epoch = group_info.parsed().epoch().as_u64();
-        if epoch != 0 {
-            return Err(StageError::invalid(format!("a room opens in epoch 0, not {epoch}")));
+        if epoch > FOUNDING_EPOCH_MAX {
+            let reason = format!("a room opens in epoch 0 or 1, not {epoch}");
+            return Err(StageError::invalid(reason));
         }
         // The library verifies the GroupInfo's signature, the tree and its hash.
         let (group, _) = PublicGroup::from_external(
@@ -138,7 +149,8 @@ impl HubGroup {
         check_requirements(group.group_context(), &view)?;
         let hub_sender = hub_sender(group.group_context())?;
         let group_info = group_info.clone();
-        Ok(Self { group, cached: Vec::new(), view, hub_sender, group_info })
+        let index = RoomIndex::of(&view);
+        Ok(Self { group, cached: Vec::new(), view, index, hub_sender, group_info })
     }
 
     /// Restores a [`snapshot`](Self::snapshot).
@@ -156,7 +168,8 @@ impl HubGroup {
         let hub_sender = hub_sender(group.group_context()).map_err(fault)?;
         let group_info = GroupInfo::decode(&saved.group_info);
         let group_info = group_info.map_err(|error| SnapshotError(error.to_string()))?;
-        Ok(Self { group, cached, view, hub_sender, group_info })
+        let index = RoomIndex::of(&view);
+        Ok(Self { group, cached, view, index, hub_sender, group_info })
     }
 
     /// The whole state as one versioned blob, cached proposals included.
@@ -168,9 +181,19 @@ impl HubGroup {
             .expect("octet strings in memory have a postcard form")
     }
 
+    /// The group's cipher suite.
+    pub fn suite(&self) -> CipherSuite {
+        self.group.ciphersuite().into()
+    }
+
     /// The room in the current epoch.
     pub fn view(&self) -> &RoomView {
         &self.view
+    }
+
+    /// The room looked up by name, for the judge.
+    pub fn index(&self) -> &RoomIndex {
+        &self.index
     }
 
     /// MLS group id.
@@ -264,6 +287,15 @@ impl HubGroup {
         }
     }
 
+    /// The claims of the members who change the participant list by these proposals, for the judge
+    /// (POLICY-CAP-ROLE-2).
+    pub fn claims_of_senders<'a>(
+        &self,
+        proposals: impl IntoIterator<Item = &'a StagedProposal>,
+    ) -> BTreeMap<LeafIndex, Vec<Claim>> {
+        claims_of_senders(&self.group, proposals)
+    }
+
     /// Merges a commit, or caches proposals, staged against exactly this state.
     pub fn merge(&mut self, staged: StagedUpdate) -> Result<(), StageError> {
         let base = match &staged {
@@ -279,7 +311,8 @@ impl HubGroup {
                     .merge_commit(&PublicPieces::nowhere(), commit.staged)
                     .map_err(StageError::internal)?;
                 self.cached.clear();
-                self.view = commit.after;
+                let before = std::mem::replace(&mut self.view, commit.after);
+                self.index.follow(&before, &self.view);
                 self.group_info = commit.group_info;
             }
             StagedUpdate::Proposals(proposals) => {
@@ -321,7 +354,9 @@ pub fn application_frame(message: &MlsMessage) -> Result<ApplicationFrame, Stage
     if reader.u8("PrivateMessage.content_type")? != CONTENT_TYPE_APPLICATION {
         return Err(StageError::invalid("not an application message"));
     }
-    Ok(ApplicationFrame { group_id, epoch })
+    let field = "PrivateMessage.authenticated_data";
+    let authenticated_data = reader.opaque(OPAQUE_OCTETS_MAX, field)?.to_vec();
+    Ok(ApplicationFrame { group_id, epoch, authenticated_data })
 }
 
 impl StagedUpdate {

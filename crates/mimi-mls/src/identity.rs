@@ -207,7 +207,8 @@ pub(crate) fn has_expired(credential: &openmls::prelude::Credential, now_ms: u64
     certificates.any(|certificate| certificate.check_validity(Validity::At(now_ms)).is_err())
 }
 
-/// The claims of a credential, for preauthorization (AMB-POL-3).
+/// The claims of an external sender's credential, for preauthorization (AMB-POL-3, POLICY-PRE-4).
+/// Nobody proves an X.509 one of a server here, so it claims nothing.
 pub(crate) fn claims_of(credential: &openmls::prelude::Credential) -> Vec<Claim> {
     match credential.credential_type() {
         CredentialType::Basic => vec![basic_claim(credential.serialized_content())],
@@ -295,7 +296,19 @@ fn x509_identity(leaf: &Certificate<'_>) -> Result<ClientIdentity, IdentityError
     if client.domain() != user.domain() {
         return Err(IdentityError::not_proven("client and user are of different domains"));
     }
-    Ok(ClientIdentity { user, client, claims: Vec::new() })
+    Ok(ClientIdentity { user, client, claims: x509_claims(leaf) })
+}
+
+/// AMB-POL-3: of the client's own certificate, nothing left out. What occurs several times is there
+/// several times; any of them matches.
+fn x509_claims(leaf: &Certificate<'_>) -> Vec<Claim> {
+    let credential_type = CredentialType::X509.into();
+    let claim = |(id, value): (&[u8], &[u8])| Claim {
+        credential_type,
+        id: id.to_vec(),
+        claim_value: value.to_vec(),
+    };
+    leaf.claims().into_iter().map(claim).collect()
 }
 
 /// `mimi://<domain>/d/<user>/<device>` (AMB-ID-4).

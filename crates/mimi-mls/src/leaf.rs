@@ -2,8 +2,9 @@
 
 use mimi_wire::Wire;
 use mimi_wire::component::{
-    APP_COMPONENTS, BASE_ROOM_POLICY, CONTENT_MEDIA_TYPES, ComponentId, FRANK_AAD,
-    PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST, ROOM_METADATA, SAFE_AAD,
+    APP_COMPONENTS, BASE_ROOM_POLICY, CONTENT_MEDIA_TYPES, ComponentId, FRANK_AAD, FRANKING_AGENT,
+    JOIN_LINK_POLICY, JOIN_LINKS, PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST, ROOM_METADATA,
+    SAFE_AAD,
 };
 use mimi_wire::media::{MIMI_CONTENT, MIMI_MESSAGE_STATUS, MediaType, MediaTypeList};
 use openmls::component::ComponentsList;
@@ -15,19 +16,25 @@ use openmls::prelude::{
 };
 use tls_codec::Serialize as _;
 
+use crate::external_update::EXTERNAL_UPDATES;
+
 /// The one suite we use (AMB-ST-7).
 pub(crate) const SUITE: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519;
 
-/// The components this implementation interprets.
-const KNOWN_COMPONENTS: [ComponentId; 8] = [
+/// The components this implementation interprets, and what its clients say of themselves.
+const KNOWN_COMPONENTS: [ComponentId; 12] = [
     SAFE_AAD,
     CONTENT_MEDIA_TYPES,
     FRANK_AAD,
+    FRANKING_AGENT,
     PARTICIPANT_LIST,
     ROOM_METADATA,
     ROLES_LIST,
     PREAUTH_LIST,
     BASE_ROOM_POLICY,
+    JOIN_LINK_POLICY,
+    JOIN_LINKS,
+    EXTERNAL_UPDATES,
 ];
 
 pub(crate) fn capabilities() -> Capabilities {

@@ -11,6 +11,7 @@
 
 pub mod device;
 pub mod error;
+pub mod franking;
 pub mod hub;
 pub mod hub_keys;
 pub mod identity;
@@ -22,6 +23,7 @@ pub mod roster;
 mod changes;
 mod components;
 mod context;
+mod external_update;
 mod framing;
 mod leaf;
 mod pieces;

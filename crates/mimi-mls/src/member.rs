@@ -1,15 +1,19 @@
 //! A room's group as one of its member clients sees it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use mimi_policy::{LeafIndex, RoomView, StagedChange};
+use mimi_policy::{LeafIndex, RoomIndex, RoomView, StagedChange, StagedProposal};
+use mimi_wire::component::{ComponentId, FRANK_AAD};
 use mimi_wire::mls::{ExternalSender, KeyPackage, MlsMessage, RequiredCapabilities};
+use mimi_wire::protocol::CipherSuite;
 use mimi_wire::room::base_policy::BaseRoomPolicy;
+use mimi_wire::room::join_links::JoinLinksUpdate;
 use mimi_wire::room::metadata::RoomMetadata;
-use mimi_wire::room::participant_list::{ParticipantListUpdate, RoleIndex};
-use mimi_wire::room::preauth::PreAuthData;
+use mimi_wire::room::participant_list::{ParticipantListUpdate, RoleIndex, UserRolePair};
+use mimi_wire::room::preauth::{Claim, PreAuthData};
 use mimi_wire::room::roles::RoleData;
 use mimi_wire::{MimiUri, Wire};
+use openmls::framing::SafeAadItem;
 use openmls::group::{GroupId, MlsGroup, MlsGroupJoinConfig, PURE_PLAINTEXT_WIRE_FORMAT_POLICY};
 use openmls::prelude::SenderRatchetConfiguration;
 use openmls_rust_crypto::RustCrypto;
@@ -17,7 +21,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tls_codec::Serialize as _;
 
-use crate::changes::{Epoch, already_proven, clients, read_proposal, reference_of};
+use crate::changes::{
+    Epoch, already_proven, claims_of_senders, clients, read_proposal, reference_of,
+};
 use crate::context::{check_requirements, hub_sender, room_view};
 use crate::device::Device;
 use crate::error::{SnapshotError, StageError};
@@ -30,6 +36,8 @@ mod faults;
 mod founding;
 mod joining;
 mod receiving;
+
+pub use founding::founding_requirements;
 #[cfg(test)]
 mod tests;
 
@@ -51,6 +59,7 @@ pub struct MemberGroup {
     pieces: Pieces,
     crypto: RustCrypto,
     view: RoomView,
+    index: RoomIndex,
     hub_sender: ExternalSender,
 }
 
@@ -65,10 +74,14 @@ pub struct Founding {
     pub roles: RoleData,
     /// The creator's role.
     pub creator_role: RoleIndex,
+    /// Who is listed from the beginning beside the creator.
+    pub others: Vec<UserRolePair>,
     /// Preauthorizations, the hub's included (AMB-ST-4).
     pub preauth: PreAuthData,
     /// Base policy.
     pub base_policy: BaseRoomPolicy,
+    /// Other policy components.
+    pub components: BTreeMap<ComponentId, Vec<u8>>,
     /// The hub.
     pub hub_sender: ExternalSender,
 }
@@ -84,6 +97,16 @@ pub struct CommitPlan {
     pub participants: Option<ParticipantListUpdate>,
     /// New metadata.
     pub metadata: Option<RoomMetadata>,
+    /// Join links that come and go.
+    pub join_links: Option<JoinLinksUpdate>,
+    /// New role definitions.
+    pub roles: Option<RoleData>,
+    /// New preauthorizations.
+    pub preauth: Option<PreAuthData>,
+    /// A new base policy.
+    pub base_policy: Option<BaseRoomPolicy>,
+    /// Other components: a new value, or `None` for one that goes.
+    pub components: BTreeMap<ComponentId, Option<Vec<u8>>>,
 }
 
 /// What a received event was.
@@ -101,6 +124,8 @@ pub enum Received {
         epoch: u64,
         /// `application_data` (framed where the group frames).
         application_data: Vec<u8>,
+        /// The sender's franking tag, authenticated with the message (FRANK-3).
+        franking_tag: Option<[u8; 32]>,
     },
     /// A verified commit of another member: judge it, then [`MemberGroup::merge`] it.
     Commit(Box<StagedMemberCommit>),
@@ -206,6 +231,17 @@ impl MemberGroup {
         &self.view
     }
 
+    /// The room looked up by name, for the judge.
+    pub fn index(&self) -> &RoomIndex {
+        &self.index
+    }
+
+    /// Goes on to an epoch.
+    fn advance(&mut self, after: RoomView) {
+        let before = std::mem::replace(&mut self.view, after);
+        self.index.follow(&before, &self.view);
+    }
+
     /// Our own leaf.
     pub fn own_leaf(&self) -> LeafIndex {
         self.group.own_leaf_index().u32()
@@ -248,6 +284,15 @@ impl MemberGroup {
         StagedChange { epoch: self.view.epoch, committer: None, proposals: proposals.collect() }
     }
 
+    /// The claims of the members who change the participant list by these proposals, for the judge
+    /// (POLICY-CAP-ROLE-2).
+    pub fn claims_of_senders<'a>(
+        &self,
+        proposals: impl IntoIterator<Item = &'a StagedProposal>,
+    ) -> BTreeMap<LeafIndex, Vec<Claim>> {
+        claims_of_senders(self.group.public_group(), proposals)
+    }
+
     /// Whether a commit of ours waits for the hub's answer.
     pub fn has_pending(&self) -> bool {
         self.group.pending_commit().is_some()
@@ -264,6 +309,11 @@ impl MemberGroup {
         lacking.map(Vec::as_slice).collect()
     }
 
+    /// The group's cipher suite.
+    pub fn suite(&self) -> CipherSuite {
+        self.group.ciphersuite().into()
+    }
+
     /// Encrypts `application_data`. Refused while proposals wait for a commit (RFC 9420 section
     /// 12.1): commit first.
     pub fn encrypt(
@@ -271,6 +321,20 @@ impl MemberGroup {
         device: &Device,
         application_data: &[u8],
     ) -> Result<MlsMessage, StageError> {
+        self.encrypt_franked(device, application_data, None)
+    }
+
+    /// [`encrypt`](Self::encrypt) with a franking tag in the authenticated data (FRANK-3). In a
+    /// group without `safe_aad` it has no place there, and is left out.
+    pub fn encrypt_franked(
+        &mut self,
+        device: &Device,
+        application_data: &[u8],
+        franking_tag: Option<[u8; 32]>,
+    ) -> Result<MlsMessage, StageError> {
+        let tag = franking_tag.map(|tag| SafeAadItem::new(FRANK_AAD, tag.to_vec()));
+        // Set anew each time: what a failed attempt leaves behind is for no other message.
+        self.group.set_safe_aad(tag.into_iter().collect()).map_err(StageError::internal)?;
         let provider = Provider { crypto: &self.crypto, rand: &self.crypto, pieces: &self.pieces };
         let message = self.group.create_message(&provider, device.signer(), application_data);
         wire(&message.map_err(StageError::invalid)?)
@@ -298,7 +362,8 @@ impl MemberGroup {
         let clients = clients(group.public_group(), &already_proven).map_err(|it| fault(&it))?;
         let view = room_view(context, clients).map_err(|it| fault(&it))?;
         let hub_sender = hub_sender(context).map_err(|it| fault(&it))?;
-        Ok(Self { group, pieces, crypto: RustCrypto::default(), view, hub_sender })
+        let (crypto, index) = (RustCrypto::default(), RoomIndex::of(&view));
+        Ok(Self { group, pieces, crypto, view, index, hub_sender })
     }
 
     /// A group that has just come into being, its members already proven.
@@ -309,7 +374,8 @@ impl MemberGroup {
         let group_id = group.group_id().as_slice().to_vec();
         let header = Header { version: STATE_VERSION, group_id };
         pieces.put(Piece::Header, &(), &header).map_err(StageError::internal)?;
-        Ok(Self { group, pieces, crypto: RustCrypto::default(), view, hub_sender })
+        let (crypto, index) = (RustCrypto::default(), RoomIndex::of(&view));
+        Ok(Self { group, pieces, crypto, view, index, hub_sender })
     }
 
     fn epoch<'a>(&'a self, identify: crate::changes::Identify<'a>) -> Epoch<'a> {

@@ -321,11 +321,15 @@ fn a_list_change_that_cannot_be_applied_is_not_built() {
     assert!(!group.has_pending());
 }
 
-/// A hub opens only what is a MIMI room of its own: epoch 0, the hub's own sender first.
+/// A hub opens only what is a MIMI room of its own: epoch 0 or 1, the hub's own sender first.
 #[test]
 fn a_founding_that_is_no_room_is_refused() {
     let mut room = alice_and_bob();
+    // With its first members in, and no later.
     let (tree, issuers) = (room.hub.ratchet_tree(), room.issuers.clone());
+    HubGroup::open(room.hub.group_info(), &tree, &issuers, now_ms()).unwrap();
+    room.commit("alice/phone", &CommitPlan::default());
+    let tree = room.hub.ratchet_tree();
     let late = HubGroup::open(room.hub.group_info(), &tree, &issuers, now_ms()).unwrap_err();
     assert!(invalid(late).contains("epoch 0"));
     let fresh = TestRoom::of_alice();

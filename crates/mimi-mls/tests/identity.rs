@@ -8,9 +8,11 @@ use mimi_mls::key_package::{inspect, satisfies};
 use mimi_mls::member::CommitPlan;
 use mimi_policy::ClientIdentity;
 use mimi_wire::mls::{Credential, RequiredCapabilities};
+use mimi_wire::room::claim_name::NamedClaim;
 use mimi_wire::room::participant_list::{ParticipantListUpdate, UserRolePair};
+use mimi_wire::room::preauth::Claim;
 use mimi_wire::{Domain, MimiUri, Wire};
-use rcgen::{BasicConstraints, CustomExtension, IsCa, KeyUsagePurpose};
+use rcgen::{BasicConstraints, CustomExtension, DnType, IsCa, KeyUsagePurpose};
 use tombolo_testkit::{Federation, TestIssuer, TestMember, TestRoom, now_ms, rng};
 
 const CLIENT: &str = "mimi://a.example/d/alice/phone";
@@ -302,8 +304,10 @@ fn a_device_checks_what_it_is_given() {
     device.certify(&other, identity.clone()).unwrap_err();
     let chain = issuer.issue(device.signature_key(), &uri(CLIENT), &uri(USER));
     device.certify(&chain, identity.clone()).unwrap();
-    assert_eq!(device.identity(), Some(&identity));
-    assert_eq!(claimed(&device.credential().unwrap()).unwrap(), identity);
+    // Claims are the certificate's.
+    let certified = device.identity().unwrap();
+    assert_eq!((&certified.user, &certified.client), (&identity.user, &identity.client));
+    assert_eq!(claimed(&device.credential().unwrap()).unwrap(), *certified);
 }
 
 /// PROTO-KM-9, PROTO-KM-11: what a provider knows of a KeyPackage.
@@ -399,6 +403,39 @@ fn an_expired_member_does_not_lock_the_room() {
     let key = device.signature_key().to_vec();
     let late = identify(&credential, &key, &room.issuers, in_2095);
     assert!(reason(late).contains("expired"));
+}
+
+/// AMB-POL-3, POLICY-PRE-2: what the certificate says of its subject, attributes of the name and
+/// extensions alike; of what occurs twice, both.
+#[test]
+fn certificates_make_claims() {
+    let issuer = TestIssuer::new("a.example");
+    let organization: NamedClaim = "O=Tea Society".parse().unwrap();
+    let level: NamedClaim = "1.3.6.1.4.1.99999.1=7".parse().unwrap();
+    let certificate = issuer.issue_with(&key(1), &[CLIENT, USER], |params| {
+        let name = &mut params.distinguished_name;
+        name.push(DnType::OrganizationName, organization.value.as_str());
+        name.push(DnType::CustomDnType(level.name.arcs().to_vec()), level.value.as_str());
+        let content = vec![0x0c, 0x03, b't', b'e', b'a'];
+        let extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99999, 2], content);
+        params.custom_extensions.push(extension);
+        let again = CustomExtension::from_oid_content(&[2, 5, 4, 10], b"Coffee".to_vec());
+        params.custom_extensions.push(again);
+    });
+    let credential = credential(&[certificate]);
+    let proven = identify(&credential, &key(1), &trusting(&[&issuer]), now_ms()).unwrap();
+    let claims = &proven.claims;
+    assert!(claims.contains(&organization.to_claim()));
+    assert!(claims.contains(&level.to_claim()));
+    // An extension's value is its DER.
+    let extension: NamedClaim = "1.3.6.1.4.1.99999.2=x".parse().unwrap();
+    let claim_value = vec![0x0c, 0x03, b't', b'e', b'a'];
+    assert!(claims.contains(&Claim { claim_value, ..extension.to_claim() }));
+    let coffee: NamedClaim = "O=Coffee".parse().unwrap();
+    assert!(claims.contains(&coffee.to_claim()));
+    assert!(claims.iter().all(|claim| claim.credential_type == 2));
+    // The same without proof, so that what was proven once is read again alike.
+    assert_eq!(claimed(&credential).unwrap(), proven);
 }
 
 fn uri(text: &str) -> MimiUri {

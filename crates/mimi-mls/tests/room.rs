@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use mimi_mls::error::StageError;
-use mimi_mls::hub::StagedUpdate;
+use mimi_mls::hub::{HubProposals, StagedUpdate};
 use mimi_mls::member::{CommitPlan, Received};
 use mimi_policy::{Actor, ProposedChange};
+use mimi_wire::Wire;
+use mimi_wire::component::JOIN_LINKS;
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::protocol::update::{ProposalBundle, UpdateRequest};
+use mimi_wire::room::join_links::{JoinLink, JoinLinksData, JoinLinksUpdate};
 use mimi_wire::room::participant_list::{ParticipantListUpdate, UserRolePair};
 use tombolo_testkit::{TestMember, TestRoom, now_ms};
 
@@ -28,8 +31,8 @@ fn leave(room: &mut TestRoom, name: &str) -> ProposalBundle {
 
 fn hub_proposals(room: &mut TestRoom, name: &str) -> FanoutMessage {
     let leaf = room.leaf(name);
-    let proposal = room.hub.propose_remove(&room.hub_keys, leaf).unwrap();
-    let bundle = ProposalBundle { proposal, more_proposals: Vec::new() };
+    let wanted = HubProposals { remove: &[leaf], participants: None };
+    let bundle = room.hub.propose(&room.hub_keys, wanted).unwrap();
     room.submit(&UpdateRequest::Proposals(bundle)).unwrap().remove(0)
 }
 
@@ -63,7 +66,7 @@ fn added_devices_read_and_write() {
     for (name, member) in &mut room.members {
         match member.group.receive(&message, &room.issuers, now_ms()).unwrap() {
             Received::Repeat => assert_eq!(name, "bob/laptop", "PROTO-NTF-7: our own echo"),
-            Received::Application { user, client, application_data, leaf, epoch } => {
+            Received::Application { user, client, application_data, leaf, epoch, .. } => {
                 assert_eq!(user.as_str(), "mimi://b.example/u/bob");
                 assert_eq!(client.as_str(), "mimi://b.example/d/bob/laptop");
                 assert_eq!((leaf, epoch), (2, 1));
@@ -410,6 +413,32 @@ fn metadata_changes() {
     metadata.room_uri = mimi_wire::MimiUri::new("mimi://b.example/r/stolen").unwrap();
     let plan = CommitPlan { metadata: Some(metadata), ..Default::default() };
     let TestMember { device, group } = room.members.get_mut("bob/phone").unwrap();
+    let refused = group.commit(device, &plan, &mut room.federation.rng, now_ms()).unwrap_err();
+    assert!(matches!(refused, StageError::InvalidProposal { .. }), "{refused}");
+}
+
+/// Join links come and go by differences against the epoch's list (AMB-POL-12), the same for hub and
+/// members.
+#[test]
+fn join_links_come_and_go() {
+    let mut room = alice_and_bob();
+    let link = |text: &str| JoinLink(text.as_bytes().to_vec());
+    let update = |removed_indices: &[u32], added: &[&str]| {
+        let added_links = added.iter().map(|text| link(text)).collect();
+        let update = JoinLinksUpdate { removed_indices: removed_indices.to_vec(), added_links };
+        CommitPlan { join_links: Some(update), ..Default::default() }
+    };
+    let links = |room: &TestRoom| {
+        room.assert_agreement();
+        let octets = &room.hub.view().other_components[&JOIN_LINKS];
+        JoinLinksData::decode(octets).unwrap().links
+    };
+    room.commit("alice/phone", &update(&[], &["one", "two", "three"]));
+    assert_eq!(links(&room), [link("one"), link("two"), link("three")]);
+    room.commit("bob/phone", &update(&[0, 2], &["four"]));
+    assert_eq!(links(&room), [link("two"), link("four")]);
+    let TestMember { device, group } = room.members.get_mut("bob/phone").unwrap();
+    let plan = update(&[2], &[]);
     let refused = group.commit(device, &plan, &mut room.federation.rng, now_ms()).unwrap_err();
     assert!(matches!(refused, StageError::InvalidProposal { .. }), "{refused}");
 }

@@ -1,13 +1,14 @@
 //! A follower tells from handshakes alone which clients are in a room.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use mimi_mls::hub::HubProposals;
 use mimi_mls::member::CommitPlan;
 use mimi_mls::roster::{Roster, RosterChange, clients_in, external_joiner};
 use mimi_wire::MimiUri;
 use mimi_wire::mls::MessageKind;
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
-use mimi_wire::protocol::update::{ProposalBundle, UpdateRequest};
+use mimi_wire::protocol::update::UpdateRequest;
 use tombolo_testkit::{TestMember, TestRoom};
 
 /// b.example's view of a room, restarted before every event.
@@ -108,8 +109,8 @@ fn joins_leaves_and_removals_are_followed() {
     let leave = group.leave(device).unwrap();
     room.propose(leave);
     let leaf = room.leaf("bob/tablet");
-    let proposal = room.hub.propose_remove(&room.hub_keys, leaf).unwrap();
-    let bundle = ProposalBundle { proposal, more_proposals: Vec::new() };
+    let wanted = HubProposals { remove: &[leaf], participants: None };
+    let bundle = room.hub.propose(&room.hub_keys, wanted).unwrap();
     let events = room.submit(&UpdateRequest::Proposals(bundle)).unwrap();
     room.deliver(&events);
     let changes = follower.follow(&room, true);

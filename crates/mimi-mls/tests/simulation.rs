@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mimi_mls::device::Device;
 use mimi_mls::error::StageError;
+use mimi_mls::hub::HubProposals;
 use mimi_mls::member::{CommitPlan, MemberGroup, ReceiveError, Received};
 use mimi_wire::protocol::notify::FanoutMessage;
-use mimi_wire::protocol::update::{ProposalBundle, UpdateRequest};
+use mimi_wire::protocol::update::UpdateRequest;
 use mimi_wire::room::participant_list::{ParticipantListUpdate, UserRolePair};
 use rand::Rng as _;
 use rand::rngs::StdRng;
@@ -198,8 +199,8 @@ impl World {
             return;
         }
         let leaf = clients.choose(&mut self.rng).unwrap().leaf;
-        let proposal = self.room.hub.propose_remove(&self.room.hub_keys, leaf).unwrap();
-        let bundle = ProposalBundle { proposal, more_proposals: Vec::new() };
+        let wanted = HubProposals { remove: &[leaf], participants: None };
+        let bundle = self.room.hub.propose(&self.room.hub_keys, wanted).unwrap();
         self.submit("the hub", &UpdateRequest::Proposals(bundle));
     }
 

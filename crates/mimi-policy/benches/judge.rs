@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use mimi_policy::preset::{Preset, base_policy};
 use mimi_policy::what_if::answer_line;
 use mimi_policy::{
@@ -99,6 +99,21 @@ fn changes() -> Vec<(&'static str, StagedChange)> {
     ]
 }
 
+/// What it takes to go on to the next epoch.
+fn following(criterion: &mut Criterion, view: &RoomView, index: &RoomIndex) {
+    let judge = Judge::of(view).with_index(index);
+    for (name, change) in changes() {
+        let delta = judge.decide(&change).unwrap();
+        criterion.bench_function(&format!("{name}, applied to the list"), |bencher| {
+            bencher.iter_batched_ref(
+                || view.participants.clone(),
+                |list| delta.apply_to(list),
+                BatchSize::LargeInput,
+            );
+        });
+    }
+}
+
 fn bench(criterion: &mut Criterion) {
     let view = room();
     assert!(view.role(4).unwrap().role_capabilities.contains(&Capability::CAN_KICK));
@@ -114,8 +129,32 @@ fn bench(criterion: &mut Criterion) {
     criterion.bench_function("add, without an index", |bencher| {
         bencher.iter(|| check(&view, black_box(&addition)).unwrap());
     });
+    following(criterion, &view, &index);
     criterion.bench_function("the index of the room", |bencher| {
         bencher.iter(|| RoomIndex::of(black_box(&view)));
+    });
+    let mut after = view.clone();
+    after.epoch += 1;
+    after.participants.participants.push(UserRolePair { user: user(PARTICIPANTS), role_index: 2 });
+    let removed = 5_000;
+    after.participants.participants.remove(removed);
+    after.clients.remove(removed);
+    let mut followed = index.clone();
+    followed.follow(&view, &after);
+    assert_eq!(followed, RoomIndex::of(&after));
+    criterion.bench_function(
+        "the index follows a commit that adds one and removes one",
+        |bencher| {
+            let start = || index.clone();
+            let follow = |mut index: RoomIndex| {
+                index.follow(black_box(&view), black_box(&after));
+                index
+            };
+            bencher.iter_batched(start, follow, BatchSize::LargeInput);
+        },
+    );
+    criterion.bench_function("a copy of the room", |bencher| {
+        bencher.iter(|| black_box(&view).clone());
     });
     let line = r#"{"room":{"roles":"moderated","participants":[
         {"user":"mimi://a.example/u/alice","role":5,"clients":1},

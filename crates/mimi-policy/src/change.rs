@@ -78,8 +78,8 @@ pub enum ProposedChange {
     BasePolicy(BaseRoomPolicy),
     /// `join_links` come and go.
     JoinLinks(JoinLinksUpdate),
-    /// Any other component is updated.
-    OtherComponent(ComponentId),
+    /// Any other component is replaced by these octets.
+    OtherComponent(ComponentId, Vec<u8>),
     /// A component is removed.
     RemoveComponent(ComponentId),
     /// Other extensions of the group context are replaced.
@@ -106,7 +106,7 @@ pub struct StagedProposal {
 }
 
 /// Everything one commit, or one bundle of proposals, would do.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct StagedChange {
     /// The epoch it was written against.
     pub epoch: u64,

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use mimi_wire::MimiUri;
+use mimi_wire::{MimiUri, UriKind};
 
 pub use crate::rule::Rule;
 
 /// Why a change is not allowed, for a person and for a log.
 ///
-/// It prints as one sentence: "carol may not remove bob: their role ordinary_user lacks canKick".
+/// It prints as one sentence: "carol may not ban bob: their role ordinary_user lacks canBan".
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Denied {
     /// The rule.
@@ -32,40 +32,101 @@ impl Denied {
     }
 }
 
+impl Denied {
+    /// The sentence as the reader is told it: "you" where it speaks of them as who asked.
+    pub fn told_to<'a>(&'a self, reader: &'a MimiUri) -> impl fmt::Display + 'a {
+        Told { denied: self, reader: Some(reader) }
+    }
+}
+
 impl std::error::Error for Denied {}
 
 impl fmt::Display for Denied {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let target = self.target.as_deref();
+        Told { denied: self, reader: None }.fmt(formatter)
+    }
+}
+
+/// A denial and who reads it.
+struct Told<'a> {
+    denied: &'a Denied,
+    reader: Option<&'a MimiUri>,
+}
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Denied { rule, actor, target, needed } = self.denied;
+        let is_reader = self.reader.is_some_and(|reader| actor.as_ref() == Some(reader));
+        let target = target.as_deref();
         let target_uri = target.and_then(|target| MimiUri::new(target).ok());
-        let namesakes = match (&self.actor, &target_uri) {
-            (Some(actor), Some(target)) => actor != target && short(actor) == short(target),
+        let namesakes = match (actor, &target_uri) {
+            (Some(actor), Some(target)) => {
+                actor.domain() != target.domain() && person(actor) == person(target)
+            }
             _ => false,
         };
         let say = |uri: &MimiUri| match namesakes {
             true => format!("{} of {}", short(uri), uri.domain()),
             false => short(uri),
         };
-        match &self.actor {
-            Some(actor) => write!(formatter, "{} may not {}", say(actor), self.rule.phrase())?,
-            None => write!(formatter, "not allowed to {}", self.rule.phrase())?,
+        match actor {
+            Some(_) if is_reader => {
+                write!(
+                    formatter,
+                    "you may not {}",
+                    rule.phrase().replace("their own", "your own")
+                )?;
+            }
+            Some(actor) => write!(formatter, "{} may not {}", say(actor), rule.phrase())?,
+            None => write!(formatter, "not allowed to {}", rule.phrase())?,
         }
+        let (themselves, their) =
+            if is_reader { ("yourself", "your") } else { ("themselves", "their") };
         match (&target_uri, target) {
+            (Some(uri), _) if actor.as_ref() == Some(uri) => write!(formatter, " {themselves}")?,
+            (Some(uri), _) if actor.as_ref().is_some_and(|actor| is_client_of(uri, actor)) => {
+                write!(formatter, " {their} own client {}", device(uri))?;
+            }
             (Some(uri), _) => write!(formatter, " {}", say(uri))?,
             (None, Some(words)) => write!(formatter, " {words}")?,
             (None, None) => {}
         }
-        write!(formatter, ": {}", self.needed)
+        // What is needed begins with whom it speaks of, where it speaks of the actor.
+        match needed.strip_prefix("their ") {
+            Some(rest) => write!(formatter, ": {their} {rest}"),
+            None => write!(formatter, ": {needed}"),
+        }
     }
 }
 
-/// What people call it: `alice`, `alice/phone`, or the whole URI where it names no person.
+/// What people call it: `alice`, `client phone of alice`, or the whole URI where it names nothing.
 fn short(uri: &MimiUri) -> String {
-    let segments = uri.segments();
-    match segments.is_empty() {
-        true => uri.to_string(),
-        false => segments.join("/"),
+    match (uri.kind(), person(uri)) {
+        (UriKind::Client, Some(user)) => format!("client {} of {user}", device(uri)),
+        (_, None) => uri.to_string(),
+        (_, Some(_)) => clean(&uri.segments().join("/")),
     }
+}
+
+/// The name in it.
+fn person(uri: &MimiUri) -> Option<String> {
+    uri.segments().first().map(|name| clean(name))
+}
+
+/// What follows the user's name in a client's URI.
+fn device(uri: &MimiUri) -> String {
+    clean(&uri.segments().get(1..).unwrap_or_default().join("/"))
+}
+
+fn is_client_of(client: &MimiUri, user: &MimiUri) -> bool {
+    client.kind() == UriKind::Client
+        && client.domain() == user.domain()
+        && client.segments().first() == user.segments().first()
+}
+
+/// Names come from strangers and end in logs and terminals.
+fn clean(name: &str) -> String {
+    name.replace(char::is_control, "\u{fffd}")
 }
 
 #[cfg(test)]

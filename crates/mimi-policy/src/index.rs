@@ -4,12 +4,15 @@
 //! It holds positions, never names: what it says it reads from the view it was made of.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_wire::MimiUri;
 use mimi_wire::room::participant_list::RoleIndex;
 
 use crate::view::{ClientView, LeafIndex, RoomView};
+
+/// An index is made anew where more than one in so many came or went.
+const MOVES_OF: usize = 8;
 
 /// Positions of a room's participants and clients, in the order of their names.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -63,6 +66,63 @@ impl RoomIndex {
         index.by_leaf.sort_by_key(|position| clients[*position].leaf);
         index.count(view);
         index
+    }
+
+    /// Follows the room into its next epoch. It comes to the same as [`of`](Self::of): what stayed
+    /// keeps its order, and only what came, went or changed its role is looked up.
+    pub fn follow(&mut self, before: &RoomView, after: &RoomView) {
+        if !self.fits(before) {
+            *self = Self::of(after);
+            return;
+        }
+        let (old, new) = (&before.participants.participants, &after.participants.participants);
+        let users = Moves::of(old, new, |one, other| one.user == other.user, |_, _| false);
+        let same = |one: &ClientView, other: &ClientView| {
+            (one.leaf, &one.client, &one.user) == (other.leaf, &other.client, &other.user)
+        };
+        // Clients stand by leaf: a new one may come anywhere.
+        let comes = |one: &ClientView, other: &ClientView| one.leaf > other.leaf;
+        let clients = Moves::of(&before.clients, &after.clients, same, comes);
+        if users.are_many(new.len()) || clients.are_many(after.clients.len()) {
+            *self = Self::of(after);
+            return;
+        }
+        let mut touched: BTreeSet<&MimiUri> = BTreeSet::new();
+        touched.extend(users.gone.iter().map(|position| &old[*position].user));
+        touched.extend(users.come.iter().map(|position| &new[*position].user));
+        touched.extend(clients.gone.iter().map(|position| &before.clients[*position].user));
+        touched.extend(clients.come.iter().map(|position| &after.clients[*position].user));
+        let stayed = users.stayed(old.len());
+        let changed = stayed.filter(|(from, to)| old[*from].role_index != new[*to].role_index);
+        touched.extend(changed.map(|(from, _)| &old[from].user));
+        let stood: Vec<(&MimiUri, Standing)> =
+            touched.into_iter().map(|user| (user, self.standing(before, user))).collect();
+        users.apply(&mut self.users, |position| &new[position].user);
+        clients.apply(&mut self.by_user, |position| &after.clients[position].user);
+        clients.apply(&mut self.by_client, |position| &after.clients[position].client);
+        clients.apply(&mut self.by_leaf, |position| &after.clients[position].leaf);
+        self.epoch = after.epoch;
+        for (user, stood) in stood {
+            self.recount(stood, self.standing(after, user));
+        }
+    }
+
+    /// One user stands otherwise than before.
+    fn recount(&mut self, before: Standing, after: Standing) {
+        if let Some(role) = before.role
+            && let Some(population) = self.roles.get_mut(&role)
+        {
+            population.participants -= 1;
+            population.active -= usize::from(before.clients > 0);
+            if population.participants == 0 {
+                self.roles.remove(&role);
+            }
+        }
+        if let Some(role) = after.role {
+            let population = self.roles.entry(role).or_default();
+            population.participants += 1;
+            population.active += usize::from(after.clients > 0);
+        }
     }
 
     /// Both orders are the users', so one walk over both tells who is active.
@@ -119,6 +179,11 @@ impl RoomIndex {
         range.iter().map(|position| &view.clients[*position])
     }
 
+    /// Whether a client is in the group.
+    pub fn has_client(&self, view: &RoomView, client: &MimiUri) -> bool {
+        self.clients_named(view, client).next().is_some()
+    }
+
     /// The client at a leaf.
     pub(crate) fn client_at<'a>(
         &self,
@@ -145,9 +210,91 @@ impl RoomIndex {
     }
 }
 
+/// What became of the positions of a list.
+struct Moves {
+    /// Positions that went, ascending.
+    gone: Vec<usize>,
+    /// New positions that came, ascending.
+    come: Vec<usize>,
+}
+
+impl Moves {
+    /// Walks both lists once. `comes` says that the other element is new here; without it, new ones
+    /// stand at the end.
+    fn of<T>(
+        before: &[T],
+        after: &[T],
+        same: impl Fn(&T, &T) -> bool,
+        comes: impl Fn(&T, &T) -> bool,
+    ) -> Self {
+        let (mut gone, mut come) = (Vec::new(), Vec::new());
+        let mut next = 0;
+        for (position, one) in before.iter().enumerate() {
+            while after.get(next).is_some_and(|other| comes(one, other)) {
+                come.push(next);
+                next += 1;
+            }
+            match after.get(next) {
+                Some(other) if same(one, other) => next += 1,
+                _ => gone.push(position),
+            }
+        }
+        come.extend(next..after.len());
+        Self { gone, come }
+    }
+
+    /// Whether to sort anew is cheaper.
+    fn are_many(&self, of: usize) -> bool {
+        (self.gone.len() + self.come.len()) * MOVES_OF > of
+    }
+
+    /// Where the positions that stayed went.
+    fn stayed(&self, before: usize) -> impl Iterator<Item = (usize, usize)> {
+        let (mut gone, mut come) = (self.gone.iter().peekable(), self.come.iter().peekable());
+        let mut next = 0;
+        (0..before).filter_map(move |position| {
+            if gone.next_if(|it| **it == position).is_some() {
+                return None;
+            }
+            while come.next_if(|it| **it == next).is_some() {
+                next += 1;
+            }
+            next += 1;
+            Some((position, next - 1))
+        })
+    }
+
+    /// Brings positions in the order of a key, ties in their own, up to date.
+    fn apply<'a, K: Ord + ?Sized + 'a>(
+        &self,
+        positions: &mut Vec<usize>,
+        key: impl Fn(usize) -> &'a K,
+    ) {
+        let mut moved: Vec<Option<usize>> = vec![None; positions.len()];
+        for (from, to) in self.stayed(positions.len()) {
+            moved[from] = Some(to);
+        }
+        positions.retain_mut(|position| match moved[*position] {
+            Some(to) => {
+                *position = to;
+                true
+            }
+            None => false,
+        });
+        for come in &self.come {
+            let place = positions
+                .partition_point(|position| (key(*position), *position) < (key(*come), *come));
+            positions.insert(place, *come);
+        }
+    }
+}
+
 /// The positions that compare equal, of positions in that order.
 fn equal_range(positions: &[usize], compare: impl Fn(usize) -> Ordering) -> &[usize] {
     let start = positions.partition_point(|position| compare(*position) == Ordering::Less);
     let rest = &positions[start..];
     &rest[..rest.partition_point(|position| compare(*position) == Ordering::Equal)]
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,18 +18,24 @@ mod roster;
 
 use std::collections::BTreeMap;
 
+use mimi_wire::MimiUri;
 use mimi_wire::room::participant_list::ParticipantListData;
 use mimi_wire::room::preauth::Claim;
 
-use crate::change::StagedChange;
+use crate::change::{Actor, StagedChange};
 use crate::denied::Denied;
 use crate::index::RoomIndex;
 use crate::known::{JoinCodes, Known};
+use crate::message;
 use crate::participant_list::ListDelta;
 use crate::view::{LeafIndex, RoomView};
 
-pub(crate) use authority::{capability_name, holds, role_name};
-pub(crate) use roles::is_banned_role;
+use authority::Authority;
+use roster::Roster;
+
+pub(crate) use authority::{capability_by_name, capability_name, holds, role_name};
+pub(crate) use definitions::definition_faults;
+pub(crate) use roles::{BANNED, is_banned_role};
 
 /// Proof that the judge allowed a change.
 #[derive(Clone, Debug)]
@@ -56,6 +62,11 @@ impl<'a> Judge<'a> {
     /// Knows the room and nothing else.
     pub fn of(view: &'a RoomView) -> Self {
         Self { view, index: None, known: Known::default() }
+    }
+
+    /// The room it judges.
+    pub fn view(&self) -> &'a RoomView {
+        self.view
     }
 
     /// Looks the room up in an index its caller keeps. One of another epoch is not used.
@@ -88,6 +99,26 @@ impl<'a> Judge<'a> {
         let mut participants = self.view.participants.clone();
         delta.apply_to(&mut participants);
         Ok(Allowed { participants })
+    }
+
+    /// Asks as [`may_submit`](crate::message::may_submit) does; with an index nobody but the sender
+    /// is looked at.
+    pub fn may_submit(&self, sender: &MimiUri) -> Result<(), Denied> {
+        match self.index.filter(|index| index.fits(self.view)) {
+            Some(index) => {
+                let standing = index.standing(self.view, sender);
+                message::submit(self.view, sender, standing.role, standing.clients > 0)
+            }
+            None => message::may_submit(self.view, sender),
+        }
+    }
+
+    /// Whether somebody may propose anything at all, whatever that may be: a client of a participant,
+    /// or a server with a preauthorization entry (PROTO-ST-8, POLICY-PRE-4).
+    pub(crate) fn has_a_say(&self, actor: &Actor) -> Result<(), Denied> {
+        let index = RoomIndex::of(self.view);
+        let roster = Roster::of(self.view, &index);
+        Authority::of(self.view, &roster, self.known, actor).map(drop)
     }
 
     /// Judges as [`check`] does, and says only what becomes of the list. With an index this costs

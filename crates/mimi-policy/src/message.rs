@@ -3,6 +3,7 @@
 
 use mimi_wire::MimiUri;
 use mimi_wire::room::capability::Capability;
+use mimi_wire::room::participant_list::RoleIndex;
 use mimi_wire::room::roles::Role;
 
 use crate::denied::Denied;
@@ -109,8 +110,19 @@ impl Asset {
 /// It cannot see what an encrypted message is, so any kind a role may send opens the door
 /// (AMB-POL-40).
 pub fn may_submit(view: &RoomView, sender: &MimiUri) -> Result<(), Denied> {
-    let role = sender_role(view, sender)?;
-    if view.clients_of(sender).next().is_none() {
+    let is_active = view.clients_of(sender).next().is_some();
+    submit(view, sender, view.role_index_of(sender), is_active)
+}
+
+/// [`may_submit`] of a sender whose standing has been looked up.
+pub(crate) fn submit(
+    view: &RoomView,
+    sender: &MimiUri,
+    role: Option<RoleIndex>,
+    is_active: bool,
+) -> Result<(), Denied> {
+    let role = role.and_then(|index| view.role(index)).ok_or_else(|| not_listed(sender))?;
+    if !is_active {
         let needed = "none of their clients is in the group";
         return Err(Denied::new(Rule::SenderActive, Some(sender), needed));
     }
@@ -237,8 +249,9 @@ fn needed_capability(
 
 fn sender_role<'a>(view: &'a RoomView, sender: &MimiUri) -> Result<&'a Role, Denied> {
     let index = view.role_index_of(sender);
-    index.and_then(|index| view.role(index)).ok_or_else(|| {
-        let needed = "they are not in the participant list";
-        Denied::new(Rule::SenderActive, Some(sender), needed)
-    })
+    index.and_then(|index| view.role(index)).ok_or_else(|| not_listed(sender))
+}
+
+fn not_listed(sender: &MimiUri) -> Denied {
+    Denied::new(Rule::SenderActive, Some(sender), "they are not in the participant list")
 }

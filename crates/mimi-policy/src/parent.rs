@@ -1,9 +1,15 @@
 //! Rooms that depend on a parent (POLICY-BASE-3): their participants are among the parent's, all of
 //! them at most (AMB-POL-9), and go when they go there.
 
-use mimi_wire::MimiUri;
+use std::collections::BTreeSet;
 
+use mimi_wire::MimiUri;
+use mimi_wire::room::participant_list::ParticipantListUpdate;
+
+use crate::change::ProposedChange;
+use crate::denied::Denied;
 use crate::judge::is_banned_role;
+use crate::rule::Rule;
 use crate::view::RoomView;
 
 /// Whether a user takes part in a room: listed, and not as banned.
@@ -16,6 +22,38 @@ pub(crate) fn is_parent(parent: &RoomView, child: &RoomView) -> bool {
     let policy = child.base_policy.as_ref().filter(|policy| policy.parent_dependant);
     let named = policy.and_then(|policy| policy.parent_room.as_deref());
     named == Some(parent.room().as_str())
+}
+
+/// Whether a dependent room may be founded beside this parent: it is the one the room names, and all
+/// its people take part there.
+pub fn check_founding(child: &RoomView, parent: &RoomView) -> Result<(), Denied> {
+    if !is_parent(parent, child) {
+        let needed = "the room names another parent";
+        return Err(Denied::new(Rule::ParentRoom, None, needed).about("this parent"));
+    }
+    match orphans(child, parent).first() {
+        None => Ok(()),
+        Some(user) => {
+            let needed = "they take no part in the parent room";
+            Err(Denied::new(Rule::InParent, None, needed).about(user))
+        }
+    }
+}
+
+/// What the hub proposes about a dependent room because some take no part in its parent any more:
+/// their clients go, and their entries with them. Where participants are fixed the entries stay, for
+/// nobody changes that list (AMB-POL-10), and the clients go all the same. Empty: nothing to do.
+pub fn cascade(child: &RoomView, parent: &RoomView) -> Vec<ProposedChange> {
+    let gone: BTreeSet<&MimiUri> = orphans(child, parent).into_iter().collect();
+    let fixed = child.base_policy.as_ref().is_some_and(|policy| policy.fixed_membership);
+    let positions = (0..).zip(&child.participants.participants);
+    let removed_indices: Vec<u32> =
+        positions.filter(|(_, pair)| gone.contains(&pair.user)).map(|(at, _)| at).collect();
+    let update = ParticipantListUpdate { removed_indices, ..ParticipantListUpdate::default() };
+    let entries = (!fixed && !gone.is_empty()).then_some(ProposedChange::ParticipantList(update));
+    let clients = child.clients.iter().filter(|client| gone.contains(&client.user));
+    let leaves = clients.map(|client| ProposedChange::RemoveClient(client.leaf));
+    entries.into_iter().chain(leaves).collect()
 }
 
 /// Whom the hub removes from a dependent room because they take no part in its parent any more, in

@@ -35,19 +35,32 @@ pub struct ListDelta {
     added: Vec<UserRolePair>,
 }
 
+/// Additions that are looked for in the list one by one.
+const LOOKED_FOR_MAX: usize = 8;
+
 /// The list after all updates of one commit: role changes, removals, then additions in commit
 /// order, every index relative to the epoch's list (AMB-PL-1).
 pub fn apply(
     list: &ParticipantListData,
     updates: &[ParticipantListUpdate],
 ) -> Result<ParticipantListData, Denied> {
-    let listed: BTreeSet<&MimiUri> = list.participants.iter().map(|pair| &pair.user).collect();
-    let is_listed = |user: &MimiUri| listed.contains(user);
+    let added: usize = updates.iter().map(|update| update.added_participants.len()).sum();
+    let users = || list.participants.iter().map(|pair| &pair.user);
+    // To sort the list pays only for whoever asks often.
+    let sorted: BTreeSet<&MimiUri> =
+        if added > LOOKED_FOR_MAX { users().collect() } else { BTreeSet::new() };
+    let is_listed = |user: &MimiUri| match added > LOOKED_FOR_MAX {
+        true => sorted.contains(user),
+        false => users().any(|listed| listed == user),
+    };
     let delta = merge(list, is_listed, updates.iter().map(|update| (None, update)))?;
     let mut after = list.clone();
     delta.apply_to(&mut after);
     Ok(after)
 }
+
+/// Up to so many entries are taken out one by one, which moves what stands behind each as a block.
+const SINGLE_REMOVALS_MAX: usize = 8;
 
 impl ListDelta {
     /// Whether the list stays as it is.
@@ -65,13 +78,18 @@ impl ListDelta {
         }
         // PROTO-PL-2: the order shows only in the result: the rest keep their places, additions
         // follow.
-        if let Some(first) = self.removed.first().copied() {
+        if self.removed.len() <= SINGLE_REMOVALS_MAX {
+            for position in self.removed.iter().rev().copied() {
+                if position < list.participants.len() {
+                    list.participants.remove(position);
+                }
+            }
+        } else {
             let mut position = 0;
-            let behind = list.participants.split_off(first.min(list.participants.len()));
-            list.participants.extend(behind.into_iter().filter(|_| {
+            list.participants.retain(|_| {
                 position += 1;
-                !self.removed.contains(&(first + position - 1))
-            }));
+                !self.removed.contains(&(position - 1))
+            });
         }
         list.participants.extend(self.added.iter().cloned());
     }
@@ -90,7 +108,7 @@ pub(crate) fn merge<'a>(
         for change in changes(list, update).map_err(|denied| blame(denied, actor))? {
             // PROTO-PL-4, AMB-PL-2, AMB-PL-4: no user twice, in whatever combination.
             if !touched.insert(change.user()) {
-                let needed = "a commit may change each list entry only once";
+                let needed = "a commit may change each participant only once";
                 return Err(Denied::new(Rule::UserTouchedTwice, actor, needed).about(change.user()));
             }
             match change {
@@ -164,8 +182,9 @@ fn entry(list: &ParticipantListData, index: u32) -> Result<(usize, &UserRolePair
     let position = usize::try_from(index).ok();
     let found = position.and_then(|position| Some((position, list.participants.get(position)?)));
     found.ok_or_else(|| {
-        let needed = format!("the list has {} entries", list.participants.len());
-        Denied::new(Rule::IndexInList, None, needed).about(format!("position {index}"))
+        let needed = format!("it has {} entries", list.participants.len());
+        let target = format!("position {index} of the participant list");
+        Denied::new(Rule::IndexInList, None, needed).about(target)
     })
 }
 

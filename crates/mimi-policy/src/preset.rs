@@ -7,6 +7,9 @@ mod moderated;
 mod multi_organization;
 mod strict;
 
+use std::fmt;
+use std::str::FromStr;
+
 use mimi_wire::Domain;
 use mimi_wire::component::{BASE_ROOM_POLICY, PREAUTH_LIST, ROLES_LIST};
 use mimi_wire::room::base_policy::BaseRoomPolicy;
@@ -14,6 +17,8 @@ use mimi_wire::room::capability::Capability;
 use mimi_wire::room::participant_list::RoleIndex;
 use mimi_wire::room::preauth::{Claim, PreAuthData, PreAuthRoleEntry};
 use mimi_wire::room::roles::{Role, RoleData, SingleSourceRoleChangeTargets};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A named role table.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -88,6 +93,46 @@ impl Preset {
     }
 }
 
+impl fmt::Display for Preset {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+impl FromStr for Preset {
+    type Err = UnknownPreset;
+
+    fn from_str(name: &str) -> Result<Self, UnknownPreset> {
+        Self::by_name(name).ok_or_else(|| UnknownPreset(name.to_owned()))
+    }
+}
+
+/// A name that is no preset's.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UnknownPreset(String);
+
+impl fmt::Display for UnknownPreset {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = Preset::ALL.iter().map(|preset| preset.name()).collect();
+        write!(formatter, "{:?} is no preset; there are {}", self.0, names.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownPreset {}
+
+impl Serialize for Preset {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Preset {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(D::Error::custom)
+    }
+}
+
 /// The base policy of a normal room: nothing limited, nothing fixed, and the policy components it
 /// starts with (POLICY-BASE-9).
 pub fn base_policy() -> BaseRoomPolicy {
@@ -110,13 +155,18 @@ pub fn base_policy() -> BaseRoomPolicy {
 pub fn hub_preauth(hub_domain: &Domain, preset: Preset) -> PreAuthData {
     let index = preset.policy_enforcer_role();
     let enforcer = preset.roles().roles.into_iter().find(|role| Some(role.role_index) == index);
-    let claim = Claim {
+    let claimset = vec![hub_claim(hub_domain)];
+    let entry = |role| PreAuthRoleEntry { claimset, target_role: role };
+    PreAuthData { entries: enforcer.map(entry).into_iter().collect() }
+}
+
+/// What tells a hub by its credential.
+pub(crate) fn hub_claim(hub_domain: &Domain) -> Claim {
+    Claim {
         credential_type: BASIC_CREDENTIAL,
         id: Vec::new(),
         claim_value: hub_domain.provider_uri().as_bytes().to_vec(),
-    };
-    let entry = |role| PreAuthRoleEntry { claimset: vec![claim], target_role: role };
-    PreAuthData { entries: enforcer.map(entry).into_iter().collect() }
+    }
 }
 
 /// MLS credential type `basic`.

@@ -69,6 +69,11 @@ pub fn restrictions(view: &RoomView, pending: &[StagedProposal]) -> Restrictions
 }
 
 impl Restrictions {
+    /// Whether nobody is restricted.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty()
+    }
+
     /// Whether pending proposals leave a user free to send application messages. What the user's
     /// role says is [`may_submit`](crate::message::may_submit)'s question.
     pub fn may_send(&self, user: &MimiUri) -> bool {

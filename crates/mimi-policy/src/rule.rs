@@ -55,11 +55,11 @@ rules! {
     /// Participants are users, by name or pseudonym.
     ParticipantIsUser = "PROTO-PL-1", "participant-is-user", "list";
     /// One change of the participant list per user and commit.
-    UserTouchedTwice = "PROTO-PL-4", "user-touched-twice", "change the list entry of";
+    UserTouchedTwice = "PROTO-PL-4", "user-touched-twice", "do several things at once to";
     /// A user is listed once.
     AlreadyListed = "PROTO-PL-4", "already-listed", "add";
     /// Indices name entries of the epoch's list.
-    IndexInList = "PROTO-PL-5", "index-in-list", "change the list entry of";
+    IndexInList = "PROTO-PL-5", "index-in-list", "change";
     /// Roles of participants are defined, and not 0.
     RoleDefined = "PROTO-PL-5", "role-defined", "assign";
     /// A role change changes the role.
@@ -69,7 +69,7 @@ rules! {
     /// A leaf is removed at most once, and it is there.
     RemovedLeaf = "PROTO-UPD-10", "removed-leaf", "remove";
     /// A client is in the group once.
-    ClientOnce = "PROTO-UPD-10", "client-once", "add the client";
+    ClientOnce = "PROTO-UPD-10", "client-once", "add";
     /// An external commit brings exactly its own client.
     ExternalCommitShape = "PROTO-UPD-10", "external-commit-shape", "join";
     /// A joiner changes nothing but what concerns itself.
@@ -85,7 +85,7 @@ rules! {
     /// Another user may be added to the list, or clients of it to the group.
     AddParticipant = "POLICY-CAP-ADD-1", "add-participant", "add";
     /// Own clients may be added.
-    AddOwnClient = "POLICY-CAP-ADD-2", "add-own-client", "add the own client";
+    AddOwnClient = "POLICY-CAP-ADD-2", "add-own-client", "add";
     /// Anybody may join.
     OpenJoin = "POLICY-CAP-ADD-3", "open-join", "join as";
     /// Holders of certain credentials may join.
@@ -93,27 +93,27 @@ rules! {
     /// Holders of a code may join.
     JoinByCode = "POLICY-CAP-ADD-5", "join-by-code", "join by code as";
     /// A client's user is listed before or with it.
-    ListedFirst = "PROTO-UPD-2", "listed-first", "add the client";
+    ListedFirst = "PROTO-UPD-2", "listed-first", "add";
 
     // Removing.
     /// Another user may be removed from the list, with all clients.
     RemoveParticipant = "POLICY-CAP-REM-1", "remove-participant", "remove";
     /// Own clients may be removed.
-    RemoveOwnClient = "POLICY-CAP-REM-2", "remove-own-client", "remove the own client";
+    RemoveOwnClient = "POLICY-CAP-REM-2", "remove-own-client", "remove";
     /// Somebody else commits the removal of a client.
     CommitOwnRemoval = "POLICY-CAP-REM-2", "commit-own-removal", "commit the removal of";
     /// A participant may leave, with all clients.
     Leave = "POLICY-CAP-REM-3", "leave", "leave";
     /// Clients of others may be removed while their user stays listed.
-    Kick = "POLICY-CAP-REM-4", "kick", "remove the client";
+    Kick = "POLICY-CAP-REM-4", "kick", "remove";
     /// Whoever is removed or banned keeps no client.
-    ClientsLeftBehind = "PROTO-UPD-3", "clients-left-behind", "leave clients behind of";
+    ClientsLeftBehind = "PROTO-UPD-3", "clients-left-behind", "remove or ban";
 
     // Roles of participants.
     /// Another user's role may be changed.
     ChangeUserRole = "POLICY-CAP-ROLE-1", "change-user-role", "change the role of";
     /// The own role may be changed to the preauthorized one.
-    ChangeOwnRole = "POLICY-CAP-ROLE-2", "change-own-role", "change the own role";
+    ChangeOwnRole = "POLICY-CAP-ROLE-2", "change-own-role", "change their own role";
     /// Another user may be banned.
     Ban = "POLICY-CAP-ROLE-3", "ban", "ban";
     /// A ban may be lifted.
@@ -136,6 +136,10 @@ rules! {
     ChangeBasePolicy = "POLICY-CAP-POL-1", "change-base-policy", "change";
     /// The group may be closed in favour of a new one.
     ReInit = "POLICY-CAP-POL-1", "reinit", "move the room to";
+    /// The room may be destroyed.
+    DestroyRoom = "POLICY-CAP-POL-1", "destroy-room", "destroy the room";
+    /// A persistent room may go on in a new group.
+    Refound = "POLICY-BASE-7", "refound", "found a new group for the room";
     /// Operational policy and group context extensions may be changed.
     ChangeOperationalPolicy = "POLICY-CAP-RES-1", "change-operational-policy", "change";
     /// Join links may be made, or taken back.
@@ -144,6 +148,28 @@ rules! {
     JoinLinkPresent = "PROTO-ST-6", "join-link-present", "remove";
     /// Where links are made on request, one is kept at most.
     JoinLinkKept = "POLICY-JL-1", "join-link-kept", "add";
+    /// Links and their policy can be read.
+    JoinLinkPolicy = "POLICY-JL-1", "join-link-policy", "set";
+    /// Receipts are optional, required or forbidden.
+    StatusPolicy = "POLICY-STAT-1", "status-policy", "set";
+    /// Detecting links is never required, a proxy to be used is named.
+    LinkPreviewPolicy = "POLICY-LP-1", "link-preview-policy", "set";
+    /// The default way to download is allowed, assets at the hub are at the hub.
+    AssetPolicy = "POLICY-AS-1", "asset-policy", "set";
+    /// Required logging has a client, and each provider one at most.
+    LoggingPolicy = "POLICY-LOG-1", "logging-policy", "set";
+    /// Those who share history have a role in which they can.
+    HistoryPolicy = "POLICY-HIST-1", "history-policy", "set";
+    /// Local bots have role 0, others one that is defined.
+    BotPolicy = "POLICY-BOT-1", "bot-policy", "set";
+    /// Minimum, default and maximum of an expiry ascend.
+    ExpirationPolicy = "POLICY-EXPR-1", "expiration-policy", "set";
+    /// Operational parameters do not contradict each other.
+    OperationalPolicy = "POLICY-OP-2", "operational-policy", "set";
+    /// The room takes external commits.
+    ExternalCommits = "POLICY-OP-2", "external-commits", "join";
+    /// The room takes proposals of those who are not in the group.
+    ExternalProposals = "POLICY-OP-2", "external-proposals", "change the room";
     /// Any other component may be changed.
     ChangeOtherPolicy = "POLICY-CAP-RES-1", "change-other-policy", "change";
     /// Role indices are unique, role 0 is nobody's.
@@ -152,6 +178,8 @@ rules! {
     RoleInUse = "POLICY-ROLE-1", "role-in-use", "drop";
     /// Role definitions never change together with the participant list.
     RolesApartFromList = "POLICY-ROLE-3", "roles-apart-from-list", "change";
+    /// The minimums of a role are not over its maximums.
+    RoleConstraints = "POLICY-ROLE-2", "role-constraints", "define";
     /// `canOpenJoin` belongs to role 0.
     OpenJoinElsewhere = "POLICY-CAP-ADD-3", "open-join-elsewhere", "define";
     /// Preauthorization entries name defined roles other than 0 and 1.
@@ -189,6 +217,28 @@ rules! {
     MinimumActive = "POLICY-ROLE-2", "minimum-active", "take active participants out of";
     /// A role takes no more active participants than its maximum.
     MaximumActive = "POLICY-ROLE-2", "maximum-active", "put active participants into";
+
+    // What the operator of a hub allows (arch section 4.4, AMB-POL-16).
+    /// The room's roles are those of a preset the operator offers, or ones of its own.
+    AllowedPreset = "ARCH-3", "allowed-preset", "use";
+    /// A room may hold this many participants.
+    AllowedUsers = "ARCH-3", "allowed-users", "have";
+    /// A room may hold this many clients.
+    AllowedClients = "ARCH-3", "allowed-clients", "have";
+    /// A room may outlive its group.
+    AllowedPersistence = "ARCH-3", "allowed-persistence", "have";
+    /// A room may be found by search.
+    AllowedDiscovery = "ARCH-3", "allowed-discovery", "have";
+    /// Pseudonyms may take part.
+    AllowedPseudonyms = "ARCH-3", "allowed-pseudonyms", "have";
+    /// A room may be open to everybody.
+    AllowedOpenJoin = "ARCH-3", "allowed-open-join", "have";
+    /// A room may be joined by code.
+    AllowedJoinCodes = "ARCH-3", "allowed-join-codes", "have";
+    /// A room may let people in by their credentials.
+    AllowedPreauth = "ARCH-3", "allowed-preauth", "have";
+    /// A join link may be good for this long.
+    AllowedLinkLifetime = "ARCH-3", "allowed-link-lifetime", "have";
 
     // Messages.
     /// Senders are participants with a client.

@@ -1,11 +1,13 @@
 //! What if? A room and a change as JSON, and the judge's answer: for operators, moderators and
 //! scripts.
 //!
-//! The forms are fixed; `read` says what each field means and names the one that is wrong, and
-//! `stage` turns what was read into what the judge is asked. One change comes from one sender:
-//! several senders, pending proposals and parent rooms are not told this way.
+//! The forms are fixed; a field that is `null` is as good as absent, but for the metadata, where a
+//! field that is there changes. The room is read before the change; of each object, fields that do
+//! not belong there are told first, then what is wrong in the order of the form. `read` says what
+//! each field means and names the one that is wrong, and `stage` turns what was read into what the
+//! judge is asked. One change comes from one sender: several senders, pending proposals and parent
+//! rooms are not told this way.
 
-pub mod custom;
 mod read;
 mod room;
 mod stage;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use mimi_wire::protocol::CipherSuite;
+use mimi_wire::room::claim_name::NamedClaim;
 use mimi_wire::uri::UriError;
 use mimi_wire::{Domain, MimiUri, UriKind};
 
@@ -14,6 +15,8 @@ use crate::{Change, Expect, Reject, Transition};
 pub const REGISTRATION_REPEAT_MS: u64 = 10 * 60 * 1_000;
 /// Octets of a user's or device's name.
 pub const NAME_OCTETS_MAX: usize = 64;
+/// Claims of one account.
+pub const CLAIMS_MAX: usize = 16;
 /// Devices of one user.
 pub const DEVICES_PER_USER_MAX: usize = 32;
 /// KeyPackages in stock per client.
@@ -77,16 +80,43 @@ pub fn new_account(
     own: &Domain,
     name: &str,
     password_hash: Option<String>,
+    claims: Vec<NamedClaim>,
     now_ms: u64,
 ) -> Result<Transition<MimiUri>, Reject> {
     let user = user_uri(own, name)?;
-    let account = Account { user: user.clone(), password_hash, created_ms: now_ms };
+    proper_claims(&claims)?;
+    let account = Account { user: user.clone(), password_hash, claims, created_ms: now_ms };
     Ok(Transition {
         changes: vec![Change::CreateAccount(account)],
         expect: vec![Expect::NoAccount(user.clone())],
         effects: Vec::new(),
         reply: user,
     })
+}
+
+/// Changes what an account's certificates claim: those of devices that register from now on.
+pub fn set_claims(
+    account: &Account,
+    claims: Vec<NamedClaim>,
+) -> Result<Transition<MimiUri>, Reject> {
+    proper_claims(&claims)?;
+    let user = account.user.clone();
+    Ok(Transition {
+        changes: vec![Change::SetClaims { user: user.clone(), claims }],
+        ..Transition::unchanged(user)
+    })
+}
+
+/// One value of each, as the subject's name in a certificate has it.
+fn proper_claims(claims: &[NamedClaim]) -> Result<(), Reject> {
+    if claims.len() > CLAIMS_MAX {
+        return Err(Reject::Malformed(format!("an account has at most {CLAIMS_MAX} claims")));
+    }
+    let mut names = BTreeSet::new();
+    match claims.iter().find(|claim| !names.insert(&claim.name)) {
+        None => Ok(()),
+        Some(twice) => Err(Reject::Malformed(format!("{} is given twice", twice.name))),
+    }
 }
 
 /// A new device of an account, or a device that never got the answer to its registration and asks

@@ -2,10 +2,11 @@
 //! simulation, which includes this file.
 
 use mimi_policy::{
-    Actor, ClientIdentity, ClientView, ProposedChange, RoomView, StagedChange, StagedProposal,
-    preset::Preset,
+    Actor, Allowed, ClientIdentity, ClientView, ProposedChange, RoomView, StagedChange,
+    StagedProposal, preset::Preset,
 };
 use mimi_wire::codec::Writer;
+use mimi_wire::component::JOIN_LINKS;
 use mimi_wire::mls::{Credential, KeyPackage, MlsMessage, RatchetTree, RequiredCapabilities};
 use mimi_wire::protocol::CipherSuite;
 use mimi_wire::protocol::key_material::{KeyMaterialRequest, KeyMaterialRequestTbs};
@@ -13,6 +14,7 @@ use mimi_wire::protocol::ratchet_tree::{
     GroupInfoOption, PartialGroupInfo, RatchetTreeOption, RatchetTreePresence,
 };
 use mimi_wire::protocol::update::{CommitBundle, ProposalBundle, UpdateRequest};
+use mimi_wire::room::join_links::JoinLinksData;
 use mimi_wire::room::metadata::RoomMetadata;
 use mimi_wire::room::participant_list::{
     ParticipantListData, ParticipantListUpdate, UserIndexRolePair, UserRolePair,
@@ -162,8 +164,7 @@ pub(crate) fn references(change: &StagedChange) -> Vec<Vec<u8>> {
 }
 
 /// The room once a commit is merged, as MLS and the judge would have it.
-pub(crate) fn after(view: &RoomView, change: &StagedChange) -> RoomView {
-    let allowed = mimi_policy::check(view, change).unwrap();
+pub(crate) fn after(view: &RoomView, change: &StagedChange, allowed: &Allowed) -> RoomView {
     let mut after = view.clone();
     after.epoch += 1;
     after.participants = allowed.participants().clone();
@@ -179,6 +180,12 @@ pub(crate) fn after(view: &RoomView, change: &StagedChange) -> RoomView {
                 let (user, client) = (new.user.clone(), new.client.clone());
                 after.clients.push(ClientView { leaf, user, client });
                 after.clients.sort_by_key(|client| client.leaf);
+            }
+            (ProposedChange::JoinLinks(update), _) => {
+                let links = after.other_components.get(&JOIN_LINKS);
+                let links = links.map(|octets| JoinLinksData::decode(octets).unwrap());
+                let links = links.unwrap_or_default().updated(update).unwrap();
+                after.other_components.insert(JOIN_LINKS, links.encode());
             }
             _ => {}
         }

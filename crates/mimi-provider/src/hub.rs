@@ -5,15 +5,19 @@
 //! to [`state::HubState::observe`], live and after a restart alike, so that log and state never
 //! tell two stories.
 
-mod audience;
+pub mod audience;
 pub mod found_room;
 pub mod group_info;
+pub mod join_links;
 pub mod key_material;
 mod log;
+pub mod member_set;
+pub mod propose;
+pub mod report_abuse;
 mod restriction;
 pub mod state;
 pub mod submit_message;
 pub mod update;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;

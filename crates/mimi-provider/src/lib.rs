@@ -8,10 +8,12 @@
 
 #![warn(missing_docs)]
 
+pub mod abuse;
 pub mod account;
 pub mod consent;
 pub mod delivery;
 pub mod follower;
+pub mod franking;
 pub mod hub;
 pub mod identifier_query;
 pub mod key_material;

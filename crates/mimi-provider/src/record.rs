@@ -1,6 +1,7 @@
 //! The facts a provider keeps: what the store reads and writes.
 
 use mimi_wire::protocol::CipherSuite;
+use mimi_wire::room::claim_name::NamedClaim;
 use mimi_wire::{Domain, MimiUri};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,8 @@ pub struct Account {
     pub user: MimiUri,
     /// PHC string of the password; `None` where another system signs users in.
     pub password_hash: Option<String>,
+    /// What its devices' certificates claim beside who they are (AMB-POL-3).
+    pub claims: Vec<NamedClaim>,
     /// Milliseconds since the epoch.
     pub created_ms: u64,
 }
@@ -133,6 +136,10 @@ pub enum EventKind {
     UpdateConsent = 7,
     /// The client's stock of KeyPackages is low; no payload.
     KeyPackagesLow = 8,
+    /// A report of abuse, for the provider's moderators; the payload is an `AbuseReport`.
+    ReportAbuse = 9,
+    /// A moderator is done with a report.
+    ReportClosed = 10,
 }
 
 /// An entry to append. A stream is a room, a local user, or (`mimi://<own domain>`) the provider

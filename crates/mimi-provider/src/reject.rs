@@ -49,3 +49,22 @@ pub enum Reject {
     #[error("internal: {0}")]
     Internal(String),
 }
+
+impl Reject {
+    /// What it says to whoever asked: without the class, which its code tells. Our own fault is not
+    /// for them, and has no message.
+    pub fn message(&self) -> Option<String> {
+        match self {
+            Self::Denied(denied) => Some(denied.to_string()),
+            Self::Malformed(text)
+            | Self::PeerMisbehaved(text)
+            | Self::NotAllowed(text)
+            | Self::Unknown(text)
+            | Self::Conflict(text)
+            | Self::Unsupported(text)
+            | Self::Unavailable(text) => Some(text.clone()),
+            Self::Stale { .. } | Self::InvalidProposals { .. } => Some(self.to_string()),
+            Self::Internal(_) => None,
+        }
+    }
+}

@@ -1,7 +1,9 @@
 //! What a decision leads to. The store writes all [`Change`]s of a transition in one atomic commit.
 
+use mimi_wire::room::claim_name::NamedClaim;
 use mimi_wire::{Domain, MimiUri};
 
+use crate::hub::member_set::MemberSet;
 use crate::profile::{StoredProfile, Term};
 use crate::record::{
     Account, ConsentRecord, ConsentRequest, DeviceRecord, NewEvent, RoomKind, Seq, StoredKeyPackage,
@@ -43,6 +45,8 @@ pub enum Expect {
     NoAccount(MimiUri),
     /// The device does not exist.
     NoDevice(MimiUri),
+    /// No room of fixed membership has these members (POLICY-BASE-2).
+    MembersFree(MemberSet),
     /// The KeyPackage has not been released.
     KeyPackageUnused(Vec<u8>),
 }
@@ -52,10 +56,20 @@ pub enum Expect {
 pub enum Change {
     /// A new account; its user stream begins.
     CreateAccount(Account),
+    /// What an account's certificates claim from now on; no effect without the account.
+    SetClaims {
+        /// The user.
+        user: MimiUri,
+        /// All of it.
+        claims: Vec<NamedClaim>,
+    },
     /// A new or replaced device; it joins its user's stream.
     PutDevice(DeviceRecord),
     /// A device is signed out; its KeyPackages and memberships go with it.
     RemoveDevice(MimiUri),
+    /// An account is deleted, with what its user has decided and been asked. Its devices are removed
+    /// one by one.
+    RemoveAccount(MimiUri),
     /// More KeyPackages of a client.
     AddKeyPackages(Vec<StoredKeyPackage>),
     /// A KeyPackage is released, for good (PROTO-KM-10).
@@ -81,6 +95,27 @@ pub enum Change {
         kind: RoomKind,
         /// First snapshot.
         snapshot: Vec<u8>,
+    },
+    /// A room of fixed membership takes its set of members (POLICY-BASE-2).
+    TakeMembers {
+        /// The set.
+        members: MemberSet,
+        /// The room.
+        room: MimiUri,
+    },
+    /// It gives the set up, if it has it.
+    FreeMembers {
+        /// The set.
+        members: MemberSet,
+        /// The room.
+        room: MimiUri,
+    },
+    /// On which room a room depends from now on, if on any (POLICY-BASE-3).
+    PutParent {
+        /// The dependent room.
+        room: MimiUri,
+        /// The room it depends on.
+        parent: Option<MimiUri>,
     },
     /// A newer snapshot of a room, as of `seq`.
     PutSnapshot {

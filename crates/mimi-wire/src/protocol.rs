@@ -11,7 +11,7 @@
 //! | `requestConsent`, `updateConsent` | [`ConsentEntry`](consent::ConsentEntry) | none |
 //! | `identifierQuery` | [`IdentifierRequest`](identifier_query::IdentifierRequest) | [`IdentifierResponse`](identifier_query::IdentifierResponse) |
 //! | `reportAbuse` | [`AbuseReport`](report_abuse::AbuseReport) | none |
-//! | `proxyDownload` | none: the URL is in the path | the resource |
+//! | `proxyDownload` | none: the [`AssetUrl`](proxy_download::AssetUrl) is in the path | the resource |
 //!
 //! [`found_room`] and [`key_material::KeyPackageList`] are Tombolo's own, between a client and its
 //! provider.
@@ -23,6 +23,7 @@ pub mod group_info;
 pub mod identifier_query;
 pub mod key_material;
 pub mod notify;
+pub mod proxy_download;
 pub mod ratchet_tree;
 pub mod report_abuse;
 pub mod submit_message;

@@ -24,6 +24,8 @@ pub mod base_policy;
 pub mod bot_policy;
 pub mod capability;
 pub mod chat_history_policy;
+pub mod claim_name;
+pub mod join_code;
 pub mod join_links;
 pub mod link_preview_policy;
 pub mod logging_policy;

@@ -17,6 +17,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
@@ -59,10 +60,11 @@ const SEGMENT_ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 #[serde(try_from = "String", into = "String")]
 pub struct Domain(String);
 
-/// A canonical `mimi:` URI.
+/// A canonical `mimi:` URI. A copy shares the octets: a room's state names thousands of them, and
+/// is copied for every change of it.
 #[derive(Clone, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct MimiUri(String);
+pub struct MimiUri(Arc<str>);
 
 /// What a URI names: the first path segment (ID-URI-1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -112,7 +114,7 @@ impl Domain {
 
     /// The provider's URI, `mimi://<domain>`.
     pub fn provider_uri(&self) -> MimiUri {
-        MimiUri(format!("{SCHEME}{}", self.0))
+        MimiUri(format!("{SCHEME}{}", self.0).into())
     }
 }
 
@@ -120,7 +122,7 @@ impl MimiUri {
     /// Takes a canonical URI.
     pub fn new(uri: &str) -> Result<Self, UriError> {
         match uri_fault(uri) {
-            None => Ok(Self(uri.to_owned())),
+            None => Ok(Self(uri.into())),
             Some(reason) => Err(UriError::new(uri, reason)),
         }
     }
@@ -397,7 +399,7 @@ impl TryFrom<String> for Domain {
 
 impl From<MimiUri> for String {
     fn from(uri: MimiUri) -> Self {
-        uri.0
+        uri.as_str().to_owned()
     }
 }
 

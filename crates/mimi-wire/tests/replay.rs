@@ -27,6 +27,7 @@ const FILES: &[&str] = &[
     include_str!("../../../vectors/room-policy.json"),
     include_str!("../../../vectors/content.json"),
     include_str!("../../../vectors/content-extensions.json"),
+    include_str!("../../../vectors/content-derived.json"),
     include_str!("../../../vectors/message-status.json"),
     include_str!("../../../vectors/mls-extensions.json"),
     include_str!("../../../vectors/ratchet-tree-options.json"),

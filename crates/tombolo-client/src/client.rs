@@ -1,6 +1,7 @@
 //! The native client: a task that owns the session, its store and its connections, and a handle.
 
 mod driver;
+pub mod files;
 mod stream;
 
 use std::fmt;
@@ -9,10 +10,13 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use mimi_policy::ClientIdentity;
+use mimi_policy::policy_file::RoomPolicy;
 use mimi_policy::preset::Preset;
+use mimi_policy::{ClientIdentity, RoomView};
 use mimi_wire::content::MessageId;
 use mimi_wire::protocol::identifier_query::QueryElement;
+use mimi_wire::room::join_code::RoomLink;
+use mimi_wire::room::participant_list::RoleIndex;
 use mimi_wire::{Domain, MimiUri};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -23,8 +27,8 @@ use crate::event::ClientEvent;
 use crate::profile::{FoundUser, Profile};
 use crate::secret::SecretText;
 use crate::session::Session;
-use crate::session::command::{Command, Draft, Outcome};
-use crate::shown::RoomState;
+use crate::session::command::{Command, Draft, MetadataChange, NewJoinLink, Outcome};
+use crate::shown::{Evidence, RoomState};
 use crate::store::{ClientStore, Saved, SqliteStore, StoreChange, StoreFailure};
 use crate::transport::{HttpsTransport, Transport};
 
@@ -215,9 +219,44 @@ impl Client {
         self.operate(Command::SetProfile(profile)).await.map(drop)
     }
 
-    /// Creates a room at our provider, with our other devices not yet in it.
+    /// Creates a room at our provider by a preset, with our other devices not yet in it.
     pub async fn create_room(&self, name: &str, preset: Preset) -> Result<MimiUri, ClientError> {
-        match self.operate(Command::CreateRoom { name: name.to_owned(), preset }).await? {
+        self.create_room_with(name, RoomPolicy::of_preset(preset)).await
+    }
+
+    /// Creates a room with a policy of one's own.
+    pub async fn create_room_with(
+        &self,
+        name: &str,
+        policy: RoomPolicy,
+    ) -> Result<MimiUri, ClientError> {
+        let policy = Box::new(policy);
+        match self.operate(Command::CreateRoom { name: name.to_owned(), policy }).await? {
+            Outcome::Room(room) => Ok(room),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Opens the direct room with a user: the one there is, or a new one at our provider with all
+    /// devices of both. Should both open one at the same moment, both end in the same.
+    ///
+    /// Needs the user's consent to be contacted in any room, if there is none yet.
+    pub async fn open_direct(&self, user: &MimiUri) -> Result<MimiUri, ClientError> {
+        match self.operate(Command::OpenDirect(user.clone())).await? {
+            Outcome::Room(room) => Ok(room),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Creates a room at our provider that depends on another one of it: only participants of
+    /// `parent` can be in it, and whoever goes there goes here too.
+    pub async fn create_subroom(
+        &self,
+        parent: &MimiUri,
+        name: &str,
+    ) -> Result<MimiUri, ClientError> {
+        let (parent, name) = (parent.clone(), name.to_owned());
+        match self.operate(Command::CreateSubroom { parent, name }).await? {
             Outcome::Room(room) => Ok(room),
             other => Err(unexpected(&other)),
         }
@@ -244,6 +283,39 @@ impl Client {
         self.operate(Command::JoinRoom(room.clone())).await.map(drop)
     }
 
+    /// Comes into a room as a newcomer, in a role of one's choice where there is one.
+    pub async fn join_room_as(&self, room: &MimiUri, role: RoleIndex) -> Result<(), ClientError> {
+        self.operate(Command::JoinAs { room: room.clone(), role }).await.map(drop)
+    }
+
+    /// Comes into a room by a link.
+    pub async fn join_by_link(&self, link: &RoomLink) -> Result<(), ClientError> {
+        self.operate(Command::JoinByLink(link.clone())).await.map(drop)
+    }
+
+    /// Makes a link into a room. Everybody in the room, and its providers, can read it.
+    pub async fn create_join_link(
+        &self,
+        room: &MimiUri,
+        wish: NewJoinLink,
+    ) -> Result<String, ClientError> {
+        match self.operate(Command::CreateJoinLink { room: room.clone(), wish }).await? {
+            Outcome::Link(link) => Ok(link),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Takes a link back, by its octets.
+    pub async fn remove_join_link(&self, room: &MimiUri, link: &[u8]) -> Result<(), ClientError> {
+        let command = Command::RemoveJoinLink { room: room.clone(), link: link.to_vec() };
+        self.operate(command).await.map(drop)
+    }
+
+    /// Takes the role that this device's certificate is preauthorized for.
+    pub async fn take_own_role(&self, room: &MimiUri) -> Result<(), ClientError> {
+        self.operate(Command::TakeOwnRole(room.clone())).await.map(drop)
+    }
+
     /// Leaves with all devices of this user.
     pub async fn leave_room(&self, room: &MimiUri) -> Result<(), ClientError> {
         self.operate(Command::LeaveRoom(room.clone())).await.map(drop)
@@ -261,6 +333,66 @@ impl Client {
         self.operate(command).await.map(drop)
     }
 
+    /// Removes all clients of a user, who stays a participant and may come again.
+    pub async fn kick_user(&self, room: &MimiUri, user: &MimiUri) -> Result<(), ClientError> {
+        let command = Command::KickUser { room: room.clone(), user: user.clone() };
+        self.operate(command).await.map(drop)
+    }
+
+    /// Lifts a ban; the user gets `role`, or else the lowest one that we may give.
+    pub async fn unban_user(
+        &self,
+        room: &MimiUri,
+        user: &MimiUri,
+        role: Option<RoleIndex>,
+    ) -> Result<(), ClientError> {
+        let command = Command::UnbanUser { room: room.clone(), user: user.clone(), role };
+        self.operate(command).await.map(drop)
+    }
+
+    /// Gives a participant another role.
+    pub async fn change_role(
+        &self,
+        room: &MimiUri,
+        user: &MimiUri,
+        role: RoleIndex,
+    ) -> Result<(), ClientError> {
+        let command = Command::ChangeRole { room: room.clone(), user: user.clone(), role };
+        self.operate(command).await.map(drop)
+    }
+
+    /// Changes what a room says of itself.
+    pub async fn change_metadata(
+        &self,
+        room: &MimiUri,
+        change: MetadataChange,
+    ) -> Result<(), ClientError> {
+        let command = Command::ChangeMetadata { room: room.clone(), change };
+        self.operate(command).await.map(drop)
+    }
+
+    /// Changes what holds in a room: roles, base policy, preauthorizations and the other policy
+    /// components, all of them as the policy says.
+    pub async fn change_policy(
+        &self,
+        room: &MimiUri,
+        policy: RoomPolicy,
+    ) -> Result<(), ClientError> {
+        let command = Command::ChangePolicy { room: room.clone(), policy: Box::new(policy) };
+        self.operate(command).await.map(drop)
+    }
+
+    /// What holds in a room, as this device knows it.
+    pub async fn policy(&self, room: &MimiUri) -> Result<RoomView, ClientError> {
+        self.ask(|answer| Input::View(room.clone(), answer)).await?
+    }
+
+    /// The commits that froze rooms on this device, or could not be followed, with what they were
+    /// judged by.
+    pub async fn evidence(&self, room: &MimiUri) -> Result<Vec<Evidence>, ClientError> {
+        self.ask(|answer| Input::Evidence(room.clone(), answer)).await?
+    }
+
     /// Commits what is pending in a room, if anything is.
     pub async fn commit_pending(&self, room: &MimiUri) -> Result<(), ClientError> {
         self.operate(Command::CommitPending(room.clone())).await.map(drop)
@@ -275,6 +407,26 @@ impl Client {
     /// Writes a message. Returns once the hub has accepted it.
     pub async fn send_text(&self, room: &MimiUri, text: &str) -> Result<MessageId, ClientError> {
         self.send(room, Draft::Text { text: text.to_owned(), in_reply_to: None }).await
+    }
+
+    /// Writes a message in a topic, which it opens or goes on with.
+    pub async fn send_in_topic(
+        &self,
+        room: &MimiUri,
+        topic: &[u8],
+        text: &str,
+    ) -> Result<MessageId, ClientError> {
+        self.send(room, Draft::Topic { text: text.to_owned(), topic: topic.to_vec() }).await
+    }
+
+    /// Puts a message under another topic, or none.
+    pub async fn set_topic(
+        &self,
+        room: &MimiUri,
+        message: MessageId,
+        topic: &[u8],
+    ) -> Result<MessageId, ClientError> {
+        self.send(room, Draft::SetTopic { message, topic: topic.to_vec() }).await
     }
 
     /// Answers a message.
@@ -305,6 +457,19 @@ impl Client {
         text: &str,
     ) -> Result<MessageId, ClientError> {
         self.send(room, Draft::Edit { message, text: text.to_owned() }).await
+    }
+
+    /// Reports messages of somebody, with all their versions, to the moderators of the room's hub,
+    /// with a note that may be empty. Returns once the hub has received it; it says nothing more.
+    pub async fn report(
+        &self,
+        room: &MimiUri,
+        messages: &[MessageId],
+        note: &str,
+    ) -> Result<(), ClientError> {
+        let (messages, note) = (messages.to_vec(), note.to_owned());
+        let command = Command::ReportAbuse { room: room.clone(), messages, note };
+        self.operate(command).await.map(drop)
     }
 
     /// Takes an own message back.

@@ -22,6 +22,12 @@ pub enum ClientError {
     /// The room is not known on this device, or this device has left it.
     #[error("this device is not in {0}")]
     NotInRoom(MimiUri),
+    /// This device's user is banned from the room.
+    #[error("you are banned from {0}")]
+    Banned(MimiUri),
+    /// This device was removed from the room.
+    #[error("you were removed from {0}")]
+    Removed(MimiUri),
     /// The room is frozen: somebody broke its rules; see
     /// [`RoomStatus::Frozen`](crate::RoomStatus::Frozen).
     #[error("{room} is frozen: {reason}")]

@@ -16,15 +16,37 @@ pub enum ClientEvent {
         message: ShownMessage,
     },
     /// Participants, roles, clients, name or epoch changed.
-    RoomChanged(MimiUri),
+    RoomChanged {
+        /// The room.
+        room: MimiUri,
+        /// The epoch that the change led to.
+        epoch: u64,
+        /// Whose change it was, where all of it was one other user's.
+        by: Option<MimiUri>,
+    },
     /// This device came into a room.
     Joined(MimiUri),
+    /// Another direct room of the same people has taken this one's place.
+    Superseded {
+        /// The room that is left.
+        room: MimiUri,
+        /// The one that stays.
+        by: MimiUri,
+    },
     /// This device is out of a room.
     Left {
         /// The room.
         room: MimiUri,
         /// How.
         status: RoomStatus,
+    },
+    /// This device had to come in again, and has seen none of the changes since it was in last. Who
+    /// came in meanwhile is for a person to look at.
+    Missed {
+        /// The room.
+        room: MimiUri,
+        /// Participants who were none before.
+        came: Vec<MimiUri>,
     },
     /// Somebody asks to be allowed to contact us.
     ConsentRequested {
@@ -51,4 +73,6 @@ pub enum ClientEvent {
     },
     /// The connection to the provider came or went.
     Connected(bool),
+    /// The provider does not know this device any more: an operator has removed it or its account.
+    SignedOut,
 }

@@ -37,6 +37,7 @@
 
 #![warn(missing_docs)]
 
+pub mod asset_rules;
 pub mod client;
 pub mod error;
 pub mod event;
@@ -47,8 +48,13 @@ pub mod shown;
 pub mod store;
 pub mod transport;
 
+pub use client::files::Download;
 pub use client::{Client, ProviderAddress, Registration};
 pub use error::ClientError;
 pub use event::ClientEvent;
 pub use profile::{FoundUser, Profile};
-pub use shown::{Participant, RoomState, RoomStatus, ShownMessage};
+pub use session::command::{MetadataChange, NewJoinLink};
+pub use shown::{
+    Attempt, Evidence, Participant, RefusedMessage, RoomState, RoomStatus, ShownJoinLink,
+    ShownMessage,
+};

@@ -12,17 +12,24 @@
 //! One file per kind of operation; [`receive`] is what comes in.
 
 mod add_user;
+mod change_room;
 pub mod command;
 pub mod commit;
 mod consent;
 mod create_room;
+mod direct;
 mod effects;
 mod find;
+pub mod franking;
+mod freeze;
 mod hub_sender;
 mod issuers;
+mod join_links;
 mod join_room;
+mod judging;
 pub mod key_packages;
 mod leave_room;
+mod own_role;
 pub mod receive;
 mod register;
 mod remove_user;
@@ -32,12 +39,14 @@ pub(crate) mod saved;
 pub mod send;
 pub mod stream_event;
 mod timeline;
+mod verdict;
+mod way_in;
 
 use std::collections::BTreeMap;
 
 use mimi_mls::device::Device;
 use mimi_mls::member::MemberGroup;
-use mimi_policy::ClientIdentity;
+use mimi_policy::{ClientIdentity, RoomView};
 use mimi_wire::MimiUri;
 use mimi_wire::protocol::consent::ConsentOperation;
 use rand::CryptoRng;
@@ -49,6 +58,7 @@ use crate::session::add_user::Adding;
 use crate::session::command::{Command, Notice, OperationId};
 use crate::session::commit::Intent;
 use crate::session::create_room::Creating;
+use crate::session::direct::Opening;
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer};
 use crate::session::issuers::IssuerBook;
 use crate::session::register::Registering;
@@ -56,7 +66,8 @@ use crate::session::request::{Outgoing, RequestId, Response, TransportError};
 use crate::session::room::{Means, Room, Standing};
 use crate::session::saved::{SavedAccount, room_value, room_value_of};
 use crate::session::stream_event::{StreamEvent, StreamEventKind};
-use crate::shown::RoomState;
+use crate::session::way_in::Wish;
+use crate::shown::{Evidence, RoomState};
 use crate::store::{Saved, SavedRoom, StoreChange};
 
 /// A device of a user. See the module.
@@ -72,6 +83,7 @@ pub struct Session {
     registering: Option<Registering>,
     creating: BTreeMap<OperationId, Creating>,
     adding: BTreeMap<OperationId, Adding>,
+    opening: BTreeMap<OperationId, Opening>,
     effects: Effects,
 }
 
@@ -95,6 +107,7 @@ impl Session {
             registering: None,
             creating: BTreeMap::new(),
             adding: BTreeMap::new(),
+            opening: BTreeMap::new(),
             effects: Effects::default(),
         }
     }
@@ -149,10 +162,15 @@ impl Session {
         }
         room.last_view = room_value_of(values, room_value::LAST_VIEW, &uri)?;
         room.waiting = saved.waiting;
+        room.superseded_by = room_value_of(values, room_value::SUPERSEDED_BY, &uri)?;
+        room.plan_to_leave_superseded(&mut self.effects, now_ms);
         let mut messages: Vec<_> = saved.messages.into_values().collect();
         messages.sort_by_key(|message| (message.timestamp_ms, message.id));
         for message in &messages {
-            room.load_message(message);
+            let verdict = room_value_of(&saved.values, &saved::verdict_name(&message.id), &uri)?;
+            room.load_message(message, verdict.unwrap_or(verdict::Verdict::Applied));
+            let frank = room_value_of(&saved.values, &saved::frank_name(&message.id), &uri)?;
+            room.keep_frank(message.id, frank);
         }
         self.resume_room(&mut room, &saved.values, &own)?;
         if room.standing == Standing::Rejoining && room.joining.is_none() {
@@ -195,8 +213,10 @@ impl Session {
                 effects.number_above(sending.number());
                 room.resume_send(sending, own, effects);
             } else if name.starts_with(room_value::VIEW) {
-                let view: mimi_policy::RoomView = saved::unpack(value, name)?;
+                let view: RoomView = saved::unpack(value, name)?;
                 room.past_views.insert(view.epoch, view);
+            } else if name.starts_with(room_value::EVIDENCE) {
+                room.evidence.push(saved::unpack(value, name)?);
             }
         }
         Ok(())
@@ -227,8 +247,29 @@ impl Session {
 
     /// A room as it is shown.
     pub fn room(&self, room: &MimiUri) -> Result<RoomState, ClientError> {
-        let state = self.rooms.get(room).and_then(Room::state);
-        state.ok_or_else(|| ClientError::NotInRoom(room.clone()))
+        let known = self.rooms.get(room).and_then(|known| Some((known, known.state()?)));
+        let (known, mut state) = known.ok_or_else(|| ClientError::NotInRoom(room.clone()))?;
+        if let (Ok(group), Some(own)) = (known.member(), self.identity()) {
+            state.offered_role = own_role::offer(group.view(), own);
+        }
+        Ok(state)
+    }
+
+    /// What holds in a room, as this device knows it.
+    pub fn view(&self, room: &MimiUri) -> Result<RoomView, ClientError> {
+        let known = self.rooms.get(room);
+        let view = known.and_then(|known| match (&known.group, &known.last_view) {
+            (Some(group), _) => Some(group.view()),
+            (None, last) => last.as_ref().map(|last| &last.view),
+        });
+        view.cloned().ok_or_else(|| ClientError::NotInRoom(room.clone()))
+    }
+
+    /// What is kept of a room's events that were not followed, in their order.
+    pub fn evidence(&self, room: &MimiUri) -> Result<Vec<Evidence>, ClientError> {
+        let known = self.rooms.get(room);
+        let known = known.ok_or_else(|| ClientError::NotInRoom(room.clone()))?;
+        Ok(known.evidence.clone())
     }
 
     /// What is to be stored before anything else happens.
@@ -286,31 +327,51 @@ impl Session {
             Command::Find { domain, elements } => self.find(operation, domain, elements),
             Command::Profile => self.ask_profile(operation),
             Command::SetProfile(profile) => self.set_profile(operation, &profile),
-            Command::CreateRoom { name, preset } => self.create_room(operation, name, preset),
+            Command::CreateRoom { name, policy } => self.create_room(operation, name, policy),
+            Command::CreateSubroom { parent, name } => {
+                self.create_subroom(operation, name, &parent)
+            }
+            Command::OpenDirect(user) => self.open_direct(operation, user),
             Command::AddUser { room, user } => self.add_user(operation, room, user),
-            Command::JoinRoom(room) => self.join_room(operation, &room, at),
+            Command::JoinRoom(room) => self.join_room(operation, &room, Wish::default(), at),
+            Command::JoinAs { room, role } => {
+                self.join_room(operation, &room, Wish { role: Some(role), code: None }, at)
+            }
+            Command::JoinByLink(link) => {
+                let wish = Wish { code: Some(link.code), role: None };
+                self.join_room(operation, &link.room, wish, at)
+            }
+            Command::CreateJoinLink { room, wish } => {
+                let (known, _) = self.parts(&room)?;
+                let link = join_links::fresh(known.member()?.view(), &wish, at)?;
+                self.commit_for(operation, &room, Intent::AddJoinLink(link.to_string()), at)
+            }
+            Command::RemoveJoinLink { room, link } => {
+                self.commit_for(operation, &room, Intent::RemoveJoinLink(link), at)
+            }
+            Command::TakeOwnRole(room) => {
+                let (known, means) = self.parts(&room)?;
+                let role = own_role::offered(known.member()?.view(), means.own)?;
+                self.commit_for(operation, &room, Intent::OwnRole(role), at)
+            }
             Command::LeaveRoom(room) => {
                 self.leave_room(operation, &room)?;
                 self.with_room(&room, at, |_, _, _| {});
                 Ok(())
             }
-            Command::RemoveUser { room, user } => {
-                self.commit_for(operation, &room, Intent::RemoveUser(user), at)
-            }
-            Command::BanUser { room, user } => {
-                self.commit_for(operation, &room, Intent::BanUser(user), at)
-            }
-            Command::CommitPending(room) => {
-                self.commit_for(operation, &room, Intent::CommitPending, at)
-            }
-            Command::RenameRoom { room, name } => {
-                self.commit_for(operation, &room, Intent::Rename(name), at)
+            Command::ReportAbuse { room, messages, note } => {
+                self.report_abuse(operation, &room, &messages, note)
             }
             Command::Send { room, draft } => {
+                let room = self.in_place_of(&room);
                 self.send(operation, &room, draft, at)?;
                 self.with_room(&room, at, |_, _, _| {});
                 Ok(())
             }
+            by_commit => match change_room::wanted(by_commit) {
+                Some((room, intent)) => self.commit_for(operation, &room, intent, at),
+                None => Err(ClientError::Other("this version cannot do that".to_owned())),
+            },
         }
     }
 
@@ -323,8 +384,9 @@ impl Session {
     ) -> Result<(), ClientError> {
         let (known, means) = self.parts(room)?;
         known.member()?;
-        if matches!(&intent, Intent::RemoveUser(user) if *user == means.own.user) {
-            let text = "to go oneself is to leave the room".to_owned();
+        if matches!(&intent, Intent::RemoveUser(user) | Intent::KickUser(user) if *user == means.own.user)
+        {
+            let text = "you cannot remove yourself; leave the room instead".to_owned();
             return Err(ClientError::Other(text));
         }
         self.with_room(room, at, |room, _, _| room.want_commit(Some(operation), intent));
@@ -358,23 +420,31 @@ impl Session {
             Purpose::Find(operation, domain) => self.find_answered(operation, &domain, answer),
             Purpose::Profile(operation) => self.profile_answered(operation, answer),
             Purpose::SetProfile(operation) => self.profile_set(operation, answer),
+            Purpose::ReportAbuse(operation) => self.report_answered(operation, answer),
             Purpose::HubOfNewRoom(operation) => self.hub_of_new_room(operation, answer, at),
-            Purpose::FoundRoom(room) => self.founding_answered(&room, answer),
+            Purpose::FoundRoom(room) => self.founding_answered(&room, answer, at),
+            Purpose::DirectRoom(operation) => self.direct_room_answered(operation, answer, at),
+            Purpose::HubOfDirect(operation) => self.hub_of_direct(operation, answer, at),
+            Purpose::DirectKeyMaterial(operation) => {
+                self.direct_key_material_answered(operation, answer, at);
+            }
             Purpose::KeyMaterial(operation) => {
                 self.key_material_answered(operation, answer, at);
             }
             Purpose::Commit(room) => self.with_room(&room, at, |room, means, at| {
                 room.commit_answered(answer, means, at);
             }),
-            Purpose::Leave(room) => self.with_room(&room, at, |room, means, at| {
-                room.leave_answered(answer, means, at);
-            }),
+            Purpose::Leave(room) => {
+                self.with_room(&room, at, |room, means, at| room.leave_answered(answer, means, at));
+                self.settle_direct(&room, at);
+            }
             Purpose::GroupInfo(room) => self.with_room(&room, at, |room, means, at| {
                 room.group_info_answered(answer, means, at);
             }),
-            Purpose::Join(room) => self.with_room(&room, at, |room, means, at| {
-                room.join_answered(answer, means, at);
-            }),
+            Purpose::Join(room) => {
+                self.with_room(&room, at, |room, means, at| room.join_answered(answer, means, at));
+                self.settle_direct(&room, at);
+            }
             Purpose::Send(room) => self.with_room(&room, at, |room, means, at| {
                 room.send_answered(answer, means, at);
             }),
@@ -401,6 +471,7 @@ impl Session {
                 self.with_room(&room, &mut at, |room, means, at| {
                     room.take_event(event, means, at);
                 });
+                self.settle_direct(&room, &mut at);
                 self.forget_unjoined();
             }
             StreamEventKind::RequestConsent | StreamEventKind::UpdateConsent => {
@@ -411,6 +482,11 @@ impl Session {
                 tracing::info!(kind, "an event of an unknown kind is passed over");
             }
         }
+    }
+
+    /// The provider does not know this device any more.
+    pub fn signed_out(&mut self) {
+        self.effects.event(ClientEvent::SignedOut);
     }
 
     /// The connection to the provider came or went.
@@ -454,6 +530,9 @@ impl Session {
             }
             Timer::LeaveAgain(room) => {
                 self.with_room(&room, at, |room, _, _| room.leave_again());
+            }
+            Timer::LeaveSuperseded(room) => {
+                self.with_room(&room, at, |room, _, _| room.leave_superseded());
             }
             Timer::JoinAgain(room) => {
                 self.with_room(&room, at, |room, means, at| room.join_again(means, at));

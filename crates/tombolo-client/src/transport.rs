@@ -1,11 +1,13 @@
 //! How requests reach the provider and its event stream reaches us.
 
+pub mod assets;
 pub mod https;
 mod reply;
 pub mod sse;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use futures_util::stream::Stream;
 
@@ -32,4 +34,8 @@ pub trait Transport: Send + Sync + 'static {
     fn events(&self, token: Token, after: u64) -> TransportFuture<EventStream>;
     /// Tells the provider that everything up to a position is stored here.
     fn acknowledge(&self, token: Token, id: u64) -> TransportFuture<()>;
+    /// The way of assets, if it has one.
+    fn assets(&self) -> Option<Arc<dyn assets::AssetTransport>> {
+        None
+    }
 }

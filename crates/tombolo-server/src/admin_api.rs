@@ -7,6 +7,8 @@
 mod client;
 mod listener;
 pub mod operate;
+mod removal;
+mod reports;
 mod status;
 mod token;
 mod users;
@@ -17,7 +19,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{delete, get, post, put};
 use mimi_provider::Reject;
 
 use crate::account::password::Passwords;
@@ -27,10 +29,14 @@ use crate::provider::Provider;
 
 pub use client::{AdminClient, AdminError};
 pub(crate) use listener::serve;
+pub use removal::Removed;
+pub use reports::{
+    ClosedReport, ListedReport, NewHubKey, ReportList, ReportedMessage, ShownReport,
+};
 pub use status::{Status, Waiting};
 pub use token::{ADMIN_TOKEN_FILE, TokenError};
 pub(crate) use token::{AdminToken, open_or_create};
-pub use users::{AddUser, AddedUser, ListedUser, UserList};
+pub use users::{AddUser, AddedUser, ListedUser, SetClaims, UserList};
 
 /// Where the API is at the admin listener.
 pub const BASE_PATH: &str = "/admin/v1";
@@ -48,6 +54,13 @@ pub(crate) struct AdminApi {
 fn router(api: AdminApi) -> Router {
     let endpoints = Router::new()
         .route("/users", get(users::list).post(users::add))
+        .route("/users/claims", put(users::claims))
+        .route("/users/{name}", delete(removal::remove_user))
+        .route("/users/{name}/devices/{device}", delete(removal::remove_device))
+        .route("/reports", get(reports::list))
+        .route("/reports/{id}", get(reports::show))
+        .route("/reports/{id}/close", post(reports::close))
+        .route("/franking/hub-key", post(reports::rotate))
         .route("/status", get(status::status))
         .method_not_allowed_fallback(async || HttpError::MethodNotAllowed("another method"));
     Router::new()

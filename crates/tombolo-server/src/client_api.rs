@@ -4,6 +4,7 @@
 //! A room hosted here is served by the same accept functions as requests of other providers; a room
 //! hosted elsewhere by forwarding to its hub. Nothing is decided here.
 
+mod assets;
 mod consent;
 mod devices;
 mod events;
@@ -15,7 +16,9 @@ mod key_packages;
 mod listener;
 mod profile;
 mod provider_info;
+mod proxy_download;
 mod register;
+mod report_abuse;
 mod request;
 mod rooms;
 mod submit_message;
@@ -79,12 +82,17 @@ pub(crate) fn router(api: ClientApi) -> Router {
         )
         .route("/key-material/{user}", only("POST", post(key_material::key_material)))
         .route("/rooms/{room}", only("PUT", put(rooms::found_room)))
+        .route("/direct/{user}", only("GET", get(rooms::direct_room)))
         .route("/rooms/{room}/update", only("POST", post(update::update)))
         .route("/rooms/{room}/submit-message", only("POST", post(submit_message::submit_message)))
         .route("/rooms/{room}/group-info", only("POST", post(group_info::group_info)))
+        .route("/rooms/{room}/report-abuse", only("POST", post(report_abuse::report_abuse)))
         .route("/consent", only("GET and POST", get(consent::requests).post(consent::say)))
         .route("/identifier-query/{domain}", only("POST", post(identifier_query::identifier_query)))
         .route("/profile", only("GET and PUT", get(profile::profile).put(profile::put_profile)))
+        .route("/assets", only("GET and POST", get(assets::limits).post(assets::begin)))
+        .route("/assets/{id}", only("GET, PATCH and DELETE", assets::of_upload()))
+        .route("/proxy-download/{hub}/{url}", only("GET", get(proxy_download::proxy_download)))
         .route("/devices", only("GET", get(devices::devices)))
         .route("/events", only("GET", get(events::events)))
         .route("/events/ack", only("POST", post(events::acknowledge)));

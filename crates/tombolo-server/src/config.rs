@@ -3,10 +3,12 @@
 //! Paths are relative to the file they stand in. A key the file may not have is an error, with the
 //! key it was perhaps meant to be. Nothing here listens, connects or writes.
 
+mod assets;
 mod errors;
 mod files;
 mod identifier_query;
 mod peers;
+mod policy;
 mod section;
 #[cfg(test)]
 mod tests;
@@ -15,9 +17,14 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use mimi_policy::envelope::Envelope;
 use mimi_provider::identifier_query::QueryPolicy;
 use mimi_wire::Domain;
 
+pub use assets::{
+    ASSET_MIB_MAX_DEFAULT, AssetsConfig, KEPT_DAYS_DEFAULT, PROXIED_MIB_MAX_DEFAULT,
+    USER_MIB_MAX_DEFAULT,
+};
 pub use errors::{ConfigError, ConfigErrors};
 pub use peers::{PeerConfig, PeerPolicy, load_peers_file};
 
@@ -47,6 +54,10 @@ pub struct Config {
     pub identifier_query: QueryPolicy,
     /// What is special about some peers.
     pub peers: BTreeMap<Domain, PeerConfig>,
+    /// What rooms it hosts.
+    pub policy: Envelope,
+    /// What people may store, and what is fetched for them.
+    pub assets: AssetsConfig,
     /// What it logs.
     pub log: LogConfig,
     /// For tests and demonstrations.
@@ -169,6 +180,8 @@ impl Config {
         let federation = read_federation(&mut root, report, named);
         let identifier_query = identifier_query::read(&mut root, report);
         let peers = peers::read(&mut root, report, &mut named.roots);
+        let policy = policy::read(&mut root, report);
+        let assets = assets::read(&mut root, report, domain.as_ref());
         let log = read_log(&mut root, report);
         let mut debug = root.section(report, "debug");
         let capture_dir =
@@ -183,6 +196,8 @@ impl Config {
             federation: federation?,
             identifier_query: identifier_query?,
             peers,
+            policy: policy?,
+            assets: assets?,
             log: log?,
             debug: DebugConfig { capture_dir },
         })

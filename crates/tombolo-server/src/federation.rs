@@ -7,6 +7,7 @@
 
 mod authenticate;
 mod body;
+pub(crate) mod code_guesses;
 mod consent;
 pub(crate) mod directory;
 pub(crate) mod group_info;
@@ -14,10 +15,11 @@ pub(crate) mod identifier_query;
 pub(crate) mod key_material;
 pub(crate) mod notify;
 pub(crate) mod outgoing;
+mod proxy_download;
+pub(crate) mod report_abuse;
 pub(crate) mod request_consent;
 mod staging;
 pub(crate) mod submit_message;
-mod unsupported;
 pub(crate) mod update;
 pub(crate) mod update_consent;
 
@@ -30,7 +32,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, RANGE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -41,6 +43,7 @@ use mimi_wire::protocol::directory::{DIRECTORY_PATH, Endpoint};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::assets::{self, ASSETS_PATH};
 use crate::capture::Direction;
 use crate::http_error::HttpError;
 use crate::provider::Provider;
@@ -72,6 +75,8 @@ struct Call {
     variable: String,
     /// The body.
     body: Bytes,
+    /// Which part of a resource it wants, as far as it says so.
+    range: Option<HeaderValue>,
 }
 
 /// Serves the federation's listener until `shutdown` resolves and requests in flight are answered.
@@ -130,6 +135,15 @@ async fn dispatch(
         authenticate::host(&provider.domain, &request)?;
         return directory::handle(provider, request.method());
     }
+    if let Some(name) = path.strip_prefix(ASSETS_PATH) {
+        authenticate::host(&provider.config.assets.host, &request)?;
+        return assets::serve::handle(
+            provider,
+            request.method(),
+            name,
+            request.headers().get(RANGE),
+        );
+    }
     let (endpoint, variable) = split_path(&path)?;
     let method = method_of(endpoint);
     if request.method() != method {
@@ -142,8 +156,9 @@ async fn dispatch(
     let peer = authenticate::peer(provider, chain, &request)?;
     let _slot = slots.take(&peer).ok_or(HttpError::TooMany(REQUESTS_RETRY_AFTER_S))?;
     crate::delivery::peer_is_up(provider, &peer);
+    let range = request.headers().get(RANGE).cloned();
     let body = body::read(request, body_octets_max(endpoint)).await?;
-    let call = Call { peer, variable: variable.to_owned(), body };
+    let call = Call { peer, variable: variable.to_owned(), body, range };
     keep(provider, &call, endpoint, "request", Direction::In, &call.body).await;
     let peer = call.peer.clone();
     let outcome = answer(provider, endpoint, call).await;
@@ -182,7 +197,8 @@ fn answer<'a>(provider: &'a Arc<Provider>, endpoint: Endpoint, call: Call) -> An
         Endpoint::RequestConsent => Box::pin(request_consent::handle(provider, call)),
         Endpoint::UpdateConsent => Box::pin(update_consent::handle(provider, call)),
         Endpoint::IdentifierQuery => Box::pin(identifier_query::handle(provider, call)),
-        Endpoint::ReportAbuse | Endpoint::ProxyDownload => Box::pin(unsupported::handle(endpoint)),
+        Endpoint::ReportAbuse => Box::pin(report_abuse::handle(provider, call)),
+        Endpoint::ProxyDownload => Box::pin(proxy_download::handle(provider, call)),
     }
 }
 
@@ -206,7 +222,7 @@ fn method_of(endpoint: Endpoint) -> Method {
 /// AMB-TR-5.
 fn body_octets_max(endpoint: Endpoint) -> usize {
     match endpoint {
-        Endpoint::Update | Endpoint::Notify => HANDSHAKE_BODY_OCTETS_MAX,
+        Endpoint::Update | Endpoint::Notify | Endpoint::ReportAbuse => HANDSHAKE_BODY_OCTETS_MAX,
         Endpoint::ProxyDownload => 0,
         _ => APPLICATION_BODY_OCTETS_MAX,
     }

@@ -47,6 +47,10 @@ struct ErrorDetail<'a> {
 
 /// Status and public message of a decision. What is our fault is told to the log only.
 fn of_reject(reject: &Reject) -> (StatusCode, String) {
+    let internal = || {
+        let message = "something went wrong here; the operator can see what".to_owned();
+        (StatusCode::INTERNAL_SERVER_ERROR, message)
+    };
     let status = match reject {
         Reject::Malformed(_) | Reject::InvalidProposals { .. } => StatusCode::BAD_REQUEST,
         Reject::PeerMisbehaved(_) | Reject::Denied(_) | Reject::NotAllowed(_) => {
@@ -56,12 +60,9 @@ fn of_reject(reject: &Reject) -> (StatusCode, String) {
         Reject::Stale { .. } | Reject::Conflict(_) => StatusCode::CONFLICT,
         Reject::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
         Reject::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-        _ => {
-            let message = "something went wrong here; the operator can see what".to_owned();
-            return (StatusCode::INTERNAL_SERVER_ERROR, message);
-        }
+        _ => return internal(),
     };
-    (status, reject.to_string())
+    reject.message().map_or_else(internal, |message| (status, message))
 }
 
 impl HttpError {

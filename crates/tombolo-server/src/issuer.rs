@@ -11,9 +11,10 @@ mod tests;
 use std::path::Path;
 
 use ed25519_dalek::{PUBLIC_KEY_LENGTH, VerifyingKey};
+use mimi_wire::room::claim_name::{ClaimName, NamedClaim};
 use mimi_wire::{Domain, MimiUri, UriKind};
 use rcgen::{
-    CertificateParams, IsCa, KeyUsagePurpose, PKCS_ED25519, SanType, SubjectPublicKeyInfo,
+    CertificateParams, DnType, IsCa, KeyUsagePurpose, PKCS_ED25519, SanType, SubjectPublicKeyInfo,
 };
 use time::Duration;
 
@@ -63,11 +64,13 @@ impl ClientIssuer {
     }
 
     /// Certifies a device: a chain of DER certificates, the device's own first. The issuer's
-    /// certificate is left out: verifiers have it from the directory.
+    /// certificate is left out: verifiers have it from the directory. Claims become attributes of
+    /// the subject's name (AMB-POL-3).
     pub fn issue(
         &self,
         user: &MimiUri,
         client: &MimiUri,
+        claims: &[NamedClaim],
         signature_key: &[u8],
         now_ms: u64,
     ) -> Result<Vec<Vec<u8>>, AuthorityError> {
@@ -78,6 +81,9 @@ impl ClientIssuer {
         }
         let mut params = CertificateParams::default();
         params.distinguished_name = common_name("MIMI client");
+        for claim in claims {
+            params.distinguished_name.push(attribute(&claim.name), claim.value.as_str());
+        }
         params.subject_alt_names = vec![uri_name(client)?, uri_name(user)?];
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -85,6 +91,14 @@ impl ClientIssuer {
         let lifetime = Duration::days(DEVICE_CERTIFICATE_DAYS);
         let certificate = self.authority.certify(params, &key, lifetime, now_ms)?;
         Ok(vec![certificate.der().to_vec()])
+    }
+}
+
+fn attribute(name: &ClaimName) -> DnType {
+    match name.arcs() {
+        [2, 5, 4, 10] => DnType::OrganizationName,
+        [2, 5, 4, 11] => DnType::OrganizationalUnitName,
+        arcs => DnType::CustomDnType(arcs.to_vec()),
     }
 }
 

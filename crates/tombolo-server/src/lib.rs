@@ -10,6 +10,8 @@
 
 pub mod account;
 pub mod admin_api;
+mod assets;
+mod budgets;
 pub mod capture;
 mod certificate_authority;
 pub mod client_api;
@@ -18,6 +20,7 @@ pub mod config;
 pub mod delivery;
 pub mod dev_ca;
 pub mod federation;
+pub mod franking_keys;
 pub mod http_error;
 pub mod init;
 pub mod issuer;
@@ -25,6 +28,8 @@ pub mod keys;
 pub mod peers;
 mod private_file;
 pub mod provider;
+mod proxy;
+mod reports;
 pub mod rooms;
 pub mod running;
 mod shares;

@@ -14,13 +14,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderValue, Method, Response};
+use hyper::body::Incoming;
 use mimi_mls::identity::{IdentityError, Issuers};
 use mimi_wire::Domain;
 use mimi_wire::protocol::directory::Directory;
 use thiserror::Error;
 
 pub(crate) use answer::{Answer, PeerError};
+pub(crate) use public_address::is_public;
 pub(crate) use table::PeerTables;
 
 use crate::capture::{Capture, Direction};
@@ -123,6 +125,17 @@ impl Peers {
             Err(error) => tracing::info!(endpoint, %peer, %error, ms, "no answer from a peer"),
         }
         outcome
+    }
+
+    /// Sends a GET to a host of a peer and hands its answer out as it comes; whoever takes it bounds
+    /// it.
+    pub(crate) async fn open(
+        &self,
+        peer: &Domain,
+        url: String,
+        range: Option<HeaderValue>,
+    ) -> Result<Response<Incoming>, PeerError> {
+        self.link(peer)?.open(&self.domain, url, range).await
     }
 
     async fn keep(&self, direction: Direction, peer: &Domain, what: &str, body: &[u8]) {

@@ -50,7 +50,7 @@ fn parent(path: &Path) -> &Path {
 }
 
 /// Makes a new name in a directory durable, where the platform can.
-fn sync_directory(directory: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     match cfg!(unix) {
         true => fs::File::open(directory)?.sync_all(),
         false => Ok(()),

@@ -11,13 +11,19 @@ use mimi_wire::Domain;
 use tokio::sync::oneshot;
 use tombolo_store::{Commit, Committed, Store, StoreError};
 
+use crate::assets::Uploads;
+use crate::assets::serve::DownloadSlots;
 use crate::capture::Capture;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::Delivery;
+use crate::federation::code_guesses::CodeGuesses;
 use crate::federation::identifier_query::Budgets;
+use crate::franking_keys::FrankingKeys;
 use crate::issuer::ClientIssuer;
 use crate::peers::{Peers, PeersError};
+use crate::proxy::AssetProxy;
+use crate::reports::Reports;
 use crate::rooms::Rooms;
 use crate::tls::Identity;
 use crate::turns::Turns;
@@ -33,10 +39,14 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// The hub's external-sender key.
     pub hub_keys: HubKeys,
+    /// What it franks messages with.
+    pub franking: FrankingKeys,
     /// Certifies the provider's own devices.
     pub client_issuer: ClientIssuer,
     /// The TLS certificate and key of the domain.
     pub identity: Arc<Identity>,
+    /// What people have uploaded.
+    pub(crate) assets: Uploads,
 }
 
 /// A provider's shared state. Made by [`Provider::new`], shared in an [`Arc`].
@@ -46,15 +56,21 @@ pub struct Provider {
     pub(crate) clock: Clock,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) hub_keys: HubKeys,
+    pub(crate) franking: FrankingKeys,
     pub(crate) client_issuer: ClientIssuer,
     pub(crate) identity: Arc<Identity>,
     pub(crate) peers: Peers,
+    pub(crate) reports: Reports,
     pub(crate) rooms: Rooms,
     pub(crate) turns: Turns,
     pub(crate) queries: Budgets,
+    pub(crate) code_guesses: CodeGuesses,
     pub(crate) wake: Wake,
     pub(crate) delivery: Delivery,
     pub(crate) capture: Option<Arc<Capture>>,
+    pub(crate) assets: Uploads,
+    pub(crate) downloads: DownloadSlots,
+    pub(crate) proxy: AssetProxy,
 }
 
 /// What is done when a commit is not written.
@@ -89,15 +105,21 @@ impl Provider {
             clock: parts.clock,
             store: parts.store,
             hub_keys: parts.hub_keys,
+            franking: parts.franking,
             client_issuer: parts.client_issuer,
             identity: parts.identity,
             peers,
+            reports: Reports::default(),
             rooms: Rooms::default(),
             turns: Turns::default(),
             queries: Budgets::default(),
+            code_guesses: CodeGuesses::default(),
             wake: Wake::default(),
             delivery: Delivery::default(),
             capture,
+            assets: parts.assets,
+            downloads: DownloadSlots::default(),
+            proxy: AssetProxy::default(),
         }))
     }
 

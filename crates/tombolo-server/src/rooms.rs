@@ -4,6 +4,8 @@
 //! storage in one step, so that memory and log have one order; the lock is not held while the disk
 //! writes. Should a write fail, the room in memory is dropped and derived anew.
 
+mod dependent;
+mod evict;
 mod follower_room;
 mod found_room;
 mod hub_room;
@@ -14,6 +16,8 @@ use std::sync::Arc;
 use mimi_provider::Reject;
 use mimi_wire::MimiUri;
 
+pub(crate) use dependent::{follow_all, follow_parent, keep_inside_parent, view_of};
+pub(crate) use evict::{Proposed, evict, list_changes};
 pub(crate) use follower_room::{FollowerLock, FollowerRoom, follow};
 pub(crate) use found_room::found_room;
 pub(crate) use hub_room::{HubLock, HubRoom};
@@ -53,11 +57,16 @@ impl Rooms {
         let mut locked = self.hubs.lock(provider, room).await;
         if locked.is_empty() {
             match HubRoom::load(provider, room).await? {
-                Some(loaded) => locked.put(loaded),
+                Some(loaded) => {
+                    provider.proxy.rooms.learn(loaded.group.view());
+                    locked.put(loaded);
+                }
                 None => return Err(unknown()),
             }
         }
-        Ok(HubLock::new(locked))
+        let hub = HubLock::new(locked);
+        // POLICY-BASE-7, AMB-PL-8: it died with its group.
+        if evict::has_died(&hub) { Err(unknown()) } else { Ok(hub) }
     }
 
     /// A room hosted elsewhere, locked, whether we know it or not.

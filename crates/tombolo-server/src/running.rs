@@ -19,15 +19,17 @@ use tombolo_store::{Commit, Store};
 
 use crate::account::password::Passwords;
 use crate::admin_api::{self, AdminApi, AdminToken};
+use crate::assets::{ASSETS_DIRECTORY, DirectoryBlobs, Uploads};
 use crate::client_api::{self, ClientApi};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::franking_keys::FrankingKeys;
 use crate::issuer::ClientIssuer;
 use crate::keys::open_or_create_hub_keys;
 use crate::private_file;
 use crate::provider::{Parts, Provider};
 use crate::tls::Identity;
-use crate::{delivery, federation};
+use crate::{delivery, federation, rooms};
 
 pub(crate) use address_file::admin_address;
 pub use address_file::{ADMIN_ADDRESS_FILE, AddressFileError};
@@ -42,7 +44,7 @@ const OPEN_TRIES_MAX: u32 = 5;
 const OPEN_AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// How long tasks that were cut off may take to let go of the database.
 const RELEASE_MAX: Duration = Duration::from_secs(2);
-/// How often expired KeyPackages are forgotten.
+/// How often expired KeyPackages and assets are forgotten.
 const MAINTENANCE_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// Where a provider listens, with the ports it was given.
@@ -174,6 +176,7 @@ impl Running {
         let provider = &self.provider;
         delivery::start(provider);
         self.background.spawn(maintain(Arc::clone(provider)));
+        self.background.spawn(rooms::follow_all(Arc::clone(provider)));
         let stopping = || self.stopping.subscribe();
         let for_peers = stopped(stopping());
         let serving = federation::serve(Arc::clone(provider), listeners.federation, for_peers);
@@ -234,11 +237,15 @@ fn open_provider(
     clock: Clock,
 ) -> Result<Arc<Provider>, StartError> {
     let hub_keys = open_or_create_hub_keys(&config.data_dir, &config.domain)?;
+    let franking = FrankingKeys::open_or_create(&config.data_dir, &config.domain)?;
     let now_ms = clock.now_ms();
     let client_issuer = ClientIssuer::open_or_create(&config.data_dir, &config.domain, now_ms)?;
     let (certificate, key) = (&config.tls.certificate, &config.tls.key);
     let identity = Arc::new(Identity::from_files(config.domain.clone(), certificate, key)?);
-    let parts = Parts { config, clock, store, hub_keys, client_issuer, identity };
+    let blobs = DirectoryBlobs::new(config.data_dir.join(ASSETS_DIRECTORY));
+    let assets = Uploads::open(Arc::new(blobs), &config.assets)
+        .map_err(|error| StartError::Other(format!("the assets cannot be read: {error}")))?;
+    let parts = Parts { config, clock, store, hub_keys, franking, client_issuer, identity, assets };
     Ok(Provider::new(parts)?)
 }
 
@@ -277,6 +284,9 @@ async fn maintain(provider: Arc<Provider>) {
         interval.tick().await;
         if let Err(error) = provider.store.forget_expired(provider.now_ms()).await {
             tracing::warn!(%error, "expired KeyPackages are not forgotten");
+        }
+        if let Err(error) = provider.assets.forget_expired(provider.now_ms() / 1_000).await {
+            tracing::warn!(%error, "expired assets are not forgotten");
         }
     }
 }

@@ -13,7 +13,9 @@ mod peer_verifier;
 mod roots;
 
 pub use configuration::client_api_server_config;
-pub(crate) use configuration::{client_config, crypto, federation_server_config};
+pub(crate) use configuration::{
+    anonymous_client_config, client_config, crypto, federation_server_config,
+};
 pub use identity::{Identity, IdentityError};
 pub(crate) use listener::{ConnectionLimits, serve};
 pub(crate) use peer_chain::PeerChain;

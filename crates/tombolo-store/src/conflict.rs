@@ -15,6 +15,8 @@ pub(crate) enum Conflict {
     NotNext { stream: MimiUri, seq: Seq, last: Seq },
     #[error("{0} exists already")]
     Exists(MimiUri),
+    #[error("{0} has these members")]
+    MembersTaken(MimiUri),
     #[error("there is no room {0}")]
     NoRoom(MimiUri),
     #[error("the KeyPackage has been released")]

@@ -73,10 +73,12 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! { @ $subject =>
             accounts {
                 an_account_is_created_once,
+                claims_of_an_account_are_set,
                 a_device_is_found_by_its_token,
                 a_token_is_of_one_device,
                 a_device_joins_its_users_stream,
                 a_removed_device_leaves_nothing,
+                a_removed_account_leaves_nothing,
             }
             atomicity {
                 a_failing_change_leaves_nothing,
@@ -120,6 +122,9 @@ macro_rules! conformance_suite {
                 a_room_is_created_once,
                 a_snapshot_only_gets_newer,
                 rooms_of_clients_and_users,
+                a_set_of_members_has_one_room,
+                dependent_rooms_are_found_by_their_parent,
+                hosted_rooms_are_listed,
             }
             visibility {
                 a_client_sees_its_intervals,

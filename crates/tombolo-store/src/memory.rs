@@ -13,6 +13,7 @@ mod write;
 use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
     Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LoggedEvent, Seq,
@@ -110,6 +111,22 @@ impl Store for MemoryStore {
 
     fn room(&self, room: &MimiUri) -> StoreFuture<'_, Option<StoredRoom>> {
         self.read(|state| state.room(room))
+    }
+
+    fn hosted_rooms(&self) -> StoreFuture<'_, Vec<MimiUri>> {
+        self.read(State::hosted_rooms)
+    }
+
+    fn room_of_members(&self, members: MemberSet) -> StoreFuture<'_, Option<MimiUri>> {
+        self.read(|state| state.member_sets.get(&members).cloned())
+    }
+
+    fn dependent_rooms(&self, parent: &MimiUri) -> StoreFuture<'_, Vec<MimiUri>> {
+        self.read(|state| state.dependent_rooms(parent))
+    }
+
+    fn parent_rooms(&self) -> StoreFuture<'_, Vec<MimiUri>> {
+        self.read(State::parent_rooms)
     }
 
     fn room_count(&self) -> StoreFuture<'_, u64> {

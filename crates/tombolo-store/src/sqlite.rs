@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
     Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LoggedEvent, Seq,
@@ -266,6 +267,23 @@ impl Store for SqliteStore {
     fn rooms_of(&self, client: &MimiUri) -> StoreFuture<'_, Vec<MimiUri>> {
         let client = client.clone();
         self.read(move |db| read::rooms_of(db, &client))
+    }
+
+    fn hosted_rooms(&self) -> StoreFuture<'_, Vec<MimiUri>> {
+        self.read(read::hosted_rooms)
+    }
+
+    fn room_of_members(&self, members: MemberSet) -> StoreFuture<'_, Option<MimiUri>> {
+        self.read(move |db| read::room_of_members(db, members))
+    }
+
+    fn dependent_rooms(&self, parent: &MimiUri) -> StoreFuture<'_, Vec<MimiUri>> {
+        let parent = parent.clone();
+        self.read(move |db| read::dependent_rooms(db, &parent))
+    }
+
+    fn parent_rooms(&self) -> StoreFuture<'_, Vec<MimiUri>> {
+        self.read(read::parent_rooms)
     }
 
     fn room_count(&self) -> StoreFuture<'_, u64> {

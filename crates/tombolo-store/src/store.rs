@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
     Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LoggedEvent, Seq,
@@ -87,6 +88,14 @@ pub trait Store: Send + Sync + 'static {
     fn find_profiles(&self, terms: &[Term], limit: usize) -> StoreFuture<'_, Vec<StoredProfile>>;
     /// A room.
     fn room(&self, room: &MimiUri) -> StoreFuture<'_, Option<StoredRoom>>;
+    /// The rooms hosted here, by URI.
+    fn hosted_rooms(&self) -> StoreFuture<'_, Vec<MimiUri>>;
+    /// The room of fixed membership that has taken a set of members.
+    fn room_of_members(&self, members: MemberSet) -> StoreFuture<'_, Option<MimiUri>>;
+    /// The rooms that depend on a room, by URI.
+    fn dependent_rooms(&self, parent: &MimiUri) -> StoreFuture<'_, Vec<MimiUri>>;
+    /// The rooms that others depend on, by URI.
+    fn parent_rooms(&self) -> StoreFuture<'_, Vec<MimiUri>>;
     /// How many rooms there are.
     fn room_count(&self) -> StoreFuture<'_, u64>;
     /// Rooms of which a local client is or was a member; of a user, all its devices' rooms.

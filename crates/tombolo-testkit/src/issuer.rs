@@ -68,6 +68,21 @@ impl TestIssuer {
         vec![self.issue_with(signature_key, &[client.as_str(), user.as_str()], |_| {})]
     }
 
+    /// [`issue`](Self::issue) with an organization in the subject's name.
+    pub fn issue_in(
+        &self,
+        signature_key: &[u8],
+        client: &MimiUri,
+        user: &MimiUri,
+        organization: Option<&str>,
+    ) -> Vec<Vec<u8>> {
+        vec![self.issue_with(signature_key, &[client.as_str(), user.as_str()], |params| {
+            if let Some(name) = organization {
+                params.distinguished_name.push(DnType::OrganizationName, name);
+            }
+        })]
+    }
+
     /// One certificate with any names, as `edit` leaves it.
     pub fn issue_with(
         &self,

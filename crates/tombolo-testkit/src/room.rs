@@ -324,6 +324,7 @@ fn founding(domain: &Domain, hub_keys: &HubKeys) -> Founding {
         },
         roles: roles(),
         creator_role: TestRoom::ADMIN,
+        others: Vec::new(),
         preauth: PreAuthData::default(),
         base_policy: BaseRoomPolicy {
             fixed_membership: false,
@@ -337,6 +338,7 @@ fn founding(domain: &Domain, hub_keys: &HubKeys) -> Founding {
             discoverable: false,
             policy_component_ids: vec![0x0025, 0x0026],
         },
+        components: BTreeMap::new(),
         hub_sender: hub_keys.external_sender(),
     }
 }

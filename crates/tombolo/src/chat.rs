@@ -1,10 +1,20 @@
 //! `tombolo chat`: a plain terminal client for one person.
 
 mod conversation;
+mod evidence;
+mod files;
 mod find;
+mod help;
 mod input;
+mod invitation;
 mod operation;
+mod people;
 pub(crate) mod profile;
+mod refused;
+mod room_input;
+mod rules;
+mod seen;
 mod terminal;
+mod words;
 
 pub(crate) use conversation::Conversation;

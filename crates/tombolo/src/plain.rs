@@ -15,6 +15,11 @@ pub(crate) fn continued(text: &str) -> String {
     plain(text).replace('\n', "\n      | ")
 }
 
+/// Text that stays on its line.
+pub(crate) fn one_line(text: &str) -> String {
+    plain(text).replace('\n', " ")
+}
+
 fn steers(c: char) -> bool {
     let invisible = matches!(
         c,

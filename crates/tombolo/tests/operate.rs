@@ -3,7 +3,7 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -139,10 +139,19 @@ fn a_provider_is_made_run_operated_and_stopped() {
 fn a_certificate_is_read_again_on_request() {
     let mut provider = Provider::init();
     provider.start();
-    signal_to(provider.process.as_ref().unwrap(), "HUP");
-    std::thread::sleep(Duration::from_millis(500));
-    let log = text(&provider.stop("TERM").stderr);
-    assert!(log.contains("the certificate is read again"), "{log}");
+    let process = provider.process.as_mut().unwrap();
+    let log = BufReader::new(process.stderr.take().unwrap());
+    signal_to(process, "HUP");
+    let (said, hears) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in log.lines().map_while(Result::ok) {
+            if line.contains("the certificate is read again") {
+                let _ = said.send(());
+            }
+        }
+    });
+    hears.recv_timeout(Duration::from_secs(60)).unwrap();
+    assert!(provider.stop("TERM").status.success());
 }
 
 #[test]

@@ -16,6 +16,7 @@ use super::{HubGroup, QueuedProposal, StagedCommit, StagedProposals, welcome};
 use crate::changes::{CommitReading, Epoch, Identify, read_commit, read_proposal, reference_of};
 use crate::components;
 use crate::error::StageError;
+use crate::external_update;
 use crate::framing::{FrameBody, PublicFrame};
 use crate::key_package::may_be_left_out;
 
@@ -79,10 +80,13 @@ impl HubGroup {
             if *sender.get_or_insert(frame.sender) != frame.sender {
                 return Err(StageError::invalid("a bundle of proposals has one sender"));
             }
-            let proposal = match self.process(message)?.into_content() {
-                ProcessedMessageContent::ProposalMessage(queued)
-                | ProcessedMessageContent::ExternalJoinProposalMessage(queued) => *queued,
-                _ => return Err(StageError::invalid("not a proposal")),
+            let proposal = match external_update::read(message, &self.group)? {
+                Some(queued) => queued,
+                None => match self.process(message)?.into_content() {
+                    ProcessedMessageContent::ProposalMessage(queued)
+                    | ProcessedMessageContent::ExternalJoinProposalMessage(queued) => *queued,
+                    _ => return Err(StageError::invalid("not a proposal")),
+                },
             };
             check_cacheable(&proposal)?;
             staged.push(read_proposal(self.epoch(identify), &proposal, None)?);

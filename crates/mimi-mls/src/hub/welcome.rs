@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use mimi_policy::ClientIdentity;
+use mimi_policy::{ClientIdentity, ClientView};
 use mimi_wire::codec::{Malformed, Reader, Writer};
 use mimi_wire::limits::{LIST_ELEMENTS_MAX, OPAQUE_OCTETS_MAX};
 use mimi_wire::mls::{MlsMessage, Welcome};
 use mimi_wire::protocol::CipherSuite;
-use mimi_wire::{Domain, Wire};
+use mimi_wire::{Domain, MimiUri, Wire};
 
-use super::WelcomeSlice;
+use super::{HubGroup, WelcomeSlice};
 use crate::error::StageError;
 use crate::framing::WELCOME_HEADER;
 
@@ -56,6 +56,26 @@ pub(super) fn slices(
         Ok(WelcomeSlice { domain, clients: clients.collect(), message })
     };
     by_domain.into_iter().map(slice).collect()
+}
+
+impl HubGroup {
+    /// Cuts the Welcome of a founding. Who is welcomed, each with its KeyPackageRef, is the
+    /// founder's word: the hub has seen neither the KeyPackages nor the commit that adds them.
+    pub fn founding_welcomes(
+        &self,
+        welcome: Option<&Welcome>,
+        welcomed: &[(MimiUri, Vec<u8>)],
+    ) -> Result<Vec<WelcomeSlice>, StageError> {
+        let mut added = Vec::new();
+        for (client, reference) in welcomed {
+            let member = self.view().clients.iter().find(|member| member.client == *client);
+            let member =
+                member.ok_or_else(|| StageError::invalid(format!("{client} is no member")))?;
+            let ClientView { user, client, .. } = member.clone();
+            added.push((ClientIdentity { user, client, claims: Vec::new() }, reference.clone()));
+        }
+        slices(welcome, &added, self.ciphersuite())
+    }
 }
 
 impl<'a> Parts<'a> {

@@ -61,6 +61,15 @@ impl<'a> Certificate<'a> {
         Ok(Self(certificate))
     }
 
+    /// Whatever the certificate says of its subject, by OID: the attributes of the subject's name,
+    /// then the extensions (AMB-POL-3).
+    pub(super) fn claims(&self) -> Vec<(&[u8], &[u8])> {
+        let attributes = self.0.subject().iter_attributes();
+        let attributes = attributes.map(|it| (it.attr_type().as_bytes(), it.as_slice()));
+        let extensions = self.0.iter_extensions().map(|it| (it.oid.as_bytes(), it.value));
+        attributes.chain(extensions).collect()
+    }
+
     /// The MIMI URIs among the subject alternative names.
     pub(super) fn mimi_uris(&self) -> Result<Vec<MimiUri>, IdentityError> {
         let names = self.0.subject_alternative_name();

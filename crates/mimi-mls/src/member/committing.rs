@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use mimi_policy::{RoomView, StagedChange};
 use mimi_wire::Wire;
-use mimi_wire::component::{PARTICIPANT_LIST, ROOM_METADATA};
+use mimi_wire::component::{
+    BASE_ROOM_POLICY, JOIN_LINKS, PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST, ROOM_METADATA,
+};
 use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::ratchet_tree::{GroupInfoOption, RatchetTreeOption};
 use mimi_wire::protocol::update::{CommitBundle, ProposalBundle};
@@ -46,7 +48,8 @@ impl MemberGroup {
         }
     }
 
-    /// Proposals to leave: list change, Remove of own other clients, SelfRemove (AMB-UPD-9).
+    /// Proposals to leave: list change, Remove of own other clients, SelfRemove (AMB-UPD-9). Where
+    /// the participants are fixed the list stays as it is (POLICY-BASE-1).
     ///
     /// They count once they come back from the hub, like anybody else's.
     pub fn leave(&mut self, device: &Device) -> Result<ProposalBundle, StageError> {
@@ -60,8 +63,9 @@ impl MemberGroup {
         let mut proposals = Vec::new();
         let own = self.view.client_at(self.own_leaf()).cloned();
         let own = own.ok_or_else(|| StageError::invalid("no longer a member"))?;
-        let listed = self.view.participants.participants.iter();
-        let index = listed.clone().position(|listed| listed.user == own.user);
+        let fixed = self.view.base_policy.as_ref().is_some_and(|policy| policy.fixed_membership);
+        let mut listed = self.view.participants.participants.iter();
+        let index = listed.position(|listed| !fixed && listed.user == own.user);
         if let Some(index) = index.and_then(|index| u32::try_from(index).ok()) {
             let update =
                 ParticipantListUpdate { removed_indices: vec![index], ..Default::default() };
@@ -81,13 +85,22 @@ impl MemberGroup {
         Ok(ProposalBundle { proposal, more_proposals: proposals.collect() })
     }
 
+    /// The proposal to take this client alone out, whatever becomes of the user's other ones.
+    pub fn leave_alone(&mut self, device: &Device) -> Result<ProposalBundle, StageError> {
+        if self.has_pending() || leavers(self).contains(&self.own_leaf()) {
+            return Err(StageError::invalid("something of ours waits for the hub already"));
+        }
+        let proposal = self.propose_self_remove(device)?;
+        Ok(ProposalBundle { proposal, more_proposals: Vec::new() })
+    }
+
     /// The hub accepted our commit. Whoever accepts several without receiving what the hub had
     /// before them runs away from late messages: those of three epochs back can still be read.
     pub fn accept_pending(&mut self) -> Result<(), StageError> {
         let CommitReading { after, .. } = self.read_pending()?;
         let provider = Provider { crypto: &self.crypto, rand: &self.crypto, pieces: &self.pieces };
         self.group.merge_pending_commit(&provider).map_err(StageError::internal)?;
-        self.view = after;
+        self.advance(after);
         Ok(())
     }
 
@@ -246,5 +259,22 @@ fn own_updates(
         }
         updates.push(AppDataUpdateProposal::update(ROOM_METADATA, metadata.encode()));
     }
+    if let Some(links) = &plan.join_links {
+        updates.push(AppDataUpdateProposal::update(JOIN_LINKS, links.encode()));
+    }
+    let mut update = |id, value| updates.push(AppDataUpdateProposal::update(id, value));
+    if let Some(roles) = &plan.roles {
+        update(ROLES_LIST, roles.encode());
+    }
+    if let Some(preauth) = &plan.preauth {
+        update(PREAUTH_LIST, preauth.encode());
+    }
+    if let Some(base_policy) = &plan.base_policy {
+        update(BASE_ROOM_POLICY, base_policy.encode());
+    }
+    updates.extend(plan.components.iter().map(|(id, value)| match value {
+        Some(value) => AppDataUpdateProposal::update(*id, value.clone()),
+        None => AppDataUpdateProposal::remove(*id),
+    }));
     Ok(updates)
 }

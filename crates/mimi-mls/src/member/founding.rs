@@ -6,7 +6,8 @@ use mimi_wire::component::{
     PREAUTH_LIST, ROLES_LIST, ROOM_METADATA, SAFE_AAD,
 };
 use mimi_wire::media::{MIMI_CONTENT, MediaType, MediaTypeList};
-use mimi_wire::mls::{GroupInfo, RatchetTree};
+use mimi_wire::mls::{GroupInfo, KeyPackage, RatchetTree, RequiredCapabilities, Welcome};
+use mimi_wire::protocol::ratchet_tree::GroupInfoOption;
 use mimi_wire::room::participant_list::{ParticipantListData, UserRolePair};
 use openmls::extensions::{
     AppDataDictionary, AppDataDictionaryExtension, Extension, ExtensionType, Extensions,
@@ -20,7 +21,9 @@ use openmls_rust_crypto::RustCrypto;
 use rand::CryptoRng;
 use tls_codec::Serialize as _;
 
-use super::{Founding, MemberGroup, PADDING_OCTETS, PAST_EPOCHS_MAX, ratchet_configuration, wire};
+use super::{
+    CommitPlan, Founding, MemberGroup, PADDING_OCTETS, PAST_EPOCHS_MAX, ratchet_configuration, wire,
+};
 use crate::changes::{already_proven, clients};
 use crate::context::room_view;
 use crate::device::Device;
@@ -78,6 +81,49 @@ impl MemberGroup {
         let view = room_view(group.public_group().group_context(), clients)?;
         Ok((Self::new(group, pieces, view)?, group_info, tree))
     }
+
+    /// Creates a room's group with its first members already in it: the commit that adds them is
+    /// nobody else's business, so the hub gets what it led to, and the Welcome.
+    ///
+    /// No judge is asked here: how a room begins is its creator's affair (AMB-POL-17), and one of
+    /// fixed membership can begin in no other way (POLICY-BASE-1).
+    pub fn create_with(
+        device: &Device,
+        founding: &Founding,
+        key_packages: Vec<KeyPackage>,
+        rng: &mut impl CryptoRng,
+        now_ms: u64,
+    ) -> Result<(Self, GroupInfo, RatchetTree, Option<Welcome>), StageError> {
+        let (mut group, group_info, tree) = Self::create(device, founding, rng, now_ms)?;
+        if key_packages.is_empty() {
+            return Ok((group, group_info, tree, None));
+        }
+        let plan = CommitPlan { add: key_packages, ..CommitPlan::default() };
+        let (bundle, _) = group.commit(device, &plan, rng, now_ms)?;
+        group.accept_pending()?;
+        let GroupInfoOption::Full(group_info) = bundle.group_info else {
+            return Err(StageError::internal("our own GroupInfo is not whole"));
+        };
+        let tree = wire(&group.group.export_ratchet_tree())?;
+        Ok((group, group_info, tree, bundle.welcome))
+    }
+}
+
+/// What the rooms we create require of their members (AMB-ST-6), for key material that is fetched
+/// before there is a group.
+pub fn founding_requirements(device: &Device) -> Result<RequiredCapabilities, StageError> {
+    let credential = device.credential_with_key()?.credential;
+    let octets = required(credential.credential_type()).tls_serialize_detached();
+    RequiredCapabilities::decode(&octets.map_err(StageError::internal)?)
+        .map_err(StageError::internal)
+}
+
+fn required(credential_type: CredentialType) -> RequiredCapabilitiesExtension {
+    RequiredCapabilitiesExtension::new(
+        &[ExtensionType::AppDataDictionary],
+        &[ProposalType::AppDataUpdate, ProposalType::SelfRemove],
+        &[credential_type],
+    )
 }
 
 /// What every room we create has in its group context (AMB-ST-4, AMB-ST-6, AMB-CNT-18).
@@ -88,7 +134,8 @@ fn group_context_extensions(
 ) -> Result<Extensions<GroupContext>, StageError> {
     let identity = device.identity().ok_or_else(|| StageError::internal("not certified yet"))?;
     let creator = UserRolePair { user: identity.user.clone(), role_index: founding.creator_role };
-    let participants = ParticipantListData { participants: vec![creator] };
+    let participants = std::iter::once(creator).chain(founding.others.iter().cloned()).collect();
+    let participants = ParticipantListData { participants };
     let mimi_content = MediaType { media_type: MIMI_CONTENT.to_owned(), parameters: Vec::new() };
     let media_types = MediaTypeList(vec![mimi_content]);
     let components = [
@@ -104,16 +151,12 @@ fn group_context_extensions(
     let mut dictionary = AppDataDictionary::new();
     dictionary.insert(APP_COMPONENTS, leaf::component_list(&present));
     dictionary.insert(SAFE_AAD, leaf::component_list(&[FRANK_AAD]));
-    for (id, value) in components {
+    let others = founding.components.iter().map(|(id, value)| (*id, value.clone()));
+    for (id, value) in components.into_iter().chain(others) {
         dictionary.insert(id, value);
     }
-    let required = RequiredCapabilitiesExtension::new(
-        &[ExtensionType::AppDataDictionary],
-        &[ProposalType::AppDataUpdate, ProposalType::SelfRemove],
-        &[credential_type],
-    );
     let extensions = vec![
-        Extension::RequiredCapabilities(required),
+        Extension::RequiredCapabilities(required(credential_type)),
         Extension::ExternalSenders(vec![founding.hub_sender.parsed().clone()]),
         Extension::AppDataDictionary(AppDataDictionaryExtension::new(dictionary)),
     ];

@@ -1,6 +1,8 @@
 //! Taking in the events of a room.
 
 use mimi_policy::StagedChange;
+use mimi_wire::Wire;
+use mimi_wire::franking::SafeAad;
 use mimi_wire::mls::{MessageKind, MlsMessage};
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use openmls::framing::errors::{MessageDecryptionError, SecretTreeError};
@@ -15,6 +17,7 @@ use super::{MemberGroup, ReceiveError, Received, StagedMemberCommit};
 use crate::changes::{CommitReading, read_commit, read_proposal, reference_of};
 use crate::components;
 use crate::error::StageError;
+use crate::external_update;
 use crate::framing::{FrameBody, PublicFrame};
 use crate::identity::{IdentityError, Issuers, Validity, claim_of, prove};
 use crate::provider::Provider;
@@ -62,7 +65,7 @@ impl MemberGroup {
         let provider = Provider { crypto: &self.crypto, rand: &self.crypto, pieces: &self.pieces };
         // A pending commit of ours has lost the race; the library forgets it here.
         self.group.merge_staged_commit(&provider, staged).map_err(StageError::internal)?;
-        self.view = after;
+        self.advance(after);
         if !evicts_us {
             self.take_stapled(&stapled, &issuers, now_ms);
         }
@@ -105,6 +108,10 @@ impl MemberGroup {
             ))) => return Ok(Received::Repeat),
             Err(fault) => return Err(unreadable(fault)),
         };
+        // Authentic now that the message has been decrypted. What is no SafeAAD is none of ours to
+        // refuse: the library has done so where the group has it.
+        let aad = SafeAad::decode(&frame.authenticated_data);
+        let franking_tag = aad.and_then(|aad| aad.franking_tag()).unwrap_or_default();
         let epoch = processed.epoch().as_u64();
         let sender = processed.sender().clone();
         // Proven when the leaf came into the group; it may be gone since.
@@ -117,6 +124,7 @@ impl MemberGroup {
                     leaf: leaf.u32(),
                     epoch,
                     application_data: message.into_bytes(),
+                    franking_tag,
                 })
             }
             (ProcessedMessageContent::OwnPrivateMessage, _) => Ok(Received::Repeat),
@@ -127,8 +135,8 @@ impl MemberGroup {
     /// All of a bundle is cached, or nothing of it (PROTO-UPD-11).
     ///
     /// A proposal at fault changes nothing and is never a reason to freeze: the hub verifies less
-    /// than members do, and of external senders the library knows a few kinds only. Should a
-    /// commit include one that was dropped, this device can only join again.
+    /// than members do. Should a commit include one that was dropped, this device can only join
+    /// again.
     fn receive_proposals(
         &mut self,
         messages: &[&MlsMessage],
@@ -141,11 +149,14 @@ impl MemberGroup {
             if let Some(received) = self.out_of_epoch(message)? {
                 return Ok(received);
             }
-            let processed = self.process(message).map_err(unreadable)?;
-            let queued = match processed.into_content() {
-                ProcessedMessageContent::ProposalMessage(queued)
-                | ProcessedMessageContent::ExternalJoinProposalMessage(queued) => *queued,
-                _ => return Err(unreadable("not a proposal")),
+            let update = external_update::read(message, self.group.public_group());
+            let queued = match update.map_err(unreadable)? {
+                Some(queued) => queued,
+                None => match self.process(message).map_err(unreadable)?.into_content() {
+                    ProcessedMessageContent::ProposalMessage(queued)
+                    | ProcessedMessageContent::ExternalJoinProposalMessage(queued) => *queued,
+                    _ => return Err(unreadable("not a proposal")),
+                },
             };
             let reference = reference_of(&queued);
             let known = self.group.pending_proposals().chain(&fresh).map(reference_of);

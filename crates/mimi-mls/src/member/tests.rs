@@ -71,6 +71,7 @@ fn founding(hub_keys: &HubKeys) -> Founding {
         group_id: b"group".to_vec(),
         metadata: metadata("Clubhouse"),
         roles: RoleData::default(),
+        others: Vec::new(),
         creator_role: 4,
         preauth: PreAuthData::default(),
         base_policy: BaseRoomPolicy {
@@ -85,6 +86,7 @@ fn founding(hub_keys: &HubKeys) -> Founding {
             discoverable: false,
             policy_component_ids: Vec::new(),
         },
+        components: BTreeMap::new(),
         hub_sender: hub_keys.external_sender(),
     }
 }

@@ -29,3 +29,19 @@ fn a_server_has_no_name_here() {
         Denied::new(Rule::ChangeMetadata, None, "no entry matches").about("the room's name");
     assert_eq!(denied.to_string(), "not allowed to change the room's name: no entry matches");
 }
+
+/// Whoever asked is spoken to; whoever else reads it is told.
+#[test]
+fn who_asked_is_spoken_to() {
+    let (carol, bob) = (uri("mimi://c.example/u/carol"), uri("mimi://b.example/u/bob"));
+    let needed = "their role guest lacks canKick";
+    let denied = Denied::new(Rule::RemoveParticipant, Some(&carol), needed).about(&bob);
+    let told = "you may not remove bob: your role guest lacks canKick";
+    assert_eq!(denied.told_to(&carol).to_string(), told);
+    assert_eq!(denied.told_to(&bob).to_string(), denied.to_string());
+    let own = Denied::new(Rule::ChangeOwnRole, Some(&carol), needed).about("to host");
+    let told = "you may not change your own role to host: your role guest lacks canKick";
+    assert_eq!(own.told_to(&carol).to_string(), told);
+    let own = Denied::new(Rule::Ban, Some(&carol), "no").about(&carol);
+    assert_eq!(own.told_to(&carol).to_string(), "you may not ban yourself: no");
+}

@@ -130,7 +130,10 @@ impl<'a> Authority<'a> {
             return Ok(());
         }
         let names: Vec<String> = capabilities.iter().copied().map(capability_name).collect();
-        let needed = format!("{} lacks {}", self.role_words(), names.join(" and "));
+        let needed = match names.as_slice() {
+            [one] => format!("{} lacks {one}", self.role_words()),
+            several => format!("{} has neither {}", self.role_words(), several.join(" nor ")),
+        };
         Err(self.deny(rule, needed).about(target))
     }
 
@@ -145,12 +148,16 @@ impl<'a> Authority<'a> {
         if self.may_move(from, to) {
             return Ok(());
         }
-        let place = |index| match index {
-            0 => "outside the room".to_owned(),
-            index => role_name(self.roles, index),
+        let name = |index| role_name(self.roles, index);
+        let mine = self.role_words();
+        let needed = match (from, to) {
+            _ if rule == Rule::Leave => format!("{mine} is not one that may leave"),
+            (0, to) => format!("{mine} may not add anybody as {}", name(to)),
+            (from, 0) => format!("{mine} may not remove anybody who is {}", name(from)),
+            (from, to) => {
+                format!("{mine} may not make {} of anybody who is {}", name(to), name(from))
+            }
         };
-        let needed =
-            format!("{} allows no move from {} to {}", self.role_words(), place(from), place(to));
         Err(self.deny(rule, needed).about(target))
     }
 
@@ -161,6 +168,7 @@ impl<'a> Authority<'a> {
 
     fn role_words(&self) -> String {
         let name = match self.role {
+            Some(role) if role.role_name.is_empty() => role.role_index.to_string(),
             Some(role) => role_name(self.roles, role.role_index),
             None => "no_role".to_owned(),
         };
@@ -188,6 +196,13 @@ pub(crate) fn capability_name(capability: Capability) -> String {
         Some(name) => name.to_owned(),
         None => format!("capability {:#06x}", capability.0),
     }
+}
+
+/// A capability by its name in the registry.
+pub(crate) fn capability_by_name(name: &str) -> Option<Capability> {
+    // AMB-POL-32: the draft spells this one two ways.
+    let name = if name == "canUnban" { "canUnBan" } else { name };
+    Capability::ALL.iter().copied().find(|capability| capability.name() == Some(name))
 }
 
 /// A role in words. Names come from strangers and end in logs and terminals.

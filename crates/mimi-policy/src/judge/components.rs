@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 
 use mimi_wire::component::{
-    BASE_ROOM_POLICY, ComponentId, JOIN_LINKS, MLS_OPERATIONAL_POLICY, PARTICIPANT_LIST,
-    PREAUTH_LIST, ROLES_LIST, ROOM_METADATA,
+    ASSET_POLICY, BASE_ROOM_POLICY, BOT_POLICY, CHAT_HISTORY_POLICY, ComponentId, JOIN_LINK_POLICY,
+    JOIN_LINKS, LINK_PREVIEW_POLICY, LOGGING_POLICY, MESSAGE_EXPIRATION_POLICY,
+    MLS_OPERATIONAL_POLICY, PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST, ROOM_METADATA,
+    STATUS_NOTIFICATION_POLICY,
 };
 use mimi_wire::room::capability::Capability;
 use mimi_wire::room::join_links::JoinLinksUpdate;
@@ -78,7 +80,7 @@ fn updated_component(change: &ProposedChange) -> Option<ComponentId> {
         ProposedChange::Preauth(_) => Some(PREAUTH_LIST),
         ProposedChange::BasePolicy(_) => Some(BASE_ROOM_POLICY),
         ProposedChange::JoinLinks(_) => Some(JOIN_LINKS),
-        ProposedChange::OtherComponent(id) => Some(*id),
+        ProposedChange::OtherComponent(id, _) => Some(*id),
         _ => None,
     }
 }
@@ -98,7 +100,7 @@ pub(super) fn check(reading: &Reading<'_>, set: &ProposalSet<'_>) -> Result<(), 
             ProposedChange::Preauth(_) => may_change(by, PREAUTH_LIST)?,
             ProposedChange::BasePolicy(_) => may_change(by, BASE_ROOM_POLICY)?,
             ProposedChange::JoinLinks(update) => join_links(by, update)?,
-            ProposedChange::OtherComponent(id) => other_component(by, *id)?,
+            ProposedChange::OtherComponent(id, _) => other_component(by, *id)?,
             ProposedChange::RemoveComponent(id) => removed_component(reading, by, *id)?,
             ProposedChange::GroupContextExtensions => by.require(
                 Rule::ChangeOperationalPolicy,
@@ -146,7 +148,8 @@ fn join_links(by: &Authority<'_>, update: &JoinLinksUpdate) -> Result<(), Denied
 /// Components that arrive as octets only.
 fn other_component(by: &Authority<'_>, id: ComponentId) -> Result<(), Denied> {
     match id {
-        PARTICIPANT_LIST | ROOM_METADATA | ROLES_LIST | PREAUTH_LIST | BASE_ROOM_POLICY => {
+        PARTICIPANT_LIST | ROOM_METADATA | ROLES_LIST | PREAUTH_LIST | BASE_ROOM_POLICY
+        | JOIN_LINKS => {
             let denied = by.deny(Rule::UnknownProposal, "its content was not understood");
             Err(denied.about(format!("an update of {}", component_name(id))))
         }
@@ -210,6 +213,14 @@ pub(super) fn component_name(id: ComponentId) -> String {
         BASE_ROOM_POLICY => "the base policy".to_owned(),
         MLS_OPERATIONAL_POLICY => "the operational policy".to_owned(),
         JOIN_LINKS => "the join links".to_owned(),
+        STATUS_NOTIFICATION_POLICY => "the policy of delivery and read receipts".to_owned(),
+        JOIN_LINK_POLICY => "the join link policy".to_owned(),
+        LINK_PREVIEW_POLICY => "the link preview policy".to_owned(),
+        ASSET_POLICY => "the asset policy".to_owned(),
+        LOGGING_POLICY => "the logging policy".to_owned(),
+        CHAT_HISTORY_POLICY => "the chat history policy".to_owned(),
+        BOT_POLICY => "the bot policy".to_owned(),
+        MESSAGE_EXPIRATION_POLICY => "the message expiration policy".to_owned(),
         _ => format!("component {id:#06x}"),
     }
 }

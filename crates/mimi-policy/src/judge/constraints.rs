@@ -93,9 +93,11 @@ fn minimums(reading: &Reading<'_>, role: &Role, movement: &Movement<'_>) -> Resu
         return Err(denied(reading, role, Rule::MinimumParticipants, needed, movement.left));
     }
     let least = role.minimum_active_participants_constraint;
-    if movement.became_inactive.is_some() && falls_short(movement.active, least) {
+    // Whoever leaves touches the role, active or not: what it leaves violated denies (TOM-judge-8).
+    let cause = movement.became_inactive.or(movement.left);
+    if cause.is_some() && falls_short(movement.active, least) {
         let needed = format!("at least {least} must stay active in it");
-        return Err(denied(reading, role, Rule::MinimumActive, needed, movement.became_inactive));
+        return Err(denied(reading, role, Rule::MinimumActive, needed, cause));
     }
     Ok(())
 }
@@ -112,13 +114,15 @@ fn maximums(reading: &Reading<'_>, role: &Role, movement: &Movement<'_>) -> Resu
         let needed = format!("at most {most} may be in it");
         return Err(denied(reading, role, Rule::MaximumParticipants, needed, movement.entered));
     }
-    // AMB-POL-30: a participant that comes back counts as well.
+    // AMB-POL-30: a participant that comes back counts as well; one that enters without a client
+    // touches the role too (TOM-judge-8).
+    let cause = movement.became_active.or(movement.entered);
     if let Some(most) = role.maximum_active_participants_constraint
-        && movement.became_active.is_some()
+        && cause.is_some()
         && exceeds(movement.active, most)
     {
         let needed = format!("at most {most} may be active in it");
-        return Err(denied(reading, role, Rule::MaximumActive, needed, movement.became_active));
+        return Err(denied(reading, role, Rule::MaximumActive, needed, cause));
     }
     Ok(())
 }

@@ -10,10 +10,10 @@ use mimi_wire::component::{
 };
 use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::capability::Capability;
-use mimi_wire::room::join_links::{JoinLinkPolicy, JoinLinksData};
+use mimi_wire::room::join_links::{JoinLink, JoinLinkPolicy, JoinLinksData};
 use mimi_wire::room::participant_list::ParticipantListData;
 use mimi_wire::room::preauth::PreAuthRoleEntry;
-use mimi_wire::room::roles::RoleData;
+use mimi_wire::room::roles::{Role, RoleData};
 use mimi_wire::uri::UriKind;
 
 use crate::change::ProposedChange;
@@ -23,6 +23,7 @@ use crate::judge::components::component_name;
 use crate::judge::metadata::is_avatar;
 use crate::judge::reading::Reading;
 use crate::judge::roles::is_banned_role;
+use crate::policy_component::{self, Beside};
 use crate::rule::Rule;
 use crate::view::RoomView;
 
@@ -45,7 +46,13 @@ pub(super) fn check(reading: &Reading<'_>) -> Result<(), Denied> {
                         .and_then(|()| components_listed(reading))
                 }
                 ProposedChange::JoinLinks(_) => links(reading),
-                ProposedChange::OtherComponent(_) => components_listed(reading),
+                ProposedChange::OtherComponent(id, octets) => {
+                    component(*id, octets, reading.roles, reading.view.room())
+                        .and_then(
+                            |()| if *id == JOIN_LINK_POLICY { links(reading) } else { Ok(()) },
+                        )
+                        .and_then(|()| components_listed(reading))
+                }
                 _ => Ok(()),
             };
             checked.map_err(|denied| blame(denied, by))?;
@@ -67,6 +74,11 @@ pub(super) fn check_founding(view: &RoomView) -> Result<(), Denied> {
             return Err(not_listed(*id));
         }
     }
+    for (id, octets) in &view.other_components {
+        component(*id, octets, &view.roles, view.room())?;
+    }
+    let links = links_in(octets_of(view, JOIN_LINKS)).len();
+    one_link_on_request(links, octets_of(view, JOIN_LINK_POLICY))?;
     let metadata = &view.metadata;
     if metadata.room_uri.kind() != UriKind::Room {
         let denied = Denied::new(Rule::MetadataValue, None, "a room is named by a room URI");
@@ -90,27 +102,71 @@ fn roles_replaced(reading: &Reading<'_>) -> Result<(), Denied> {
     roles_in_use(&reading.view.participants, reading.roles)?;
     still_banned(reading)?;
     preauth_roles(reading.preauth, reading.roles)?;
+    components_keep_their_roles(reading)?;
     match reading.base_policy {
         Some(policy) => base_policy(policy, reading.roles, reading.view.room()),
         None => Ok(()),
     }
 }
 
-/// POLICY-ROLE-1, POLICY-CAP-ADD-3.
+/// The roles in themselves.
 fn roles(roles: &RoleData) -> Result<(), Denied> {
+    role_faults(roles).into_iter().next().map_or(Ok(()), |(_, denied)| Err(denied))
+}
+
+/// POLICY-ROLE-1, POLICY-ROLE-2, POLICY-CAP-ADD-3, with the role that is at fault.
+fn role_faults(roles: &RoleData) -> Vec<(&Role, Denied)> {
     let mut indices = BTreeSet::new();
+    let mut faults = Vec::new();
     for role in &roles.roles {
         if !indices.insert(role.role_index) {
             let denied = Denied::new(Rule::RoleIndices, None, "a role index is given only once");
-            return Err(denied.about(format!("role {} twice", role.role_index)));
+            faults.push((role, denied.about(format!("role {} twice", role.role_index))));
+        }
+        let limits = [
+            (
+                role.minimum_participants_constraint,
+                role.maximum_participants_constraint,
+                "its minimum of participants is over its maximum",
+            ),
+            (
+                role.minimum_active_participants_constraint,
+                role.maximum_active_participants_constraint,
+                "its minimum of active participants is over its maximum",
+            ),
+        ];
+        for (_, _, needed) in
+            limits.into_iter().filter(|(least, most, _)| most.is_some_and(|most| *least > most))
+        {
+            let denied = Denied::new(Rule::RoleConstraints, None, needed);
+            faults.push((role, denied.about(role_name(roles, role.role_index))));
         }
         if role.role_index != 0 && holds(role, Capability::CAN_OPEN_JOIN) {
             let needed = "canOpenJoin belongs to role 0 alone";
             let denied = Denied::new(Rule::OpenJoinElsewhere, None, needed);
-            return Err(denied.about(role_name(roles, role.role_index)));
+            faults.push((role, denied.about(role_name(roles, role.role_index))));
         }
     }
-    Ok(())
+    faults
+}
+
+/// Everything that is wrong with roles and a base policy for them, each with its place.
+pub(crate) fn definition_faults(
+    roles: &RoleData,
+    policy: Option<&BaseRoomPolicy>,
+) -> Vec<(String, Denied)> {
+    let roles_at_fault = role_faults(roles).into_iter().map(|(role, denied)| {
+        let place = match role.role_name.as_str() {
+            "" => format!("roles, role {}", role.role_index),
+            name => format!("roles.{name}"),
+        };
+        (place, denied)
+    });
+    let parent = policy.and_then(|policy| parent_named(policy).err());
+    let fixed = policy.and_then(|policy| fixed_membership(policy, roles).err());
+    let parent = parent.map(|denied| ("base.parent_room".to_owned(), denied));
+    let fixed = fixed.map(|denied| ("base.fixed_membership".to_owned(), denied));
+    roles_at_fault.chain(parent).chain(fixed).collect()
 }
 
 /// AMB-POL-14, PROTO-PL-5: nobody is left with a role that does not exist.
@@ -179,10 +235,7 @@ fn preauth_roles(entries: &[PreAuthRoleEntry], roles: &RoleData) -> Result<(), D
 
 /// POLICY-BASE-1, POLICY-BASE-3 as far as the room itself tells.
 fn base_policy(policy: &BaseRoomPolicy, roles: &RoleData, room: &MimiUri) -> Result<(), Denied> {
-    if policy.parent_dependant != policy.parent_room.is_some() {
-        let needed = "a parent is named if and only if the room depends on one";
-        return Err(Denied::new(Rule::ParentRoom, None, needed).about("this parent"));
-    }
+    parent_named(policy)?;
     if let Some(parent) = &policy.parent_room {
         let same_hub = MimiUri::new(parent).is_ok_and(|parent| {
             parent.kind() == UriKind::Room && parent.domain() == room.domain() && parent != *room
@@ -192,6 +245,20 @@ fn base_policy(policy: &BaseRoomPolicy, roles: &RoleData, room: &MimiUri) -> Res
             return Err(Denied::new(Rule::ParentRoom, None, needed).about("this parent"));
         }
     }
+    fixed_membership(policy, roles)
+}
+
+/// POLICY-BASE-3
+fn parent_named(policy: &BaseRoomPolicy) -> Result<(), Denied> {
+    if policy.parent_dependant == policy.parent_room.is_some() {
+        return Ok(());
+    }
+    let needed = "a parent is named if and only if the room depends on one";
+    Err(Denied::new(Rule::ParentRoom, None, needed).about("this parent"))
+}
+
+/// POLICY-BASE-1
+fn fixed_membership(policy: &BaseRoomPolicy, roles: &RoleData) -> Result<(), Denied> {
     if !policy.fixed_membership {
         return Ok(());
     }
@@ -212,13 +279,25 @@ fn base_policy(policy: &BaseRoomPolicy, roles: &RoleData, room: &MimiUri) -> Res
 
 /// The links a change leaves behind, all its updates together.
 fn links(reading: &Reading<'_>) -> Result<(), Denied> {
-    let octets = |id| reading.view.other_components.get(&id).map(Vec::as_slice);
-    let links = octets(JOIN_LINKS).and_then(|octets| JoinLinksData::decode(octets).ok());
-    let links = links.unwrap_or_default().links;
+    let links = links_in(octets_of(reading.view, JOIN_LINKS));
     let mut kept: BTreeSet<u32> = (0..).zip(&links).map(|(position, _)| position).collect();
     let mut added = 0;
+    let mut policy = octets_of(reading.view, JOIN_LINK_POLICY);
+    let mut sets_policy = false;
     for change in reading.sets.iter().flat_map(|set| &set.others) {
-        let ProposedChange::JoinLinks(update) = change else { continue };
+        let update = match change {
+            ProposedChange::JoinLinks(update) => update,
+            ProposedChange::OtherComponent(JOIN_LINK_POLICY, octets) => {
+                policy = Some(octets);
+                sets_policy = true;
+                continue;
+            }
+            ProposedChange::RemoveComponent(JOIN_LINK_POLICY) => {
+                policy = None;
+                continue;
+            }
+            _ => continue,
+        };
         added += update.added_links.len();
         for position in &update.removed_indices {
             if !kept.remove(position) {
@@ -227,10 +306,70 @@ fn links(reading: &Reading<'_>) -> Result<(), Denied> {
             }
         }
     }
-    let policy = octets(JOIN_LINK_POLICY).and_then(|octets| JoinLinkPolicy::decode(octets).ok());
-    if policy.is_some_and(|policy| policy.on_request) && added > 0 && kept.len() + added > 1 {
+    match sets_policy || added > 0 {
+        true => one_link_on_request(kept.len() + added, policy),
+        false => Ok(()),
+    }
+}
+
+fn links_in(octets: Option<&[u8]>) -> Vec<JoinLink> {
+    octets.and_then(|octets| JoinLinksData::decode(octets).ok()).unwrap_or_default().links
+}
+
+/// POLICY-JL-1
+fn one_link_on_request(links: usize, policy: Option<&[u8]>) -> Result<(), Denied> {
+    let policy = policy.and_then(|octets| JoinLinkPolicy::decode(octets).ok());
+    if links > 1 && policy.is_some_and(|policy| policy.on_request) {
         let needed = "links are made on request here, and one at most is kept";
-        return Err(Denied::new(Rule::JoinLinkKept, None, needed).about("join links"));
+        return Err(Denied::new(Rule::JoinLinkKept, None, needed).about("several join links"));
+    }
+    Ok(())
+}
+
+fn octets_of(view: &RoomView, id: ComponentId) -> Option<&[u8]> {
+    view.other_components.get(&id).map(Vec::as_slice)
+}
+
+/// What a component holds, as far as the room is concerned.
+fn component(
+    id: ComponentId,
+    octets: &[u8],
+    roles: &RoleData,
+    room: &MimiUri,
+) -> Result<(), Denied> {
+    let beside = Beside { roles, hub: Some(&room.domain()) };
+    let fault = policy_component::faults(id, octets, beside).into_iter().next();
+    match (fault, policy_component::rule(id)) {
+        (Some(fault), Some(rule)) => {
+            let needed = match fault.field.is_empty() {
+                true => fault.needed,
+                false => format!("{}: {}", fault.field, fault.needed),
+            };
+            Err(Denied::new(rule, None, needed).about(format!("{} so", component_name(id))))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// POLICY-HIST-1, POLICY-BOT-1: new roles leave those to the components that name them.
+fn components_keep_their_roles(reading: &Reading<'_>) -> Result<(), Denied> {
+    let room = reading.view.room();
+    let replaced = |id: ComponentId| {
+        reading.sets.iter().flat_map(|set| &set.others).any(|change| match change {
+            ProposedChange::OtherComponent(other, _) | ProposedChange::RemoveComponent(other) => {
+                *other == id
+            }
+            _ => false,
+        })
+    };
+    for (id, octets) in &reading.view.other_components {
+        if replaced(*id) || component(*id, octets, &reading.view.roles, room).is_err() {
+            continue;
+        }
+        component(*id, octets, reading.roles, room).map_err(|denied| {
+            let needed = format!("{} needs it: {}", component_name(*id), denied.needed);
+            Denied::new(Rule::RoleInUse, None, needed).about("a role that is in use")
+        })?;
     }
     Ok(())
 }
@@ -243,7 +382,7 @@ fn components_listed(reading: &Reading<'_>) -> Result<(), Denied> {
     let mut replaced = false;
     for change in reading.sets.iter().flat_map(|set| &set.others) {
         match change {
-            ProposedChange::OtherComponent(id) => {
+            ProposedChange::OtherComponent(id, _) => {
                 others.insert(*id, ());
             }
             ProposedChange::RemoveComponent(id) => {

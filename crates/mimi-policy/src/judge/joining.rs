@@ -5,7 +5,7 @@
 use mimi_wire::room::capability::Capability;
 use mimi_wire::room::participant_list::RoleIndex;
 
-use crate::change::ClientIdentity;
+use crate::change::{Actor, ClientIdentity};
 use crate::denied::Denied;
 use crate::judge::authority::{allows_move, capability_name, holds, role_name};
 use crate::judge::reading::Reading;
@@ -74,8 +74,12 @@ impl Outside<'_> {
         })
     }
 
-    /// The verdict on a join code; `None` where no code is in play.
+    /// The verdict on a join code; `None` where no code is in play. AMB-UPD-14: a proposal to join
+    /// has no place for one, so that nobody can claim there was one.
     fn by_code(&self) -> Option<Result<(), Denied>> {
+        if !self.commits_itself() {
+            return None;
+        }
         let usable = self.holds(Capability::CAN_USE_JOIN_CODE);
         let JoinCode { role, standing } = match self.reading.known.join_codes {
             JoinCodes::None => return None,
@@ -99,6 +103,10 @@ impl Outside<'_> {
         Some(Err(self.deny(Rule::JoinByCode, needed)))
     }
 
+    fn commits_itself(&self) -> bool {
+        matches!(self.reading.committer, Some(Actor::Joiner(joiner)) if joiner == self.joiner)
+    }
+
     fn why_not(&self) -> Denied {
         let name = |index| role_name(&self.reading.view.roles, index);
         let matched = first_match(self.reading.view, Claims::Known(&self.joiner.claims));
@@ -114,6 +122,9 @@ impl Outside<'_> {
                 let name = name(role.role_index);
                 let needed = format!("their credential is preauthorized for {name}");
                 (Rule::PreauthorizedJoin, needed)
+            }
+            None if self.holds(Capability::CAN_USE_JOIN_CODE) && !self.commits_itself() => {
+                (Rule::JoinByCode, "join codes go with an external commit".to_owned())
             }
             None if self.holds(Capability::CAN_USE_JOIN_CODE) => {
                 (Rule::JoinByCode, "a join code that leads there is needed".to_owned())

@@ -1,21 +1,24 @@
 //! Who comes and who goes: participants and their clients (room-policy section 8.1).
 
-use mimi_wire::MimiUri;
+use mimi_wire::component::MLS_OPERATIONAL_POLICY;
 use mimi_wire::room::capability::Capability;
+use mimi_wire::room::operational_policy::OperationalParameters;
 use mimi_wire::room::participant_list::RoleIndex;
 use mimi_wire::uri::UriKind;
+use mimi_wire::{MimiUri, Wire};
 
 use crate::change::{Actor, ClientIdentity, StagedChange};
 use crate::denied::Denied;
 use crate::judge::authority::Authority;
 use crate::judge::joining::{may_join_as, may_join_at_all};
 use crate::judge::reading::{ProposalSet, Reading, RemovedClient};
-use crate::judge::roles::is_banned_role;
+use crate::judge::roles::{is_banned_role, no_own_unban};
 use crate::participant_list::ListChange;
 use crate::rule::Rule;
 
 /// Who may commit, and what an external commit looks like.
 pub(super) fn check_committer(reading: &Reading<'_>, change: &StagedChange) -> Result<(), Denied> {
+    external_operations(reading)?;
     let Some(committer) = reading.committer else {
         return no_external_join(reading);
     };
@@ -40,6 +43,29 @@ pub(super) fn check_committer(reading: &Reading<'_>, change: &StagedChange) -> R
         }
         Actor::Joiner(identity) => external_commit(reading, change, identity),
     }
+}
+
+/// POLICY-OP-2: where the room says so, nobody from outside the group commits or proposes.
+fn external_operations(reading: &Reading<'_>) -> Result<(), Denied> {
+    let from_outside = |actor: &Actor| !matches!(actor, Actor::Member { .. });
+    let commits = reading.committer.filter(|actor| from_outside(actor));
+    let mut senders = reading.sets.iter().map(|set| set.authority.actor());
+    let proposes = senders.find(|actor| from_outside(actor) && Some(*actor) != commits);
+    if commits.or(proposes).is_none() {
+        return Ok(());
+    }
+    let octets = reading.view.other_components.get(&MLS_OPERATIONAL_POLICY);
+    let policy = octets.and_then(|octets| OperationalParameters::decode(octets).ok());
+    let Some(policy) = policy else { return Ok(()) };
+    if let Some(actor) = commits.filter(|_| !policy.external_commit_allowed) {
+        let needed = "the room takes no external commits";
+        return Err(Denied::new(Rule::ExternalCommits, actor.user(), needed).about("this way"));
+    }
+    if let Some(actor) = proposes.filter(|_| !policy.external_proposal_allowed) {
+        let needed = "the room takes proposals of its members only";
+        return Err(Denied::new(Rule::ExternalProposals, actor.user(), needed));
+    }
+    Ok(())
 }
 
 /// AMB-UPD-16: exactly one new client, the committer's own.
@@ -137,6 +163,7 @@ fn removal(
     if by.is(user) {
         by.require(Rule::Leave, reading.view.room(), Capability::CAN_REMOVE_SELF)?;
         by.require_move(Rule::Leave, reading.view.room(), from, 0)?;
+        no_own_unban(reading, set, from)?;
     } else {
         by.require(Rule::RemoveParticipant, user, Capability::CAN_REMOVE_PARTICIPANT)?;
         by.require_move(Rule::RemoveParticipant, user, from, 0)?;

@@ -34,6 +34,11 @@ pub(super) fn check(
             by.require(Rule::ChangeMetadata, field, capability)?;
         }
     }
+    let texts = [&new.room_name, &new.room_subject, &new.room_mood];
+    if texts.iter().any(|text| text.contains('\0')) {
+        let denied = by.deny(Rule::MetadataValue, "a UTF8String holds no NUL");
+        return Err(denied.about("such a text"));
+    }
     if new.room_avatar != old.room_avatar && !is_avatar(&new.room_avatar) {
         let denied = by.deny(Rule::MetadataValue, "an avatar is an https URI or empty");
         return Err(denied.about("this avatar"));

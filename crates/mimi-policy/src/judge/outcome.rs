@@ -1,10 +1,10 @@
 //! The room as it would be: every client's user is listed and may have clients, and the base
 //! policy's limits hold. What was wrong before blocks only what makes it worse.
 
-use mimi_wire::MimiUri;
 use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::participant_list::RoleIndex;
 use mimi_wire::room::roles::RoleData;
+use mimi_wire::{MimiUri, UriKind};
 
 use crate::change::{Actor, ProposedChange};
 use crate::denied::Denied;
@@ -12,7 +12,7 @@ use crate::index::RoomIndex;
 use crate::judge::authority::role_name;
 use crate::judge::reading::Reading;
 use crate::judge::roles::is_banned_role;
-use crate::judge::roster::Standing;
+use crate::judge::roster::{Standing, Touched};
 use crate::parent::{is_parent, takes_part};
 use crate::rule::Rule;
 use crate::view::RoomView;
@@ -20,6 +20,7 @@ use crate::view::RoomView;
 /// Judges what the room becomes.
 pub(super) fn check(reading: &Reading<'_>) -> Result<(), Denied> {
     for (user, touched) in reading.roster.touched() {
+        real_clients(reading, user, touched)?;
         let same_place = touched.before.role == touched.after.role;
         if same_place && touched.after.clients <= touched.before.clients {
             continue;
@@ -57,8 +58,7 @@ fn among_parents(reading: &Reading<'_>) -> Result<(), Denied> {
         let needed = "they take no part in the parent room";
         Denied::new(Rule::InParent, None, needed).about(user)
     };
-    if let Some(setter) =
-        sender_of(reading, |change| matches!(change, ProposedChange::BasePolicy(_)))
+    if let Some(setter) = setter(reading)
         && !is_parent(parent, reading.view)
     {
         let everybody = reading.roster.all_after();
@@ -87,6 +87,10 @@ pub(super) fn check_founding(view: &RoomView) -> Result<(), Denied> {
     }
     let Some(policy) = &view.base_policy else { return Ok(()) };
     for (user, standing) in everybody {
+        // POLICY-BASE-6
+        if !policy.pseudonyms_allowed && user.kind() == UriKind::Pseudonym {
+            return Err(no_pseudonyms(user));
+        }
         single_device(policy, user, standing)?;
     }
     maximum_clients(policy, view.clients.len())?;
@@ -116,6 +120,25 @@ fn clients_belong(user: &MimiUri, standing: Standing, roles: &RoleData) -> Resul
     Ok(())
 }
 
+/// POLICY-BASE-6: what a room forbids is the credential in its group, so a pseudonym that is listed
+/// already gets no further client either.
+fn real_clients(
+    reading: &Reading<'_>,
+    user: &MimiUri,
+    touched: &Touched<'_>,
+) -> Result<(), Denied> {
+    let forbidden = reading.base_policy.is_some_and(|policy| !policy.pseudonyms_allowed);
+    let more = touched.after.clients > touched.before.clients;
+    if forbidden && more && user.kind() == UriKind::Pseudonym {
+        return Err(blame(no_pseudonyms(user), Some(touched.cause)));
+    }
+    Ok(())
+}
+
+fn no_pseudonyms(user: &MimiUri) -> Denied {
+    Denied::new(Rule::Pseudonyms, None, "the room does not allow pseudonyms").about(user)
+}
+
 /// Somebody who goes and keeps a client is told so; somebody who never came in is told that.
 fn was_listed(denied: Denied, before: Standing) -> Denied {
     match (denied.rule, before.role) {
@@ -137,10 +160,10 @@ fn waits_for_entry(reading: &Reading<'_>, user: &MimiUri, after: Standing) -> bo
         && sets.any(|set| set.authority.joiner().is_some_and(|joiner| joiner.user == *user))
 }
 
-/// POLICY-BASE-4, POLICY-BASE-5: limits bind what grows, and whoever sets them.
+/// POLICY-BASE-4, POLICY-BASE-5: limits bind what grows, and whoever makes them tighter. A limit that
+/// is exceeded and stays as it was, or is loosened, blocks no other change (AMB-POL-17).
 fn limits(reading: &Reading<'_>) -> Result<(), Denied> {
     let Some(policy) = reading.base_policy else { return Ok(()) };
-    let setter = sender_of(reading, |change| matches!(change, ProposedChange::BasePolicy(_)));
     let growing = |before: Standing, after: Standing| after.clients > before.clients;
     for (user, touched) in reading.roster.touched() {
         if growing(touched.before, touched.after) {
@@ -148,30 +171,48 @@ fn limits(reading: &Reading<'_>) -> Result<(), Denied> {
                 .map_err(|denied| blame(denied, Some(touched.cause)))?;
         }
     }
-    if setter.is_some() {
+    let several_before = reading.view.base_policy.as_ref().is_none_or(|it| it.multi_device);
+    if several_before && let Some(setter) = setter(reading) {
         for (user, standing) in reading.roster.all_after() {
-            single_device(policy, user, standing).map_err(|denied| blame(denied, setter))?;
+            single_device(policy, user, standing).map_err(|denied| blame(denied, Some(setter)))?;
         }
     }
     let view = reading.view;
     let (come, go) = reading.roster.growth();
     let clients = (view.clients.len() + come).saturating_sub(go);
-    if setter.is_some() || come > go {
+    let tighter = tightener(reading, |policy| policy.max_clients);
+    if tighter.is_some() || come > go {
         let grower = reading.roster.touched().find(|(_, it)| growing(it.before, it.after));
         maximum_clients(policy, clients)
-            .map_err(|denied| blame(denied, grower.map(|(_, it)| it.cause).or(setter)))?;
+            .map_err(|denied| blame(denied, grower.map(|(_, it)| it.cause).or(tighter)))?;
     }
     let banned =
         |roles| is_banned_role(roles, 1).then(|| reading.roster.population(1).participants);
     let users = |roles| view.participants.participants.len() - banned(roles).unwrap_or_default();
     let (come, go) = reading.roster.listing(is_banned_role(reading.roles, 1).then_some(1));
     let after = (users(reading.roles) + come).saturating_sub(go);
-    if setter.is_some() || after > users(&view.roles) {
+    let tighter = tightener(reading, |policy| policy.max_users);
+    if tighter.is_some() || after > users(&view.roles) {
         let lister = reading.roster.touched().find(|(_, it)| it.before.role != it.after.role);
         maximum_users(policy, after)
-            .map_err(|denied| blame(denied, lister.map(|(_, it)| it.cause).or(setter)))?;
+            .map_err(|denied| blame(denied, lister.map(|(_, it)| it.cause).or(tighter)))?;
     }
     Ok(())
+}
+
+/// Whoever sets the base policy anew.
+fn setter<'a>(reading: &Reading<'a>) -> Option<&'a Actor> {
+    sender_of(reading, |change| matches!(change, ProposedChange::BasePolicy(_)))
+}
+
+/// Whoever sets a limit that was not there, or was higher.
+fn tightener<'a>(
+    reading: &Reading<'a>,
+    limit: impl Fn(&BaseRoomPolicy) -> Option<u32>,
+) -> Option<&'a Actor> {
+    let old = reading.view.base_policy.as_ref().and_then(&limit);
+    let new = reading.base_policy.and_then(limit)?;
+    setter(reading).filter(|_| old.is_none_or(|old| new < old))
 }
 
 fn single_device(policy: &BaseRoomPolicy, user: &MimiUri, after: Standing) -> Result<(), Denied> {

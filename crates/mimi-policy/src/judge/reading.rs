@@ -234,7 +234,10 @@ impl<'a> ProposalSet<'a> {
             ProposedChange::SelfRemove => {
                 let Actor::Member { leaf, .. } = sender else {
                     let needed = "only members remove themselves";
-                    return Err(self.authority.deny(Rule::UnknownProposal, needed).about("it"));
+                    return Err(self
+                        .authority
+                        .deny(Rule::UnknownProposal, needed)
+                        .about("their own removal"));
                 };
                 self.remove(roster, sender, *leaf, true)?;
             }

@@ -14,7 +14,7 @@ use crate::preauth::first_match;
 use crate::rule::Rule;
 
 /// The role that bans: always this index, and named exactly "banned" (POLICY-CAP-ROLE-3).
-const BANNED: RoleIndex = 1;
+pub(crate) const BANNED: RoleIndex = 1;
 
 /// Whether a role is the one that bans. A role 1 of another name is an ordinary role (AMB-POL-41).
 pub(crate) fn is_banned_role(roles: &RoleData, index: RoleIndex) -> bool {
@@ -28,7 +28,7 @@ pub(super) fn check(reading: &Reading<'_>, set: &ProposalSet<'_>) -> Result<(), 
         if let ListChange::Role { user, from, to, .. } = *change {
             role_defined(reading, &set.authority, to)?;
             if set.authority.is(user) {
-                own_role(reading, set, to)?;
+                own_role(reading, set, from, to)?;
             } else {
                 others_role(reading, set, user, from, to)?;
             }
@@ -38,16 +38,38 @@ pub(super) fn check(reading: &Reading<'_>, set: &ProposalSet<'_>) -> Result<(), 
 }
 
 /// POLICY-CAP-ROLE-2: the own role changes to the preauthorized one; no table is asked.
-fn own_role(reading: &Reading<'_>, set: &ProposalSet<'_>, to: RoleIndex) -> Result<(), Denied> {
+fn own_role(
+    reading: &Reading<'_>,
+    set: &ProposalSet<'_>,
+    from: RoleIndex,
+    to: RoleIndex,
+) -> Result<(), Denied> {
     let by = &set.authority;
     let target = format!("to {}", role_name(&reading.view.roles, to));
     by.require(Rule::ChangeOwnRole, &target, Capability::CAN_CHANGE_OWN_ROLE)?;
+    no_own_unban(reading, set, from)?;
     match first_match(reading.view, by.claims()) {
         Some(role) if role.role_index == to => Ok(()),
         _ => {
-            let needed = "no preauthorization entry is known to match them for this role";
+            let needed = "their credential is not known to be preauthorized for it";
             Err(by.deny(Rule::ChangeOwnRole, needed).about(target))
         }
+    }
+}
+
+/// POLICY-PRE-1: whatever a role named banned may hold, and whoever is preauthorized, nobody lifts
+/// a ban from itself.
+pub(super) fn no_own_unban(
+    reading: &Reading<'_>,
+    set: &ProposalSet<'_>,
+    from: RoleIndex,
+) -> Result<(), Denied> {
+    match (is_banned_role(&reading.view.roles, from), set.authority.user()) {
+        (true, Some(user)) => {
+            let needed = "whoever is banned waits for others to lift the ban";
+            Err(set.authority.deny(Rule::Unban, needed).about(user))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -128,3 +128,22 @@ fn a_list_has_a_limit() {
     let swapped = apply(&full, &[update(&[], &[0], &[("erin", 2)])]).unwrap();
     assert_eq!(swapped.participants.len(), PARTICIPANTS_MAX);
 }
+
+/// PROTO-PL-2: however many go, the others keep their order.
+#[test]
+fn few_removals_and_many() {
+    let user = |number: u32| MimiUri::new(&format!("mimi://a.example/u/{number}")).unwrap();
+    let pair = |number| UserRolePair { user: user(number), role_index: 2 };
+    let list = ParticipantListData { participants: (0..43).map(pair).collect() };
+    for count in [0, 1, 8, 9, 30, 43] {
+        let removed_indices: Vec<u32> = (0..count).map(|index| (index + 3) * 41 % 43).collect();
+        let stay = (0..43).filter(|number| !removed_indices.contains(number));
+        let expected: Vec<UserRolePair> = stay.chain([99]).map(pair).collect();
+        let update = ParticipantListUpdate {
+            removed_indices: removed_indices.clone(),
+            added_participants: vec![pair(99)],
+            ..ParticipantListUpdate::default()
+        };
+        assert_eq!(apply(&list, &[update]).unwrap().participants, expected, "{count}");
+    }
+}

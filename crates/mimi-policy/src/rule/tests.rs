@@ -13,6 +13,7 @@ fn names_are_unique_and_words_are_there() {
             family.starts_with("PROTO-")
                 || family.starts_with("POLICY-")
                 || family == "CONTENT-EDIT"
+                || family == "ARCH"
         );
         assert!(number.parse::<u32>().is_ok(), "{}", rule.id());
     }

@@ -21,11 +21,6 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// A value at a place.
-    pub(super) fn at(value: &'a Value, place: String) -> Self {
-        Self { value, place }
-    }
-
     pub(super) fn value(&self) -> &'a Value {
         self.value
     }
@@ -46,11 +41,6 @@ impl<'a> Field<'a> {
     pub(super) fn number(&self) -> Result<u32, Malformed> {
         let number = self.value.as_u64().and_then(|number| u32::try_from(number).ok());
         number.ok_or_else(|| self.wrong("must be a number from 0 to 4294967295"))
-    }
-
-    /// A number, or `null` for none.
-    pub(super) fn optional_number(&self) -> Result<Option<u32>, Malformed> {
-        if self.value.is_null() { Ok(None) } else { self.number().map(Some) }
     }
 
     pub(super) fn code(&self) -> Result<u16, Malformed> {
@@ -103,7 +93,7 @@ impl<'a> Field<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// An object that has these fields and no others.
+    /// An object that has these fields and no others. What is unknown is told before what is wrong.
     pub(super) fn of(value: &'a Value, place: &str, known: &[&str]) -> Result<Self, Malformed> {
         let Some(object) = value.as_object() else {
             return Err(Malformed::new(place, "must be an object"));
@@ -125,7 +115,13 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A field; `null` says as much as absence does.
     pub(super) fn optional(&self, name: &str) -> Option<Field<'a>> {
+        self.present(name).filter(|field| !field.value.is_null())
+    }
+
+    /// A field whose mere presence says something.
+    pub(super) fn present(&self, name: &str) -> Option<Field<'a>> {
         self.object.get(name).map(|value| Field { value, place: self.place_of(name) })
     }
 
@@ -152,7 +148,7 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn optional_number(&self, name: &str) -> Result<Option<u32>, Malformed> {
-        self.read(name, None, |field| field.optional_number())
+        self.read(name, None, |field| field.number().map(Some))
     }
 
     pub(super) fn list<T>(

@@ -3,18 +3,37 @@
 use std::collections::BTreeMap;
 
 use mimi_wire::MimiUri;
-use mimi_wire::component::{ComponentId, JOIN_LINK_POLICY, MLS_OPERATIONAL_POLICY};
-use mimi_wire::room::join_links::{JoinLink, JoinLinksUpdate};
+use mimi_wire::Wire;
+use mimi_wire::component::{
+    ASSET_POLICY, BOT_POLICY, CHAT_HISTORY_POLICY, ComponentId, JOIN_LINK_POLICY,
+    LINK_PREVIEW_POLICY, LOGGING_POLICY, MESSAGE_EXPIRATION_POLICY, MLS_OPERATIONAL_POLICY,
+    STATUS_NOTIFICATION_POLICY,
+};
+use mimi_wire::room::asset_policy::{
+    AssetPolicy, AssetUploadLocation, DownloadPrivacy, DownloadPrivacyType,
+};
+use mimi_wire::room::base_policy::BaseRoomPolicy;
+use mimi_wire::room::bot_policy::BotPolicy;
+use mimi_wire::room::capability::Capability;
+use mimi_wire::room::chat_history_policy::HistoryPolicy;
+use mimi_wire::room::join_links::{JoinLink, JoinLinkPolicy, JoinLinksUpdate};
+use mimi_wire::room::link_preview_policy::LinkPreviewPolicy;
+use mimi_wire::room::logging_policy::LoggingPolicy;
+use mimi_wire::room::message_expiration_policy::MessageExpiration;
 use mimi_wire::room::metadata::{RichDescription, RoomMetadata};
+use mimi_wire::room::operational_policy::OperationalParameters;
+use mimi_wire::room::optionality::{Conditional, Optionality};
 use mimi_wire::room::participant_list::{
     ParticipantListUpdate, RoleIndex, UserIndexRolePair, UserRolePair,
 };
 use mimi_wire::room::preauth::Claim;
+use mimi_wire::room::roles::RoleData;
+use mimi_wire::room::status_notification_policy::StatusNotificationPolicy;
 use serde_json::Value;
 
 use super::Malformed;
 use super::read::{Field, Fields};
-use super::room::{CLIENTS_MAX, Room, client_count, client_uri};
+use super::room::{CLIENTS_MAX, Room, all_absent, client_count, client_uri};
 use crate::change::{Actor, ClientIdentity, ProposedChange, StagedChange, StagedProposal};
 use crate::denied::Denied;
 use crate::judge::Judge;
@@ -105,7 +124,8 @@ fn read(view: &RoomView, value: &Value) -> Result<Change, Malformed> {
         removed: Vec::new(),
         others: fields.read("components", Vec::new(), |field| components(&field, view))?,
         metadata: None,
-        send_message: fields.flag("send_message", how == How::Message)?,
+        send_message: fields
+            .read("send_message", how == How::Message, |field| send_message(&field, how))?,
         join_code: fields.read("join_code", None, join_code)?,
         claims: fields.list("claims", Field::claim)?,
     };
@@ -154,6 +174,14 @@ fn how(field: &Field<'_>) -> Result<How, Malformed> {
     }
 }
 
+/// A message is sent; anything else may bring one along.
+fn send_message(field: &Field<'_>, how: How) -> Result<bool, Malformed> {
+    match field.flag()? {
+        false if how == How::Message => Err(field.wrong("a message that is not sent is none")),
+        sent => Ok(sent),
+    }
+}
+
 fn addition(field: &Field<'_>, clients: usize) -> Result<(MimiUri, RoleIndex, u32), Malformed> {
     let fields = field.fields(&["user", "role", "clients"])?;
     let count = fields.read("clients", 0, |field| client_count(&field, clients))?;
@@ -183,9 +211,6 @@ fn fewer_clients(field: &Field<'_>) -> Result<(MimiUri, Option<u32>), Malformed>
 }
 
 fn join_code(field: Field<'_>) -> Result<Option<JoinCode>, Malformed> {
-    if field.value().is_null() {
-        return Ok(None);
-    }
     let fields = field.fields(&["role", "valid"])?;
     let standing = match fields.required("valid")?.flag()? {
         true => CodeStanding::Valid,
@@ -204,25 +229,83 @@ fn components(field: &Field<'_>, view: &RoomView) -> Result<Vec<ProposedChange>,
         let other: ComponentId = match field.text()? {
             "base" => {
                 let policy = view.base_policy.clone().expect("a form's room has a base policy");
-                return Ok(ProposedChange::BasePolicy(policy));
+                // It lists whatever it has to.
+                let policy_component_ids = all_absent().policy_component_ids;
+                return Ok(ProposedChange::BasePolicy(BaseRoomPolicy {
+                    policy_component_ids,
+                    ..policy
+                }));
             }
-            "roles" => return Ok(ProposedChange::Roles(view.roles.clone())),
+            "roles" => return Ok(ProposedChange::Roles(restated(&view.roles))),
             "preauth" => return Ok(ProposedChange::Preauth(view.preauth.clone())),
             "join_links_add" => return Ok(links(Vec::new(), vec![JoinLink(b"new".to_vec())])),
             "join_links_remove" => return Ok(links(vec![0], Vec::new())),
             "operational" => MLS_OPERATIONAL_POLICY,
-            "status" => 0x0028,
+            "status" => STATUS_NOTIFICATION_POLICY,
             "join_link" => JOIN_LINK_POLICY,
-            "link_preview" => 0x002b,
-            "asset" => 0x002c,
-            "logging" => 0x002d,
-            "history" => 0x002e,
-            "bot" => 0x002f,
-            "expiration" => 0x0030,
+            "link_preview" => LINK_PREVIEW_POLICY,
+            "asset" => ASSET_POLICY,
+            "logging" => LOGGING_POLICY,
+            "history" => CHAT_HISTORY_POLICY,
+            "bot" => BOT_POLICY,
+            "expiration" => MESSAGE_EXPIRATION_POLICY,
             _ => return Err(field.wrong("is no component")),
         };
-        Ok(ProposedChange::OtherComponent(other))
+        Ok(ProposedChange::OtherComponent(other, plain(other)))
     })
+}
+
+/// The room's roles once more. One that holds canOpenJoin in vain does not get it anew
+/// (POLICY-CAP-ADD-3): the form asks who may change roles, not into what.
+fn restated(roles: &RoleData) -> RoleData {
+    let mut roles = roles.clone();
+    for role in roles.roles.iter_mut().filter(|role| role.role_index != 0) {
+        role.role_capabilities.retain(|held| *held != Capability::CAN_OPEN_JOIN);
+    }
+    roles
+}
+
+/// A value of a component that fits every room: the form asks who may change it, not into what.
+fn plain(id: ComponentId) -> Vec<u8> {
+    match id {
+        STATUS_NOTIFICATION_POLICY => StatusNotificationPolicy::default().encode(),
+        JOIN_LINK_POLICY => JoinLinkPolicy::default().encode(),
+        LINK_PREVIEW_POLICY => LinkPreviewPolicy {
+            autodetect_hyperlinks_in_text: Optionality::Optional,
+            send_link_previews: Optionality::Optional,
+            automatic_link_previews: Optionality::Optional,
+            link_preview_proxy: Conditional::Forbidden,
+        }
+        .encode(),
+        ASSET_POLICY => AssetPolicy {
+            asset_upload_location: AssetUploadLocation::Unspecified,
+            upload_domains: Vec::new(),
+            download_privacy: DownloadPrivacy {
+                allowed_download_types: vec![DownloadPrivacyType::Direct],
+                forbidden_download_types: Vec::new(),
+                default_download_type: DownloadPrivacyType::Direct,
+            },
+            max_image: u64::MAX,
+            max_audio: u64::MAX,
+            max_video: u64::MAX,
+            max_attachment: u64::MAX,
+            forbidden_media_types: Vec::new(),
+            permitted_media_types: None,
+        }
+        .encode(),
+        LOGGING_POLICY => LoggingPolicy { logging: Conditional::Forbidden }.encode(),
+        CHAT_HISTORY_POLICY => HistoryPolicy { history_sharing: Conditional::Forbidden }.encode(),
+        BOT_POLICY => BotPolicy::default().encode(),
+        MESSAGE_EXPIRATION_POLICY => {
+            MessageExpiration { expiring_messages: Conditional::Forbidden }.encode()
+        }
+        _ => OperationalParameters {
+            external_proposal_allowed: true,
+            external_commit_allowed: true,
+            ..OperationalParameters::default()
+        }
+        .encode(),
+    }
 }
 
 /// The metadata before and after: what is named changes, whatever it was.
@@ -234,7 +317,7 @@ fn metadata(
         ["room_uri", "room_name", "room_descriptions", "room_avatar", "room_subject", "room_mood"];
     let fields = field.fields(&known)?;
     let (mut before, mut after) = (empty.clone(), empty.clone());
-    if let Some(field) = fields.optional("room_uri") {
+    if let Some(field) = fields.present("room_uri") {
         let uri = MimiUri::new(field.text()?);
         after.room_uri = uri.map_err(|error| field.wrong(error.to_string()))?;
         if after.room_uri == before.room_uri {
@@ -242,7 +325,7 @@ fn metadata(
                 MimiUri::new("mimi://room.example/r/another").expect("a plain name makes a URI");
         }
     }
-    if let Some(field) = fields.optional("room_descriptions") {
+    if let Some(field) = fields.present("room_descriptions") {
         after.room_descriptions = field.list(description)?;
         before.room_descriptions = after.room_descriptions.clone();
         before.room_descriptions.push(RichDescription::default());
@@ -254,7 +337,7 @@ fn metadata(
         ("room_mood", &mut before.room_mood, &mut after.room_mood),
     ];
     for (name, before, after) in texts {
-        if let Some(field) = fields.optional(name) {
+        if let Some(field) = fields.present(name) {
             field.text()?.clone_into(after);
             *before = format!("not {after}");
         }
@@ -325,8 +408,25 @@ impl Change {
             _ => BTreeMap::new(),
         };
         let judge = Judge::of(view).with_join_codes(JoinCodes::Presented(&codes));
+        if staged.committer.is_none() && staged.proposals.is_empty() {
+            // Nobody is asked by what right, so the answer is whether the sender has a say at all.
+            return judge.has_a_say(&actor);
+        }
         let verdict = judge.with_claims(&claims).decide(&staged);
-        verdict.map(|_| ()).map_err(|denied| self.in_the_forms_words(view, denied))
+        verdict.map_err(|denied| self.in_the_forms_words(view, denied))?;
+        self.entry_of_joiner(view, &actor)
+    }
+
+    /// PROTO-UPD-2: on the wire the entry of somebody who proposes to join is written by whoever
+    /// commits it (AMB-UPD-14); the form asks about a whole change, the role included.
+    fn entry_of_joiner(&self, view: &RoomView, actor: &Actor) -> Result<(), Denied> {
+        let Actor::Joiner(joiner) = actor else { return Ok(()) };
+        let mut added = self.list.added_participants.iter();
+        if view.role_index_of(&joiner.user).is_some() || added.any(|it| it.user == joiner.user) {
+            return Ok(());
+        }
+        let needed = "its user must be in the participant list before or with it";
+        Err(Denied::new(Rule::ListedFirst, Some(&joiner.user), needed).about(&joiner.client))
     }
 
     /// The form speaks of users where the judge sees positions and leaves.

@@ -9,10 +9,11 @@ use mimi_wire::component::{
 };
 use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::capability::Capability;
+use mimi_wire::room::join_links::JoinLinksUpdate;
 use mimi_wire::room::preauth::PreAuthData;
 
 use crate::room::{
-    BANNED, ORDINARY, Room, SUPER, add_client, assert_allowed, assert_denied, by, hub,
+    BANNED, ORDINARY, Room, SUPER, add_client, assert_allowed, assert_denied, by, component, hub,
 };
 
 const STATUS_POLICY: u16 = 0x0028;
@@ -23,7 +24,8 @@ fn components_change_by_capability() {
     // POLICY-CAP-POL-1, POLICY-CAP-RES-1, AMB-POL-13, AMB-ST-5
     let mut room = Room::usual();
     room.policy_mut().policy_component_ids.extend([MLS_OPERATIONAL_POLICY, STATUS_POLICY]);
-    let other = ProposedChange::OtherComponent;
+    room.view.other_components.insert(JOIN_LINKS, vec![0]);
+    let other = component;
     let cases = [
         (
             ProposedChange::Preauth(PreAuthData::default()),
@@ -51,7 +53,7 @@ fn components_change_by_capability() {
             Rule::ChangeOperationalPolicy,
         ),
         (
-            other(JOIN_LINKS),
+            ProposedChange::RemoveComponent(JOIN_LINKS),
             vec![Capability::CAN_CREATE_JOIN_CODE, Capability::CAN_DELETE_JOIN_CODE],
             Rule::ChangeJoinLinks,
         ),
@@ -84,7 +86,8 @@ fn what_the_room_has_no_rule_for_is_refused() {
     let denied = refuse(ProposedChange::Unknown(0x0a0a));
     let sentence = "alice may not propose this: nobody here knows proposals of type 0x0a0a";
     assert_eq!(denied.to_string(), sentence);
-    refuse(ProposedChange::OtherComponent(ROLES_LIST));
+    refuse(component(ROLES_LIST));
+    refuse(component(JOIN_LINKS));
     assert_allowed(room.propose(&room.member("alice"), [ProposedChange::UpdateOwnLeaf]));
     assert_denied(room.propose(&hub(), [ProposedChange::UpdateOwnLeaf]), Rule::UnknownProposal);
     assert_denied(room.propose(&hub(), [ProposedChange::SelfRemove]), Rule::UnknownProposal);
@@ -115,7 +118,7 @@ fn one_update_or_one_removal_per_component() {
     room.role_mut(SUPER).role_capabilities = Capability::ALL.to_vec();
     room.policy_mut().policy_component_ids.push(STATUS_POLICY);
     room.view.other_components.insert(STATUS_POLICY, vec![0, 0]);
-    let update = ProposedChange::OtherComponent(STATUS_POLICY);
+    let update = component(STATUS_POLICY);
     let removal = ProposedChange::RemoveComponent(STATUS_POLICY);
     for pair in [
         [update.clone(), update.clone()],
@@ -124,7 +127,7 @@ fn one_update_or_one_removal_per_component() {
     ] {
         assert_denied(room.commit("alice", pair), Rule::ComponentOnce);
     }
-    let links = ProposedChange::OtherComponent(JOIN_LINKS);
+    let links = ProposedChange::JoinLinks(JoinLinksUpdate::default());
     assert_allowed(room.commit("alice", [links.clone(), links]));
 }
 
@@ -200,17 +203,37 @@ fn new_limits_fit_the_room() {
 }
 
 #[test]
+fn a_limit_that_is_exceeded_already_may_stay_as_it_was() {
+    // AMB-POL-17: what is violated blocks only what makes it worse.
+    let mut room = Room::usual();
+    *room.policy_mut() = BaseRoomPolicy {
+        max_clients: Some(3),
+        max_users: Some(1),
+        multi_device: false,
+        ..room.policy_mut().clone()
+    };
+    let commit = |change| room.commit("alice", [change]);
+    assert_allowed(commit(base(&room, |it| it.persistent_room = true)));
+    assert_allowed(commit(base(&room, |it| it.max_clients = Some(4))));
+    assert_allowed(commit(base(&room, |it| it.max_users = Some(2))));
+    assert_denied(commit(base(&room, |it| it.max_clients = Some(2))), Rule::MaximumClients);
+    assert_denied(commit(base(&room, |it| it.max_users = Some(0))), Rule::MaximumUsers);
+    let newcomer = [base(&room, |_| {}), room.list_add("dave", ORDINARY)];
+    assert_denied(room.commit("alice", newcomer), Rule::MaximumUsers);
+}
+
+#[test]
 fn policy_components_are_listed_before_they_are_used() {
     // POLICY-BASE-9
     let mut room = Room::usual();
     room.role_mut(SUPER).role_capabilities = Capability::ALL.to_vec();
-    let update = ProposedChange::OtherComponent(STATUS_POLICY);
+    let update = component(STATUS_POLICY);
     let alone = room.commit("alice", [update.clone()]);
     assert_denied(alone, Rule::PolicyComponentListed);
     let listing = base(&room, |it| it.policy_component_ids.push(STATUS_POLICY));
     assert_allowed(room.commit("alice", [update, listing]));
     // What is no policy needs no listing; what was missing before blocks nothing else.
-    assert_allowed(room.commit("alice", [ProposedChange::OtherComponent(0x0021)]));
+    assert_allowed(room.commit("alice", [component(0x0021)]));
     room.view.other_components.insert(0x002c, Vec::new());
-    assert_allowed(room.commit("alice", [ProposedChange::OtherComponent(0x0021)]));
+    assert_allowed(room.commit("alice", [component(0x0021)]));
 }

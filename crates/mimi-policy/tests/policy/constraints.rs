@@ -103,3 +103,19 @@ fn an_active_minimum_asks_only_who_makes_somebody_inactive() {
     assert_allowed(room.commit("alice", newcomer));
     assert_denied(room.commit("alice", room.drop_all("bob")), Rule::MinimumActive);
 }
+
+#[test]
+fn who_comes_or_goes_without_a_client_touches_the_active_limits_too() {
+    // AMB-POL-17, by the letter: the role is left or entered, whatever the participant's activity.
+    let mut room = Room::usual().with("dave", ORDINARY, 0);
+    room.role_mut(ORDINARY).minimum_active_participants_constraint = 3;
+    assert_denied(room.commit("alice", [room.list_remove("dave")]), Rule::MinimumActive);
+    room.role_mut(ORDINARY).minimum_active_participants_constraint = 2;
+    assert_allowed(room.commit("alice", [room.list_remove("dave")]));
+    room.role_mut(ORDINARY).maximum_active_participants_constraint = Some(1);
+    let listed = room.commit("alice", [room.list_add("erin", ORDINARY)]);
+    assert_denied(listed, Rule::MaximumActive);
+    assert_allowed(room.commit("alice", [room.list_add("erin", BANNED)]));
+    room.role_mut(ORDINARY).maximum_active_participants_constraint = Some(2);
+    assert_allowed(room.commit("alice", [room.list_add("erin", ORDINARY)]));
+}

@@ -7,18 +7,21 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use mimi_policy::message::{MessageAction, may_apply, may_submit};
+use mimi_policy::lifetime::may_destroy;
+use mimi_policy::message::{Asset, MessageAction, may_apply, may_receive, may_submit, may_use};
 use mimi_policy::preset::Preset;
 use mimi_policy::{
     Actor, Allowed, CodeStanding, Denied, JoinCode, JoinCodes, Judge, ProposedChange, StagedChange,
     StagedProposal,
 };
 use mimi_wire::Wire;
+use mimi_wire::room::capability::Capability;
 use mimi_wire::room::join_links::{JoinLink, JoinLinksData, JoinLinksUpdate};
 use mimi_wire::room::metadata::RichDescription;
 use mimi_wire::room::participant_list::RoleIndex;
+use mimi_wire::room::preauth::PreAuthRoleEntry;
 
-use crate::room::{BANNED, ORDINARY, Room, add_client, client, hub, user};
+use crate::room::{BANNED, ORDINARY, Room, add_client, client, component, hub, user};
 
 #[test]
 fn golden_files_are_current() {
@@ -178,9 +181,17 @@ impl Matrix {
                 proposing(room, who, |_| vec![ProposedChange::SelfRemove])
             }),
             ("leave", |room, who| proposing(room, who, |room| room.leave(ACTOR))),
+            ("join preauthorized", |room, who| joining(&preauthorized(room, ORDINARY), who)),
             ("own role to role 2", |room, who| match who {
                 Who::Participant(role) if who.is_active(room) && role != ORDINARY => {
                     acting(room, who, vec![room.list_role(ACTOR, ORDINARY)])
+                }
+                _ => ".".to_owned(),
+            }),
+            ("… preauthorized", |room, who| match who {
+                Who::Participant(role) if who.is_active(room) && role != ORDINARY => {
+                    let room = preauthorized(room, ORDINARY);
+                    acting(&room, who, vec![room.list_role(ACTOR, ORDINARY)])
                 }
                 _ => ".".to_owned(),
             }),
@@ -199,9 +210,7 @@ impl Matrix {
                 let policy = room.view.base_policy.clone().unwrap();
                 acting(room, who, vec![ProposedChange::BasePolicy(policy)])
             }),
-            ("operational policy", |room, who| {
-                acting(room, who, vec![ProposedChange::OtherComponent(0x0024)])
-            }),
+            ("operational policy", |room, who| acting(room, who, vec![component(0x0024)])),
             ("new join link", |room, who| {
                 let added_links = vec![JoinLink(b"link".to_vec())];
                 let update = JoinLinksUpdate { added_links, ..JoinLinksUpdate::default() };
@@ -212,13 +221,15 @@ impl Matrix {
                 let update = JoinLinksUpdate { removed_indices, ..JoinLinksUpdate::default() };
                 acting(room, who, vec![ProposedChange::JoinLinks(update)])
             }),
-            ("other policy", |room, who| {
-                acting(room, who, vec![ProposedChange::OtherComponent(0x0028)])
-            }),
+            ("any other policy", |room, who| acting(room, who, vec![component(0x0028)])),
             ("group context", |room, who| {
                 acting(room, who, vec![ProposedChange::GroupContextExtensions])
             }),
             ("new group", |room, who| acting(room, who, vec![ProposedChange::ReInit])),
+            ("destroy the room", |room, who| match who {
+                Who::Hub => ".".to_owned(),
+                Who::Participant(_) => said(may_destroy(&room.view, &user(ACTOR))),
+            }),
             ("submit a message", |room, who| match who {
                 Who::Hub => ".".to_owned(),
                 Who::Participant(_) => said(may_submit(&room.view, &user(ACTOR))),
@@ -226,6 +237,14 @@ impl Matrix {
             ("plain message", |room, who| message(room, who, MessageAction::Send)),
             ("reply", |room, who| message(room, who, MessageAction::Reply)),
             ("reaction", |room, who| message(room, who, MessageAction::React)),
+            ("open a topic", |room, who| message(room, who, MessageAction::StartTopic)),
+            ("reply in a topic", |room, who| message(room, who, MessageAction::ReplyInTopic)),
+            ("edit own topic", |room, who| {
+                message(room, who, MessageAction::EditTopic { original_sender: &user(ACTOR) })
+            }),
+            ("edit other's topic", |room, who| {
+                message(room, who, MessageAction::EditTopic { original_sender: &user(TARGET) })
+            }),
             ("edit own message", |room, who| {
                 message(room, who, MessageAction::Edit { original_sender: &user(ACTOR) })
             }),
@@ -238,9 +257,41 @@ impl Matrix {
             ("delete other's message", |room, who| {
                 message(room, who, MessageAction::Delete { original_sender: &user(TARGET) })
             }),
+            ("edit own reaction", |room, who| {
+                message(room, who, MessageAction::EditReaction { original_sender: &user(ACTOR) })
+            }),
+            ("edit other's reaction", |room, who| {
+                message(room, who, MessageAction::EditReaction { original_sender: &user(TARGET) })
+            }),
             ("delete own reaction", |room, who| {
                 message(room, who, MessageAction::DeleteReaction { original_sender: &user(ACTOR) })
             }),
+            ("delete other's reaction", |room, who| {
+                message(room, who, MessageAction::DeleteReaction { original_sender: &user(TARGET) })
+            }),
+            ("send an image", |room, who| message(room, who, MessageAction::Upload(Asset::Image))),
+            ("send audio", |room, who| message(room, who, MessageAction::Upload(Asset::Audio))),
+            ("send video", |room, who| message(room, who, MessageAction::Upload(Asset::Video))),
+            ("send an attachment", |room, who| {
+                message(room, who, MessageAction::Upload(Asset::Attachment))
+            }),
+            ("send a link", |room, who| message(room, who, MessageAction::SendLink)),
+            ("send a link's preview", |room, who| {
+                message(room, who, MessageAction::SendLinkPreview)
+            }),
+            ("receive messages", |room, who| match (who, may_receive(&room.view, &user(ACTOR))) {
+                (Who::Hub, _) => ".".to_owned(),
+                (Who::Participant(_), true) => "yes".to_owned(),
+                (Who::Participant(_), false) => "POLICY-CAP-MSG-1".to_owned(),
+            }),
+            ("fetch an image", |room, who| use_of(room, who, Asset::Image.download())),
+            ("fetch audio", |room, who| use_of(room, who, Asset::Audio.download())),
+            ("fetch video", |room, who| use_of(room, who, Asset::Video.download())),
+            ("fetch an attachment", |room, who| use_of(room, who, Asset::Attachment.download())),
+            ("follow a link", |room, who| use_of(room, who, Capability::CAN_FOLLOW_LINK)),
+            ("copy a link", |room, who| use_of(room, who, Capability::CAN_COPY_LINK)),
+            ("copy a message", |room, who| use_of(room, who, Capability::CAN_COPY_MESSAGE)),
+            ("report abuse", |room, who| use_of(room, who, Capability::CAN_REPORT_ABUSE)),
         ];
         for &(action, judge) in actions {
             let whos = roles.iter().map(|role| Who::Participant(*role)).chain([Who::Hub]);
@@ -411,6 +462,22 @@ fn message(room: &Room, who: Who, action: MessageAction<'_>) -> String {
         Who::Hub => ".".to_owned(),
         Who::Participant(_) => said(may_apply(&room.view, &user(ACTOR), action)),
     }
+}
+
+fn use_of(room: &Room, who: Who, capability: Capability) -> String {
+    match who {
+        Who::Hub => ".".to_owned(),
+        Who::Participant(_) => said(may_use(&room.view, &user(ACTOR), capability)),
+    }
+}
+
+/// The room, with an entry for everybody.
+fn preauthorized(room: &Room, role: RoleIndex) -> Room {
+    let mut room = room.clone();
+    let target_role = room.role_mut(role).clone();
+    // The first, for what no claim is known of stops at one that asks for any.
+    room.view.preauth.entries.insert(0, PreAuthRoleEntry { claimset: Vec::new(), target_role });
+    room
 }
 
 fn with_target(room: &Room, role: RoleIndex) -> Room {

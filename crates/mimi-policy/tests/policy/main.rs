@@ -3,17 +3,24 @@
 
 mod components;
 mod constraints;
+mod envelope;
 mod external;
+mod fixed_membership;
 mod golden;
 mod knowledge;
 mod leaving;
+mod lifetime;
 mod membership;
 mod messages;
 mod metadata;
+mod policy_components;
+mod policy_file;
 mod presets;
 mod properties;
 mod restrictions;
 mod roads;
 mod roles;
 mod room;
+mod skipped;
+mod ways_in;
 mod what_if;

@@ -1,7 +1,9 @@
 //! Adding and removing participants and their clients.
 
 use mimi_policy::preset::Preset;
-use mimi_policy::{Actor, ProposedChange, Rule, StagedChange, check, check_founding};
+use mimi_policy::{
+    Actor, ClientIdentity, ProposedChange, Rule, StagedChange, check, check_founding,
+};
 use mimi_wire::room::capability::Capability;
 
 use crate::room::{
@@ -27,8 +29,7 @@ fn adding_asks_capability_and_table() {
     let denied = assert_denied(as_admin, Rule::AddParticipant);
     assert_eq!(
         denied.to_string(),
-        "bob may not add dave: their role ordinary_user allows no move from outside the room to \
-         group_admin"
+        "bob may not add dave: their role ordinary_user may not add anybody as group_admin"
     );
     assert_eq!(denied.rule.id(), "POLICY-CAP-ADD-1");
     assert_allowed(room.commit("alice", [room.list_add("dave", ADMIN)]));
@@ -146,8 +147,8 @@ fn removal_asks_capability_and_table() {
     let upwards = assert_denied(room.commit("bob", room.removal("dora")), Rule::RemoveParticipant);
     assert_eq!(
         upwards.to_string(),
-        "bob may not remove dora: their role ordinary_user allows no move from group_admin to \
-         outside the room"
+        "bob may not remove dora: their role ordinary_user may not remove anybody who is \
+         group_admin"
     );
     assert_allowed(room.commit("erin", room.removal("dora")));
     let room = room.denying(ORDINARY, Capability::CAN_REMOVE_PARTICIPANT);
@@ -164,7 +165,7 @@ fn kicking_leaves_the_list_alone() {
     assert_allowed(room.commit("dora", room.drop_all("bob")));
     assert_allowed(room.commit("dora", [room.drop_client("bob", 1)]));
     let denied = assert_denied(room.commit("carol", room.drop_all("bob")), Rule::Kick);
-    let sentence = "carol may not remove the client bob/1: their role ordinary_user lacks canKick";
+    let sentence = "carol may not remove client 1 of bob: their role ordinary_user lacks canKick";
     assert_eq!(denied.to_string(), sentence);
 }
 
@@ -308,8 +309,42 @@ fn pseudonyms_where_they_are_allowed() {
     };
     let change = [ProposedChange::ParticipantList(update)];
     assert_denied(room.commit("bob", change.clone()), Rule::Pseudonyms);
+    let mut founded = room.clone();
+    founded.view.participants.participants[2].user = crate::room::uri("mimi://s.example/p/shadow");
+    founded.view.clients.retain(|client| client.user != user("carol"));
+    assert_eq!(check_founding(&founded.view).unwrap_err().rule, Rule::Pseudonyms);
+    founded.policy_mut().pseudonyms_allowed = true;
+    assert_eq!(check_founding(&founded.view), Ok(()));
     room.policy_mut().pseudonyms_allowed = true;
     assert_allowed(room.commit("bob", change));
+}
+
+#[test]
+fn a_listed_pseudonym_gets_no_further_client() {
+    // POLICY-BASE-6: what is required is a real identifier in every credential of the group.
+    let shadow = crate::room::uri("mimi://s.example/p/shadow");
+    let client = |number| crate::room::uri(&format!("mimi://s.example/d/shadow/~{number}"));
+    let identity = |number| ClientIdentity {
+        user: shadow.clone(),
+        client: client(number),
+        claims: Vec::new(),
+    };
+    let mut room = Room::usual();
+    room.view.participants.participants[2].user = shadow.clone();
+    let at_carols = room.view.clients.iter_mut().find(|it| it.user == user("carol")).unwrap();
+    (at_carols.user, at_carols.client) = (shadow.clone(), client(1));
+    let leaf = at_carols.leaf;
+    let added = room.commit("bob", [ProposedChange::AddClient(identity(2))]);
+    assert_denied(added, Rule::Pseudonyms);
+    let join = |number, beside: Vec<ProposedChange>| {
+        let own = ProposedChange::ExternalJoin(identity(number));
+        let changes = [own].into_iter().chain(beside);
+        room.judge_commit(Actor::Joiner(identity(number)), [], changes)
+    };
+    assert_denied(join(2, Vec::new()), Rule::Pseudonyms);
+    // The one that is there comes in again, acts and goes.
+    assert_allowed(join(1, vec![ProposedChange::RemoveClient(leaf)]));
+    assert_allowed(room.commit("alice", [ProposedChange::RemoveClient(leaf)]));
 }
 
 #[test]

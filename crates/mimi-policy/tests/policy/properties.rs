@@ -7,17 +7,21 @@ use mimi_policy::participant_list::apply;
 use mimi_policy::{
     Actor, Allowed, ClientView, ProposedChange, RoomView, Rule, StagedProposal, check_founding,
 };
-use mimi_wire::MimiUri;
+use mimi_wire::component::JOIN_LINKS;
+use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::capability::Capability;
+use mimi_wire::room::join_links::{JoinLink, JoinLinksData, JoinLinksUpdate};
 use mimi_wire::room::participant_list::{
     ParticipantListData, ParticipantListUpdate, RoleIndex, UserIndexRolePair, UserRolePair,
 };
-use mimi_wire::room::roles::SingleSourceRoleChangeTargets;
+use mimi_wire::room::preauth::{PreAuthData, PreAuthRoleEntry};
+use mimi_wire::room::roles::{Role, SingleSourceRoleChangeTargets};
+use mimi_wire::{MimiUri, Wire};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
 
-use crate::room::{ADMIN, BANNED, ORDINARY, Room, add_client, by, client, hub, user};
+use crate::room::{ADMIN, BANNED, ORDINARY, Room, add_client, by, client, component, hub, user};
 
 const NAMES: [&str; 7] = ["alice", "bob", "carol", "dave", "erin", "frank", "grace"];
 
@@ -37,9 +41,45 @@ enum Try {
     List(ParticipantListUpdate),
     Name(String),
     Roles(Option<usize>),
+    Base(Limits),
+    Preauth(Vec<RoleIndex>),
+    Links { removed: Vec<u32>, added: usize },
     Component(u16),
     RemoveComponent(u16),
     Other(u16),
+}
+
+/// What a base policy may say of any room.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    single_device: bool,
+    max_clients: Option<u32>,
+    max_users: Option<u32>,
+    fixed: bool,
+}
+
+pub(crate) fn limits() -> impl Strategy<Value = Limits> {
+    let most = || prop::option::of(3..9u32);
+    (prop::bool::weighted(0.2), most(), most(), prop::bool::weighted(0.1)).prop_map(
+        |(single_device, max_clients, max_users, fixed)| Limits {
+            single_device,
+            max_clients,
+            max_users,
+            fixed,
+        },
+    )
+}
+
+impl Limits {
+    fn set(&self, room: &Room) -> BaseRoomPolicy {
+        BaseRoomPolicy {
+            multi_device: !self.single_device,
+            max_clients: self.max_clients,
+            max_users: self.max_users,
+            fixed_membership: self.fixed,
+            ..room.view.base_policy.clone().unwrap()
+        }
+    }
 }
 
 /// Who tries it.
@@ -106,6 +146,10 @@ fn attempt_one() -> impl Strategy<Value = Try> {
         1 => list_update().prop_map(Try::List),
         1 => "[a-z]{0,3}".prop_map(Try::Name),
         1 => prop::option::of(0..6usize).prop_map(Try::Roles),
+        1 => limits().prop_map(Try::Base),
+        1 => prop::collection::vec(0..6u32, 0..2).prop_map(Try::Preauth),
+        1 => (prop::collection::vec(0..2u32, 0..2), 0..3usize)
+            .prop_map(|(removed, added)| Try::Links { removed, added }),
         1 => (0x20..0x32u16).prop_map(Try::Component),
         1 => (0x20..0x32u16).prop_map(Try::RemoveComponent),
         1 => (0..4u16).prop_map(Try::Other),
@@ -167,9 +211,6 @@ pub(crate) fn room(tables: Option<Vec<RoleTable>>) -> Room {
     let mut room = Room::usual().with("dave", ADMIN, 1).with("erin", ORDINARY, 0);
     let tables = tables.unwrap_or_default();
     for (index, (capabilities, changes)) in (0..).zip(tables) {
-        if index == BANNED {
-            continue;
-        }
         let role = room.role_mut(index);
         role.role_capabilities = capabilities;
         role.authorized_role_changes = changes
@@ -235,7 +276,20 @@ impl Try {
                 }
                 vec![ProposedChange::Roles(roles)]
             }
-            Self::Component(id) => vec![ProposedChange::OtherComponent(*id)],
+            Self::Base(limits) => vec![ProposedChange::BasePolicy(limits.set(room))],
+            Self::Preauth(roles) => {
+                let known = roles.iter().filter_map(|role| room.view.role(*role));
+                let entry = |role: &Role| PreAuthRoleEntry {
+                    claimset: Vec::new(),
+                    target_role: role.clone(),
+                };
+                vec![ProposedChange::Preauth(PreAuthData { entries: known.map(entry).collect() })]
+            }
+            Self::Links { removed, added } => vec![ProposedChange::JoinLinks(JoinLinksUpdate {
+                removed_indices: removed.clone(),
+                added_links: vec![JoinLink(b"link".to_vec()); *added],
+            })],
+            Self::Component(id) => vec![component(*id)],
             Self::RemoveComponent(id) => vec![ProposedChange::RemoveComponent(*id)],
             Self::Other(0) => vec![ProposedChange::ReInit],
             Self::Other(1) => vec![ProposedChange::UpdateOwnLeaf],
@@ -293,6 +347,7 @@ pub(crate) fn after(
     let mut gone = BTreeSet::new();
     let mut coming = Vec::new();
     let mut updates = Vec::new();
+    let mut links = JoinLinksUpdate::default();
     let inline_senders = inline.iter().map(|change| (None, change));
     let referred = proposals.iter().map(|it| (Some(&it.sender), &it.change));
     for (sender, change) in referred.chain(inline_senders) {
@@ -310,8 +365,14 @@ pub(crate) fn after(
             ProposedChange::ParticipantList(update) => updates.push(update.clone()),
             ProposedChange::Metadata(metadata) => view.metadata = metadata.clone(),
             ProposedChange::Roles(roles) => view.roles = roles.clone(),
-            ProposedChange::OtherComponent(id) => {
-                view.other_components.insert(*id, Vec::new());
+            ProposedChange::BasePolicy(policy) => view.base_policy = Some(policy.clone()),
+            ProposedChange::Preauth(preauth) => view.preauth = preauth.clone(),
+            ProposedChange::JoinLinks(update) => {
+                links.removed_indices.extend(&update.removed_indices);
+                links.added_links.extend(update.added_links.iter().cloned());
+            }
+            ProposedChange::OtherComponent(id, octets) => {
+                view.other_components.insert(*id, octets.clone());
             }
             ProposedChange::RemoveComponent(0x26) => view.preauth.entries.clear(),
             ProposedChange::RemoveComponent(id) => {
@@ -319,6 +380,13 @@ pub(crate) fn after(
             }
             _ => {}
         }
+    }
+    // Like those of the list, all positions are the epoch's.
+    if links != JoinLinksUpdate::default() {
+        let octets = room.view.other_components.get(&JOIN_LINKS);
+        let before = octets.map(|octets| JoinLinksData::decode(octets).unwrap());
+        let after = before.unwrap_or_default().updated(&links).unwrap();
+        view.other_components.insert(JOIN_LINKS, after.encode());
     }
     view.clients.retain(|client| !gone.contains(&client.leaf));
     for identity in coming {
@@ -360,7 +428,10 @@ fn assert_sound(before: &Room, room: &Room, senders: &[Actor]) {
             };
             let role = before.view.role(index);
             let mut entries = role.iter().flat_map(|role| &role.authorized_role_changes);
-            entries.any(|it| it.from_role_index == from && it.target_role_indexes.contains(&to))
+            // No ban is lifted by whoever is banned.
+            !(from == BANNED && sender.user() == Some(user))
+                && entries
+                    .any(|it| it.from_role_index == from && it.target_role_indexes.contains(&to))
         });
         assert!(from == to || authorized, "no table leads {user} from {from} to {to}");
     }
@@ -417,6 +488,7 @@ proptest! {
     #[test]
     fn rooms_with_any_tables_stay_sound(
         tables in tables(),
+        limits in limits(),
         attempts in prop::collection::vec(attempt(), 1..24),
     ) {
         let mut room = room(Some(tables));
@@ -424,7 +496,10 @@ proptest! {
         for role in room.roles_mut().iter_mut().filter(|role| role.role_index != 0) {
             role.role_capabilities.retain(|held| *held != Capability::CAN_OPEN_JOIN);
         }
-        play(room, &attempts);
+        // Whatever limits a room can be founded with.
+        let mut limited = room.clone();
+        limited.view.base_policy = Some(limits.set(&room));
+        play(if check_founding(&limited.view).is_ok() { limited } else { room }, &attempts);
     }
 
     /// PROTO-PL-2, PROTO-PL-4, AMB-PL-1, against a list kept by position.

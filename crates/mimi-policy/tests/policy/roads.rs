@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use mimi_policy::preset::Preset;
 use mimi_policy::{
-    Actor, Allowed, Denied, JoinCodes, Judge, ProposedChange, RoomIndex, RoomView, StagedChange,
-    StagedProposal, check,
+    Actor, Allowed, CodeStanding, Denied, JoinCode, JoinCodes, Judge, ProposedChange, RoomIndex,
+    RoomView, StagedChange, StagedProposal, check,
 };
 use mimi_wire::MimiUri;
 use mimi_wire::room::capability::Capability;
@@ -46,15 +46,17 @@ fn world(tables: Vec<RoleTable>, entries: &[(bool, RoleIndex)]) -> Room {
     room
 }
 
-/// Judged with everything a hub may know, and once more through an index: the same answer.
-fn judge(room: &Room, change: &StagedChange) -> Result<Allowed, Denied> {
-    let claims: BTreeMap<u32, Vec<Claim>> = room
-        .view
-        .clients
-        .iter()
+fn claims(room: &Room) -> BTreeMap<u32, Vec<Claim>> {
+    let clients = room.view.clients.iter();
+    clients
         .filter(|client| CLAIMANTS.iter().any(|name| user(name) == client.user))
         .map(|client| (client.leaf, vec![claim()]))
-        .collect();
+        .collect()
+}
+
+/// Judged with everything a hub may know, and once more through an index: the same answer.
+fn judge(room: &Room, change: &StagedChange) -> Result<Allowed, Denied> {
+    let claims = claims(room);
     let judge = Judge::of(&room.view).with_join_codes(JoinCodes::Unverifiable).with_claims(&claims);
     let index = RoomIndex::of(&room.view);
     let indexed = judge.with_index(&index).decide(change);
@@ -149,6 +151,25 @@ fn assert_lawful(before: &Room, after: &RoomView, senders: &[Actor]) {
     }
 }
 
+/// A hub that was shown codes allows nothing that its clients, who were not, refuse (AMB-POL-20).
+fn assert_clients_agree(room: &Room, change: &StagedChange) {
+    for (role, standing) in
+        [(2, CodeStanding::Valid), (4, CodeStanding::Valid), (3, CodeStanding::Spent)]
+    {
+        let joiners = change.proposals.iter().filter_map(|proposal| match &proposal.sender {
+            Actor::Joiner(joiner) => Some((joiner.client.clone(), JoinCode { role, standing })),
+            _ => None,
+        });
+        let codes: BTreeMap<MimiUri, JoinCode> = joiners.collect();
+        let hub = Judge::of(&room.view).with_join_codes(JoinCodes::Presented(&codes));
+        let client = Judge::of(&room.view).with_join_codes(JoinCodes::Unverifiable);
+        if let Ok(allowed) = hub.check(change) {
+            let agreed = client.check(change).expect("a client allows what its hub allows");
+            assert_eq!(agreed.participants(), allowed.participants());
+        }
+    }
+}
+
 fn play(mut room: Room, attempts: &[Attempt]) -> usize {
     let mut allowed_count = 0;
     for attempt in attempts {
@@ -163,6 +184,7 @@ fn play(mut room: Room, attempts: &[Attempt]) -> usize {
         let proposals: Vec<StagedProposal> = referred.iter().cloned().chain(own).collect();
         let change =
             StagedChange { epoch: room.view.epoch, committer: Some(committer.clone()), proposals };
+        assert_clients_agree(&room, &change);
         let Ok(allowed) = judge(&room, &change) else {
             // Who knows less allows no more.
             assert!(check(&room.view, &change).is_err());

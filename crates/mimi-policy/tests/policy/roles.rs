@@ -47,7 +47,7 @@ fn a_ban_changes_the_role_and_removes_the_clients() {
     let denied = assert_denied(room.commit("carol", room.ban("bob")), Rule::Ban);
     assert_eq!(
         denied.to_string(),
-        "carol may not ban bob: their role ordinary_user lacks canBan and canChangeUserRole"
+        "carol may not ban bob: their role ordinary_user has neither canBan nor canChangeUserRole"
     );
 }
 

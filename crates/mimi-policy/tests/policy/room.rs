@@ -8,15 +8,25 @@ use mimi_policy::{
     Actor, Allowed, ClientIdentity, ClientView, Denied, LeafIndex, ProposedChange, RoomView, Rule,
     StagedChange, StagedProposal, check,
 };
+use mimi_wire::component::{
+    ASSET_POLICY, BOT_POLICY, CHAT_HISTORY_POLICY, ComponentId, JOIN_LINK_POLICY, JOIN_LINKS,
+    LINK_PREVIEW_POLICY, LOGGING_POLICY, MESSAGE_EXPIRATION_POLICY, MLS_OPERATIONAL_POLICY,
+    STATUS_NOTIFICATION_POLICY,
+};
+use mimi_wire::room::asset_policy::{
+    AssetPolicy, AssetUploadLocation, DownloadPrivacy, DownloadPrivacyType,
+};
 use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::capability::Capability;
+use mimi_wire::room::join_links::JoinLinkPolicy;
 use mimi_wire::room::metadata::RoomMetadata;
+use mimi_wire::room::operational_policy::OperationalParameters;
 use mimi_wire::room::participant_list::{
     ParticipantListData, ParticipantListUpdate, RoleIndex, UserIndexRolePair, UserRolePair,
 };
 use mimi_wire::room::preauth::Claim;
 use mimi_wire::room::roles::{Role, RoleData, SingleSourceRoleChangeTargets};
-use mimi_wire::{Domain, MimiUri};
+use mimi_wire::{Domain, MimiUri, Wire};
 
 pub(crate) const NO_ROLE: RoleIndex = 0;
 pub(crate) const BANNED: RoleIndex = 1;
@@ -304,5 +314,44 @@ pub(crate) fn assert_denied(verdict: Result<Allowed, Denied>, rule: Rule) -> Den
             assert_eq!(denied.rule, rule, "{denied}");
             denied
         }
+    }
+}
+
+/// A component replaced by something any room may hold.
+pub(crate) fn component(id: ComponentId) -> ProposedChange {
+    ProposedChange::OtherComponent(id, plain(id))
+}
+
+/// A value of a component that contradicts nothing.
+pub(crate) fn plain(id: ComponentId) -> Vec<u8> {
+    match id {
+        MLS_OPERATIONAL_POLICY => OperationalParameters {
+            external_commit_allowed: true,
+            external_proposal_allowed: true,
+            ..OperationalParameters::default()
+        }
+        .encode(),
+        JOIN_LINK_POLICY => JoinLinkPolicy::default().encode(),
+        STATUS_NOTIFICATION_POLICY => vec![0, 0],
+        LINK_PREVIEW_POLICY => vec![0, 0, 0, 2],
+        ASSET_POLICY => AssetPolicy {
+            asset_upload_location: AssetUploadLocation::Unspecified,
+            upload_domains: Vec::new(),
+            download_privacy: DownloadPrivacy {
+                allowed_download_types: vec![DownloadPrivacyType::Direct],
+                forbidden_download_types: Vec::new(),
+                default_download_type: DownloadPrivacyType::Direct,
+            },
+            max_image: u64::MAX,
+            max_audio: u64::MAX,
+            max_video: u64::MAX,
+            max_attachment: u64::MAX,
+            forbidden_media_types: Vec::new(),
+            permitted_media_types: None,
+        }
+        .encode(),
+        LOGGING_POLICY | CHAT_HISTORY_POLICY | MESSAGE_EXPIRATION_POLICY => vec![2],
+        BOT_POLICY | JOIN_LINKS => vec![0],
+        _ => Vec::new(),
     }
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::fixture::{NOW, client, domain, user};
 
 fn alice() -> Account {
-    Account { user: user("a/alice"), password_hash: None, created_ms: NOW }
+    Account { user: user("a/alice"), password_hash: None, claims: Vec::new(), created_ms: NOW }
 }
 
 fn device(name: &str, key: u8) -> DeviceRecord {
@@ -27,7 +27,8 @@ fn sign_up(
 
 #[test]
 fn an_account() {
-    let transition = new_account(&domain("a.example"), "alice", Some("phc".into()), NOW).unwrap();
+    let transition =
+        new_account(&domain("a.example"), "alice", Some("phc".into()), Vec::new(), NOW).unwrap();
     assert_eq!(transition.reply, user("a/alice"));
     assert_eq!(transition.expect, [Expect::NoAccount(user("a/alice"))]);
     let account = Account { password_hash: Some("phc".into()), ..alice() };
@@ -37,7 +38,9 @@ fn an_account() {
 /// Names at their limits.
 #[test]
 fn names() {
-    let named = |name: &str| new_account(&domain("a.example"), name, None, NOW).map(|it| it.reply);
+    let named = |name: &str| {
+        new_account(&domain("a.example"), name, None, Vec::new(), NOW).map(|it| it.reply)
+    };
     let longest = "a".repeat(NAME_OCTETS_MAX);
     for name in ["a", "7", "al.ice_2-x", &longest] {
         assert_eq!(named(name), Ok(user(&format!("a/{name}"))));
@@ -132,4 +135,19 @@ fn key_packages_that_are_refused() {
     upload(vec![offered(1)], KEY_PACKAGES_PER_CLIENT_MAX - 1).unwrap();
     let full = upload(vec![offered(1)], KEY_PACKAGES_PER_CLIENT_MAX);
     assert!(matches!(full, Err(Reject::NotAllowed(_))));
+}
+
+/// n and n + 1 claims, and none twice.
+#[test]
+fn claims_of_an_account() {
+    let claim = |number: usize| format!("1.2.{number}=x").parse().unwrap();
+    let claims = |count: usize| (0..count).map(claim).collect::<Vec<NamedClaim>>();
+    let transition = set_claims(&alice(), claims(CLAIMS_MAX)).unwrap();
+    let (user, all) = (alice().user, claims(CLAIMS_MAX));
+    assert_eq!(transition.changes, [Change::SetClaims { user, claims: all }]);
+    assert!(set_claims(&alice(), claims(CLAIMS_MAX + 1)).is_err());
+    let twice = vec!["O=Tea".parse().unwrap(), "2.5.4.10=Coffee".parse().unwrap()];
+    let reject = set_claims(&alice(), twice.clone()).unwrap_err();
+    assert_eq!(reject.to_string(), "malformed: O is given twice");
+    assert!(new_account(&domain("a.example"), "bob", None, twice, NOW).is_err());
 }

@@ -16,8 +16,37 @@ pub(super) fn of_handshake(before: &RoomView, after: &RoomView, own: &Domain) ->
     providers(before.clients.iter().chain(&after.clients), own)
 }
 
+/// Who reads application messages in one epoch as long as nothing is pending: kept beside the room,
+/// so that a message does not look at everybody in it.
+#[derive(Clone, Debug)]
+pub struct Readership {
+    epoch: u64,
+    readers: Readers,
+}
+
+impl Readership {
+    /// Of a room in its epoch.
+    pub fn of(view: &RoomView, own: &Domain) -> Self {
+        Self { epoch: view.epoch, readers: of_message(view, &Restrictions::default(), own) }
+    }
+
+    /// The readers of a message: those that are kept, if they are the epoch's and nobody is
+    /// restricted meanwhile.
+    pub(super) fn now(
+        &self,
+        view: &RoomView,
+        restrictions: &Restrictions,
+        own: &Domain,
+    ) -> Readers {
+        match self.epoch == view.epoch && restrictions.is_empty() {
+            true => self.readers.clone(),
+            false => of_message(view, restrictions, own),
+        }
+    }
+}
+
 /// Readers of an application message.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Readers {
     /// Other providers with at least one member that may read it.
     pub(super) audience: Vec<Domain>,

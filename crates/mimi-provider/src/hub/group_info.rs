@@ -1,21 +1,19 @@
 //! `groupInfo` at the hub: who may learn the group and join it by external commit (PROTO-GI-1..5).
 
-use mimi_policy::{ClientIdentity, RoomView};
+use mimi_policy::{
+    ClientIdentity, CodeStanding, JoinCodes, Judge, RoomView, StagedProposal, ways_in,
+};
 use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::group_info::PendingProposal;
 use mimi_wire::room::capability::Capability;
-use mimi_wire::room::participant_list::RoleIndex;
 use mimi_wire::{Domain, Wire};
 
 use crate::hub::log::{Entry, LogWriter};
-use crate::hub::restriction;
 use crate::hub::state::{HubState, JOIN_GRANT_LIFETIME_MS, JoinGrant, Pending};
+use crate::hub::{join_links, restriction};
 use crate::record::EventKind;
 use crate::requester::Requester;
 use crate::{Reject, Transition};
-
-/// Index of the role of everyone who is not listed (POLICY-ROLE-1).
-const NOT_LISTED: RoleIndex = 0;
 
 /// A request whose signature and credential have been verified.
 #[derive(Clone, Copy, Debug)]
@@ -53,13 +51,14 @@ pub fn group_info(
     if !input.requester.speaks_for_client(&identity.user, &identity.client) {
         return Err(Reject::NotAllowed("the credential is not the requester's".into()));
     }
-    may_join(state, input)?;
+    let joining_code = way_in(state, input)?;
     let authorized = Authorized { pending_proposals: pending_proposals(state)? };
     let expires_ms = input.now_ms + JOIN_GRANT_LIFETIME_MS;
     let grant = JoinGrant {
         user: identity.user.clone(),
         client: identity.client.clone(),
         signature_key: input.signature_key.to_vec(),
+        joining_code,
         expires_ms,
     };
     if is_fresh(state, &grant) {
@@ -77,25 +76,36 @@ pub fn group_info(
     Ok(log.finish(authorized))
 }
 
-/// AMB-GI-8. Joining codes come with a later version: a code opens nothing that is closed without.
-fn may_join(state: &HubState, input: &GroupInfoInput<'_>) -> Result<(), Reject> {
-    let (view, user) = (input.view, &input.identity.user);
+/// AMB-GI-8: whoever could commit itself in now may have what it takes. Gives the join code that
+/// helps in that, to be remembered with the grant (AMB-UPD-13).
+///
+/// A code that is wrong, expired, used up or revoked leads to the same refusal as none at all
+/// (PROTO-GI-2).
+fn way_in(state: &HubState, input: &GroupInfoInput<'_>) -> Result<Option<Vec<u8>>, Reject> {
+    let (view, identity) = (input.view, input.identity);
     let restrictions = restriction::of(state, view);
-    let allowed = match view.role_index_of(user) {
-        // A banned user's role holds no capability; one on the way out is gone (PROTO-UPD-4).
-        Some(_) => restriction::holds(&restrictions, view, user, Capability::CAN_ADD_OWN_CLIENT),
-        None => restriction::role_holds(view, NOT_LISTED, Capability::CAN_OPEN_JOIN),
-    };
-    if allowed { Ok(()) } else { Err(Reject::NotAllowed("not authorized to join".into())) }
+    let listed = view.role_index_of(&identity.user).is_some();
+    let own = Capability::CAN_ADD_OWN_CLIENT;
+    // A banned user's role holds no capability; one on the way out is gone (PROTO-UPD-4).
+    if listed && !restriction::holds(&restrictions, view, &identity.user, own) {
+        return Err(Reject::NotAllowed("not authorized to join".into()));
+    }
+    let code =
+        input.joining_code.map(|code| join_links::presented(state, view, code, input.now_ms));
+    let codes = code.map(|code| (identity.client.clone(), code)).into_iter().collect();
+    let judge = Judge::of(view).with_join_codes(JoinCodes::Presented(&codes));
+    let pending: Vec<StagedProposal> =
+        state.pending.iter().map(|pending| pending.proposal.clone()).collect();
+    ways_in(&judge, view, identity, &pending)?;
+    let good = !listed && code.is_some_and(|code| code.standing == CodeStanding::Valid);
+    Ok(input.joining_code.filter(|_| good).map(<[u8]>::to_vec))
 }
 
 /// Whether the same grant stands for at least half its time: then nothing needs to be written.
 fn is_fresh(state: &HubState, grant: &JoinGrant) -> bool {
     state.grants.iter().any(|known| {
         let known_enough = known.expires_ms + JOIN_GRANT_LIFETIME_MS / 2 >= grant.expires_ms;
-        let JoinGrant { user, client, signature_key, .. } = known;
-        known_enough
-            && (user, client, signature_key) == (&grant.user, &grant.client, &grant.signature_key)
+        known_enough && JoinGrant { expires_ms: grant.expires_ms, ..known.clone() } == *grant
     })
 }
 

@@ -83,6 +83,11 @@ impl<'a> LogWriter<'a> {
         self.changes.push(Change::Leave { client, stream, until_seq });
     }
 
+    /// A change that belongs to the entries.
+    pub(super) fn change(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
     /// The transition, valid only where nothing else was appended meanwhile.
     pub(super) fn finish<R>(self, reply: R) -> Transition<R> {
         let room = self.room;

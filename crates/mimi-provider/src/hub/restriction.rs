@@ -2,7 +2,7 @@
 //! grants on commit (PROTO-ST-2, PROTO-UPD-4, PROTO-UPD-12, AMB-ST-8).
 //!
 //! The judge says what pending proposals forbid; the hub adds whom it remembers to be leaving
-//! across epochs (AMB-UPD-9).
+//! across epochs (AMB-UPD-9), and whom it wants out itself.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use mimi_wire::MimiUri;
 use mimi_wire::room::capability::Capability;
 use mimi_wire::room::participant_list::RoleIndex;
 
-use crate::hub::state::HubState;
+use crate::hub::state::{Evicted, HubState};
 
 /// The restrictions of this moment.
 pub(super) fn of(state: &HubState, view: &RoomView) -> Restrictions {
@@ -20,6 +20,11 @@ pub(super) fn of(state: &HubState, view: &RoomView) -> Restrictions {
     let mut restrictions = restrictions(view, &pending);
     for user in &state.leaving {
         restrictions.mark_gone(user);
+    }
+    for evicted in &state.evicting {
+        if let Evicted::User(user) = evicted {
+            restrictions.mark_gone(user);
+        }
     }
     restrictions
 }

@@ -3,14 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use mimi_policy::{Actor, ProposedChange, RoomView, StagedChange, StagedProposal};
+use mimi_policy::{Actor, LeafIndex, ProposedChange, RoomView, StagedChange, StagedProposal};
+use mimi_wire::component::JOIN_LINKS;
 use mimi_wire::mls::MlsMessage;
-use mimi_wire::protocol::notify::FanoutMessage;
+use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
+use mimi_wire::protocol::submit_message::Frank;
 use mimi_wire::protocol::update::UpdateRequest;
 use mimi_wire::{Domain, MimiUri, Wire};
 use serde::{Deserialize, Serialize};
 
 use crate::Change;
+use crate::hub::join_links;
 use crate::record::{EventKind, NewEvent, Seq};
 use crate::saved::{StateError, read_versioned, sha256, versioned};
 
@@ -39,14 +42,31 @@ pub struct HubState {
     pub pending: Vec<Pending>,
     /// Users who asked to leave and are still listed; gone as far as we are concerned (AMB-UPD-9).
     pub leaving: BTreeSet<MimiUri>,
+    /// Whom the hub wants out and proposes to remove, until they are (PROTO-NTF-4).
+    pub evicting: BTreeSet<Evicted>,
+    /// Every member is on its way out, so nobody is left to commit anything: the group is dead
+    /// (AMB-PL-8).
+    pub deserted: bool,
     /// Who may join by external commit (PROTO-GI-5).
     pub grants: Vec<JoinGrant>,
+    /// How many have come in by each join code whose link stands, by SHA-256 of the code.
+    pub code_uses: BTreeMap<[u8; 32], u32>,
     /// Recent submissions and updates by their octets.
     pub recent: VecDeque<Recent>,
     /// Peers that have a delivery cursor in this room.
     pub followers: BTreeSet<Domain>,
     /// Commits and proposal bundles since the last snapshot.
     pub handshakes_since_snapshot: u32,
+}
+
+/// Whom the hub wants out of a room.
+#[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum Evicted {
+    /// A user with everything it has in the room: its account was deleted, or it is no longer in
+    /// the room this one depends on.
+    User(MimiUri),
+    /// A client: the device is lost.
+    Client(MimiUri),
 }
 
 /// A proposal the next commit has to include.
@@ -73,6 +93,8 @@ pub struct JoinGrant {
     pub client: MimiUri,
     /// With this signature key (PROTO-GI-5).
     pub signature_key: Vec<u8>,
+    /// By this join code, good when the grant was given; it is looked at again when it is used.
+    pub joining_code: Option<Vec<u8>>,
     /// Milliseconds since the epoch.
     pub expires_ms: u64,
 }
@@ -86,6 +108,8 @@ pub struct Recent {
     pub timestamp_ms: u64,
     /// The provider it came from: nobody else is told what became of it.
     pub by: Option<Domain>,
+    /// The encoded `Frank` that was answered; empty without one.
+    pub frank: Vec<u8>,
 }
 
 /// What an entry meant to the MLS group: as staged when it was accepted, or as staged again from
@@ -124,12 +148,16 @@ pub struct HubSnapshot {
 enum Note {
     /// Somebody may join.
     JoinGrant(JoinGrant),
+    /// The external commit just before came in by the join code with this SHA-256.
+    JoinCodeUsed([u8; 32]),
+    /// Somebody has to go.
+    Evict(Vec<Evicted>),
 }
 
 /// First octet of a saved state.
-const SNAPSHOT_VERSION: u8 = 1;
+const SNAPSHOT_VERSION: u8 = 4;
 /// First octet of a note.
-const NOTE_VERSION: u8 = 1;
+const NOTE_VERSION: u8 = 2;
 
 impl HubState {
     /// Follows one entry of the log, at the moment it is written or when the log is read again.
@@ -141,9 +169,12 @@ impl HubState {
         }
         match (event.kind, observed) {
             (EventKind::Application, _) => {
-                let message = application_message(&event.payload)?;
+                let (message, frank) = application_message(&event.payload)?;
                 let by = read_submitter(&event.detail)?;
                 self.remember(sha256(message.octets()), event.timestamp_ms, Some(by));
+                if let (Some(frank), Some(recent)) = (frank, self.recent.back_mut()) {
+                    recent.frank = frank.encode();
+                }
             }
             (EventKind::Welcome, _) => {}
             (EventKind::HubNote, _) => self.follow_note(&event.detail)?,
@@ -191,20 +222,70 @@ impl HubState {
         (recent.by.as_ref() == Some(from)).then_some(recent.timestamp_ms)
     }
 
+    /// The frank that the answer to these octets had; of another provider, nothing is told.
+    pub(crate) fn frank_before(&self, sha256: &[u8; 32], from: &Domain) -> Option<Frank> {
+        let recent = self.recent.iter().rev().find(|recent| recent.sha256 == *sha256)?;
+        let is_told = recent.by.as_ref() == Some(from) && !recent.frank.is_empty();
+        is_told.then(|| Frank::decode(&recent.frank).ok()).flatten()
+    }
+
     /// What the log keeps of a join grant.
     pub(crate) fn note_join_grant(grant: JoinGrant) -> Vec<u8> {
         versioned(NOTE_VERSION, &Note::JoinGrant(grant))
+    }
+
+    /// What the log keeps of the use of a join code.
+    pub(crate) fn note_code_used(code_sha256: [u8; 32]) -> Vec<u8> {
+        versioned(NOTE_VERSION, &Note::JoinCodeUsed(code_sha256))
     }
 
     fn remember(&mut self, sha256: [u8; 32], timestamp_ms: u64, by: Option<Domain>) {
         if self.recent.len() == RECENT_SUBMISSIONS_MAX {
             self.recent.pop_front();
         }
-        self.recent.push_back(Recent { sha256, timestamp_ms, by });
+        self.recent.push_back(Recent { sha256, timestamp_ms, by, frank: Vec::new() });
+    }
+
+    /// What the log keeps of whom the hub wants out.
+    pub(crate) fn note_evictions(evicted: Vec<Evicted>) -> Vec<u8> {
+        versioned(NOTE_VERSION, &Note::Evict(evicted))
+    }
+
+    /// Users who are still listed though they have left, once a commit is merged. An external
+    /// commit can leave a leaver listed (AMB-UPD-10); it stays gone until the list says so too, or
+    /// somebody entitled takes it in again (AMB-POL-39).
+    pub(crate) fn leaving_after(
+        &self,
+        change: &StagedChange,
+        after: &RoomView,
+    ) -> BTreeSet<MimiUri> {
+        let stays = |user: &&MimiUri| after.role_index_of(user).is_some() && !returns(change, user);
+        self.leaving.iter().filter(stays).cloned().collect()
+    }
+
+    /// Whom the hub still wants out once a commit is merged.
+    pub(crate) fn evicting_after(
+        &self,
+        change: &StagedChange,
+        after: &RoomView,
+    ) -> BTreeSet<Evicted> {
+        let stays = |evicted: &&Evicted| evicted.is_in(after) && !evicted.returns(change);
+        self.evicting.iter().filter(stays).cloned().collect()
     }
 
     fn follow_note(&mut self, detail: &[u8]) -> Result<(), StateError> {
-        let Note::JoinGrant(grant) = read_versioned(NOTE_VERSION, detail)?;
+        match read_versioned(NOTE_VERSION, detail)? {
+            Note::JoinGrant(grant) => self.follow_grant(grant),
+            Note::JoinCodeUsed(code_sha256) => {
+                let uses = self.code_uses.entry(code_sha256).or_default();
+                *uses = uses.saturating_add(1);
+            }
+            Note::Evict(evicted) => self.evicting.extend(evicted),
+        }
+        Ok(())
+    }
+
+    fn follow_grant(&mut self, grant: JoinGrant) {
         self.grants.retain(|old| {
             (&old.client, &old.signature_key) != (&grant.client, &grant.signature_key)
         });
@@ -222,7 +303,6 @@ impl HubState {
             self.forget_oldest_grant(|old| Some(old.user.domain()) == most);
         }
         self.grants.push(grant);
-        Ok(())
     }
 
     fn forget_oldest_grant(&mut self, of: impl Fn(&JoinGrant) -> bool) {
@@ -254,6 +334,7 @@ impl HubState {
             });
             self.leaving.extend(leaver(proposal, view).cloned());
         }
+        self.deserted = deserted(self.pending.iter().map(|pending| &pending.proposal), view);
         self.remember(sha256(&event.detail), event.timestamp_ms, provider_of(change));
         self.handshakes_since_snapshot += 1;
         Ok(())
@@ -265,16 +346,68 @@ impl HubState {
         if let Some(Actor::Joiner(joiner)) = &change.committer {
             self.grants.retain(|grant| grant.client != joiner.client);
         }
-        // An external commit can leave a leaver listed (AMB-UPD-10); it stays gone until the list
-        // says so too, or somebody entitled takes it in again (AMB-POL-39).
-        let returns = |user: &MimiUri| {
-            change.proposals.iter().any(|proposal| {
-                matches!(&proposal.change, ProposedChange::AddClient(added) if added.user == *user)
-            })
+        let changes_links = |proposal: &StagedProposal| {
+            matches!(
+                proposal.change,
+                ProposedChange::JoinLinks(_) | ProposedChange::RemoveComponent(JOIN_LINKS)
+            )
         };
-        self.leaving.retain(|user| after.role_index_of(user).is_some() && !returns(user));
+        if change.proposals.iter().any(changes_links) {
+            let standing = join_links::standing_codes(after);
+            self.code_uses.retain(|code_sha256, _| standing.contains(code_sha256));
+        }
+        self.deserted = false;
+        self.leaving = self.leaving_after(change, after);
+        self.evicting = self.evicting_after(change, after);
         self.remember(sha256(&event.detail), event.timestamp_ms, provider_of(change));
         self.handshakes_since_snapshot += 1;
+    }
+}
+
+impl Evicted {
+    /// Whether there is still something of it in a room.
+    pub(crate) fn is_in(&self, view: &RoomView) -> bool {
+        match self {
+            Self::User(user) => {
+                view.role_index_of(user).is_some() || view.clients_of(user).next().is_some()
+            }
+            Self::Client(client) => view.clients.iter().any(|member| member.client == *client),
+        }
+    }
+
+    /// Whether somebody entitled takes it in again.
+    fn returns(&self, change: &StagedChange) -> bool {
+        match self {
+            Self::User(user) => returns(change, user),
+            Self::Client(client) => change.proposals.iter().any(|proposal| {
+                matches!(&proposal.change, ProposedChange::AddClient(it) if it.client == *client)
+            }),
+        }
+    }
+}
+
+/// Whether a change adds a client of a user.
+fn returns(change: &StagedChange, user: &MimiUri) -> bool {
+    change.proposals.iter().any(|proposal| {
+        matches!(&proposal.change, ProposedChange::AddClient(added) if added.user == *user)
+    })
+}
+
+/// Whether proposals take every member away: then nobody is left to commit them.
+pub(crate) fn deserted<'a>(
+    proposals: impl Iterator<Item = &'a StagedProposal>,
+    view: &RoomView,
+) -> bool {
+    let gone: BTreeSet<LeafIndex> = proposals.filter_map(leaf_removed).collect();
+    view.clients.iter().all(|client| gone.contains(&client.leaf))
+}
+
+/// The leaf a proposal takes away.
+pub(crate) fn leaf_removed(proposal: &StagedProposal) -> Option<LeafIndex> {
+    match (&proposal.change, &proposal.sender) {
+        (ProposedChange::RemoveClient(leaf), _) => Some(*leaf),
+        (ProposedChange::SelfRemove, Actor::Member { leaf, .. }) => Some(*leaf),
+        _ => None,
     }
 }
 
@@ -310,10 +443,13 @@ fn read_submitter(detail: &[u8]) -> Result<Domain, StateError> {
     Domain::new(name).map_err(|error| StateError(error.to_string()))
 }
 
-fn application_message(payload: &[u8]) -> Result<MlsMessage, StateError> {
+fn application_message(payload: &[u8]) -> Result<(MlsMessage, Option<Frank>), StateError> {
     let fanout = FanoutMessage::decode_all(payload)?;
     match <[FanoutMessage; 1]>::try_from(fanout) {
-        Ok([fanout]) => Ok(fanout.message),
+        Ok([FanoutMessage { message, kind: FanoutKind::Application { frank }, .. }]) => {
+            Ok((message, frank))
+        }
+        Ok([_]) => Err(StateError("an Application entry holds something else".into())),
         Err(several) => Err(StateError(format!("{} messages in one entry", several.len()))),
     }
 }

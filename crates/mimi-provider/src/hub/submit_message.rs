@@ -1,15 +1,16 @@
 //! `submitMessage` at the hub: may this application message enter the room's log
-//! (PROTO-SUB-1..4)?
+//! (PROTO-SUB-1..5)?
 //!
 //! That the message is a PrivateMessage with application content was read off its framing before
-//! this is asked (PROTO-SUB-1). Franking comes with a later version; until then `frank` is absent.
+//! this is asked (PROTO-SUB-1). What franks it is handed in.
 
-use mimi_policy::RoomView;
+use mimi_policy::{Judge, RoomIndex, RoomView};
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
-use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
+use mimi_wire::protocol::submit_message::{Frank, SubmitMessageRequest, SubmitMessageResponse};
 use mimi_wire::{Domain, Wire};
 
-use crate::hub::audience;
+use crate::franking::Franking;
+use crate::hub::audience::Readership;
 use crate::hub::log::{Entry, LogWriter};
 use crate::hub::restriction;
 use crate::hub::state::{EPOCH_TOLERANCE, HubState, note_submitter};
@@ -27,6 +28,10 @@ pub struct SubmitMessageInput<'a> {
     pub requester: &'a Requester,
     /// The room.
     pub view: &'a RoomView,
+    /// The room, looked up by name.
+    pub index: &'a RoomIndex,
+    /// Who reads in this epoch.
+    pub readership: &'a Readership,
     /// The room's MLS group id.
     pub group_id: &'a [u8],
     /// The request.
@@ -35,6 +40,8 @@ pub struct SubmitMessageInput<'a> {
     pub frame_group_id: &'a [u8],
     /// The epoch in the message's framing.
     pub frame_epoch: u64,
+    /// What the message is franked with (PROTO-SUB-5); `None`: nothing is.
+    pub franking: Option<Franking<'a>>,
     /// The time.
     pub now_ms: u64,
 }
@@ -53,14 +60,18 @@ pub fn submit_message(
     // A lost answer is given again, whatever has happened in the room since.
     let message = &input.request.app_message;
     let from = input.requester.domain();
-    if let Some(accepted_timestamp) = state.accepted_before(&sha256(message.octets()), &from) {
-        return Ok(Transition::unchanged(accepted(accepted_timestamp)));
+    let octets = sha256(message.octets());
+    if let Some(accepted_timestamp) = state.accepted_before(&octets, &from) {
+        return Ok(Transition::unchanged(accepted(
+            accepted_timestamp,
+            state.frank_before(&octets, &from),
+        )));
     }
     if input.frame_group_id != input.group_id {
         return Err(Reject::NotAllowed("the message is for another MLS group".into()));
     }
     let restrictions = restriction::of(state, input.view);
-    mimi_policy::message::may_submit(input.view, sender)?;
+    Judge::of(input.view).with_index(input.index).may_submit(sender)?;
     // PROTO-UPD-4: removals and bans count before they are committed.
     if !restrictions.may_send(sender) {
         return Err(Reject::NotAllowed("the sender is losing the right to send".into()));
@@ -69,12 +80,15 @@ pub fn submit_message(
     in_epoch_window(input)?;
 
     let timestamp = state.next_timestamp(input.now_ms);
+    // FRANK-4, FRANK-6: the sender is in what is signed, and nowhere in what is fanned out.
+    let franked = input.franking.map(|franking| franking.frank(input.view, sender, timestamp));
+    let frank = franked.transpose()?.flatten();
     let fanout = FanoutMessage {
         timestamp,
         message: message.clone(),
-        kind: FanoutKind::Application { frank: None },
+        kind: FanoutKind::Application { frank: frank.clone() },
     };
-    let readers = audience::of_message(input.view, &restrictions, input.own);
+    let readers = input.readership.now(input.view, &restrictions, input.own);
     let mut log = LogWriter::new(state, input.view.room());
     log.append(Entry {
         kind: EventKind::Application,
@@ -84,17 +98,17 @@ pub fn submit_message(
         targets: readers.targets,
         detail: note_submitter(&from),
     });
-    Ok(log.finish(accepted(timestamp)))
+    Ok(log.finish(accepted(timestamp, frank)))
 }
 
-fn accepted(accepted_timestamp: u64) -> SubmitMessageResponse {
-    SubmitMessageResponse::Accepted { accepted_timestamp, frank: None }
+fn accepted(accepted_timestamp: u64, frank: Option<Frank>) -> SubmitMessageResponse {
+    SubmitMessageResponse::Accepted { accepted_timestamp, frank }
 }
 
 /// A client of our own must itself be in the group; peers answer for theirs (AMB-SUB-2).
 fn sent_by_a_member(input: &SubmitMessageInput<'_>) -> Result<(), Reject> {
     let Requester::Local(device) = input.requester else { return Ok(()) };
-    if input.view.clients.iter().any(|client| client.client == device.client) {
+    if input.index.has_client(input.view, &device.client) {
         Ok(())
     } else {
         Err(Reject::NotAllowed("the client is not in the group".into()))

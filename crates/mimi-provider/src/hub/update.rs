@@ -1,9 +1,11 @@
 //! `update` at the hub: one commit or one bundle of proposals (PROTO-UPD-1..14).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use mimi_policy::envelope::Envelope;
 use mimi_policy::{
-    Actor, ClientIdentity, LeafIndex, ProposedChange, RoomView, StagedChange, StagedProposal,
+    Actor, ClientIdentity, JoinCode, JoinCodes, Judge, LeafIndex, ProposedChange, RoomIndex,
+    RoomView, StagedChange, StagedProposal,
 };
 use mimi_wire::limits::HANDSHAKE_BODY_OCTETS_MAX;
 use mimi_wire::mls::{MlsMessage, RatchetTree};
@@ -12,12 +14,15 @@ use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
 use mimi_wire::protocol::update::{
     CommitBundle, ProposalBundle, ProposalRef, UpdateOutcome, UpdateRequest, UpdateResponse,
 };
+use mimi_wire::room::preauth::Claim;
 use mimi_wire::{Domain, MimiUri, Wire};
 
 use crate::hub::audience;
+use crate::hub::join_links;
 use crate::hub::log::{Entry, LogWriter};
+use crate::hub::member_set::MemberSet;
 use crate::hub::restriction;
-use crate::hub::state::{HubState, Pending, SNAPSHOT_EVERY};
+use crate::hub::state::{HubState, JoinGrant, Pending, SNAPSHOT_EVERY, deserted, leaf_removed};
 use crate::record::{EventKind, Seq};
 use crate::requester::Requester;
 use crate::saved::sha256;
@@ -32,14 +37,23 @@ pub struct UpdateInput<'a> {
     pub requester: &'a Requester,
     /// The room before it.
     pub view: &'a RoomView,
+    /// The room before it, looked up by name.
+    pub index: &'a RoomIndex,
+    /// What the operator lets rooms be.
+    pub envelope: &'a Envelope,
     /// The request.
     pub request: &'a UpdateRequest,
     /// The request's octets as received: kept for replay and to know a repeat.
     pub octets: &'a [u8],
     /// What it asks.
     pub change: &'a StagedChange,
+    /// The claims of the members who change the participant list, by it or by what is pending, as
+    /// their leaves have them (POLICY-CAP-ROLE-2).
+    pub claims: &'a BTreeMap<LeafIndex, Vec<Claim>>,
     /// The rest, by what it is.
     pub kind: UpdateKind<'a>,
+    /// The room this one will depend on, if it depends on one (POLICY-BASE-3).
+    pub parent: Option<&'a RoomView>,
     /// The time.
     pub now_ms: u64,
 }
@@ -57,12 +71,25 @@ pub enum UpdateKind<'a> {
         welcomes: &'a [WelcomePart],
         /// The tree once merged; needed when there are Welcomes (AMB-UPD-17).
         ratchet_tree: Option<&'a RatchetTree>,
+        /// What the hub proposes for the epoch it leads to: [`propose::due_after`], signed.
+        ///
+        /// [`propose::due_after`]: crate::hub::propose::due_after
+        proposed: Option<HubBundle<'a>>,
     },
     /// Standalone proposals.
     Proposals {
         /// Their references, in order.
         references: &'a [ProposalRef],
     },
+}
+
+/// Proposals of the hub's own.
+#[derive(Clone, Copy, Debug)]
+pub struct HubBundle<'a> {
+    /// The proposals.
+    pub bundle: &'a ProposalBundle,
+    /// The `UpdateRequest` that holds them, for replay.
+    pub octets: &'a [u8],
 }
 
 /// A Welcome for the clients of one provider.
@@ -117,7 +144,9 @@ pub fn update(state: &HubState, input: &UpdateInput<'_>) -> Result<Transition<Up
     // PROTO-UPD-4: who is being removed commits nothing and proposes only its own removal.
     restriction::of(state, input.view).check(input.view, input.change)?;
     // PROTO-UPD-2, -3, -10, PROTO-ST-8 and the room's roles.
-    mimi_policy::check(input.view, input.change)?;
+    let codes = presented_code(state, input, actor);
+    input.judge().with_join_codes(JoinCodes::Presented(&codes)).decide(input.change)?;
+    join_links::check_new(input.view, input.change, input.now_ms)?;
     match (&input.request, input.kind) {
         (UpdateRequest::Commit(bundle), UpdateKind::Commit { .. }) => commit(state, input, bundle),
         (UpdateRequest::Proposals(bundle), UpdateKind::Proposals { references }) => {
@@ -157,12 +186,67 @@ fn spoken_for(input: &UpdateInput<'_>, actor: &Actor) -> Result<(), Reject> {
     }
 }
 
+impl<'a> UpdateInput<'a> {
+    /// The judge of the room with all that this hub knows but join codes.
+    fn judge(&self) -> Judge<'a> {
+        let judge = Judge::of(self.view).with_index(self.index).with_claims(self.claims);
+        match self.parent {
+            Some(parent) => judge.with_parent(parent),
+            None => judge,
+        }
+    }
+}
+
+/// The code a joiner was let in with, as it stands now (AMB-UPD-13, POLICY-CAP-ADD-5): it may have
+/// expired, or have been used up by somebody faster.
+fn presented_code(
+    state: &HubState,
+    input: &UpdateInput<'_>,
+    actor: &Actor,
+) -> BTreeMap<MimiUri, JoinCode> {
+    let (Actor::Joiner(joiner), UpdateKind::Commit { joiner_signature_key, .. }) =
+        (actor, input.kind)
+    else {
+        return BTreeMap::new();
+    };
+    let grant = grant_of(state, joiner, joiner_signature_key, input.now_ms);
+    let code = grant.and_then(|grant| grant.joining_code.as_deref());
+    let code = code.map(|code| join_links::presented(state, input.view, code, input.now_ms));
+    code.map(|code| (joiner.client.clone(), code)).into_iter().collect()
+}
+
 /// Accepts a bundle of proposals and keeps it for the next commit (PROTO-UPD-11, -12).
 fn propose(
     state: &HubState,
     input: &UpdateInput<'_>,
     bundle: &ProposalBundle,
     references: &[ProposalRef],
+) -> Result<Transition<Updated>, Reject> {
+    let UpdateInput { own, view, change, octets, now_ms, .. } = *input;
+    let accepting = Accepting { own, judge: input.judge(), change, octets };
+    let log = LogWriter::new(state, view.room());
+    let timestamp = state.next_timestamp(now_ms);
+    accept_proposals(state, log, &accepting, bundle, references, timestamp)
+}
+
+/// Proposals that the judge has allowed, and the room they are for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Accepting<'a> {
+    pub(super) own: &'a Domain,
+    /// Of the room, with what is known of the senders.
+    pub(super) judge: Judge<'a>,
+    pub(super) change: &'a StagedChange,
+    pub(super) octets: &'a [u8],
+}
+
+/// Writes a bundle behind what a log already has, if it can wait for a commit with all that waits.
+pub(super) fn accept_proposals(
+    state: &HubState,
+    mut log: LogWriter<'_>,
+    input: &Accepting<'_>,
+    bundle: &ProposalBundle,
+    references: &[ProposalRef],
+    timestamp: u64,
 ) -> Result<Transition<Updated>, Reject> {
     if references.len() != input.change.proposals.len() {
         return Err(Reject::Internal("not every proposal has a reference".into()));
@@ -171,30 +255,58 @@ fn propose(
         return Err(Reject::NotAllowed("too many proposals wait for a commit".into()));
     }
     fits_what_is_pending(state, input, references)?;
-    let timestamp = state.next_timestamp(input.now_ms);
-    let fanout = FanoutMessage {
-        timestamp,
-        message: bundle.proposal.clone(),
-        // PROTO-NTF-5.
-        kind: FanoutKind::Proposal { more_proposals: bundle.more_proposals.clone() },
-    };
-    let mut log = LogWriter::new(state, input.view.room());
+    let view = input.judge.view();
     log.append(Entry {
         kind: EventKind::Proposal,
         timestamp_ms: timestamp,
-        payload: fanout.encode(),
-        audience: audience::of_handshake(input.view, input.view, input.own),
+        payload: proposals_fanout(bundle, timestamp).encode(),
+        audience: audience::of_handshake(view, view, input.own),
         targets: None,
         detail: input.octets.to_vec(),
     });
+    free_members(state, input, &mut log);
     within_a_body(log.finish(updated(state, input.change, timestamp)))
+}
+
+/// PROTO-NTF-5.
+fn proposals_fanout(bundle: &ProposalBundle, timestamp: u64) -> FanoutMessage {
+    FanoutMessage {
+        timestamp,
+        message: bundle.proposal.clone(),
+        kind: FanoutKind::Proposal { more_proposals: bundle.more_proposals.clone() },
+    }
+}
+
+/// A room that nobody can come back into does not keep its people from having another one
+/// (POLICY-BASE-2, POLICY-BASE-7).
+fn free_members(state: &HubState, input: &Accepting<'_>, log: &mut LogWriter<'_>) {
+    let view = input.judge.view();
+    let pending = state.pending.iter().map(|pending| &pending.proposal);
+    let proposals = pending.chain(&input.change.proposals);
+    if !is_persistent(view)
+        && deserted(proposals, view)
+        && let Some(members) = MemberSet::fixed(view)
+    {
+        log.change(Change::FreeMembers { members, room: view.room().clone() });
+    }
+}
+
+/// Whether a room outlives its group (POLICY-BASE-7).
+fn is_persistent(view: &RoomView) -> bool {
+    view.base_policy.as_ref().is_some_and(|policy| policy.persistent_room)
+}
+
+/// Whether a room has died with its group: nobody is left in it, and it does not outlive that
+/// (POLICY-BASE-7, AMB-PL-8). It is answered for as if it had never been.
+pub fn is_gone(state: &HubState, view: &RoomView) -> bool {
+    state.deserted && !is_persistent(view)
 }
 
 /// The next commit must include everything that is pending, so what cannot be committed together
 /// is refused here: a leaf removed twice, a user changed twice (PROTO-PL-4).
 fn fits_what_is_pending(
     state: &HubState,
-    input: &UpdateInput<'_>,
+    input: &Accepting<'_>,
     references: &[ProposalRef],
 ) -> Result<(), Reject> {
     let invalid =
@@ -211,42 +323,51 @@ fn fits_what_is_pending(
     if !proposals.iter().filter_map(leaf_removed).all(|leaf| leaves.insert(leaf)) {
         return invalid("a client would be removed twice".into());
     }
-    let together = StagedChange { epoch: input.view.epoch, committer: None, proposals };
-    match mimi_policy::check(input.view, &together) {
+    let together = StagedChange { epoch: input.judge.view().epoch, committer: None, proposals };
+    match input.judge.decide(&together) {
         Ok(_) => Ok(()),
         Err(denied) => invalid(format!("not together with what is pending: {denied}")),
     }
 }
 
-/// The leaf a proposal takes away.
-fn leaf_removed(proposal: &StagedProposal) -> Option<LeafIndex> {
-    match (&proposal.change, &proposal.sender) {
-        (ProposedChange::RemoveClient(leaf), _) => Some(*leaf),
-        (ProposedChange::SelfRemove, Actor::Member { leaf, .. }) => Some(*leaf),
-        _ => None,
-    }
-}
-
-/// Accepts a commit: its own entry, then the Welcomes (AMB-NTF-8).
+/// Accepts a commit: its own entry, then the Welcomes (AMB-NTF-8), then what the hub proposes for
+/// the new epoch.
 fn commit(
     state: &HubState,
     input: &UpdateInput<'_>,
     bundle: &CommitBundle,
 ) -> Result<Transition<Updated>, Reject> {
-    let UpdateKind::Commit { after, joiner_signature_key, welcomes, ratchet_tree } = input.kind
+    let UpdateKind::Commit { after, joiner_signature_key, welcomes, ratchet_tree, proposed } =
+        input.kind
     else {
         return Err(Reject::Internal("not staged as a commit".into()));
     };
-    if let Some(Actor::Joiner(joiner)) = &input.change.committer {
-        may_join(state, joiner, joiner_signature_key, input.now_ms)?;
+    let joiner = match &input.change.committer {
+        Some(Actor::Joiner(joiner)) => Some(joiner),
+        _ => None,
+    };
+    let mut code_used = None;
+    if let Some(joiner) = joiner {
+        let grant = grant_of(state, joiner, joiner_signature_key, input.now_ms);
+        let grant = grant.ok_or_else(|| {
+            Reject::NotAllowed("no groupInfo was given to this joiner, or too long ago".into())
+        })?;
+        // Nobody uses up a code who may come in without.
+        if input.judge().decide(input.change).is_err() {
+            code_used = grant.joining_code.as_deref().map(sha256);
+        }
     }
     includes_what_is_pending(state, input.change)?;
+    // ARCH-3, AMB-POL-16: what the room's own rules allow, the operator may not host.
+    input.envelope.check_after(input.view, after)?;
 
     let timestamp = state.next_timestamp(input.now_ms);
+    // PROTO-NTF-4. With a commit of a member they come behind the Welcomes, for the welcomed too.
+    let stapled = proposed.filter(|_| joiner.is_some()).map(|proposed| proposed.bundle);
     let fanout = FanoutMessage {
         timestamp,
         message: bundle.commit.clone(),
-        kind: FanoutKind::Commit { external_proposals: Vec::new() },
+        kind: FanoutKind::Commit { external_proposals: stapled.map(all_of).unwrap_or_default() },
     };
     let mut log = LogWriter::new(state, input.view.room());
     let seq = log.append(Entry {
@@ -257,32 +378,70 @@ fn commit(
         targets: None,
         detail: input.octets.to_vec(),
     });
+    if let Some(code_sha256) = code_used {
+        log.append(Entry {
+            kind: EventKind::HubNote,
+            timestamp_ms: timestamp,
+            payload: Vec::new(),
+            audience: Vec::new(),
+            targets: Some(Vec::new()),
+            detail: HubState::note_code_used(code_sha256),
+        });
+    }
     follow_local_clients(&mut log, input, after, seq);
     if !welcomes.is_empty() {
         let tree = tree_after(bundle, ratchet_tree)?;
-        welcome(&mut log, input, welcomes, tree, timestamp);
+        let is_new = |client: &MimiUri| !input.index.has_client(input.view, client);
+        welcome(&mut log, input.own, &is_new, welcomes, tree, timestamp);
     }
+    if let Some(proposed) = proposed {
+        let fanout = proposals_fanout(proposed.bundle, timestamp + 1);
+        let is_told = stapled.is_none();
+        let readers = || audience::of_handshake(after, after, input.own);
+        log.append(Entry {
+            kind: EventKind::Proposal,
+            timestamp_ms: fanout.timestamp,
+            payload: fanout.encode(),
+            audience: if is_told { readers() } else { Vec::new() },
+            targets: if is_told { None } else { Some(Vec::new()) },
+            detail: proposed.octets.to_vec(),
+        });
+    }
+    follow_parent(&mut log, input.view, after);
     within_a_body(log.finish(updated(state, input.change, timestamp)))
 }
 
+fn all_of(bundle: &ProposalBundle) -> Vec<MlsMessage> {
+    std::iter::once(&bundle.proposal).chain(&bundle.more_proposals).cloned().collect()
+}
+
+/// POLICY-BASE-3: the hub knows of every room on which rooms it depends.
+fn follow_parent(log: &mut LogWriter<'_>, before: &RoomView, after: &RoomView) {
+    if parent_of(before) != parent_of(after) {
+        let (room, parent) = (after.room().clone(), parent_of(after));
+        log.change(Change::PutParent { room, parent });
+    }
+}
+
+/// The room that a room depends on (POLICY-BASE-3).
+pub fn parent_of(view: &RoomView) -> Option<MimiUri> {
+    let policy = view.base_policy.as_ref().filter(|policy| policy.parent_dependant)?;
+    policy.parent_room.as_deref().and_then(|parent| MimiUri::new(parent).ok())
+}
+
 /// PROTO-GI-5, AMB-UPD-13: an external commit comes from who asked for the GroupInfo, with the same
-/// signature key and within the time.
-fn may_join(
-    state: &HubState,
+/// signature key and within the time. Gives the latest leave to do so.
+fn grant_of<'a>(
+    state: &'a HubState,
     joiner: &ClientIdentity,
     signature_key: Option<&[u8]>,
     now_ms: u64,
-) -> Result<(), Reject> {
-    let granted = state.grants.iter().any(|grant| {
+) -> Option<&'a JoinGrant> {
+    state.grants.iter().rev().find(|grant| {
         grant.expires_ms > now_ms
             && grant.user == joiner.user
             && Some(grant.signature_key.as_slice()) == signature_key
-    });
-    if granted {
-        Ok(())
-    } else {
-        Err(Reject::NotAllowed("no groupInfo was given to this joiner, or too long ago".into()))
-    }
+    })
 }
 
 /// PROTO-UPD-12, AMB-UPD-8: a commit includes every pending proposal it can. External commits can
@@ -322,15 +481,16 @@ fn follow_local_clients(
     after: &RoomView,
     seq: Seq,
 ) {
-    let before: BTreeSet<&MimiUri> = input.view.clients.iter().map(|it| &it.client).collect();
-    let remaining: BTreeSet<&MimiUri> = after.clients.iter().map(|it| &it.client).collect();
-    for gone in before.difference(&remaining) {
-        if gone.domain() == *input.own {
-            log.leave(gone, seq);
+    for leaf in input.change.proposals.iter().filter_map(leaf_removed) {
+        let Some(gone) = input.view.client_at(leaf) else { continue };
+        // Who comes in again by an external commit takes its old leaf away.
+        let remains = || after.clients.iter().any(|client| client.client == gone.client);
+        if gone.client.domain() == *input.own && !remains() {
+            log.leave(&gone.client, seq);
         }
     }
     if let Some(Actor::Joiner(joiner)) = &input.change.committer {
-        let is_new = !before.contains(&joiner.client);
+        let is_new = !input.index.has_client(input.view, &joiner.client);
         if is_new && joiner.client.domain() == *input.own {
             log.join(&joiner.client, seq);
         }
@@ -339,15 +499,16 @@ fn follow_local_clients(
 
 /// PROTO-NTF-2, PROTO-NTF-11: each provider gets the part for its own clients, with the whole tree.
 /// The commit's Adds tell whose a KeyPackage was (PROTO-KM-13, AMB-NTF-12).
-fn welcome(
+pub(super) fn welcome(
     log: &mut LogWriter<'_>,
-    input: &UpdateInput<'_>,
+    own: &Domain,
+    is_new: &dyn Fn(&MimiUri) -> bool,
     welcomes: &[WelcomePart],
     tree: &RatchetTree,
     timestamp: u64,
 ) {
     for part in welcomes {
-        let is_local = part.domain == *input.own;
+        let is_local = part.domain == *own;
         let targets: Vec<MimiUri> = if is_local {
             part.clients.iter().map(|(client, _)| client.clone()).collect()
         } else {
@@ -367,7 +528,7 @@ fn welcome(
             detail: Vec::new(),
         });
         for client in &targets {
-            if !input.view.clients.iter().any(|known| known.client == *client) {
+            if is_new(client) {
                 log.join(client, seq);
             }
         }
@@ -401,7 +562,7 @@ fn within_a_body(transition: Transition<Updated>) -> Result<Transition<Updated>,
 
 /// After an Add the snapshot is due at once: read again from the log, the KeyPackage would be judged
 /// by its lifetime, which may be over by then.
-fn updated(state: &HubState, change: &StagedChange, timestamp: u64) -> Updated {
+pub(super) fn updated(state: &HubState, change: &StagedChange, timestamp: u64) -> Updated {
     let adds = |proposal: &StagedProposal| matches!(proposal.change, ProposedChange::AddClient(_));
     let many = state.handshakes_since_snapshot + 1 >= SNAPSHOT_EVERY;
     let snapshot = if many || change.proposals.iter().any(adds) {

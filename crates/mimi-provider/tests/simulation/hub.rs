@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use mimi_policy::RoomView;
+use mimi_policy::envelope::Envelope;
+use mimi_policy::{RoomIndex, RoomView};
+use mimi_provider::hub::audience::Readership;
 use mimi_provider::hub::found_room::{FoundRoomInput, HubSender, found_room};
 use mimi_provider::hub::group_info::{GroupInfoInput, group_info};
 use mimi_provider::hub::state::{HubSnapshot, HubState, Observed};
@@ -57,7 +59,13 @@ impl HubNode {
             creator: &DeviceIdentity { user: creator.user, client: creator.client },
             room: &room_uri(),
             view: &view,
+            envelope: &Envelope::default(),
             hub_sender: HubSender::Ours,
+            franking_agent: b"agent",
+            parent: None,
+            same_members: None,
+            welcomes: &[],
+            ratchet_tree: &fixture::ratchet_tree(),
             group: &postcard::to_stdvec(&view).unwrap(),
             now_ms,
         });
@@ -139,10 +147,13 @@ impl HubNode {
             own: &domain(HUB),
             requester,
             view: &hot.view,
+            index: &RoomIndex::of(&hot.view),
+            readership: &Readership::of(&hot.view, &domain(HUB)),
             group_id: GROUP,
             request: &request,
             frame_group_id: GROUP,
             frame_epoch: *epoch,
+            franking: None,
             now_ms,
         };
         let transition = submit_message(&hot.state, &input)?;
@@ -171,10 +182,10 @@ impl HubNode {
         if meaning.change.epoch != current_epoch {
             return Err(Reject::Stale { current_epoch });
         }
-        mimi_policy::check(&hot.view, &meaning.change)?;
+        let allowed = mimi_policy::check(&hot.view, &meaning.change)?;
         let request = UpdateRequest::decode(octets).unwrap();
         let after = match &request {
-            UpdateRequest::Commit(_) => Some(fixture::after(&hot.view, &meaning.change)),
+            UpdateRequest::Commit(_) => Some(fixture::after(&hot.view, &meaning.change, &allowed)),
             UpdateRequest::Proposals(_) => None,
         };
         let (tree, references) = (fixture::ratchet_tree(), fixture::references(&meaning.change));
@@ -184,6 +195,7 @@ impl HubNode {
                 joiner_signature_key: meaning.key.as_deref(),
                 welcomes: &meaning.welcomes,
                 ratchet_tree: Some(&tree),
+                proposed: None,
             },
             None => UpdateKind::Proposals { references: &references },
         };
@@ -191,10 +203,14 @@ impl HubNode {
             own: &domain(HUB),
             requester,
             view: &hot.view,
+            index: &RoomIndex::of(&hot.view),
+            envelope: &Envelope::default(),
             request: &request,
             octets,
             change: &meaning.change,
+            claims: &BTreeMap::new(),
             kind,
+            parent: None,
             now_ms,
         };
         let transition = update(&hot.state, &input)?;
@@ -252,7 +268,8 @@ fn follow(hot: &mut Hot, event: &NewEvent, mls: &Mls) {
     match event.kind {
         EventKind::Commit => {
             let change = &mls.meanings[&event.detail].change;
-            let after = fixture::after(&hot.view, change);
+            let allowed = mimi_policy::check(&hot.view, change).unwrap();
+            let after = fixture::after(&hot.view, change, &allowed);
             let observed = Observed::Commit { change, after: &after };
             hot.state.observe(event, observed).unwrap();
             hot.view = after;

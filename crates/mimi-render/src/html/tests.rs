@@ -75,6 +75,14 @@ fn links_and_mentions() {
     assert!(safe.as_str().contains("rel=\"noopener noreferrer nofollow\""));
 }
 
+/// A title that ends like an attribute is a title.
+#[test]
+fn links_lead_where_their_own_attribute_says() {
+    let html = "<a title='> href=' href='https://a.example/'>https://a.example/</a>";
+    let links = SafeHtml::sanitize(html).links();
+    assert_eq!(links[0].target, LinkTarget::Web("https://a.example/".to_owned()));
+}
+
 /// What would take long to read is shown as its source, at n and n + 1.
 #[test]
 fn html_of_any_size_takes_little_time() {
@@ -128,14 +136,6 @@ fn deceptive_links() {
         let safe = SafeHtml::sanitize(html);
         assert_eq!(safe.links()[0].warning(), Some(LinkWarning::Deceptive), "{html}");
     }
-}
-
-/// A title that ends like an attribute is a title.
-#[test]
-fn links_lead_where_their_own_attribute_says() {
-    let html = "<a title='> href=' href='https://a.example/'>https://a.example/</a>";
-    let links = SafeHtml::sanitize(html).links();
-    assert_eq!(links[0].target, LinkTarget::Web("https://a.example/".to_owned()));
 }
 
 proptest! {

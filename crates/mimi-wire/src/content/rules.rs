@@ -152,22 +152,6 @@ impl MimiContent {
     }
 }
 
-/// The rules of the time of acceptance, as far as it is known now and when the room was created; all
-/// times in milliseconds since the UNIX epoch.
-pub fn check_acceptance(
-    accepted_at_ms: u64,
-    now_ms: Option<u64>,
-    room_created_at_ms: Option<u64>,
-) -> Result<(), Nonsense> {
-    if now_ms.is_some_and(|now_ms| accepted_at_ms > now_ms.saturating_add(CLOCK_SKEW_MS_MAX)) {
-        return Err(Nonsense::FutureTimestamp);
-    }
-    if room_created_at_ms.is_some_and(|created_ms| accepted_at_ms < created_ms) {
-        return Err(Nonsense::BeforeRoom);
-    }
-    Ok(())
-}
-
 /// Of a message with these extensions.
 pub(super) fn check_claims<'a>(
     extension: impl Fn(&ExtensionKey) -> Option<ExtensionView<'a>>,
@@ -215,6 +199,22 @@ pub(super) fn check_expiry(
     }
     if time > accepted.saturating_add(year) {
         return Err(Nonsense::ExpiresTooLate);
+    }
+    Ok(())
+}
+
+/// The rules of the time of acceptance, as far as it is known now and when the room was created; all
+/// times in milliseconds since the UNIX epoch.
+pub fn check_acceptance(
+    accepted_at_ms: u64,
+    now_ms: Option<u64>,
+    room_created_at_ms: Option<u64>,
+) -> Result<(), Nonsense> {
+    if now_ms.is_some_and(|now_ms| accepted_at_ms > now_ms.saturating_add(CLOCK_SKEW_MS_MAX)) {
+        return Err(Nonsense::FutureTimestamp);
+    }
+    if room_created_at_ms.is_some_and(|created_ms| accepted_at_ms < created_ms) {
+        return Err(Nonsense::BeforeRoom);
     }
     Ok(())
 }

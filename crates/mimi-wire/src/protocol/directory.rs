@@ -23,15 +23,19 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::limits::{DIRECTORY_OCTETS_MAX, TEXT_OCTETS_MAX};
-use crate::uri::{MimiUri, UriError};
+use crate::uri::{Domain, MimiUri, UriError};
 
 /// Path of the directory at every provider.
 pub const DIRECTORY_PATH: &str = "/.well-known/mimi-protocol-directory";
 /// Our additional key: an array of PEM certificates of the provider's client issuers (AMB-ID-1).
 pub const CLIENT_ISSUERS_KEY: &str = "clientIssuers";
+/// Our additional key: an array of the hosts that serve the provider's assets.
+pub const ASSET_HOSTS_KEY: &str = "assetHosts";
 
 /// Most client issuers of one provider.
 pub const CLIENT_ISSUERS_MAX: usize = 64;
+/// Most hosts of one provider's assets; further ones are not read.
+pub const ASSET_HOSTS_MAX: usize = 64;
 
 /// What simple string expansion leaves bare: the unreserved characters of RFC 6570.
 const EXPANSION_ENCODED: &AsciiSet =
@@ -69,6 +73,8 @@ pub struct Directory {
     pub templates: BTreeMap<Endpoint, String>,
     /// PEM certificates of the client issuers.
     pub client_issuers: Vec<String>,
+    /// Hosts that serve the provider's assets.
+    pub asset_hosts: Vec<Domain>,
 }
 
 /// Why a directory cannot be used. Always the fault of the provider that published it.
@@ -114,7 +120,7 @@ impl Endpoint {
     ];
 
     /// Those we serve so far; our own directory lists no other.
-    pub const SERVED: [Self; 8] = [
+    pub const SERVED: [Self; 10] = [
         Self::KeyMaterial,
         Self::Update,
         Self::Notify,
@@ -123,6 +129,8 @@ impl Endpoint {
         Self::RequestConsent,
         Self::UpdateConsent,
         Self::IdentifierQuery,
+        Self::ReportAbuse,
+        Self::ProxyDownload,
     ];
 
     /// Its key in the directory.
@@ -178,6 +186,7 @@ impl Directory {
         Self {
             templates: Endpoint::SERVED.into_iter().map(template).collect(),
             client_issuers: Vec::new(),
+            asset_hosts: Vec::new(),
         }
     }
 
@@ -207,7 +216,8 @@ impl Directory {
             None => Vec::new(),
             Some(value) => read_client_issuers(value).ok_or(DirectoryError::ClientIssuers)?,
         };
-        Ok(Self { templates, client_issuers })
+        let asset_hosts = document.get(ASSET_HOSTS_KEY).map(read_asset_hosts).unwrap_or_default();
+        Ok(Self { templates, client_issuers, asset_hosts })
     }
 
     /// The document to publish (PROTO-DIR-1).
@@ -218,6 +228,10 @@ impl Directory {
         }
         if !self.client_issuers.is_empty() {
             document.insert(CLIENT_ISSUERS_KEY.to_owned(), self.client_issuers.clone().into());
+        }
+        if !self.asset_hosts.is_empty() {
+            let hosts: Vec<&str> = self.asset_hosts.iter().map(Domain::as_str).collect();
+            document.insert(ASSET_HOSTS_KEY.to_owned(), hosts.into());
         }
         format!("{:#}", Value::Object(document))
     }
@@ -256,6 +270,13 @@ impl Directory {
 fn read_client_issuers(value: &Value) -> Option<Vec<String>> {
     let array = value.as_array().filter(|array| array.len() <= CLIENT_ISSUERS_MAX)?;
     array.iter().map(|pem| pem.as_str().map(str::to_owned)).collect()
+}
+
+/// The hosts in an array, as far as they are domain names: a provider that means something else by
+/// the key loses its proxied downloads, not its federation.
+fn read_asset_hosts(value: &Value) -> Vec<Domain> {
+    let hosts = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+    hosts.filter_map(|host| Domain::new(host).ok()).take(ASSET_HOSTS_MAX).collect()
 }
 
 /// What is before the variable, its name, and what is after it.

@@ -68,6 +68,14 @@ pub struct FanoutMessage {
 }
 
 impl FanoutMessage {
+    /// The hub's frank of an application message, if it has one.
+    pub fn frank(&self) -> Option<&Frank> {
+        match &self.kind {
+            FanoutKind::Application { frank } => frank.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Decodes a whole body: one message after the other up to its end, all or nothing
     /// (AMB-NTF-4).
     pub fn decode_all(body: &[u8]) -> Result<Vec<Self>, Malformed> {

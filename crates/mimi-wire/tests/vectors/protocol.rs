@@ -8,7 +8,7 @@ use mimi_wire::inspect::Kind;
 use mimi_wire::mls::{MlsMessage, Welcome};
 use mimi_wire::protocol::Extensions;
 use mimi_wire::protocol::consent::{ConsentEntry, ConsentOperation};
-use mimi_wire::protocol::found_room::RoomFounding;
+use mimi_wire::protocol::found_room::{FoundingWelcome, RoomFounding};
 use mimi_wire::protocol::group_info::{
     GroupInfoOutcome, GroupInfoRatchetTreeTbe, GroupInfoRequest, GroupInfoRequestTbs,
     GroupInfoResponse, GroupInfoSuccess, JoiningCode, JoiningCodeForm, PendingProposal,
@@ -63,9 +63,17 @@ pub(crate) fn document() -> Document {
     report_abuse(&mut document);
     franking(&mut document);
     pseudonyms(&mut document);
-    let founding =
-        RoomFounding { group_info: object("group_info"), ratchet_tree: object("ratchet_tree") };
-    document.valid("client API: a room's founding", Kind::RoomFounding, &founding.encode());
+    let founding = |welcome| RoomFounding {
+        group_info: object("group_info"),
+        ratchet_tree: object("ratchet_tree"),
+        welcome,
+    };
+    let kind = Kind::RoomFounding;
+    document.valid("client API: a room's founding", kind, &founding(None).encode());
+    let welcomed = vec![(uri("mimi://b.example/d/bob/phone"), vec![7; 32])];
+    let welcome = FoundingWelcome { welcome: object("welcome"), welcomed };
+    let founding = founding(Some(welcome));
+    document.valid("client API: a founding with first members", kind, &founding.encode());
     let no_tree = octets("group_info");
     document.invalid("client API: a founding without a tree", Kind::RoomFounding, &no_tree);
     directory(&mut document);

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use mimi_policy::ClientIdentity;
+use mimi_policy::{ClientIdentity, RoomView};
 use mimi_wire::MimiUri;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -25,9 +25,10 @@ use crate::event::ClientEvent;
 use crate::session::Session;
 use crate::session::command::{Command, Notice, OperationId, Outcome};
 use crate::session::request::{RequestId, Response, TransportError};
-use crate::shown::RoomState;
+use crate::shown::{Evidence, RoomState};
 use crate::store::ClientStore;
-use crate::transport::{Transport, TransportFuture};
+use crate::transport::assets::AssetTransport;
+use crate::transport::{Token, Transport, TransportFuture};
 
 /// Events that may lie between the stream and the session.
 const STREAM_BUFFERED: usize = 256;
@@ -36,11 +37,17 @@ const EVENTS_PER_COMMIT_MAX: usize = 64;
 /// How long closing waits for answers that are under way; what is lost is asked again.
 const CLOSING_GRACE: Duration = Duration::from_secs(1);
 
+/// How files travel, and the access token to send them with.
+pub(crate) type AssetAccess = (Option<Arc<dyn AssetTransport>>, Option<Token>);
+
 /// What the handle asks of the task.
 pub(crate) enum Input {
     Start(Command, oneshot::Sender<Result<Outcome, ClientError>>),
     Rooms(oneshot::Sender<Vec<MimiUri>>),
     Room(MimiUri, oneshot::Sender<Result<RoomState, ClientError>>),
+    View(MimiUri, oneshot::Sender<Result<RoomView, ClientError>>),
+    Evidence(MimiUri, oneshot::Sender<Result<Vec<Evidence>, ClientError>>),
+    Assets(oneshot::Sender<AssetAccess>),
     Close(oneshot::Sender<Result<(), ClientError>>),
 }
 
@@ -274,8 +281,13 @@ impl Driver {
         match input {
             Some(Input::Start(command, caller)) => self.start(command, caller),
             // A reader that gave up does not want to know.
+            Some(Input::Assets(answer)) => {
+                drop(answer.send((self.transport.assets(), self.session.token())));
+            }
             Some(Input::Rooms(answer)) => drop(answer.send(self.session.rooms())),
             Some(Input::Room(room, answer)) => drop(answer.send(self.session.room(&room))),
+            Some(Input::View(room, answer)) => drop(answer.send(self.session.view(&room))),
+            Some(Input::Evidence(room, answer)) => drop(answer.send(self.session.evidence(&room))),
             Some(Input::Close(_)) | None => {}
         }
     }
@@ -297,6 +309,7 @@ impl Driver {
                 StreamSignal::Connected(connected) => {
                     self.session.connected(connected, self.clock.now_ms(), &mut self.rng);
                 }
+                StreamSignal::SignedOut => self.session.signed_out(),
             }
             taken += 1;
             if taken == EVENTS_PER_COMMIT_MAX {

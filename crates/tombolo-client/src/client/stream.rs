@@ -28,6 +28,8 @@ pub(crate) enum StreamSignal {
     Event(StreamEvent),
     /// The stream was opened, or broke.
     Connected(bool),
+    /// The provider does not know this device any more.
+    SignedOut,
 }
 
 /// Follows the stream until nobody listens any more.
@@ -38,11 +40,21 @@ pub(crate) async fn follow(
     signals: mpsc::Sender<StreamSignal>,
 ) {
     let mut failures = 0;
+    let mut is_signed_out = false;
     loop {
         let opened = Instant::now();
         let broken = match transport.events(token.clone(), after).await {
-            Err(error) => Some(error),
+            Err(error) => {
+                if error.is_refusal("unauthorized") && !is_signed_out {
+                    is_signed_out = true;
+                    if signals.send(StreamSignal::SignedOut).await.is_err() {
+                        return;
+                    }
+                }
+                Some(error)
+            }
             Ok(mut events) => {
+                is_signed_out = false;
                 if signals.send(StreamSignal::Connected(true)).await.is_err() {
                     return;
                 }

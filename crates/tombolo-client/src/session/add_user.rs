@@ -1,13 +1,15 @@
 //! Adding a user: KeyPackages of all its clients by `keyMaterial`, then one commit with the list
 //! change and the Adds (PROTO-UPD-2).
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use mimi_mls::CIPHERSUITE;
 use mimi_mls::key_package;
 use mimi_mls::member::CommitPlan;
 use mimi_policy::preset::Preset;
 use mimi_policy::{Actor, ProposedChange, RoomView, StagedChange, StagedProposal};
-use mimi_wire::mls::KeyPackage;
+use mimi_wire::mls::{KeyPackage, RequiredCapabilities};
 use mimi_wire::protocol::key_material::{
     ClientMaterial, KEY_MATERIAL_REQUEST_LABEL, KeyMaterialRequest, KeyMaterialRequestTbs,
     KeyMaterialResponse, KeyMaterialUserCode,
@@ -19,6 +21,8 @@ use crate::error::ClientError;
 use crate::session::command::{OperationId, Outcome};
 use crate::session::commit::{Intent, Step};
 use crate::session::effects::{Answer, Moment, Purpose, refusal};
+use crate::session::issuers::IssuerBook;
+use crate::session::judging::judge;
 use crate::session::remove_user::{BANNED, is_banned, is_touched};
 use crate::session::request::{Request, Response};
 use crate::session::{Session, not_registered};
@@ -51,7 +55,7 @@ impl Session {
         }
         // A room that does not let us add the user must not cost its KeyPackages.
         if let Some(update) = list_addition(view, own, &user)? {
-            mimi_policy::check(view, &alone(view, own, group.own_leaf(), update))?;
+            judge(group, &alone(view, own, group.own_leaf(), update))?;
         }
         let tbs = KeyMaterialRequestTbs {
             requesting_user: own.clone(),
@@ -102,38 +106,20 @@ impl Session {
             Some(room) => room.member()?.required_capabilities(),
             None => return Err(ClientError::NotInRoom(adding.room.clone())),
         };
-        let mut key_packages = Vec::new();
-        for client in &response.clients {
-            let ClientMaterial::KeyPackage(package) = &client.material else {
-                tracing::info!(client = %client.client_uri, "no KeyPackage for this client");
-                continue;
-            };
-            let facts = key_package::inspect(package, self.issuers.trusted(), at.now_ms);
-            let facts = match facts {
-                Ok(facts) => facts,
-                Err(error) => {
-                    let Some(domain) = self.issuers.wanted_to_stage(&error, at.now_ms) else {
-                        return Err(not_theirs(&adding.user, &error.to_string()));
-                    };
-                    adding.verifying = Some((domain.clone(), response));
-                    self.issuers.need(domain, &mut self.effects);
-                    return Ok(());
-                }
-            };
-            let theirs =
-                facts.identity.user == adding.user && facts.identity.client == client.client_uri;
-            if !theirs || facts.ciphersuite != CIPHERSUITE {
-                return Err(not_theirs(&adding.user, "it names somebody else, or another suite"));
+        let key_packages = match inspect(&response, &required, &self.issuers, at.now_ms) {
+            Ok(key_packages) => key_packages,
+            Err(Unusable::For(error)) => return Err(error),
+            Err(Unusable::Until(domain)) => {
+                adding.verifying = Some((domain.clone(), response));
+                self.issuers.need(domain, &mut self.effects);
+                return Ok(());
             }
-            if !key_package::satisfies(&facts.capabilities, &required) {
-                return Err(not_theirs(&adding.user, "it lacks what the room requires"));
-            }
-            key_packages.push((client.client_uri.clone(), package.octets().to_vec()));
-        }
+        };
         if key_packages.is_empty() {
             let text = format!("no device of {} can be added now", adding.user);
             return Err(ClientError::Refused(text));
         }
+        let key_packages = key_packages.into_iter().map(|it| (it.client, it.octets)).collect();
         let intent = Intent::AddUser { user: adding.user.clone(), key_packages };
         if let Some(Adding { room, .. }) = self.adding.remove(&operation) {
             self.with_room(&room, at, |room, _, _| room.want_commit(Some(operation), intent));
@@ -172,7 +158,62 @@ impl Session {
     }
 }
 
-fn status(response: &KeyMaterialResponse, user: &MimiUri) -> Result<(), ClientError> {
+/// Why KeyPackages cannot be used.
+pub(crate) enum Unusable {
+    /// They are at fault.
+    For(ClientError),
+    /// The issuers of this domain are not known yet.
+    Until(Domain),
+}
+
+/// A verified KeyPackage.
+#[derive(Debug)]
+pub(crate) struct UsablePackage {
+    pub(crate) client: MimiUri,
+    pub(crate) octets: Vec<u8>,
+    /// Its KeyPackageRef.
+    pub(crate) reference: Vec<u8>,
+}
+
+/// The KeyPackages of an answer; all are usable, or none.
+pub(crate) fn inspect(
+    response: &KeyMaterialResponse,
+    required: &RequiredCapabilities,
+    issuers: &IssuerBook,
+    now_ms: u64,
+) -> Result<Vec<UsablePackage>, Unusable> {
+    let user = &response.user_uri;
+    let unusable = |why: &str| Err(Unusable::For(not_theirs(user, why)));
+    let mut key_packages = Vec::new();
+    for client in &response.clients {
+        let ClientMaterial::KeyPackage(package) = &client.material else {
+            tracing::info!(client = %client.client_uri, "no KeyPackage for this client");
+            continue;
+        };
+        let facts = match key_package::inspect(package, issuers.trusted(), now_ms) {
+            Ok(facts) => facts,
+            Err(error) => match issuers.wanted_to_stage(&error, now_ms) {
+                Some(domain) => return Err(Unusable::Until(domain)),
+                None => return unusable(&error.to_string()),
+            },
+        };
+        let theirs = facts.identity.user == *user && facts.identity.client == client.client_uri;
+        if !theirs || facts.ciphersuite != CIPHERSUITE {
+            return unusable("it names somebody else, or another suite");
+        }
+        if !key_package::satisfies(&facts.capabilities, required) {
+            return unusable("it lacks what the room requires");
+        }
+        key_packages.push(UsablePackage {
+            client: client.client_uri.clone(),
+            octets: package.octets().to_vec(),
+            reference: facts.reference,
+        });
+    }
+    Ok(key_packages)
+}
+
+pub(crate) fn status(response: &KeyMaterialResponse, user: &MimiUri) -> Result<(), ClientError> {
     let refused = |text: String| Err(ClientError::Refused(text));
     match response.user_status {
         KeyMaterialUserCode::Success | KeyMaterialUserCode::PartialSuccess => Ok(()),
@@ -244,18 +285,19 @@ fn list_addition(
     }
 }
 
-/// The preset's ordinary role; in other rooms the lowest one that we may give, and else one that
-/// the judge will refuse with its reasons.
+/// The preset's ordinary role where we may give it; else the lowest one that we may give, and else
+/// one that the judge will refuse with its reasons.
 pub(crate) fn ordinary_role(view: &RoomView, own: &MimiUri) -> RoleIndex {
-    let preset = Preset::Cooperative;
-    if view.roles == preset.roles() {
-        return preset.ordinary_role();
-    }
-    let role = view.role_index_of(own).and_then(|index| view.role(index));
+    let preset = Preset::ALL.iter().find(|preset| view.roles == preset.roles());
+    let ordinary = preset.map(|preset| preset.ordinary_role());
+    let role = view.role(view.role_index_of(own).unwrap_or(0));
     let entries = role.map(|role| role.authorized_role_changes.as_slice()).unwrap_or_default();
     let from_none = entries.iter().filter(|entry| entry.from_role_index == 0);
     let targets = from_none.flat_map(|entry| entry.target_role_indexes.iter().copied());
-    targets.filter(|index| *index > BANNED).min().unwrap_or(preset.ordinary_role())
+    let given: BTreeSet<RoleIndex> = targets.filter(|index| *index > BANNED).collect();
+    let ordinary = ordinary.filter(|index| given.is_empty() || given.contains(index));
+    let lowest = given.first().copied().unwrap_or(BANNED + 1);
+    ordinary.unwrap_or(lowest)
 }
 
 /// The list change by itself, to ask the judge before anything is spent.

@@ -1,14 +1,19 @@
 //! What the session can be told to do, and what it tells back.
 
-use mimi_policy::preset::Preset;
-use mimi_wire::content::MessageId;
+use mimi_policy::policy_file::RoomPolicy;
+use mimi_wire::content::{ExternalPart, MessageId};
 use mimi_wire::protocol::identifier_query::QueryElement;
+use mimi_wire::room::join_code::RoomLink;
+use mimi_wire::room::metadata::RichDescription;
+use mimi_wire::room::participant_list::RoleIndex;
 use mimi_wire::{Domain, MimiUri};
+use serde::{Deserialize, Serialize};
 
 use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::profile::{FoundUser, Profile};
 use crate::secret::SecretText;
+pub use crate::session::join_links::NewJoinLink;
 
 /// Names an operation until it is finished.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -50,8 +55,17 @@ pub enum Command {
     CreateRoom {
         /// Its name.
         name: String,
-        /// Its roles.
-        preset: Preset,
+        /// Its policy: a preset's, or one of one's own.
+        policy: Box<RoomPolicy>,
+    },
+    /// Opens the direct room with a user: the one there is, or a new one.
+    OpenDirect(MimiUri),
+    /// Creates a room that depends on another one of our provider's.
+    CreateSubroom {
+        /// The room it depends on.
+        parent: MimiUri,
+        /// Its name.
+        name: String,
     },
     /// Adds a user with all its devices.
     AddUser {
@@ -62,6 +76,31 @@ pub enum Command {
     },
     /// Comes in by external commit.
     JoinRoom(MimiUri),
+    /// Comes in by external commit, in a role of one's choice.
+    JoinAs {
+        /// The room.
+        room: MimiUri,
+        /// The role.
+        role: RoleIndex,
+    },
+    /// Comes in by a link.
+    JoinByLink(RoomLink),
+    /// Makes a link into the room.
+    CreateJoinLink {
+        /// The room.
+        room: MimiUri,
+        /// What it is to be worth.
+        wish: NewJoinLink,
+    },
+    /// Takes a link back: whoever has it cannot come in by it any more.
+    RemoveJoinLink {
+        /// The room.
+        room: MimiUri,
+        /// The link's octets.
+        link: Vec<u8>,
+    },
+    /// Takes the role that the own credential is preauthorized for.
+    TakeOwnRole(MimiUri),
     /// Leaves with all devices of this user.
     LeaveRoom(MimiUri),
     /// Removes a user.
@@ -78,6 +117,45 @@ pub enum Command {
         /// The user.
         user: MimiUri,
     },
+    /// Removes all clients of a user, who stays a participant.
+    KickUser {
+        /// The room.
+        room: MimiUri,
+        /// The user.
+        user: MimiUri,
+    },
+    /// Lifts a ban.
+    UnbanUser {
+        /// The room.
+        room: MimiUri,
+        /// The user.
+        user: MimiUri,
+        /// The role it gets; one that we may give, if nothing is said.
+        role: Option<RoleIndex>,
+    },
+    /// Gives a participant another role.
+    ChangeRole {
+        /// The room.
+        room: MimiUri,
+        /// The user.
+        user: MimiUri,
+        /// The role.
+        role: RoleIndex,
+    },
+    /// Changes what the room says of itself.
+    ChangeMetadata {
+        /// The room.
+        room: MimiUri,
+        /// What changes.
+        change: MetadataChange,
+    },
+    /// Changes what holds in the room.
+    ChangePolicy {
+        /// The room.
+        room: MimiUri,
+        /// The policy that is to hold.
+        policy: Box<RoomPolicy>,
+    },
     /// Commits what is pending.
     CommitPending(MimiUri),
     /// Renames a room.
@@ -87,6 +165,15 @@ pub enum Command {
         /// Its new name.
         name: String,
     },
+    /// Reports messages of somebody to the moderators of the room's hub.
+    ReportAbuse {
+        /// The room.
+        room: MimiUri,
+        /// The messages, all of one sender.
+        messages: Vec<MessageId>,
+        /// For the moderators; may be empty.
+        note: String,
+    },
     /// Sends a message.
     Send {
         /// The room.
@@ -94,6 +181,24 @@ pub enum Command {
         /// The message.
         draft: Draft,
     },
+}
+
+/// A change of one field of a room's metadata.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub enum MetadataChange {
+    /// The name.
+    Name(String),
+    /// The description, as one plain text; none where it is empty.
+    Description(String),
+    /// The descriptions, in several languages or formats.
+    Descriptions(Vec<RichDescription>),
+    /// The avatar: an https URI, or empty.
+    Avatar(String),
+    /// The subject.
+    Subject(String),
+    /// The mood.
+    Mood(String),
 }
 
 /// A message to be written.
@@ -106,6 +211,25 @@ pub enum Draft {
         text: String,
         /// The message it answers.
         in_reply_to: Option<MessageId>,
+    },
+    /// A text that opens a topic, or goes on with it.
+    Topic {
+        /// The text.
+        text: String,
+        /// The topic, which any octets can name.
+        topic: Vec<u8>,
+    },
+    /// A message is put under another topic.
+    SetTopic {
+        /// The message.
+        message: MessageId,
+        /// The topic; empty for none.
+        topic: Vec<u8>,
+    },
+    /// A file that has been uploaded.
+    File {
+        /// Where it is and how it is opened.
+        part: Box<ExternalPart>,
     },
     /// A reaction.
     Reaction {
@@ -134,7 +258,7 @@ pub enum Draft {
 pub enum Outcome {
     /// There is nothing to say.
     Done,
-    /// A room was created.
+    /// A room was created, opened or joined.
     Room(MimiUri),
     /// A list of users.
     Users(Vec<MimiUri>),
@@ -144,6 +268,8 @@ pub enum Outcome {
     Profile(Profile),
     /// A message was accepted.
     Message(MessageId),
+    /// A link into a room.
+    Link(String),
 }
 
 /// Something the session tells.

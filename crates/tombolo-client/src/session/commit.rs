@@ -9,20 +9,22 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use mimi_mls::member::CommitPlan;
-use mimi_policy::{RoomView, StagedChange};
+use mimi_policy::{ProposedChange, RoomView, StagedChange};
 use mimi_wire::protocol::update::{ProposalRef, UpdateOutcome, UpdateRequest};
-use mimi_wire::room::metadata::RoomMetadata;
+use mimi_wire::room::participant_list::RoleIndex;
 use mimi_wire::{MimiUri, Wire};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ClientError;
 use crate::event::ClientEvent;
-use crate::session::command::{OperationId, Outcome};
+use crate::session::change_room::WantedPolicy;
+use crate::session::command::{MetadataChange, OperationId, Outcome};
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
+use crate::session::judging::judge;
 use crate::session::request::{Request, RequestId, Response};
 use crate::session::room::{Means, Room};
 use crate::session::saved::room_value;
-use crate::session::{add_user, remove_user};
+use crate::session::{add_user, change_room, join_links, own_role, remove_user};
 
 /// How often a commit is built before its operation gives up.
 pub const COMMIT_ATTEMPTS_MAX: u32 = 12;
@@ -53,6 +55,22 @@ pub(crate) enum Intent {
     CommitPending,
     /// The same, by ourselves; nothing to hear of if another device is faster.
     CommitPendingOfOthers,
+    KickUser(MimiUri),
+    UnbanUser {
+        user: MimiUri,
+        role: Option<RoleIndex>,
+    },
+    ChangeRole {
+        user: MimiUri,
+        role: RoleIndex,
+    },
+    ChangeMetadata(MetadataChange),
+    ChangePolicy(Box<WantedPolicy>),
+    AddJoinLink(String),
+    /// By the link's octets.
+    RemoveJoinLink(Vec<u8>),
+    /// The user's own role, by what its credential claims.
+    OwnRole(RoleIndex),
 }
 
 /// What is to be done for an intent in a room's present state.
@@ -82,16 +100,32 @@ impl Intent {
             }
             Self::RemoveUser(user) => remove_user::remove_step(view, pending, user),
             Self::BanUser(user) => remove_user::ban_step(view, pending, user),
-            Self::Rename(name) if view.metadata.room_name == *name => Step::Fulfilled,
-            Self::Rename(name) => {
-                let metadata = RoomMetadata { room_name: name.clone(), ..view.metadata.clone() };
-                Step::commit(CommitPlan { metadata: Some(metadata), ..CommitPlan::default() })
+            Self::KickUser(user) => remove_user::kick_step(view, pending, user),
+            Self::UnbanUser { user, role } => {
+                remove_user::unban_step(view, pending, own, user, *role)
             }
+            Self::ChangeRole { user, role } => remove_user::role_step(view, pending, user, *role),
+            Self::Rename(name) => {
+                change_room::metadata_step(view, &MetadataChange::Name(name.clone()))
+            }
+            Self::ChangeMetadata(change) => change_room::metadata_step(view, change),
+            Self::ChangePolicy(wanted) => change_room::policy_step(view, pending, wanted),
             Self::CommitPending | Self::CommitPendingOfOthers => match pending.proposals.is_empty()
             {
                 true => Step::Fulfilled,
                 false => Step::pending_first(),
             },
+            Self::AddJoinLink(link) => join_links::add_step(view, link),
+            Self::RemoveJoinLink(link) => join_links::remove_step(view, link),
+            Self::OwnRole(role) => own_role::step(view, pending, own, *role),
+        }
+    }
+
+    /// What is told when it is fulfilled.
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::AddJoinLink(link) => Outcome::Link(link.clone()),
+            _ => Outcome::Done,
         }
     }
 
@@ -168,8 +202,13 @@ impl Room {
 
     /// Whether proposals wait for a committer. This user's own wish to leave does not count: by
     /// then it is no member in good standing any more, and may not commit (PROTO-UPD-4).
+    /// Nor may it while somebody wants it out.
     pub(crate) fn has_pending_proposals(&self) -> bool {
-        self.member().is_ok_and(|group| !group.pending_change().proposals.is_empty())
+        self.member().is_ok_and(|group| {
+            let pending = group.pending_change().proposals;
+            let us = ProposedChange::RemoveClient(group.own_leaf());
+            !pending.is_empty() && pending.iter().all(|proposal| proposal.change != us)
+        })
     }
 
     /// The random delay is over: commits what others proposed, unless a commit is on its way.
@@ -207,7 +246,8 @@ impl Room {
         let plan = match step {
             Step::Commit(plan) if wanted.attempts < COMMIT_ATTEMPTS_MAX => plan,
             Step::Fulfilled => {
-                return means.effects.finish(wanted.operation, Ok(Outcome::Done));
+                let outcome = wanted.intent.outcome();
+                return means.effects.finish(wanted.operation, Ok(outcome));
             }
             Step::Refused(error) => return means.effects.finish(wanted.operation, Err(error)),
             Step::Commit(_) => return means.effects.finish(wanted.operation, Err(too_busy())),
@@ -215,9 +255,9 @@ impl Room {
         wanted.attempts += 1;
         let built = group.commit(means.device, &plan, &mut at.rng, at.now_ms);
         let judged = match built {
-            Ok((bundle, change)) => mimi_policy::check(group.view(), &change)
-                .map(|_| bundle)
-                .map_err(ClientError::Denied),
+            Ok((bundle, change)) => {
+                judge(group, &change).map(|()| bundle).map_err(ClientError::Denied)
+            }
             Err(error) => Err(ClientError::Other(error.to_string())),
         };
         let bundle = match judged {
@@ -291,11 +331,13 @@ impl Room {
 
     /// Our commit was merged, on the hub's answer or as the stream brought it.
     pub(crate) fn own_commit_merged(&mut self, before: RoomView, means: &mut Means<'_>) {
+        let epoch = before.epoch + 1;
         self.keep_view(before, means.effects);
         means.effects.remove_room(&self.uri, room_value::COMMIT);
         self.save_group(means.effects);
         self.stirred = true;
-        means.effects.event(ClientEvent::RoomChanged(self.uri.clone()));
+        let room = self.uri.clone();
+        means.effects.event(ClientEvent::RoomChanged { room, epoch, by: None });
         let Some(current) = self.commits.current.take() else { return };
         if let Stage::Sent { request, .. } = current.stage {
             means.effects.cancel(request);

@@ -2,13 +2,12 @@
 
 use bytes::Bytes;
 use mimi_mls::member::{Founding as GroupFounding, MemberGroup};
-use mimi_policy::preset::Preset;
-use mimi_wire::component::{PREAUTH_LIST, ROLES_LIST};
+use mimi_policy::policy_file::RoomPolicy;
+use mimi_policy::preset::{Preset, base_policy};
+use mimi_wire::component::FRANKING_AGENT;
 use mimi_wire::mls::ExternalSender;
 use mimi_wire::protocol::found_room::RoomFounding;
-use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::metadata::RoomMetadata;
-use mimi_wire::room::preauth::{Claim, PreAuthData, PreAuthRoleEntry};
 use mimi_wire::{Domain, MimiUri, UriKind, Wire};
 use serde::{Deserialize, Serialize};
 
@@ -20,14 +19,18 @@ use crate::session::room::{Room, Standing};
 use crate::session::saved::room_value;
 use crate::session::{Session, hub_sender, not_registered};
 
-/// A `basic` credential's type (AMB-ST-4).
-const BASIC_CREDENTIAL: u16 = 1;
-
 /// A room that waits to learn its hub's key.
 #[derive(Debug)]
 pub(crate) struct Creating {
     name: String,
-    preset: Preset,
+    policy: Box<RoomPolicy>,
+}
+
+/// What the provider says of itself as a hub.
+struct HubOfRoom {
+    domain: Domain,
+    sender: ExternalSender,
+    franking_agent: Option<Vec<u8>>,
 }
 
 /// A room that waits for its hub to take it on.
@@ -47,12 +50,34 @@ impl Session {
         &mut self,
         operation: OperationId,
         name: String,
-        preset: Preset,
+        policy: Box<RoomPolicy>,
     ) -> Result<(), ClientError> {
         self.identity().ok_or_else(not_registered)?;
-        self.creating.insert(operation, Creating { name, preset });
+        self.creating.insert(operation, Creating { name, policy });
         self.effects.request(Purpose::HubOfNewRoom(operation), Request::Provider);
         Ok(())
+    }
+
+    /// A cooperative room that depends on another one (POLICY-BASE-3).
+    pub(crate) fn create_subroom(
+        &mut self,
+        operation: OperationId,
+        name: String,
+        parent: &MimiUri,
+    ) -> Result<(), ClientError> {
+        let own = self.identity().ok_or_else(not_registered)?.user.domain();
+        if parent.domain() != own {
+            let there = parent.domain();
+            let text =
+                format!("a room inside this one has to be at {there}, and yours are at {own}");
+            return Err(ClientError::Refused(text));
+        }
+        let mut policy = RoomPolicy::of_preset(Preset::Cooperative);
+        let mut base = policy.base.unwrap_or_else(base_policy);
+        base.parent_dependant = true;
+        base.parent_room = Some(parent.as_str().to_owned());
+        policy.base = Some(base);
+        self.create_room(operation, name, Box::new(policy))
     }
 
     pub(crate) fn hub_of_new_room(
@@ -63,8 +88,9 @@ impl Session {
     ) {
         let Some(creating) = self.creating.remove(&operation) else { return };
         let founded = match answer.result {
-            Ok(Response::Provider { domain, hub_sender, .. }) => {
-                self.found(operation, &creating, &domain, *hub_sender, at)
+            Ok(Response::Provider { domain, hub_sender, franking_agent, .. }) => {
+                let hub = HubOfRoom { domain, sender: *hub_sender, franking_agent };
+                self.found(operation, &creating, hub, at)
             }
             other => Err(refusal(other)),
         };
@@ -77,23 +103,32 @@ impl Session {
         &mut self,
         operation: OperationId,
         creating: &Creating,
-        domain: &Domain,
-        hub: ExternalSender,
+        hub: HubOfRoom,
         at: &mut Moment<'_>,
     ) -> Result<(), ClientError> {
         let own = self.identity().ok_or_else(not_registered)?.user.domain();
-        if *domain != own || hub_sender::domain_of(&hub).as_ref() != Some(&own) {
+        if hub.domain != own || hub_sender::domain_of(&hub.sender).as_ref() != Some(&own) {
             return Err(ClientError::Other("the provider names another hub".to_owned()));
         }
         let other = |error: &dyn std::fmt::Display| ClientError::Other(error.to_string());
-        let room = MimiUri::build(&own, UriKind::Room, &[&fresh_name(at)]);
-        let room = room.map_err(|error| other(&error))?;
-        let group_id = MimiUri::build(&own, UriKind::Group, &[&fresh_name(at)]);
-        let group_id = group_id.map_err(|error| other(&error))?;
+        let (room, group_id) = fresh_names(&own, at)?;
         let founding = founding(creating, &room, &group_id, hub);
         let created = MemberGroup::create(&self.device, &founding, &mut at.rng, at.now_ms);
         let (group, group_info, ratchet_tree) = created.map_err(|error| other(&error))?;
-        let body = RoomFounding { group_info, ratchet_tree }.encode();
+        let body = RoomFounding { group_info, ratchet_tree, welcome: None };
+        self.send_founding(operation, room, group, &body);
+        Ok(())
+    }
+
+    /// Stores the group to be and hands it to the hub.
+    pub(crate) fn send_founding(
+        &mut self,
+        operation: OperationId,
+        room: MimiUri,
+        group: MemberGroup,
+        founding: &RoomFounding,
+    ) {
+        let body = founding.encode();
         let mut created = Room::new(room.clone(), Standing::Founding);
         created.stand(Standing::Founding, &mut self.effects);
         created.group = Some(group);
@@ -104,10 +139,14 @@ impl Session {
         let request = Request::FoundRoom { room: room.clone(), body: Bytes::from(body) };
         self.effects.request(Purpose::FoundRoom(room.clone()), request);
         self.rooms.insert(room, created);
-        Ok(())
     }
 
-    pub(crate) fn founding_answered(&mut self, room: &MimiUri, answer: Answer) {
+    pub(crate) fn founding_answered(
+        &mut self,
+        room: &MimiUri,
+        answer: Answer,
+        at: &mut Moment<'_>,
+    ) {
         let Some(founded) = self.rooms.get_mut(room) else { return };
         let Some(Founding { operation }) = founded.founding.take() else { return };
         self.effects.remove_room(room, room_value::FOUNDING);
@@ -115,18 +154,25 @@ impl Session {
         let repeated = answer.uncertain
             && answer.result.as_ref().is_err_and(|error| error.is_refusal("conflict"));
         match answer.result {
-            Ok(Response::Founded { .. }) => {}
+            Ok(Response::Founded { room: given }) if given == *room => {}
             _ if repeated => {}
             other => {
                 founded.forget_group(&mut self.effects);
                 self.effects.remove_room(room, room_value::STANDING);
                 self.rooms.remove(room);
-                return self.effects.finish(operation, Err(refusal(other)));
+                return match other {
+                    // The same people have one already (POLICY-BASE-2).
+                    Ok(Response::Founded { room: existing }) => {
+                        self.enter_direct(operation, &existing, at);
+                    }
+                    other => self.effects.finish(operation, Err(refusal(other))),
+                };
             }
         }
         founded.stand(Standing::Joined, &mut self.effects);
         founded.stirred = true;
         self.effects.event(crate::event::ClientEvent::Joined(room.clone()));
+        self.settle_direct(room, at);
         self.effects.finish(operation, Ok(Outcome::Room(room.clone())));
     }
 }
@@ -141,6 +187,18 @@ impl Room {
     }
 }
 
+/// URIs of a new room and its group (AMB-ID-5).
+pub(crate) fn fresh_names(
+    own: &Domain,
+    at: &mut Moment<'_>,
+) -> Result<(MimiUri, MimiUri), ClientError> {
+    let mut fresh = |kind| {
+        MimiUri::build(own, kind, &[&fresh_name(at)])
+            .map_err(|error| ClientError::Other(error.to_string()))
+    };
+    Ok((fresh(UriKind::Room)?, fresh(UriKind::Group)?))
+}
+
 /// 128 random bits: nobody can guess or reserve the name.
 fn fresh_name(at: &mut Moment<'_>) -> String {
     let mut octets = [0; 16];
@@ -153,20 +211,12 @@ fn founding(
     creating: &Creating,
     room: &MimiUri,
     group_id: &MimiUri,
-    hub_sender: ExternalSender,
+    hub: HubOfRoom,
 ) -> GroupFounding {
-    let roles = creating.preset.roles();
-    // The hub may remove deleted users and the like (AMB-ST-4).
-    let enforcer = creating.preset.policy_enforcer_role();
-    let enforcer = roles.roles.iter().find(|role| Some(role.role_index) == enforcer);
-    let entry = enforcer.map(|role| PreAuthRoleEntry {
-        claimset: vec![Claim {
-            credential_type: BASIC_CREDENTIAL,
-            id: Vec::new(),
-            claim_value: room.domain().provider_uri().as_bytes().to_vec(),
-        }],
-        target_role: role.clone(),
-    });
+    let policy = &creating.policy;
+    let mut components = policy.components.clone();
+    // AMB-FRK-1: what the hub will sign franks with, from the first message on.
+    components.extend(hub.franking_agent.map(|agent| (FRANKING_AGENT, agent)));
     GroupFounding {
         group_id: group_id.as_bytes().to_vec(),
         metadata: RoomMetadata {
@@ -177,21 +227,13 @@ fn founding(
             room_subject: String::new(),
             room_mood: String::new(),
         },
-        preauth: PreAuthData { entries: entry.into_iter().collect() },
-        creator_role: creating.preset.creator_role(),
-        base_policy: BaseRoomPolicy {
-            fixed_membership: false,
-            parent_dependant: false,
-            parent_room: None,
-            multi_device: true,
-            max_clients: None,
-            max_users: None,
-            pseudonyms_allowed: true,
-            persistent_room: false,
-            discoverable: false,
-            policy_component_ids: vec![ROLES_LIST, PREAUTH_LIST],
-        },
-        roles,
-        hub_sender,
+        // The hub may remove deleted users and the like (AMB-ST-4).
+        preauth: policy.preauth_at(&room.domain()),
+        creator_role: policy.creator_role,
+        base_policy: policy.base.clone().unwrap_or_else(base_policy),
+        components,
+        roles: policy.roles.clone(),
+        others: Vec::new(),
+        hub_sender: hub.sender,
     }
 }

@@ -57,8 +57,12 @@ pub(crate) enum Purpose {
     Find(OperationId, Domain),
     Profile(OperationId),
     SetProfile(OperationId),
+    ReportAbuse(OperationId),
     HubOfNewRoom(OperationId),
     FoundRoom(MimiUri),
+    DirectRoom(OperationId),
+    HubOfDirect(OperationId),
+    DirectKeyMaterial(OperationId),
     KeyMaterial(OperationId),
     Commit(MimiUri),
     Leave(MimiUri),
@@ -100,6 +104,8 @@ pub(crate) enum Timer {
     SendAgain(MimiUri),
     /// Leaving is to be proposed again.
     LeaveAgain(MimiUri),
+    /// A room that another one has taken the place of is left.
+    LeaveSuperseded(MimiUri),
     /// Joining starts over.
     JoinAgain(MimiUri),
     /// Issuers a room waits for are asked for again.

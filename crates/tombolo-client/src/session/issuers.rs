@@ -133,6 +133,7 @@ impl Session {
         };
         self.resume_registration(domain, known.clone(), at);
         self.resume_adding(domain, known.clone(), at);
+        self.resume_opening(domain, known.clone(), at);
         self.resume_joining(domain, known.clone(), at);
         let blocked: Vec<_> = self
             .rooms

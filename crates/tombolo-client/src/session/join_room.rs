@@ -1,16 +1,20 @@
 //! Coming in by oneself (PROTO-GI-7): GroupInfo from the hub, verified and decrypted, then an
 //! external commit.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use mimi_mls::CIPHERSUITE;
 use mimi_mls::error::StageError;
 use mimi_mls::label::{HpkeKeyPair, verify_with_label};
 use mimi_mls::member::MemberGroup;
+use mimi_policy::skipped::check_skipped;
+use mimi_policy::{Denied, RoomView};
 use mimi_wire::mls::{ExternalSender, MlsMessage};
 use mimi_wire::protocol::group_info::{
     GROUP_INFO_ENCRYPTION_LABEL, GROUP_INFO_REQUEST_LABEL, GROUP_INFO_RESPONSE_LABEL,
     GroupInfoOutcome, GroupInfoRatchetTreeTbe, GroupInfoRequest, GroupInfoRequestTbs,
-    GroupInfoResponse, GroupInfoSuccess,
+    GroupInfoResponse, GroupInfoSuccess, JoiningCode,
 };
 use mimi_wire::protocol::update::{CommitBundle, UpdateOutcome, UpdateRequest};
 use mimi_wire::room::participant_list::{ParticipantListUpdate, UserRolePair};
@@ -19,13 +23,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ClientError;
 use crate::event::ClientEvent;
-use crate::session::add_user::ordinary_role;
 use crate::session::command::{OperationId, Outcome};
 use crate::session::commit::told_by_hub;
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
 use crate::session::request::{Request, RequestId, Response};
 use crate::session::room::{Means, Room, Standing};
 use crate::session::saved::room_value;
+use crate::session::way_in::{LINK_IS_SPENT, Wish, role_to_join};
 use crate::session::{Session, hub_sender, not_registered};
 use crate::shown::RoomStatus;
 
@@ -38,10 +42,38 @@ const REJOIN_AGAIN_MS: u64 = 10_000;
 /// How long our own commit may take to come in the stream, when its answer was lost.
 const ECHO_LATE_MS: u64 = 3_000;
 
+/// What a person is told who came without a link.
+const NOT_LET_IN: &str = "its provider does not let you in: you have to be added, or need a link, \
+                          or there is no such room";
+/// Also of who is still listed, and may not bring in devices.
+const KICKED_OUT: &str = "you were removed, and its provider does not let you in again this way: \
+                          somebody who is in the room has to add you";
+
+/// Why there is no external commit.
+enum NotBuilt {
+    /// The hub's material, or what proves it, is at fault.
+    Unsound(StageError),
+    /// The room's rules do not let this device in as wished.
+    Unwanted(ClientError),
+}
+
+impl From<StageError> for NotBuilt {
+    fn from(error: StageError) -> Self {
+        Self::Unsound(error)
+    }
+}
+
+impl From<ClientError> for NotBuilt {
+    fn from(error: ClientError) -> Self {
+        Self::Unwanted(error)
+    }
+}
+
 /// A room on its way to be joined.
 #[derive(Debug)]
 pub(crate) struct Joining {
     operation: Option<OperationId>,
+    wish: Wish,
     attempts: u32,
     /// Where the device stood before, if it knew the room.
     before: Option<Standing>,
@@ -71,6 +103,7 @@ struct Opened {
 #[derive(Deserialize, Serialize)]
 pub(crate) struct SavedJoining {
     before: Option<Standing>,
+    wish: Wish,
     body: Vec<u8>,
 }
 
@@ -79,13 +112,14 @@ impl Session {
         &mut self,
         operation: OperationId,
         room: &MimiUri,
+        wish: Wish,
         at: &mut Moment<'_>,
     ) -> Result<(), ClientError> {
         self.identity().ok_or_else(not_registered)?;
         let before = self.rooms.get(room).map(|known| known.standing.clone());
         match &before {
             Some(Standing::Joined | Standing::Rejoining) => {
-                self.effects.finish(Some(operation), Ok(Outcome::Done));
+                self.effects.finish(Some(operation), Ok(Outcome::Room(room.clone())));
                 return Ok(());
             }
             Some(Standing::Frozen { reason }) => {
@@ -104,6 +138,7 @@ impl Session {
         known.standing = Standing::Joining;
         known.joining = Some(Joining {
             operation: Some(operation),
+            wish,
             attempts: 0,
             before,
             stage: Stage::Pausing,
@@ -171,7 +206,7 @@ impl Room {
             requesting_signature_key: means.device.signature_key().to_vec(),
             requesting_credential,
             group_info_public_key: keys.public.clone(),
-            joining_code: None,
+            joining_code: joining.wish.code.clone().map(String::into_bytes).map(JoiningCode::new),
         };
         let signature = means.device.sign_with_label(GROUP_INFO_REQUEST_LABEL, &tbs.encode());
         let body = Bytes::from(GroupInfoRequest { tbs, signature }.encode());
@@ -198,7 +233,12 @@ impl Room {
         let success = match &response.outcome {
             GroupInfoOutcome::Success(success) => success,
             GroupInfoOutcome::NotAuthorized => {
-                let refused = refused("the hub does not let this device in");
+                let refused = match (&joining.before, &joining.wish.code) {
+                    (Some(Standing::Banned), _) => ClientError::Banned(self.uri.clone()),
+                    (Some(Standing::Removed), _) => refused(KICKED_OUT),
+                    (_, Some(_)) => ClientError::Refused(LINK_IS_SPENT.to_owned()),
+                    (_, None) => refused(NOT_LET_IN),
+                };
                 return self.joining_refused(refused, means.effects);
             }
             GroupInfoOutcome::NoSuchRoom => {
@@ -238,7 +278,8 @@ impl Room {
     ) {
         match self.build_external_commit(&opened, means, at) {
             Ok((group, bundle)) => self.send_external_commit(group, bundle, means),
-            Err(error) => {
+            Err(NotBuilt::Unwanted(error)) => self.joining_refused(error, means.effects),
+            Err(NotBuilt::Unsound(error)) => {
                 if let Some(domain) = means.issuers.wanted_to_stage(&error, at.now_ms) {
                     means.issuers.need(domain.clone(), means.effects);
                     if let Some(joining) = &mut self.joining {
@@ -258,8 +299,8 @@ impl Room {
         opened: &Opened,
         means: &mut Means<'_>,
         at: &mut Moment<'_>,
-    ) -> Result<(MemberGroup, CommitBundle), StageError> {
-        let invalid = |reason: &str| StageError::Invalid(reason.to_owned());
+    ) -> Result<(MemberGroup, CommitBundle), NotBuilt> {
+        let invalid = |reason: &str| NotBuilt::from(StageError::Invalid(reason.to_owned()));
         let mut join = |participants| {
             let trusted = means.issuers.trusted();
             let material = &opened.material;
@@ -280,16 +321,17 @@ impl Room {
         if *view.room() != self.uri {
             return Err(invalid("the group is that of another room"));
         }
-        let own = &means.own.user;
-        if view.role_index_of(own).is_some() {
+        let wish = self.joining.as_ref().map(|joining| joining.wish.clone()).unwrap_or_default();
+        let Some(role_index) = role_to_join(view, means.own, &wish)? else {
             return Ok((group, bundle));
-        }
-        // Where joining is open, the joiner lists itself; the hub's judge decides.
-        let pair = UserRolePair { user: own.clone(), role_index: ordinary_role(view, own) };
-        join(Some(ParticipantListUpdate {
+        };
+        // AMB-UPD-16: who is not listed lists itself, by value.
+        let pair = UserRolePair { user: means.own.user.clone(), role_index };
+        let joined = join(Some(ParticipantListUpdate {
             added_participants: vec![pair],
             ..ParticipantListUpdate::default()
-        }))
+        }))?;
+        Ok(joined)
     }
 
     fn send_external_commit(
@@ -304,7 +346,11 @@ impl Room {
         let Some(joining) = &mut self.joining else { return };
         let commit = bundle.commit.clone();
         let body = UpdateRequest::Commit(bundle).encode();
-        let saved = SavedJoining { before: joining.before.clone(), body: body.clone() };
+        let saved = SavedJoining {
+            before: joining.before.clone(),
+            wish: joining.wish.clone(),
+            body: body.clone(),
+        };
         means.effects.put_room(&self.uri, room_value::JOIN, &saved);
         let request = Request::Update { room: self.uri.clone(), body: Bytes::from(body) };
         let request = means.effects.request(Purpose::Join(self.uri.clone()), request);
@@ -319,10 +365,12 @@ impl Room {
     /// Takes up an external commit that was under way before a restart.
     pub(crate) fn resume_join(&mut self, saved: SavedJoining, effects: &mut Effects) {
         let Ok(UpdateRequest::Commit(bundle)) = UpdateRequest::decode(&saved.body) else { return };
-        let request = Request::Update { room: self.uri.clone(), body: Bytes::from(saved.body) };
+        let body = Bytes::from(saved.body.clone());
+        let request = Request::Update { room: self.uri.clone(), body };
         let request = effects.request_again(Purpose::Join(self.uri.clone()), request);
         let stage = Stage::Committed { commit: bundle.commit, request: Some(request) };
-        self.joining = Some(Joining { operation: None, attempts: 1, before: saved.before, stage });
+        let SavedJoining { before, wish, .. } = saved;
+        self.joining = Some(Joining { operation: None, wish, attempts: 1, before, stage });
     }
 
     pub(crate) fn join_answered(
@@ -336,13 +384,14 @@ impl Room {
             other => return self.joining_failed(refusal(other), means.effects, at),
         };
         match response.outcome {
-            UpdateOutcome::Success { .. } => self.join_accepted(means.effects),
+            UpdateOutcome::Success { .. } => self.join_accepted(means.effects, at),
             UpdateOutcome::WrongEpoch { current_epoch } => {
                 self.join_lost(current_epoch, answer.uncertain, means.effects, at);
             }
             UpdateOutcome::NotAllowed => {
-                let refused =
-                    told_by_hub(response.error_description, "the hub does not let this device in");
+                let by_link = self.joining.as_ref().is_some_and(|it| it.wish.code.is_some());
+                let otherwise = if by_link { LINK_IS_SPENT } else { NOT_LET_IN };
+                let refused = told_by_hub(response.error_description, otherwise);
                 self.joining_refused(refused, means.effects);
             }
             // A SelfRemove came in between: start over and include it.
@@ -379,44 +428,62 @@ impl Room {
     }
 
     /// Whether this is the external commit under way, come back in the stream.
-    pub(crate) fn join_echoed(&mut self, message: &MlsMessage, effects: &mut Effects) -> bool {
+    pub(crate) fn join_echoed(
+        &mut self,
+        message: &MlsMessage,
+        effects: &mut Effects,
+        at: &Moment<'_>,
+    ) -> bool {
         let stage = self.joining.as_ref().map(|joining| &joining.stage);
         let Some(Stage::Committed { commit, .. }) = stage else { return false };
         let echoed = commit.octets() == message.octets();
         if echoed {
-            self.join_accepted(effects);
+            self.join_accepted(effects, at);
         }
         echoed
     }
 
-    fn join_accepted(&mut self, effects: &mut Effects) {
+    fn join_accepted(&mut self, effects: &mut Effects, at: &Moment<'_>) {
         let Some(joining) = self.joining.take() else { return };
         if let Stage::Committed { request: Some(request), .. } = joining.stage {
             effects.cancel(request);
         }
         effects.remove_room(&self.uri, room_value::JOIN);
-        self.tell_who_came();
+        if self.standing == Standing::Rejoining
+            && let Some(before) = self.last_view.as_ref().map(|last| last.view.clone())
+            && let Err(denied) = self.judge_missed(&before, effects)
+        {
+            let frozen = self.freeze_after_missing(&denied, before, effects, at);
+            return effects.finish(joining.operation, Err(frozen));
+        }
         if self.last_view.take().is_some() {
             effects.remove_room(&self.uri, room_value::LAST_VIEW);
         }
         let room = self.uri.clone();
         effects.event(match self.standing {
-            Standing::Rejoining => ClientEvent::RoomChanged(room),
+            Standing::Rejoining => {
+                let epoch = self.group.as_ref().map_or(0, |group| group.view().epoch);
+                ClientEvent::RoomChanged { room, epoch, by: None }
+            }
             _ => ClientEvent::Joined(room),
         });
         self.stand(Standing::Joined, effects);
         self.stirred = true;
-        effects.finish(joining.operation, Ok(Outcome::Done));
+        effects.finish(joining.operation, Ok(Outcome::Room(self.uri.clone())));
     }
 
-    /// Nobody has judged the commits that were skipped by coming in again.
-    fn tell_who_came(&self) {
-        let (Some(before), Some(group)) = (&self.last_view, &self.group) else { return };
-        for listed in &group.view().participants.participants {
-            if before.view.role_index_of(&listed.user).is_none() {
-                tracing::warn!(room = %self.uri, user = %listed.user, "came in meanwhile");
-            }
-        }
+    /// Nobody here has judged the commits that were skipped by coming in again: what can still be
+    /// asked is asked, and the person hears who came in meanwhile.
+    fn judge_missed(&self, before: &RoomView, effects: &mut Effects) -> Result<(), Denied> {
+        let Some(group) = &self.group else { return Ok(()) };
+        let after = group.view();
+        check_skipped(before, after)?;
+        let users = |view: &RoomView| -> BTreeSet<MimiUri> {
+            view.participants.participants.iter().map(|listed| listed.user.clone()).collect()
+        };
+        let came = users(after).difference(&users(before)).cloned().collect();
+        effects.event(ClientEvent::Missed { room: self.uri.clone(), came });
+        Ok(())
     }
 
     /// The group is only the device's own idea: it goes.
@@ -489,15 +556,20 @@ impl Room {
     /// Takes up coming in again, before its commit is made.
     pub(crate) fn resume_rejoining(&mut self) {
         let before = Some(Standing::Rejoining);
-        self.joining =
-            Some(Joining { operation: None, attempts: 0, before, stage: Stage::Pausing });
+        self.joining = Some(Joining {
+            operation: None,
+            wish: Wish::default(),
+            attempts: 0,
+            before,
+            stage: Stage::Pausing,
+        });
     }
 
     /// Somebody else brings this device in by Welcome: that settles joining, unless our own commit
     /// is under way.
     pub(crate) fn joined_otherwise(&mut self, effects: &mut Effects) {
         if let Some(joining) = self.joining.take() {
-            effects.finish(joining.operation, Ok(Outcome::Done));
+            effects.finish(joining.operation, Ok(Outcome::Room(self.uri.clone())));
         }
     }
 

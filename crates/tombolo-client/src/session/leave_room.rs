@@ -15,6 +15,7 @@ use crate::session::Session;
 use crate::session::command::{OperationId, Outcome};
 use crate::session::commit::told_by_hub;
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
+use crate::session::judging::judge;
 use crate::session::remove_user::list_index;
 use crate::session::request::{Request, RequestId, Response};
 use crate::session::room::{Means, Room, Standing};
@@ -63,7 +64,7 @@ impl Session {
         let group = known.member()?;
         let own = &means.own.user;
         // Once proposed, there is no way back: the judge is asked first.
-        mimi_policy::check(group.view(), &departure(group.view(), own, group.own_leaf()))?;
+        judge(group, &departure(group.view(), own, group.own_leaf()))?;
         if known.leaving.is_some() {
             return Err(ClientError::Other("this device is leaving already".to_owned()));
         }
@@ -74,6 +75,13 @@ impl Session {
 }
 
 impl Room {
+    /// Another room has taken this one's place: this device goes, by itself.
+    pub(crate) fn leave_superseded(&mut self) {
+        if self.superseded_by.is_some() && self.member().is_ok() && self.leaving.is_none() {
+            self.leaving = Some(Leaving { operation: None, attempts: 0, stage: Stage::Wanted });
+        }
+    }
+
     /// Proposes to leave, if that is wanted. Until the hub has the proposals no commit of ours is
     /// begun: it would void them.
     pub(crate) fn advance_leaving(&mut self, means: &mut Means<'_>) {
@@ -96,7 +104,11 @@ impl Room {
         if leaving.attempts > ATTEMPTS_MAX {
             return Err(ClientError::Refused("the room keeps changing; try again".to_owned()));
         }
-        let bundle = group.leave(means.device);
+        // Of a room that another one has taken the place of, each device goes when it is ready.
+        let bundle = match self.superseded_by {
+            Some(_) => group.leave_alone(means.device),
+            None => group.leave(means.device),
+        };
         let bundle = bundle.map_err(|error| ClientError::Other(error.to_string()))?;
         let first = Box::new(bundle.proposal.clone());
         let body = UpdateRequest::Proposals(bundle).encode();
@@ -175,8 +187,10 @@ impl Room {
         }
         self.stand(Standing::Left, effects);
         self.abandon(&ClientError::NotInRoom(self.uri.clone()), effects);
-        let (room, status) = (self.uri.clone(), crate::shown::RoomStatus::Left);
-        effects.event(ClientEvent::Left { room, status });
+        if self.superseded_by.is_none() {
+            let (room, status) = (self.uri.clone(), crate::shown::RoomStatus::Left);
+            effects.event(ClientEvent::Left { room, status });
+        }
     }
 
     /// The hub's epoch should have come by now.
@@ -217,10 +231,15 @@ impl Room {
 
 /// What leaving asks of the room, for the judge.
 fn departure(view: &RoomView, own: &MimiUri, own_leaf: u32) -> StagedChange {
-    let removed_indices = list_index(view, own).into_iter().collect();
-    let update = ParticipantListUpdate { removed_indices, ..ParticipantListUpdate::default() };
+    // Where the participants are fixed one goes with all devices and stays listed (POLICY-BASE-1).
+    let fixed = view.base_policy.as_ref().is_some_and(|policy| policy.fixed_membership);
+    let index = list_index(view, own).filter(|_| !fixed);
+    let update = index.map(|index| ParticipantListUpdate {
+        removed_indices: vec![index],
+        ..ParticipantListUpdate::default()
+    });
     let others = view.clients_of(own).map(|client| client.leaf).filter(|leaf| *leaf != own_leaf);
-    let mut changes = vec![ProposedChange::ParticipantList(update)];
+    let mut changes: Vec<_> = update.map(ProposedChange::ParticipantList).into_iter().collect();
     changes.extend(others.map(ProposedChange::RemoveClient));
     changes.push(ProposedChange::SelfRemove);
     let sender = Actor::Member { leaf: own_leaf, user: own.clone() };

@@ -6,7 +6,6 @@
 
 use mimi_mls::error::StageError;
 use mimi_mls::member::{MemberGroup, ReceiveError, Received, StagedMemberCommit};
-use mimi_policy::message::may_apply;
 use mimi_policy::{Actor, ProposedChange, RoomView, StagedChange};
 use mimi_wire::component::CONTENT_MEDIA_TYPES;
 use mimi_wire::content::{ExtensionKey, ExtensionValue, MessageId, MimiContent};
@@ -14,13 +13,17 @@ use mimi_wire::media::{ApplicationFraming, MIMI_CONTENT};
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::{Domain, MimiUri, Wire};
 
-use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::session::effects::{Effects, Moment};
+use crate::session::franking::{Franked, KeptFrank};
+use crate::session::freeze::Fault;
 use crate::session::hub_sender;
+use crate::session::judging::judge;
 use crate::session::remove_user::{is_banned, list_index};
 use crate::session::room::{Means, Room, Standing};
+use crate::session::saved::{frank_name, verdict_name};
 use crate::session::stream_event::StreamEvent;
+use crate::session::verdict::{self, Refusal, Verdict};
 use crate::shown::RoomStatus;
 use crate::store::{StoreChange, StoredMessage};
 
@@ -28,6 +31,13 @@ use crate::store::{StoreChange, StoredMessage};
 pub const WAITING_MAX: usize = 4_096;
 /// How far a hub's clock may be ahead of ours (AMB-CNT-15).
 const FUTURE_MS: u64 = 5 * 60 * 1_000;
+
+/// The user whose doing all of a commit is: who commits what others have proposed has not wanted it.
+fn sole_author(change: &StagedChange) -> Option<MimiUri> {
+    let committer = change.committer.as_ref()?.user()?;
+    let mut senders = change.proposals.iter().map(|proposal| proposal.sender.user());
+    senders.all(|sender| sender == Some(committer)).then(|| committer.clone())
+}
 
 /// What became of an event.
 enum Processed {
@@ -123,7 +133,7 @@ impl Room {
         }
         if self.joining.is_some() {
             // What follows our own commit is for the group that it makes.
-            return match self.join_echoed(&fanout.message, means.effects) {
+            return match self.join_echoed(&fanout.message, means.effects, at) {
                 true => Processed::Done,
                 false => Processed::Later,
             };
@@ -134,7 +144,7 @@ impl Room {
         }
         match &fanout.kind {
             FanoutKind::Application { .. } => {
-                self.send_echoed(&fanout.message, fanout.timestamp, means);
+                self.send_echoed(&fanout, means);
             }
             FanoutKind::Proposal { .. } => self.leaving_echoed(&fanout.message, means.effects),
             FanoutKind::Commit { .. } | FanoutKind::Welcome { .. } => {}
@@ -154,8 +164,14 @@ impl Room {
         let received = group.receive(fanout, means.issuers.trusted(), at.now_ms);
         self.save_group(means.effects);
         match received {
-            Ok(Received::Application { user, epoch, application_data, .. }) => {
-                self.message(user, epoch, &application_data, fanout.timestamp, means, at);
+            Ok(Received::Application { user, epoch, application_data, franking_tag, .. }) => {
+                let franked = Franked {
+                    epoch,
+                    application_data: &application_data,
+                    tag: franking_tag,
+                    frank: fanout.frank(),
+                };
+                self.message(user, &franked, fanout.timestamp, means, at);
             }
             Ok(Received::Commit(staged)) => self.commit_received(event, *staged, means, at),
             Ok(Received::OwnCommit) => {
@@ -163,7 +179,7 @@ impl Room {
                     self.own_commit_merged(before, means);
                 }
             }
-            Ok(Received::Proposals(change)) => self.proposals_received(&change, means, at),
+            Ok(Received::Proposals(change)) => self.proposals_received(event, &change, means, at),
             Ok(Received::Repeat) => {}
             Ok(Received::Future { .. }) => return Processed::Later,
             Err(ReceiveError::Unreadable(reason)) => {
@@ -179,8 +195,7 @@ impl Room {
             Err(error @ (ReceiveError::RejoinNeeded(_) | ReceiveError::Expired(_))) => {
                 let reason = error.to_string();
                 tracing::error!(room = %self.uri, id = event.id, reason, "coming in again");
-                let (room, event) = (self.uri.clone(), event.clone());
-                means.effects.store(StoreChange::PutEvidence { room, event, reason });
+                self.keep_evidence(event, Fault::invalid(&reason), means.effects, at);
                 self.rejoin(means, at);
             }
             Err(error) => {
@@ -204,7 +219,7 @@ impl Room {
             StageError::WrongEpoch { current, given } if given > current => Processed::Later,
             StageError::WrongEpoch { .. } => Processed::Done,
             error => {
-                self.freeze(event, &error.to_string(), means.effects);
+                self.freeze(event, Fault::invalid(&error), means.effects, at);
                 Processed::Done
             }
         }
@@ -220,22 +235,28 @@ impl Room {
     ) {
         let Some(group) = &mut self.group else { return };
         let before = group.view().clone();
-        if let Err(denied) = mimi_policy::check(&before, staged.change()) {
-            return self.freeze(event, &denied.to_string(), means.effects);
+        if let Err(denied) = judge(group, staged.change()) {
+            let fault = Fault::denied(&denied, staged.change());
+            return self.freeze(event, fault, means.effects, at);
         }
         let evicted = staged.evicts_us().then(|| staged.after().clone());
+        let changed = ClientEvent::RoomChanged {
+            room: self.uri.clone(),
+            epoch: staged.change().epoch + 1,
+            by: sole_author(staged.change()),
+        };
         if group.has_pending()
             && let Err(error) = group.drop_pending()
         {
-            return self.freeze(event, &error.to_string(), means.effects);
+            return self.freeze(event, Fault::invalid(&error), means.effects, at);
         }
         if let Err(error) = group.merge(staged) {
-            return self.freeze(event, &error.to_string(), means.effects);
+            return self.freeze(event, Fault::invalid(&error), means.effects, at);
         }
         self.stirred = true;
         self.keep_view(before, means.effects);
         self.save_group(means.effects);
-        means.effects.event(ClientEvent::RoomChanged(self.uri.clone()));
+        means.effects.event(changed);
         if let Some(after) = evicted {
             return self.evicted(after, means);
         }
@@ -254,19 +275,26 @@ impl Room {
         };
         self.stand(standing, means.effects);
         self.leaving_over(means.effects);
-        self.abandon(&ClientError::NotInRoom(self.uri.clone()), means.effects);
+        self.abandon(&self.outside(), means.effects);
         self.give_up_group(after, means.effects);
         if let Some(status) = status {
             means.effects.event(ClientEvent::Left { room: self.uri.clone(), status });
         }
     }
 
+    /// Proposals that the hub has accepted: whoever commits next must include them, so the judge is
+    /// asked at once.
     fn proposals_received(
         &mut self,
+        event: &StreamEvent,
         change: &StagedChange,
         means: &mut Means<'_>,
         at: &mut Moment<'_>,
     ) {
+        let judged = self.group.as_ref().map(|group| judge(group, change));
+        if let Some(Err(denied)) = judged {
+            return self.freeze(event, Fault::denied(&denied, change), means.effects, at);
+        }
         self.stirred = true;
         let view = self.group.as_ref().map(MemberGroup::view);
         if view.is_some_and(|view| takes_leave(view, change, &means.own.user)) {
@@ -275,20 +303,6 @@ impl Room {
         }
         // A commit that waited for them can be built.
         self.commit_again(means, at);
-    }
-
-    /// Somebody broke the rules, or we cannot tell that nobody did.
-    fn freeze(&mut self, event: &StreamEvent, reason: &str, effects: &mut Effects) {
-        tracing::error!(room = %self.uri, id = event.id, reason, "the room is frozen");
-        let reason = format!("a change broke the room's rules: {reason}");
-        let (room, event) = (self.uri.clone(), event.clone());
-        effects.store(StoreChange::PutEvidence { room, event, reason: reason.clone() });
-        self.stand(Standing::Frozen { reason: reason.clone() }, effects);
-        let room = self.uri.clone();
-        let frozen = ClientError::Frozen { room: room.clone(), reason: reason.clone() };
-        self.abandon(&frozen, effects);
-        self.leaving_over(effects);
-        effects.event(ClientEvent::Left { room, status: RoomStatus::Frozen { reason } });
     }
 
     /// A Welcome brings this device in (PROTO-NTF-11).
@@ -344,15 +358,21 @@ impl Room {
     fn message(
         &mut self,
         user: MimiUri,
-        epoch: u64,
-        application_data: &[u8],
+        franked: &Franked<'_>,
         timestamp_ms: u64,
         means: &mut Means<'_>,
         at: &Moment<'_>,
     ) {
+        let Franked { epoch, application_data, .. } = *franked;
         let read = self.read_message(user, epoch, application_data, timestamp_ms, at.now_ms);
         match read {
-            Ok(Some(stored)) => self.show(stored, means.effects),
+            Ok(Some((stored, verdict))) => {
+                if let Verdict::Refused(Refusal { reason, rule }) = &verdict {
+                    tracing::warn!(room = %self.uri, id = %stored.id, rule, reason, "not applied");
+                }
+                let frank = self.kept_frank(&stored, franked);
+                self.show(stored, verdict, frank, means.effects);
+            }
             Ok(None) => {}
             Err(reason) => tracing::warn!(room = %self.uri, %reason, "a message is dropped"),
         }
@@ -366,7 +386,7 @@ impl Room {
         application_data: &[u8],
         timestamp_ms: u64,
         now_ms: u64,
-    ) -> Result<Option<StoredMessage>, String> {
+    ) -> Result<Option<(StoredMessage, Verdict)>, String> {
         if timestamp_ms > now_ms.saturating_add(FUTURE_MS) {
             return Err("its time is in the future (CONTENT-SEC-1)".to_owned());
         }
@@ -385,29 +405,56 @@ impl Room {
             return Ok(None);
         }
         let role = self.timeline.role(&content).map_err(|reason| format!("{id}: {reason}"))?;
-        if let Some(action) = self.timeline.action(&role) {
-            may_apply(view, &sender, action).map_err(|denied| denied.to_string())?;
-        }
-        Ok(Some(StoredMessage { id, sender, timestamp_ms, content: octets }))
+        let judged = verdict::judge(view, &sender, &content, &role, &self.timeline);
+        let verdict = judged.unwrap_or_else(|denied| Verdict::Refused(Refusal::from(&denied)));
+        Ok(Some((StoredMessage { id, sender, timestamp_ms, content: octets }, verdict)))
     }
 
-    /// Stores and shows a message that is allowed to be what it is.
-    pub(crate) fn show(&mut self, stored: StoredMessage, effects: &mut Effects) {
-        let Some(root) = self.load_message(&stored) else { return };
+    /// Stores and shows a message as what it is.
+    pub(crate) fn show(
+        &mut self,
+        stored: StoredMessage,
+        verdict: Verdict,
+        frank: Option<KeptFrank>,
+        effects: &mut Effects,
+    ) {
+        // Most are applied, and nothing has to be kept for that.
+        let kept = (verdict != Verdict::Applied).then(|| verdict.clone());
+        let Some(root) = self.load_message(&stored, verdict) else { return };
+        if let Some(kept) = kept {
+            effects.put_room(&self.uri, verdict_name(&stored.id), &kept);
+        }
+        if let Some(frank) = &frank {
+            effects.put_room(&self.uri, frank_name(&stored.id), frank);
+        }
+        self.keep_frank(stored.id, frank);
         effects.store(StoreChange::PutMessage { room: self.uri.clone(), message: stored });
         if let Some(message) = self.timeline.show(&root) {
             effects.event(ClientEvent::Message { room: self.uri.clone(), message });
         }
     }
 
+    /// Remembers what is kept of a message's frank (FRANK-9).
+    pub(crate) fn keep_frank(&mut self, id: MessageId, frank: Option<KeptFrank>) {
+        let Some(frank) = frank else { return };
+        if let Some(fault) = &frank.fault {
+            self.timeline.mark_unfrankable(&id, fault.clone());
+        }
+        self.franks.insert(id, frank);
+    }
+
     /// Puts a message into the timeline; gives the one it changes.
-    pub(crate) fn load_message(&mut self, stored: &StoredMessage) -> Option<MessageId> {
+    pub(crate) fn load_message(
+        &mut self,
+        stored: &StoredMessage,
+        verdict: Verdict,
+    ) -> Option<MessageId> {
         if self.timeline.knows(&stored.id) {
             return None;
         }
         let content = MimiContent::decode(&stored.content).ok()?;
         let role = self.timeline.role(&content).ok()?;
-        Some(self.timeline.insert(stored, content, role))
+        Some(self.timeline.insert(stored, content, role, verdict))
     }
 }
 

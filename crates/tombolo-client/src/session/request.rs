@@ -65,6 +65,8 @@ pub enum Request {
         /// A `RoomFounding`.
         body: Bytes,
     },
+    /// `GET /direct/{user}`.
+    DirectRoom(MimiUri),
     /// `POST /rooms/{room}/update`.
     Update {
         /// The room.
@@ -84,6 +86,13 @@ pub enum Request {
         /// The room.
         room: MimiUri,
         /// A `GroupInfoRequest`.
+        body: Bytes,
+    },
+    /// `POST /rooms/{room}/report-abuse`.
+    ReportAbuse {
+        /// The room.
+        room: MimiUri,
+        /// An `AbuseReport`.
         body: Bytes,
     },
     /// `POST /consent`.
@@ -124,6 +133,8 @@ pub enum Response {
         domain: Domain,
         /// Its key as a hub.
         hub_sender: Box<ExternalSender>,
+        /// The content of `franking_agent` in rooms there, if it franks messages.
+        franking_agent: Option<Vec<u8>>,
         /// Role presets it knows.
         presets: Vec<String>,
     },
@@ -138,10 +149,10 @@ pub enum Response {
     Stock(u64),
     /// To [`Request::KeyMaterial`].
     KeyMaterial(Box<KeyMaterialResponse>),
-    /// To [`Request::FoundRoom`].
+    /// To [`Request::FoundRoom`] and [`Request::DirectRoom`].
     Founded {
-        /// Milliseconds since the epoch.
-        accepted_timestamp: u64,
+        /// The new room, or the one that the same people have already.
+        room: MimiUri,
     },
     /// To [`Request::Update`].
     Update(Box<UpdateResponse>),
@@ -153,7 +164,7 @@ pub enum Response {
     IdentifierQuery(Box<IdentifierResponse>),
     /// To [`Request::Profile`].
     Profile(Box<Profile>),
-    /// To [`Request::Consent`] and [`Request::SetProfile`].
+    /// To [`Request::Consent`], [`Request::SetProfile`] and [`Request::ReportAbuse`].
     Done,
     /// To [`Request::ConsentRequests`].
     ConsentRequests(Vec<MimiUri>),

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use mimi_mls::device::Device;
 use mimi_mls::member::MemberGroup;
 use mimi_policy::{ClientIdentity, RoomView};
+use mimi_wire::content::MessageId;
 use mimi_wire::{Domain, MimiUri};
 use serde::{Deserialize, Serialize};
 
@@ -14,14 +15,17 @@ use crate::event::ClientEvent;
 use crate::session::commit::Commits;
 use crate::session::create_room::Founding;
 use crate::session::effects::{Effects, Moment, Timer};
+use crate::session::franking::KeptFrank;
 use crate::session::issuers::IssuerBook;
+use crate::session::join_links;
 use crate::session::join_room::Joining;
 use crate::session::leave_room::Leaving;
+use crate::session::remove_user::is_ban;
 use crate::session::saved::{LastView, room_value};
 use crate::session::send::Sending;
 use crate::session::stream_event::StreamEvent;
 use crate::session::timeline::Timeline;
-use crate::shown::{Participant, RoomState, RoomStatus};
+use crate::shown::{Evidence, Participant, RoomState, RoomStatus};
 use crate::store::StoreChange;
 
 /// Earlier epochs whose view is kept: messages sent in them may still come.
@@ -83,6 +87,8 @@ pub(crate) struct Room {
     pub(crate) last_view: Option<LastView>,
     pub(crate) past_views: BTreeMap<u64, RoomView>,
     pub(crate) timeline: Timeline,
+    /// What is kept of messages' franks.
+    pub(crate) franks: BTreeMap<MessageId, KeptFrank>,
     /// Events that cannot be processed yet, whole, by id.
     pub(crate) waiting: BTreeMap<u64, StreamEvent>,
     /// Nothing is processed before the issuers of this domain are known.
@@ -96,6 +102,10 @@ pub(crate) struct Room {
     pub(crate) leaving: Option<Leaving>,
     /// A timer runs to commit what others have proposed.
     pub(crate) commit_pending_due: bool,
+    /// Events that were not followed.
+    pub(crate) evidence: Vec<Evidence>,
+    /// Another direct room of the same people has taken this one's place.
+    pub(crate) superseded_by: Option<MimiUri>,
 }
 
 impl Room {
@@ -107,6 +117,7 @@ impl Room {
             last_view: None,
             past_views: BTreeMap::new(),
             timeline: Timeline::default(),
+            franks: BTreeMap::new(),
             waiting: BTreeMap::new(),
             blocked: None,
             stirred: false,
@@ -116,6 +127,8 @@ impl Room {
             joining: None,
             leaving: None,
             commit_pending_due: false,
+            evidence: Vec::new(),
+            superseded_by: None,
         }
     }
 
@@ -130,7 +143,16 @@ impl Room {
                 let text = "this device is coming into the room again; try again in a moment";
                 Err(ClientError::Refused(text.to_owned()))
             }
-            _ => Err(ClientError::NotInRoom(self.uri.clone())),
+            _ => Err(self.outside()),
+        }
+    }
+
+    /// Why this device can do nothing here.
+    pub(crate) fn outside(&self) -> ClientError {
+        match self.standing {
+            Standing::Banned => ClientError::Banned(self.uri.clone()),
+            Standing::Removed => ClientError::Removed(self.uri.clone()),
+            _ => ClientError::NotInRoom(self.uri.clone()),
         }
     }
 
@@ -222,29 +244,50 @@ impl Room {
         effects.event(ClientEvent::Joined(self.uri.clone()));
     }
 
+    /// Where this device stands, as it is shown.
+    pub(crate) fn status(&self) -> Option<RoomStatus> {
+        match (&self.standing, &self.superseded_by) {
+            (Standing::Joined | Standing::Rejoining | Standing::Left, Some(by)) => {
+                Some(RoomStatus::Superseded { by: by.clone() })
+            }
+            (standing, _) => standing.status(),
+        }
+    }
+
     /// The room as it is shown.
     pub(crate) fn state(&self) -> Option<RoomState> {
-        let status = self.standing.status()?;
+        let status = self.status()?;
         let (view, tree_hash) = match (&self.group, &self.last_view) {
             (Some(group), _) => (group.view(), group.tree_hash()),
             (None, Some(last)) => (&last.view, last.tree_hash.clone()),
             (None, None) => return None,
         };
-        let participants = view.participants.participants.iter().map(|pair| Participant {
-            user: pair.user.clone(),
-            role_index: pair.role_index,
-            role_name: view
-                .role(pair.role_index)
-                .map_or_else(String::new, |role| role.role_name.clone()),
-            clients: view.clients_of(&pair.user).map(|client| client.client.clone()).collect(),
+        let mut clients: BTreeMap<&MimiUri, Vec<MimiUri>> = BTreeMap::new();
+        for client in &view.clients {
+            clients.entry(&client.user).or_default().push(client.client.clone());
+        }
+        let participants = view.participants.participants.iter().map(|pair| {
+            let role = view.role(pair.role_index);
+            let role_name = role.map_or_else(String::new, |role| role.role_name.clone());
+            Participant {
+                user: pair.user.clone(),
+                role_index: pair.role_index,
+                is_banned: is_ban(pair.role_index, &role_name),
+                role_name,
+                clients: clients.remove(&pair.user).unwrap_or_default(),
+            }
         });
         Some(RoomState {
             room: self.uri.clone(),
             name: view.metadata.room_name.clone(),
+            metadata: view.metadata.clone(),
+            roles: view.roles.clone(),
             status,
             epoch: view.epoch,
             tree_hash,
             participants: participants.collect(),
+            join_links: join_links::shown(view),
+            offered_role: None,
             messages: self.timeline.shown(),
         })
     }

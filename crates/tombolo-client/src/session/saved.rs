@@ -5,6 +5,7 @@ use std::fmt;
 
 use mimi_policy::{ClientIdentity, RoomView};
 use mimi_wire::MimiUri;
+use mimi_wire::content::MessageId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,8 @@ pub(crate) mod room_value {
     pub(crate) const LAST_VIEW: &str = "last view";
     /// Prefix of earlier epochs' views.
     pub(crate) const VIEW: &str = "view/";
+    /// The room that has taken this one's place.
+    pub(crate) const SUPERSEDED_BY: &str = "superseded by";
     /// The founding under way.
     pub(crate) const FOUNDING: &str = "founding";
     /// The commit under way.
@@ -41,6 +44,27 @@ pub(crate) mod room_value {
     pub(crate) const JOIN: &str = "join";
     /// Prefix of messages under way.
     pub(crate) const SEND: &str = "send/";
+    /// Prefix of the verdicts on messages that are not wholly applied.
+    pub(crate) const VERDICT: &str = "verdict/";
+    /// Prefix of what is kept of messages' franks.
+    pub(crate) const FRANK: &str = "frank/";
+    /// Prefix of what is kept of events that were not followed.
+    pub(crate) const EVIDENCE: &str = "evidence/";
+}
+
+/// Name of the evidence that an event is.
+pub(crate) fn evidence_name(event_id: u64) -> String {
+    format!("{}{event_id:016x}", room_value::EVIDENCE)
+}
+
+/// Name of what is kept of a message's frank.
+pub(crate) fn frank_name(id: &MessageId) -> String {
+    format!("{}{id}", room_value::FRANK)
+}
+
+/// Name of the verdict on a message.
+pub(crate) fn verdict_name(id: &MessageId) -> String {
+    format!("{}{id}", room_value::VERDICT)
 }
 
 /// Who the device is, once the provider has certified it.

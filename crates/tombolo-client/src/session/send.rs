@@ -2,12 +2,10 @@
 //! comes and stored with the ratchet's step before it leaves.
 
 use bytes::Bytes;
-use mimi_policy::message::may_apply;
-use mimi_wire::component::CONTENT_MEDIA_TYPES;
-use mimi_wire::content::{MessageId, MimiContent};
-use mimi_wire::media::{ApplicationFraming, MediaType};
+use mimi_wire::content::{Disposition, MessageId, MimiContent, NestedPart, Part};
 use mimi_wire::mls::MlsMessage;
-use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
+use mimi_wire::protocol::notify::FanoutMessage;
+use mimi_wire::protocol::submit_message::{Frank, SubmitMessageRequest, SubmitMessageResponse};
 use mimi_wire::{MimiUri, Wire};
 use serde::{Deserialize, Serialize};
 
@@ -16,9 +14,12 @@ use crate::session::Session;
 use crate::session::command::{Draft, OperationId, Outcome};
 use crate::session::commit::Intent;
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
+use crate::session::franking::{self, Franked};
 use crate::session::request::{Request, RequestId, Response};
 use crate::session::room::{Means, Room};
 use crate::session::saved::room_value;
+use crate::session::timeline::Role;
+use crate::session::verdict::{self, Verdict};
 use crate::store::StoredMessage;
 
 /// Octets of a message's content, with room for what encrypts and carries it (AMB-TR-5).
@@ -84,9 +85,7 @@ impl Session {
         let content = known.compose(draft, salt, own)?;
         let role = known.timeline.role(&content);
         let role = role.map_err(|reason| ClientError::Other(reason.to_owned()))?;
-        if let Some(action) = known.timeline.action(&role) {
-            may_apply(view, own, action)?;
-        }
+        verdict::judge(view, own, &content, &role, &known.timeline)?;
         let encoded = content.encode().map_err(|error| ClientError::Other(error.to_string()))?;
         if encoded.len() > CONTENT_OCTETS_MAX {
             return Err(ClientError::Other("the message is too long".to_owned()));
@@ -121,8 +120,28 @@ impl Room {
         Ok(match draft {
             Draft::Text { text, in_reply_to: None } => MimiContent::text(salt, own, room, &text),
             Draft::Text { text, in_reply_to: Some(to) } => {
-                let to = self.timeline.newest_version(&root(&to)?);
-                MimiContent::reply(salt, own, room, to, &text)
+                let root = root(&to)?;
+                let to = self.timeline.newest_version(&root);
+                // A reply stays in the topic of what it answers.
+                let topic_id = self.timeline.topic(&root).to_vec();
+                MimiContent { topic_id, ..MimiContent::reply(salt, own, room, to, &text) }
+            }
+            Draft::Topic { text, topic } => {
+                MimiContent { topic_id: topic, ..MimiContent::text(salt, own, room, &text) }
+            }
+            Draft::SetTopic { message, topic } => {
+                let of = root(&message)?;
+                let newest = self.timeline.content(&self.timeline.newest_version(&of));
+                let body = newest.map(|newest| newest.body.clone());
+                let body = body.ok_or_else(|| ClientError::NotInRoom(room.clone()))?;
+                let edit = self.in_place_of(MimiContent::edit(salt, own, room, of, ""), &of);
+                MimiContent { body, topic_id: topic, ..edit }
+            }
+            Draft::File { part } => {
+                let disposition = Disposition::ATTACHMENT;
+                let part = Part::External(part);
+                let body = NestedPart { disposition, language: String::new(), part };
+                MimiContent { body, ..MimiContent::text(salt, own, room, "") }
             }
             Draft::Reaction { to, reaction } => {
                 let to = self.timeline.newest_version(&root(&to)?);
@@ -137,7 +156,7 @@ impl Room {
                 let of = root(&message)?;
                 let deletion = MimiContent::delete(salt, own, room, of);
                 match self.timeline.role(&deletion) {
-                    Ok(crate::session::timeline::Role::ReactionDeletion { .. }) => {
+                    Ok(Role::ReactionDeletion { .. }) => {
                         self.in_place_of(MimiContent::unlike(salt, own, room, of), &of)
                     }
                     _ => self.in_place_of(deletion, &of),
@@ -146,9 +165,13 @@ impl Room {
         })
     }
 
-    fn in_place_of(&self, content: MimiContent, original: &MessageId) -> MimiContent {
-        match self.timeline.content(original) {
-            Some(original) => content.in_place_of(original),
+    /// Repeats what must stay, with the topic as it is now.
+    fn in_place_of(&self, content: MimiContent, of: &MessageId) -> MimiContent {
+        match self.timeline.content(of) {
+            Some(original) => {
+                let topic_id = self.timeline.topic(of).to_vec();
+                MimiContent { topic_id, ..content.in_place_of(original) }
+            }
             None => content,
         }
     }
@@ -189,6 +212,9 @@ impl Room {
     }
 
     fn encrypt_first(&mut self, means: &mut Means<'_>) -> Result<Encrypted, ClientError> {
+        if let Some(sending) = self.sends.front() {
+            self.judge_again(&sending.stored.content, &means.own.user)?;
+        }
         let (Some(group), Some(sending)) = (&mut self.group, self.sends.front_mut()) else {
             return Ok(Encrypted::Sent);
         };
@@ -197,18 +223,10 @@ impl Room {
             let text = "the room changes faster than a message can be sent".to_owned();
             return Err(ClientError::Refused(text));
         }
-        // In rooms without the component the content stands alone (AMB-CNT-18).
-        let framed = group.view().other_components.contains_key(&CONTENT_MEDIA_TYPES);
-        let application_data = match framed {
-            true => ApplicationFraming {
-                media_type: MediaType::default(),
-                inner_application_content: stored.content.clone(),
-            }
-            .encode(),
-            false => stored.content.clone(),
-        };
+        let application_data = franking::application_data(group.view(), &stored.content);
+        let tag = franking::tag(group.view(), &stored.content, &application_data);
         let epoch = group.view().epoch;
-        let message = match group.encrypt(means.device, &application_data) {
+        let message = match group.encrypt_franked(means.device, &application_data, tag) {
             Ok(message) => message,
             // Proposals must be committed before anything is sent in their epoch.
             Err(_) if !group.pending_change().proposals.is_empty() => {
@@ -226,6 +244,18 @@ impl Room {
         let purpose = Purpose::Send(self.uri.clone());
         sending.request = Some(means.effects.request(purpose, request));
         Ok(Encrypted::Sent)
+    }
+
+    /// The room may have changed since the message was written: what its receivers would refuse in
+    /// this epoch is not sent in it.
+    fn judge_again(&self, content: &[u8], own: &MimiUri) -> Result<(), ClientError> {
+        let view = self.member()?.view();
+        let unreadable = || ClientError::Other("a message of our own is malformed".to_owned());
+        let content = MimiContent::decode(content).map_err(|_| unreadable())?;
+        // What it was about is there still.
+        let role = self.timeline.role(&content).map_err(|_| unreadable())?;
+        verdict::judge(view, own, &content, &role, &self.timeline)?;
+        Ok(())
     }
 
     /// Others' proposals stand before the first message: they are committed at once.
@@ -247,8 +277,8 @@ impl Room {
             other => return self.send_failed(refusal(other), means.effects),
         };
         match response {
-            SubmitMessageResponse::Accepted { accepted_timestamp, .. } => {
-                self.send_accepted(accepted_timestamp, means);
+            SubmitMessageResponse::Accepted { accepted_timestamp, frank } => {
+                self.send_accepted(accepted_timestamp, frank.as_ref(), means);
             }
             SubmitMessageResponse::NotAllowed => {
                 let text = "the hub does not let this user write to the room".to_owned();
@@ -260,22 +290,17 @@ impl Room {
 
     /// The message under way comes back in the stream: accepted, if the answer did not say so
     /// (PROTO-NTF-7).
-    pub(crate) fn send_echoed(
-        &mut self,
-        message: &MlsMessage,
-        timestamp_ms: u64,
-        means: &mut Means<'_>,
-    ) {
+    pub(crate) fn send_echoed(&mut self, fanout: &FanoutMessage, means: &mut Means<'_>) {
         let echoed = self.sends.front().is_some_and(|sending| {
             let encrypted = sending.stored.encrypted.as_ref();
-            encrypted.is_some_and(|(_, octets)| octets == message.octets())
+            encrypted.is_some_and(|(_, octets)| octets == fanout.message.octets())
         });
         if echoed {
-            self.send_accepted(timestamp_ms, means);
+            self.send_accepted(fanout.timestamp, fanout.frank(), means);
         }
     }
 
-    fn send_accepted(&mut self, timestamp_ms: u64, means: &mut Means<'_>) {
+    fn send_accepted(&mut self, timestamp_ms: u64, frank: Option<&Frank>, means: &mut Means<'_>) {
         let Some(sending) = self.sends.pop_front() else { return };
         if let Some(request) = sending.request {
             means.effects.cancel(request);
@@ -288,7 +313,13 @@ impl Room {
             timestamp_ms,
             content: sending.stored.content,
         };
-        self.show(stored, means.effects);
+        let kept = sending.stored.encrypted.and_then(|(epoch, _)| {
+            let view = self.view_of(epoch)?;
+            let application_data = &franking::application_data(view, &stored.content);
+            let tag = franking::tag(view, &stored.content, application_data);
+            self.kept_frank(&stored, &Franked { epoch, application_data, tag, frank })
+        });
+        self.show(stored, Verdict::Applied, kept, means.effects);
         means.effects.finish(sending.operation, Ok(Outcome::Message(id)));
     }
 

@@ -1,10 +1,14 @@
 //! The session against a hub in memory: the flows, and the same flows with losses, repeats, odd
 //! orders and crashes.
 
+mod direct;
 mod faults;
 mod flows;
+mod franking;
 pub(crate) mod hub;
 mod judging;
+mod links;
 mod racing;
 mod rejoining;
+mod rules;
 mod world;

@@ -1,26 +1,29 @@
 //! The messages of a room: every version, and what they add up to when shown.
 //!
 //! Entries come in the hub's order, so what an edit, a deletion or a reaction is about is known by
-//! then, or was sent before this device could read.
+//! then, or was sent before this device could read. What its sender may not do stands in the order
+//! like a message of its own, and changes nothing (CONTENT-EDIT-1).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mimi_policy::message::MessageAction;
 use mimi_wire::MimiUri;
-use mimi_wire::content::{Disposition, MessageId, MimiContent, Part};
+use mimi_wire::content::{Disposition, ExternalPart, MessageId, MimiContent, Part};
 
-use crate::shown::ShownMessage;
+use crate::session::verdict::Verdict;
+use crate::shown::{Attempt, RefusedMessage, ShownMessage};
 use crate::store::StoredMessage;
 
 /// What a message is, in the light of those before it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Role {
     /// Shown by itself.
-    Plain { in_reply_to: Option<MessageId>, in_topic: bool },
+    Plain { in_reply_to: Option<MessageId> },
     /// A reaction to the message whose first version this is.
     Reaction { to: MessageId },
     /// A new version of a message, given by its first.
     Edit { of: MessageId },
+    /// The same message under another topic.
+    TopicEdit { of: MessageId },
     /// A message is taken back.
     Deletion { of: MessageId },
     /// Another reaction in the place of an earlier one.
@@ -34,8 +37,23 @@ struct Entry {
     sender: MimiUri,
     timestamp_ms: u64,
     role: Role,
+    verdict: Verdict,
     text: Option<String>,
     content: MimiContent,
+    /// Why its hub could not prove it later.
+    frank_fault: Option<String>,
+}
+
+impl Entry {
+    fn is_refused(&self) -> bool {
+        matches!(self.verdict, Verdict::Refused(_))
+    }
+
+    /// Whether its topic is that of the message from now on (AMB-CNT-13).
+    fn sets_topic(&self) -> bool {
+        let edits = matches!(self.role, Role::Edit { .. } | Role::TopicEdit { .. });
+        edits && self.verdict == Verdict::Applied
+    }
 }
 
 /// See the module.
@@ -59,6 +77,31 @@ impl Timeline {
         self.entries.get(id).map(|entry| &entry.sender)
     }
 
+    /// When the hub accepted a message.
+    pub(crate) fn timestamp_ms(&self, id: &MessageId) -> Option<u64> {
+        self.entries.get(id).map(|entry| entry.timestamp_ms)
+    }
+
+    /// A message, given by its first version, and what its sender made of it later.
+    pub(crate) fn versions(&self, root: &MessageId) -> Vec<MessageId> {
+        let is_version = |id: &MessageId| {
+            let entry = self.entries.get(id);
+            entry.is_some_and(|entry| {
+                matches!(entry.role, Role::Edit { .. } | Role::TopicEdit { .. })
+                    && Some(&entry.sender) == self.sender(root)
+            })
+        };
+        let about = self.about.get(root).into_iter().flatten().map(|(_, id)| *id);
+        std::iter::once(*root).chain(about.filter(is_version)).collect()
+    }
+
+    /// A message's hub could not prove it later (AMB-FRK-8).
+    pub(crate) fn mark_unfrankable(&mut self, id: &MessageId, reason: String) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.frank_fault = Some(reason);
+        }
+    }
+
     /// A message as it was first sent.
     pub(crate) fn content(&self, id: &MessageId) -> Option<&MimiContent> {
         self.entries.get(id).map(|entry| &entry.content)
@@ -67,13 +110,35 @@ impl Timeline {
     /// The first version of a message: `replaces` points at it, or at a version of it
     /// (CONTENT-MSG-2, AMB-CNT-12).
     pub(crate) fn root(&self, id: &MessageId) -> Option<MessageId> {
-        match self.entries.get(id)?.role {
+        let entry = self.entries.get(id)?;
+        match entry.role {
+            _ if entry.is_refused() => Some(*id),
             Role::Edit { of }
+            | Role::TopicEdit { of }
             | Role::Deletion { of }
             | Role::ReactionEdit { of, .. }
             | Role::ReactionDeletion { of, .. } => Some(of),
             Role::Plain { .. } | Role::Reaction { .. } => Some(*id),
         }
+    }
+
+    /// The topic of a message as it is now, given by its first version; empty for none.
+    pub(crate) fn topic(&self, root: &MessageId) -> &[u8] {
+        let about = self.about.get(root).into_iter().flatten().rev();
+        let mut edits = about.filter_map(|(_, id)| self.entries.get(id));
+        let newest = edits.find(|entry| entry.sets_topic()).or_else(|| self.entries.get(root));
+        newest.map_or(&[], |entry| &entry.content.topic_id)
+    }
+
+    /// Whether a body is that of some version of a message.
+    fn is_version(&self, root: &MessageId, content: &MimiContent) -> bool {
+        let about = self.about.get(root).into_iter().flatten().map(|(_, id)| id);
+        let versions = std::iter::once(root).chain(about).filter_map(|id| self.entries.get(id));
+        let mut bodies = versions.filter_map(|entry| match entry.role {
+            Role::Plain { .. } | Role::Edit { .. } => Some(&entry.content.body),
+            _ => None,
+        });
+        bodies.any(|body| *body == content.body)
     }
 
     /// The newest version, which replies and reactions refer to (CONTENT-REP-2).
@@ -99,9 +164,7 @@ impl Timeline {
                     let to = self.root(&to).ok_or("it reacts to an unknown message")?;
                     Ok(Role::Reaction { to })
                 }
-                in_reply_to => {
-                    Ok(Role::Plain { in_reply_to, in_topic: !content.topic_id.is_empty() })
-                }
+                in_reply_to => Ok(Role::Plain { in_reply_to }),
             };
         };
         let of = self.root(replaced).ok_or("it replaces an unknown message")?;
@@ -110,48 +173,35 @@ impl Timeline {
             (Role::Reaction { to }, true) => Role::ReactionDeletion { of, to },
             (Role::Reaction { to }, false) => Role::ReactionEdit { of, to },
             (_, true) => Role::Deletion { of },
+            (_, false) if content.topic_id != self.topic(&of) && self.is_version(&of, content) => {
+                Role::TopicEdit { of }
+            }
             (_, false) => Role::Edit { of },
         })
     }
 
-    /// The role in the judge's terms.
-    pub(crate) fn action(&self, role: &Role) -> Option<MessageAction<'_>> {
-        let original_sender = |of| self.sender(of);
-        Some(match role {
-            Role::Plain { in_reply_to: None, in_topic: false } => MessageAction::Send,
-            Role::Plain { in_reply_to: Some(_), in_topic: false } => MessageAction::Reply,
-            Role::Plain { in_reply_to: None, in_topic: true } => MessageAction::StartTopic,
-            Role::Plain { in_reply_to: Some(_), in_topic: true } => MessageAction::ReplyInTopic,
-            Role::Reaction { .. } => MessageAction::React,
-            Role::Edit { of } => MessageAction::Edit { original_sender: original_sender(of)? },
-            Role::Deletion { of } => {
-                MessageAction::Delete { original_sender: original_sender(of)? }
-            }
-            Role::ReactionEdit { of, .. } => {
-                MessageAction::EditReaction { original_sender: original_sender(of)? }
-            }
-            Role::ReactionDeletion { of, .. } => {
-                MessageAction::DeleteReaction { original_sender: original_sender(of)? }
-            }
-        })
-    }
-
-    /// Takes in a message that is allowed to be what it is; gives the message it changes, as first
-    /// sent.
+    /// Takes in a message; gives the one to show, as first sent: itself, or the one it changes.
     pub(crate) fn insert(
         &mut self,
         stored: &StoredMessage,
         content: MimiContent,
         role: Role,
+        verdict: Verdict,
     ) -> MessageId {
         let key = (stored.timestamp_ms, stored.id);
+        let is_refused = matches!(verdict, Verdict::Refused(_));
         let shown = match role {
+            _ if is_refused => {
+                self.order.insert(key);
+                stored.id
+            }
             Role::Plain { .. } => {
                 self.order.insert(key);
                 stored.id
             }
             Role::Reaction { to: about }
             | Role::Edit { of: about }
+            | Role::TopicEdit { of: about }
             | Role::Deletion { of: about }
             | Role::ReactionEdit { to: about, .. }
             | Role::ReactionDeletion { to: about, .. } => {
@@ -163,8 +213,10 @@ impl Timeline {
             sender: stored.sender.clone(),
             timestamp_ms: stored.timestamp_ms,
             role,
+            verdict,
             text: content.shown_text(),
             content,
+            frank_fault: None,
         };
         self.entries.insert(stored.id, entry);
         shown
@@ -182,16 +234,19 @@ impl Timeline {
     /// (CONTENT-REP-1).
     pub(crate) fn show(&self, id: &MessageId) -> Option<ShownMessage> {
         let entry = self.entries.get(id)?;
-        let Role::Plain { in_reply_to, .. } = entry.role else { return None };
+        if let Verdict::Refused(refusal) = &entry.verdict {
+            let attempt = self.attempt(entry);
+            let refusal = refusal.clone();
+            let refused = RefusedMessage { attempt, reason: refusal.reason, rule: refusal.rule };
+            return Some(ShownMessage { refused: Some(Box::new(refused)), ..bare(id, entry) });
+        }
+        let Role::Plain { in_reply_to } = entry.role else { return None };
         let mut shown = ShownMessage {
-            id: *id,
-            sender: entry.sender.clone(),
-            timestamp_ms: entry.timestamp_ms,
             text: entry.text.clone(),
             in_reply_to: in_reply_to.map(|to| self.root(&to).unwrap_or(to)),
-            edited: false,
-            deleted: false,
-            reactions: Vec::new(),
+            topic: self.topic(id).to_vec(),
+            attachments: attachments(&entry.content),
+            ..bare(id, entry)
         };
         let mut reactions: Vec<(MessageId, &MimiUri, &str)> = Vec::new();
         for (_, id) in self.about.get(id).into_iter().flatten() {
@@ -199,10 +254,12 @@ impl Timeline {
             match (entry.role, &entry.text) {
                 (Role::Edit { .. }, text) if !shown.deleted => {
                     shown.text.clone_from(text);
+                    shown.attachments = attachments(&entry.content);
                     shown.edited = true;
                 }
                 (Role::Deletion { .. }, _) => {
                     shown.text = None;
+                    shown.attachments.clear();
                     shown.deleted = true;
                 }
                 (Role::Reaction { .. }, Some(text)) => reactions.push((*id, &entry.sender, text)),
@@ -223,6 +280,50 @@ impl Timeline {
             }
         }
         Some(shown)
+    }
+
+    /// What a refused message was to do.
+    fn attempt(&self, entry: &Entry) -> Attempt {
+        let text = entry.text.clone();
+        match entry.role {
+            Role::Plain { .. } => Attempt::Send { text },
+            Role::Reaction { to } => Attempt::React { to, reaction: text },
+            Role::Edit { of } => Attempt::Edit { message: of, text },
+            Role::TopicEdit { of } => {
+                Attempt::SetTopic { message: of, topic: entry.content.topic_id.clone() }
+            }
+            Role::Deletion { of } => Attempt::Delete { message: of },
+            Role::ReactionEdit { to, .. } => Attempt::ChangeReaction { to, reaction: text },
+            Role::ReactionDeletion { to, .. } => Attempt::TakeBackReaction { to },
+        }
+    }
+}
+
+/// The files that a message offers, in the order of its parts.
+fn attachments(content: &MimiContent) -> Vec<ExternalPart> {
+    let parts = content.parts();
+    let external = parts.iter().filter_map(|part| match &part.part.part {
+        Part::External(external) => Some(ExternalPart::clone(external)),
+        _ => None,
+    });
+    external.collect()
+}
+
+/// A message without what it says.
+fn bare(id: &MessageId, entry: &Entry) -> ShownMessage {
+    ShownMessage {
+        id: *id,
+        sender: entry.sender.clone(),
+        timestamp_ms: entry.timestamp_ms,
+        text: None,
+        in_reply_to: None,
+        topic: Vec::new(),
+        attachments: Vec::new(),
+        edited: false,
+        deleted: false,
+        reactions: Vec::new(),
+        refused: None,
+        unfrankable: entry.frank_fault.clone(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! HTTPS to one provider, natively.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -18,6 +19,7 @@ use crate::client::ProviderAddress;
 use crate::error::ClientError;
 use crate::session::request::{Outgoing, Request, Response, TransportError};
 use crate::session::stream_event::StreamEvent;
+use crate::transport::assets::AssetTransport;
 use crate::transport::reply;
 use crate::transport::sse::{SseParser, read_event};
 use crate::transport::{EventStream, Token, Transport, TransportFuture};
@@ -69,7 +71,7 @@ impl HttpsTransport {
         Ok(Self { client, base })
     }
 
-    fn builder(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(super) fn builder(&self, method: Method, path: &str) -> RequestBuilder {
         let mut url = self.base.clone();
         url.set_path(path);
         self.client.request(method, url)
@@ -106,6 +108,9 @@ impl HttpsTransport {
                 .builder(Method::PUT, &format!("/client/v1/rooms/{}", segment(room.as_str())))
                 .header("content-type", "application/octet-stream")
                 .body(body.clone()),
+            Request::DirectRoom(user) => {
+                self.builder(Method::GET, &format!("/client/v1/direct/{}", segment(user.as_str())))
+            }
             Request::Update { room, body } => post(&room_path(room.as_str(), "update"), body),
             Request::SubmitMessage { room, body } => {
                 post(&room_path(room.as_str(), "submit-message"), body)
@@ -121,6 +126,9 @@ impl HttpsTransport {
                 .builder(Method::PUT, "/client/v1/profile")
                 .header("content-type", "application/json")
                 .body(body.clone()),
+            Request::ReportAbuse { room, body } => {
+                post(&room_path(room.as_str(), "report-abuse"), body)
+            }
             Request::Consent(body) => post("/client/v1/consent", body),
             Request::ConsentRequests => self.builder(Method::GET, "/client/v1/consent"),
         }
@@ -160,9 +168,13 @@ impl Transport for HttpsTransport {
             .bearer_auth(token.reveal());
         Box::pin(async move { success_body(builder).await.map(drop) })
     }
+
+    fn assets(&self) -> Option<Arc<dyn AssetTransport>> {
+        Some(Arc::new(self.clone()))
+    }
 }
 
-fn segment(text: &str) -> String {
+pub(super) fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }
 
@@ -188,7 +200,7 @@ fn tls(roots_pem: Option<&str>) -> Result<ClientConfig, ClientError> {
             }
         }
     }
-    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| ClientError::Other(error.to_string()))?;
@@ -197,12 +209,12 @@ fn tls(roots_pem: Option<&str>) -> Result<ClientConfig, ClientError> {
     Ok(config)
 }
 
-async fn success_body(builder: RequestBuilder) -> Result<Vec<u8>, TransportError> {
+pub(super) async fn success_body(builder: RequestBuilder) -> Result<Vec<u8>, TransportError> {
     bounded_body(success(builder).await?).await
 }
 
 /// Sends; an answer that is no success becomes its error.
-async fn success(builder: RequestBuilder) -> Result<HttpResponse, TransportError> {
+pub(super) async fn success(builder: RequestBuilder) -> Result<HttpResponse, TransportError> {
     let answer = builder.send().await.map_err(unreachable)?;
     if answer.status().is_success() {
         return Ok(answer);
@@ -226,7 +238,7 @@ async fn bounded_body(mut answer: HttpResponse) -> Result<Vec<u8>, TransportErro
 }
 
 /// The innermost cause says most: "connection refused" rather than "error sending request".
-fn unreachable(error: reqwest::Error) -> TransportError {
+pub(super) fn unreachable(error: reqwest::Error) -> TransportError {
     if error.is_timeout() {
         return TransportError::Unreachable("no answer in time".to_owned());
     }

@@ -22,6 +22,8 @@ struct RegisteredReply {
 struct ProviderReply {
     domain: Domain,
     hub_sender: String,
+    /// Absent at providers that frank nothing.
+    franking_agent: Option<String>,
     presets: Vec<String>,
 }
 
@@ -38,7 +40,7 @@ struct StockReply {
 
 #[derive(Deserialize)]
 struct FoundedReply {
-    accepted_timestamp: u64,
+    room: MimiUri,
 }
 
 #[derive(Deserialize)]
@@ -97,6 +99,7 @@ pub(crate) fn read(request: &Request, body: &[u8]) -> Result<Response, Transport
             Response::Provider {
                 domain: reply.domain,
                 hub_sender: wire::<ExternalSender>(&octets(&reply.hub_sender)?)?,
+                franking_agent: reply.franking_agent.map(|text| octets(&text)).transpose()?,
                 presets: reply.presets,
             }
         }
@@ -108,16 +111,17 @@ pub(crate) fn read(request: &Request, body: &[u8]) -> Result<Response, Transport
             Response::Stock(json::<StockReply>(body)?.stock)
         }
         Request::KeyMaterial { .. } => Response::KeyMaterial(wire(body)?),
-        Request::FoundRoom { .. } => {
-            let reply: FoundedReply = json(body)?;
-            Response::Founded { accepted_timestamp: reply.accepted_timestamp }
+        Request::FoundRoom { .. } | Request::DirectRoom(_) => {
+            Response::Founded { room: json::<FoundedReply>(body)?.room }
         }
         Request::Update { .. } => Response::Update(wire(body)?),
         Request::SubmitMessage { .. } => Response::SubmitMessage(wire(body)?),
         Request::GroupInfo { .. } => Response::GroupInfo(wire(body)?),
         Request::IdentifierQuery { .. } => Response::IdentifierQuery(wire(body)?),
         Request::Profile => Response::Profile(Box::new(json(body)?)),
-        Request::Consent(_) | Request::SetProfile(_) => Response::Done,
+        Request::Consent(_) | Request::SetProfile(_) | Request::ReportAbuse { .. } => {
+            Response::Done
+        }
         Request::ConsentRequests => {
             let reply: ConsentReply = json(body)?;
             let requesters = reply.requests.into_iter().map(|request| request.requester);

@@ -17,7 +17,10 @@ use tokio::net::TcpStream;
 use zeroize::Zeroizing;
 
 use super::token::{self, TokenError};
-use super::{AddUser, AddedUser, BASE_PATH, Status, UserList};
+use super::{
+    AddUser, AddedUser, BASE_PATH, ClosedReport, ListedUser, NewHubKey, Removed, ReportList,
+    SetClaims, ShownReport, Status, UserList,
+};
 
 /// How long a request may take; hashing a password is the longest.
 const TIME_MAX: Duration = Duration::from_secs(30);
@@ -70,6 +73,11 @@ pub(super) fn in_words(code: &str, message: &str) -> String {
     message.strip_prefix(&class).unwrap_or(message).to_owned()
 }
 
+/// Names are plain (see `mimi_provider::account`); others are refused by the provider, as they are.
+fn segment(name: &str) -> String {
+    percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
 /// Speaks to a running provider.
 #[derive(Debug)]
 pub struct AdminClient {
@@ -89,9 +97,46 @@ impl AdminClient {
         self.call(Method::POST, "/users", body).await
     }
 
+    /// Changes what the certificates of an account's devices claim.
+    pub async fn set_claims(&self, wish: &SetClaims) -> Result<ListedUser, AdminError> {
+        let body = serde_json::to_vec(wish).expect("strings always serialise");
+        self.call(Method::PUT, "/users/claims", body).await
+    }
+
     /// All accounts.
     pub async fn users(&self) -> Result<UserList, AdminError> {
         self.call(Method::GET, "/users", Vec::new()).await
+    }
+
+    /// Open reports of abuse.
+    pub async fn reports(&self) -> Result<ReportList, AdminError> {
+        self.call(Method::GET, "/reports", Vec::new()).await
+    }
+
+    /// A report, open or closed.
+    pub async fn report(&self, id: u64) -> Result<ShownReport, AdminError> {
+        self.call(Method::GET, &format!("/reports/{id}"), Vec::new()).await
+    }
+
+    /// Takes a report off the queue.
+    pub async fn close_report(&self, id: u64) -> Result<ClosedReport, AdminError> {
+        self.call(Method::POST, &format!("/reports/{id}/close"), Vec::new()).await
+    }
+
+    /// Makes a fresh hub_key.
+    pub async fn rotate_hub_key(&self) -> Result<NewHubKey, AdminError> {
+        self.call(Method::POST, "/franking/hub-key", Vec::new()).await
+    }
+
+    /// Removes an account with all its devices.
+    pub async fn remove_user(&self, name: &str) -> Result<Removed, AdminError> {
+        self.call(Method::DELETE, &format!("/users/{}", segment(name)), Vec::new()).await
+    }
+
+    /// Removes a device.
+    pub async fn remove_device(&self, name: &str, device: &str) -> Result<Removed, AdminError> {
+        let path = format!("/users/{}/devices/{}", segment(name), segment(device));
+        self.call(Method::DELETE, &path, Vec::new()).await
     }
 
     /// How the provider fares.

@@ -10,9 +10,12 @@ use tokio::net::TcpStream;
 use tombolo_store::sqlite::{OpenError, SqliteStore};
 
 use super::client::in_words;
-use super::users::all;
-use super::{ADMIN_TOKEN_FILE, AddUser, AddedUser, AdminClient, AdminError, Status, UserList};
-use crate::account::new_user::new_user;
+use super::users::{all, one};
+use super::{
+    ADMIN_TOKEN_FILE, AddUser, AddedUser, AdminClient, AdminError, ClosedReport, ListedUser,
+    NewHubKey, Removed, ReportList, SetClaims, ShownReport, Status, UserList,
+};
+use crate::account::new_user::{self, new_user, read_claims};
 use crate::account::password::Passwords;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -64,9 +67,21 @@ pub async fn add_user(config: &Config, wish: &AddUser) -> Result<AddedUser, Oper
     let passwords = Passwords::new().await.map_err(refused)?;
     let (name, password) = (&wish.name, wish.password.clone());
     let now_ms = Clock::system().now_ms();
-    let made = new_user(&store, &passwords, &config.domain, name, password, now_ms).await;
+    let claims = read_claims(&wish.claims).map_err(refused)?;
+    let made = new_user(&store, &passwords, &config.domain, name, password, claims, now_ms).await;
     let made = made.map_err(refused)?;
     Ok(AddedUser { user: made.user, password: made.generated })
+}
+
+/// Changes what the certificates of an account's devices claim.
+pub async fn set_claims(config: &Config, wish: &SetClaims) -> Result<ListedUser, OperateError> {
+    let store = match reach(config).await? {
+        Reached::Running(provider) => return Ok(provider.set_claims(wish).await?),
+        Reached::Database(store) => store,
+    };
+    let claims = read_claims(&wish.claims).map_err(refused)?;
+    let user = new_user::set_claims(&store, &config.domain, &wish.name, claims).await;
+    one(&store, &user.map_err(refused)?).await.map_err(refused)
 }
 
 /// All accounts.
@@ -74,6 +89,50 @@ pub async fn users(config: &Config) -> Result<UserList, OperateError> {
     match reach(config).await? {
         Reached::Running(provider) => Ok(provider.users().await?),
         Reached::Database(store) => all(&store).await.map_err(refused),
+    }
+}
+
+/// Open reports of abuse, of the running provider.
+pub async fn reports(config: &Config) -> Result<ReportList, OperateError> {
+    Ok(reached(config).await?.reports().await?)
+}
+
+/// A report, open or closed.
+pub async fn report(config: &Config, id: u64) -> Result<ShownReport, OperateError> {
+    Ok(reached(config).await?.report(id).await?)
+}
+
+/// Takes a report off the queue; it is kept.
+pub async fn close_report(config: &Config, id: u64) -> Result<ClosedReport, OperateError> {
+    Ok(reached(config).await?.close_report(id).await?)
+}
+
+/// Messages accepted from now on are franked with a fresh hub_key (FRANK-11).
+pub async fn rotate_hub_key(config: &Config) -> Result<NewHubKey, OperateError> {
+    Ok(reached(config).await?.rotate_hub_key().await?)
+}
+
+async fn reached(config: &Config) -> Result<AdminClient, OperateError> {
+    running_provider(config).await?.ok_or(OperateError::NotRunning)
+}
+
+/// Removes an account with all its devices, from the rooms hosted there too.
+pub async fn remove_user(config: &Config, name: &str) -> Result<Removed, OperateError> {
+    match running_provider(config).await? {
+        Some(provider) => Ok(provider.remove_user(name).await?),
+        None => Err(OperateError::NotRunning),
+    }
+}
+
+/// Removes a device, from the rooms hosted there too.
+pub async fn remove_device(
+    config: &Config,
+    name: &str,
+    device: &str,
+) -> Result<Removed, OperateError> {
+    match running_provider(config).await? {
+        Some(provider) => Ok(provider.remove_device(name, device).await?),
+        None => Err(OperateError::NotRunning),
     }
 }
 

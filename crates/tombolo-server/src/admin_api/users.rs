@@ -5,13 +5,14 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use bytes::Bytes;
 use mimi_provider::Reject;
+use mimi_provider::record::Account;
 use mimi_wire::MimiUri;
 use serde::{Deserialize, Serialize};
 use tombolo_store::Store;
 
 use super::{AdminApi, BODY_OCTETS_MAX};
 use crate::account::Password;
-use crate::account::new_user::new_user;
+use crate::account::new_user::{new_user, read_claims, set_claims};
 use crate::http_error::HttpError;
 use crate::provider::storage_failed;
 
@@ -24,6 +25,19 @@ pub struct AddUser {
     /// Made up if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Password>,
+    /// What its devices' certificates claim, e.g. `O=Tea Society`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<String>,
+}
+
+/// What the certificates of an account's devices claim from now on.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetClaims {
+    /// Local name.
+    pub name: String,
+    /// All of it, e.g. `O=Tea Society`; devices that are registered keep what they have.
+    pub claims: Vec<String>,
 }
 
 /// An account that has been added.
@@ -50,6 +64,9 @@ pub struct ListedUser {
     pub user: MimiUri,
     /// Devices signed in.
     pub devices: usize,
+    /// What their certificates claim, if they have been issued since it was set.
+    #[serde(default)]
+    pub claims: Vec<String>,
     /// Milliseconds since the UNIX epoch.
     pub created_ms: u64,
 }
@@ -64,10 +81,40 @@ pub(super) async fn add(
         serde_json::from_slice(&body).map_err(|error| Reject::Malformed(error.to_string()))?;
     let provider = &api.provider;
     let (store, now_ms) = (&*provider.store, provider.now_ms());
-    let made = new_user(store, &api.passwords, &provider.domain, &wish.name, wish.password, now_ms)
-        .await?;
+    let claims = read_claims(&wish.claims)?;
+    let (own, name) = (&provider.domain, &wish.name);
+    let made = new_user(store, &api.passwords, own, name, wish.password, claims, now_ms).await?;
     tracing::info!(user = %made.user, "a user is added");
     Ok(Json(AddedUser { user: made.user, password: made.generated }))
+}
+
+/// `PUT` of an account's claims.
+pub(super) async fn claims(
+    State(api): State<AdminApi>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<ListedUser>, HttpError> {
+    let body = body.map_err(|_| HttpError::TooLarge(BODY_OCTETS_MAX))?;
+    let wish: SetClaims =
+        serde_json::from_slice(&body).map_err(|error| Reject::Malformed(error.to_string()))?;
+    let provider = &api.provider;
+    let claims = read_claims(&wish.claims)?;
+    let user = set_claims(&*provider.store, &provider.domain, &wish.name, claims).await?;
+    tracing::info!(%user, "the claims of a user are set");
+    Ok(Json(one(&*provider.store, &user).await?))
+}
+
+/// One account.
+pub(super) async fn one(store: &dyn Store, user: &MimiUri) -> Result<ListedUser, Reject> {
+    let account = store.account(user).await.map_err(storage_failed)?;
+    let account = account.ok_or_else(|| Reject::Unknown(format!("there is no user {user}")))?;
+    listed(store, account).await
+}
+
+async fn listed(store: &dyn Store, account: Account) -> Result<ListedUser, Reject> {
+    let devices = store.devices(&account.user).await.map_err(storage_failed)?.len();
+    let claims = account.claims.iter().map(ToString::to_string).collect();
+    let (user, created_ms) = (account.user, account.created_ms);
+    Ok(ListedUser { user, devices, claims, created_ms })
 }
 
 /// `GET`.
@@ -79,9 +126,7 @@ pub(super) async fn list(State(api): State<AdminApi>) -> Result<Json<UserList>, 
 pub(super) async fn all(store: &dyn Store) -> Result<UserList, Reject> {
     let mut users = Vec::new();
     for account in store.accounts().await.map_err(storage_failed)? {
-        let devices = store.devices(&account.user).await.map_err(storage_failed)?.len();
-        let (user, created_ms) = (account.user, account.created_ms);
-        users.push(ListedUser { user, devices, created_ms });
+        users.push(listed(store, account).await?);
     }
     Ok(UserList { users })
 }

@@ -119,6 +119,8 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, HttpError> {
 struct Feed {
     api: ClientApi,
     client: MimiUri,
+    /// What the device is signed in by.
+    token_sha256: [u8; 32],
     /// The last entry read from the store.
     cursor: u64,
     /// Read and not yet taken.
@@ -142,7 +144,7 @@ enum Woken {
 
 impl Feed {
     async fn open(api: ClientApi, device: DeviceRecord, cursor: u64) -> Result<Self, HttpError> {
-        let DeviceRecord { client, user, .. } = device;
+        let DeviceRecord { client, user, token_sha256, .. } = device;
         // Listening begins before the store is read, so that nothing falls in between.
         let listener = api.provider.wake.listen(&client);
         let rooms = api.provider.store.rooms_of(&client).await.map_err(storage_failed)?;
@@ -150,7 +152,8 @@ impl Feed {
         let turn = api.streams.begin(&client);
         let page = VecDeque::new();
         let page_entries = PAGE_ENTRIES_FIRST;
-        Ok(Self { api, client, cursor, page, page_entries, listener, turn, greeted: false })
+        let greeted = false;
+        Ok(Self { api, client, token_sha256, cursor, page, page_entries, listener, turn, greeted })
     }
 
     /// What to write next; `None` ends the stream.
@@ -166,9 +169,13 @@ impl Feed {
             if let Some(event) = self.page.pop_front() {
                 return Some(frame(&event));
             }
-            if let Err(error) = self.read().await {
-                tracing::error!(client = %self.client, %error, "an event stream ends");
-                return None;
+            match self.read().await {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => {
+                    tracing::error!(client = %self.client, %error, "an event stream ends");
+                    return None;
+                }
             }
             if !self.page.is_empty() {
                 continue;
@@ -181,16 +188,19 @@ impl Feed {
         }
     }
 
-    /// Reads the next page, if there is one.
-    async fn read(&mut self) -> Result<(), StoreError> {
+    /// Reads the next page, if there is one; `false` for a device that is signed out by now.
+    async fn read(&mut self) -> Result<bool, StoreError> {
         let store = &self.api.provider.store;
+        if store.device_by_token(self.token_sha256).await?.is_none() {
+            return Ok(false);
+        }
         let events = store.client_events(&self.client, self.cursor, self.page_entries).await?;
         self.page_entries = next_page_entries(self.page_entries, &events);
         if let Some(last) = events.last() {
             self.cursor = last.id;
         }
         self.page = events.into();
-        Ok(())
+        Ok(true)
     }
 
     async fn wait(&mut self) -> Woken {
@@ -235,5 +245,8 @@ fn name(kind: EventKind) -> &'static str {
         EventKind::RequestConsent => "request_consent",
         EventKind::UpdateConsent => "update_consent",
         EventKind::KeyPackagesLow => "key_packages_low",
+        // Nor these: moderators read them over the admin API.
+        EventKind::ReportAbuse => "report_abuse",
+        EventKind::ReportClosed => "report_closed",
     }
 }

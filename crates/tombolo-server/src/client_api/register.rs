@@ -84,7 +84,7 @@ async fn sign_up(
         let Transition { reply: device, .. } = &transition;
         let chain = provider
             .client_issuer
-            .issue(&device.user, &device.client, signature_key, now_ms)
+            .issue(&device.user, &device.client, &account.claims, signature_key, now_ms)
             .map_err(not_certified)?;
         match provider.apply(transition).await {
             Ok(device) => {

@@ -77,10 +77,9 @@ impl FromRequestParts<ClientApi> for SignedIn {
             unauthorized("this needs `Authorization: Bearer` and a device's token")
         })?;
         let found = api.provider.store.device_by_token(token::sha256(token)).await;
-        found
-            .map_err(storage_failed)?
-            .map(Self)
-            .ok_or_else(|| unauthorized("the token is not the one of any device"))
+        found.map_err(storage_failed)?.map(Self).ok_or_else(|| {
+            unauthorized("this device is signed out: its provider does not know it any more")
+        })
     }
 }
 

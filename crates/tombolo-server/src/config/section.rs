@@ -125,6 +125,64 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A yes or no; `None` after a fault.
+    pub(super) fn boolean_or(
+        &mut self,
+        report: &mut Report<'_>,
+        key: &str,
+        default: bool,
+    ) -> Option<bool> {
+        let Some(value) = self.value(key) else { return Some(default) };
+        report.remember(self.dotted(key), value.span());
+        match value.get_ref() {
+            DeValue::Boolean(value) => Some(*value),
+            _ => {
+                self.refuse(report, key, "must be true or false, without quotes");
+                None
+            }
+        }
+    }
+
+    /// A number from 1 that may be absent; the outer `None` after a fault.
+    pub(super) fn optional_number(
+        &mut self,
+        report: &mut Report<'_>,
+        key: &str,
+    ) -> Option<Option<u32>> {
+        let Some(value) = self.value(key) else { return Some(None) };
+        report.remember(self.dotted(key), value.span());
+        let number = match value.get_ref() {
+            DeValue::Integer(number) => u32::from_str_radix(number.as_str(), number.radix()).ok(),
+            _ => None,
+        };
+        let number = number.filter(|number| *number > 0);
+        if number.is_none() {
+            self.refuse(report, key, &format!("must be a number from 1 to {}", u32::MAX));
+        }
+        number.map(Some)
+    }
+
+    /// A list of texts that `parse` takes; its error says what would be valid. `None` after a
+    /// fault.
+    pub(super) fn list_or<T>(
+        &mut self,
+        report: &mut Report<'_>,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+        default: Vec<T>,
+    ) -> Option<Vec<T>> {
+        let Some(value) = self.value(key) else { return Some(default) };
+        report.remember(self.dotted(key), value.span());
+        let texts: Option<Vec<&str>> = match value.get_ref() {
+            DeValue::Array(list) => list.iter().map(|item| item.get_ref().as_str()).collect(),
+            _ => None,
+        };
+        // A value that is no list of texts has no valid entry.
+        let texts = texts.unwrap_or_else(|| vec![""]);
+        let parsed: Result<Vec<T>, String> = texts.into_iter().map(parse).collect();
+        parsed.map_err(|valid| self.refuse(report, key, &valid)).ok()
+    }
+
     /// Notes that the value of a key is not valid, or the key missing.
     pub(super) fn refuse(&self, report: &mut Report<'_>, key: &str, valid: &str) {
         let span = self.peek(key).map(Spanned::span);

@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use mimi_policy::envelope::Envelope;
+use mimi_policy::preset::Preset;
 use mimi_provider::identifier_query::{QueryPolicy, QueryScope, QueryableFields};
 use mimi_provider::profile::FieldName;
 
@@ -38,6 +40,12 @@ address = "127.0.0.1:9443"
 roots = ["b-ca.pem"]
 [peers."c.example"]
 policy = "block"
+[policy]
+presets = ["moderated", "direct"]
+custom_policies = false
+max_users = 250
+discoverable_rooms = false
+join_link_lifetime_seconds_max = 3600
 [log]
 format = "json"
 level = "debug"
@@ -66,6 +74,7 @@ fn what_is_left_out_has_defaults() {
     assert_eq!(config.identifier_query, QueryPolicy::default());
     assert!(config.peers.is_empty());
     assert_eq!(config.debug.capture_dir, None);
+    assert_eq!(config.policy, Envelope::default());
 }
 
 #[test]
@@ -85,6 +94,15 @@ fn everything_can_be_said() {
     assert_eq!(b.roots.as_deref().unwrap(), [Path::new("/etc/tombolo/b-ca.pem")]);
     let c = &config.peers[&"c.example".parse().unwrap()];
     assert_eq!((c.address.as_deref(), c.policy), (None, PeerPolicy::Block));
+    let policy = Envelope {
+        presets: vec![Preset::Moderated, Preset::Direct],
+        custom_policies: false,
+        max_users: Some(250),
+        discoverable_rooms: false,
+        join_link_lifetime_seconds_max: Some(3_600),
+        ..Envelope::default()
+    };
+    assert_eq!(config.policy, policy);
     assert_eq!((config.log.format, config.log.level), (LogFormat::Json, LogLevel::Debug));
     assert_eq!(config.debug.capture_dir.as_deref(), Some(Path::new("/etc/tombolo/capture")));
 }
@@ -262,5 +280,74 @@ fn what_may_be_asked_is_checked() {
     ] {
         let errors = parse(&format!("{MINIMAL}[identifier_query]\n{line}\n")).unwrap_err();
         assert_eq!(keys(&errors), [key], "{line}");
+    }
+}
+
+/// AMB-POL-16: every fault of the envelope is told at once.
+#[test]
+fn faults_of_the_policy() {
+    let faulty = r#"
+[policy]
+presets = ["moderated", "chaotic"]
+custom_policies = "no"
+max_users = 0
+max_clients = -1
+open_join = 1
+join_link_lifetime_seconds_max = 4294967296
+max_user = 3
+"#;
+    let errors = parse(&format!("{MINIMAL}{faulty}")).unwrap_err();
+    let expected = [
+        "policy.presets",
+        "policy.custom_policies",
+        "policy.max_users",
+        "policy.max_clients",
+        "policy.open_join",
+        "policy.join_link_lifetime_seconds_max",
+        "policy.max_user",
+    ];
+    let mut found = keys(&errors);
+    found.sort_unstable();
+    let mut sorted = expected;
+    sorted.sort_unstable();
+    assert_eq!(found, sorted);
+    assert!(errors.to_string().contains("multi-organization"), "{errors}");
+    assert!(errors.to_string().contains("max_users"), "{errors}");
+    let none = "[policy]\npresets = []\ncustom_policies = false\n";
+    let errors = parse(&format!("{MINIMAL}{none}")).unwrap_err();
+    assert_eq!(keys(&errors), ["policy.presets"]);
+    let limit = "[policy]\nmax_users = 4294967295\nmax_clients = 1\n";
+    assert_eq!(parse(&format!("{MINIMAL}{limit}")).unwrap().policy.max_users, Some(u32::MAX));
+}
+
+const MIB: u64 = 1024 * 1024;
+
+#[test]
+fn files_have_limits() {
+    let assets = parse(MINIMAL).unwrap().assets;
+    assert_eq!(assets.host.as_str(), "a.example");
+    assert_eq!(assets.asset_octets_max, u64::from(super::ASSET_MIB_MAX_DEFAULT) * MIB);
+    assert_eq!(assets.user_octets_max, u64::from(super::USER_MIB_MAX_DEFAULT) * MIB);
+    assert_eq!(assets.proxied_octets_max, u64::from(super::PROXIED_MIB_MAX_DEFAULT) * MIB);
+    assert_eq!(assets.kept_s, u64::from(super::KEPT_DAYS_DEFAULT) * 24 * 60 * 60);
+    assert!(!assets.use_peer_addresses && assets.peer_hosts.is_empty());
+    let said = "[assets]\nhost = \"files.a.example\"\nasset_mib_max = 1\nuser_mib_max = 2\n\
+                kept_days = 3\nproxied_mib_max = 4\npeer_hosts = [\"files.b.example\"]\n\
+                use_peer_addresses = true\n";
+    let assets = parse(&format!("{MINIMAL}\n{said}")).unwrap().assets;
+    assert_eq!(assets.host.as_str(), "files.a.example");
+    assert_eq!((assets.asset_octets_max, assets.user_octets_max), (MIB, 2 * MIB));
+    assert_eq!((assets.kept_s, assets.proxied_octets_max), (3 * 24 * 60 * 60, 4 * MIB));
+    assert_eq!(assets.peer_hosts, ["files.b.example".parse().unwrap()]);
+    assert!(assets.use_peer_addresses);
+    for fault in [
+        "host = \"10.0.0.1\"",
+        "asset_mib_max = 0",
+        "user_mib_max = \"1\"",
+        "peer_hosts = [\"https://b.example\"]",
+        "use_peer_addresses = 1",
+        "quota = 1",
+    ] {
+        assert!(parse(&format!("{MINIMAL}\n[assets]\n{fault}\n")).is_err(), "{fault}");
     }
 }

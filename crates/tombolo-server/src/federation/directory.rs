@@ -29,5 +29,6 @@ pub(super) fn handle(provider: &Provider, method: &Method) -> Result<Response<Bo
 fn own(provider: &Provider) -> Directory {
     let mut directory = Directory::standard(&format!("https://{}", provider.domain));
     directory.client_issuers = vec![provider.client_issuer.certificate_pem().to_owned()];
+    directory.asset_hosts = vec![provider.config.assets.host.clone()];
     directory
 }

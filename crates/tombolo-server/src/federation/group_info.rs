@@ -115,6 +115,10 @@ async fn attempt(
     let key = &tbs.requesting_signature_key;
     let identity = identify(&tbs.requesting_credential, key, &issuers, now_ms)?;
     let mut hub = provider.rooms.hub(provider, room).await?;
+    // Who has guessed too often is answered as if it had no code, which tells it nothing.
+    let joining_code = tbs.joining_code.as_ref().map(|code| code.code.as_slice());
+    let guesses = &provider.code_guesses;
+    let joining_code = joining_code.filter(|_| guesses.take(&identity.user, now_ms));
     let transition = group_info(
         &hub.room().state,
         &GroupInfoInput {
@@ -123,10 +127,13 @@ async fn attempt(
             view: hub.room().group.view(),
             identity: &identity,
             signature_key: key,
-            joining_code: tbs.joining_code.as_ref().map(|code| code.code.as_slice()),
+            joining_code,
             now_ms,
         },
     )?;
+    if joining_code.is_some() {
+        guesses.give_back(&identity.user);
+    }
     let (authorized, recorded) = hub.record(provider, transition, None)?;
     let group = &hub.room().group;
     let material = Material {

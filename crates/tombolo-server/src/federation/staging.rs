@@ -1,15 +1,18 @@
 //! What can stand in the way of deciding on a request, and what to do about it: issuers that have to
 //! be looked up first, and races that were lost.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use mimi_mls::error::StageError;
 use mimi_mls::identity::IdentityError;
+use mimi_policy::RoomView;
 use mimi_provider::Reject;
-use mimi_wire::Domain;
+use mimi_wire::{Domain, MimiUri};
 use tombolo_store::StoreError;
 
 use crate::provider::{Provider, storage_failed};
+use crate::rooms::view_of;
 
 /// How often one request is decided anew after a lost race.
 const RACES_MAX: u32 = 5;
@@ -23,6 +26,9 @@ pub(super) enum Obstacle {
     Reject(Reject),
     /// The client issuers of a provider are needed. Nothing may be held while they are fetched.
     IssuerUnknown(Domain),
+    /// The room that the one in question depends on is needed. Nothing may be held while it is
+    /// looked at.
+    ParentUnknown(MimiUri),
     /// Somebody else's commit came first.
     LostRace,
 }
@@ -74,17 +80,28 @@ impl From<StageError> for Obstacle {
 pub(super) struct Retries {
     races: u32,
     looked_up: BTreeSet<Domain>,
+    parents: BTreeMap<MimiUri, RoomView>,
 }
 
 impl Retries {
+    /// Rooms that others depend on, as they were when they were needed.
+    pub(super) fn parents(&self) -> &BTreeMap<MimiUri, RoomView> {
+        &self.parents
+    }
+
     /// Removes an obstacle so that the request can be decided anew, or says why that is no use.
     pub(super) async fn overcome(
         &mut self,
-        provider: &Provider,
+        provider: &Arc<Provider>,
         obstacle: Obstacle,
     ) -> Result<(), Reject> {
         match obstacle {
             Obstacle::Reject(reject) => Err(reject),
+            Obstacle::ParentUnknown(parent) => {
+                let view = view_of(provider, &parent).await?;
+                self.parents.insert(parent, view);
+                Ok(())
+            }
             Obstacle::LostRace if self.races < RACES_MAX => {
                 self.races += 1;
                 Ok(())

@@ -6,6 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::Response;
 use mimi_mls::hub::application_frame;
+use mimi_provider::franking::Franking;
 use mimi_provider::hub::submit_message::{SubmitMessageInput, submit_message};
 use mimi_provider::requester::Requester;
 use mimi_provider::{Reject, reply};
@@ -97,15 +98,24 @@ async fn attempt(
 ) -> Result<SubmitMessageResponse, Obstacle> {
     let frame = application_frame(&request.app_message)
         .map_err(|error| Reject::Malformed(error.to_string()))?; // PROTO-SUB-1
+    let hub_keys = provider.franking.hub_keys();
     let mut hub = provider.rooms.hub(provider, room).await?;
     let input = SubmitMessageInput {
         own: &provider.domain,
         requester,
         view: hub.room().group.view(),
+        index: hub.room().group.index(),
+        readership: hub.room().readership(&provider.domain),
         group_id: hub.room().group.group_id(),
         request,
         frame_group_id: &frame.group_id,
         frame_epoch: frame.epoch,
+        franking: Some(Franking {
+            agent: provider.franking.agent(),
+            hub_keys: &hub_keys,
+            suite: hub.room().group.suite(),
+            authenticated_data: &frame.authenticated_data,
+        }),
         now_ms: provider.now_ms(),
     };
     let transition = submit_message(&hub.room().state, &input)?;

@@ -1,17 +1,22 @@
 //! `update`: changes to a room, decided by its hub (protocol section 5.3).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
 use http::Response;
 use mimi_mls::error::StageError;
-use mimi_mls::hub::{StagedCommit, StagedUpdate, WelcomeSlice};
+use mimi_mls::hub::{HubProposals, StagedCommit, StagedUpdate, WelcomeSlice};
 use mimi_mls::identity::Issuers;
 use mimi_mls::roster::{Roster, external_joiner};
+use mimi_policy::RoomView;
 use mimi_provider::follower::external_join::{ExternalJoinInput, external_join};
+use mimi_provider::franking::check_agent;
+use mimi_provider::hub::propose::{due_after, has_lost};
 use mimi_provider::hub::update::{
-    SnapshotDue, UpdateInput, UpdateKind, Updated, WelcomePart, repeat, update,
+    HubBundle, SnapshotDue, UpdateInput, UpdateKind, Updated, WelcomePart, parent_of, repeat,
+    update,
 };
 use mimi_provider::requester::{DeviceIdentity, Requester};
 use mimi_provider::{Reject, Transition, reply};
@@ -25,7 +30,7 @@ use super::staging::{Obstacle, Retries};
 use super::{Call, malformed, octets};
 use crate::http_error::HttpError;
 use crate::provider::Provider;
-use crate::rooms::HubLock;
+use crate::rooms::{HubLock, HubRoom, Proposed, follow_parent, keep_inside_parent, list_changes};
 
 /// Larger updates are verified apart: they hold many signatures.
 const STAGED_AT_ONCE_OCTETS_MAX: usize = 4 * 1024;
@@ -125,7 +130,9 @@ async fn answer(
 ) -> Result<UpdateResponse, Reject> {
     let mut retries = Retries::default();
     loop {
-        let obstacle = match attempt(provider, requester, room, request, octets).await {
+        let parents = retries.parents().clone();
+        let attempted = attempt(provider, requester, room, request, octets, &parents).await;
+        let obstacle = match attempted {
             Ok(response) => return Ok(response),
             Err(obstacle) => obstacle,
         };
@@ -142,6 +149,7 @@ async fn attempt(
     room: &MimiUri,
     request: &UpdateRequest,
     octets: &[u8],
+    parents: &BTreeMap<MimiUri, RoomView>,
 ) -> Result<UpdateResponse, Obstacle> {
     let mut hub = provider.rooms.hub(provider, room).await?;
     if let Some(first) = repeat(&hub.room().state, requester, octets) {
@@ -158,15 +166,40 @@ async fn attempt(
     } else {
         hub.room().group.stage(request, &issuers, now_ms)?
     };
-    let facts = Facts { provider, requester, request, octets, now_ms };
+    let parent = match parent_of(after(&staged).unwrap_or(hub.room().group.view())) {
+        None => None,
+        Some(parent) => match parents.get(&parent) {
+            Some(view) => Some(view),
+            None => return Err(Obstacle::ParentUnknown(parent)),
+        },
+    };
+    let facts = Facts { provider, requester, request, octets, parent, now_ms };
     let transition = facts.decide(&hub, &staged)?;
+    let lists =
+        after(&staged).map(|after| has_lost(staged.change(), hub.room().group.view(), after));
     let (updated, recorded) = hub.record(provider, transition, Some(staged))?;
     if updated.snapshot == SnapshotDue::Now {
         hub.save_snapshot(provider);
     }
     drop(hub);
     recorded.durable().await?;
+    // POLICY-BASE-3: whoever goes here goes from the rooms that depend on this one; and whoever
+    // has come here may have gone from the parent since that was looked at.
+    if lists == Some(true) {
+        follow_parent(provider, room);
+    }
+    if lists.is_some() && parent.is_some() {
+        keep_inside_parent(provider, room);
+    }
     Ok(updated.response)
+}
+
+/// The room that a commit leads to.
+fn after(staged: &StagedUpdate) -> Option<&RoomView> {
+    match staged {
+        StagedUpdate::Commit(commit) => Some(commit.after()),
+        StagedUpdate::Proposals(_) => None,
+    }
 }
 
 type Staged = Result<StagedUpdate, StageError>;
@@ -194,6 +227,7 @@ struct Facts<'a> {
     requester: &'a Requester,
     request: &'a UpdateRequest,
     octets: &'a [u8],
+    parent: Option<&'a RoomView>,
     now_ms: u64,
 }
 
@@ -202,7 +236,9 @@ impl Facts<'_> {
         match staged {
             StagedUpdate::Commit(commit) => {
                 let welcomes: Vec<_> = commit.welcomes().iter().map(welcome_part).collect();
-                let kind = commit_kind(commit, &welcomes);
+                let proposed = self.proposed(hub, commit)?;
+                let proposed = proposed.as_ref();
+                let kind = commit_kind(commit, &welcomes, proposed);
                 self.decide_on(hub, staged, kind)
             }
             StagedUpdate::Proposals(proposals) => {
@@ -212,36 +248,64 @@ impl Facts<'_> {
         }
     }
 
+    /// What the hub proposes for the epoch that a commit leads to (PROTO-NTF-4).
+    fn proposed(&self, hub: &HubLock, commit: &StagedCommit) -> Result<Option<Proposed>, Reject> {
+        let group = &hub.room().group;
+        let taken = || list_changes(group.takes_list_changes_after(commit));
+        let (state, own) = (&hub.room().state, &self.provider.domain);
+        let Some(due) = due_after(state, commit.change(), commit.after(), own, taken) else {
+            return Ok(None);
+        };
+        let participants = due.participants();
+        let wanted = HubProposals { remove: &due.remove, participants: participants.as_ref() };
+        let bundle = group.propose_after(&self.provider.hub_keys, commit, wanted);
+        let bundle = bundle.map_err(|error| Reject::Internal(error.to_string()))?;
+        Ok(Some(Proposed::new(bundle)))
+    }
+
     fn decide_on(
         &self,
         hub: &HubLock,
         staged: &StagedUpdate,
         kind: UpdateKind<'_>,
     ) -> Result<Transition<Updated>, Reject> {
+        check_agent(staged.change(), &self.provider.franking.agent().component())?;
+        let HubRoom { group, state, .. } = hub.room();
+        let pending = state.pending.iter().map(|pending| &pending.proposal);
+        let claims = group.claims_of_senders(staged.change().proposals.iter().chain(pending));
         let input = UpdateInput {
             own: &self.provider.domain,
             requester: self.requester,
-            view: hub.room().group.view(),
+            view: group.view(),
+            index: group.index(),
+            envelope: &self.provider.config.policy,
             request: self.request,
             octets: self.octets,
             change: staged.change(),
+            claims: &claims,
             kind,
+            parent: self.parent,
             now_ms: self.now_ms,
         };
-        update(&hub.room().state, &input)
+        update(state, &input)
     }
 }
 
-fn commit_kind<'a>(commit: &'a StagedCommit, welcomes: &'a [WelcomePart]) -> UpdateKind<'a> {
+fn commit_kind<'a>(
+    commit: &'a StagedCommit,
+    welcomes: &'a [WelcomePart],
+    proposed: Option<&'a Proposed>,
+) -> UpdateKind<'a> {
     UpdateKind::Commit {
         after: commit.after(),
         joiner_signature_key: commit.joiner_signature_key(),
         welcomes,
         ratchet_tree: commit.ratchet_tree(),
+        proposed: proposed.map(|it| HubBundle { bundle: &it.bundle, octets: &it.octets }),
     }
 }
 
-fn welcome_part(slice: &WelcomeSlice) -> WelcomePart {
+pub(crate) fn welcome_part(slice: &WelcomeSlice) -> WelcomePart {
     WelcomePart {
         domain: slice.domain.clone(),
         clients: slice.clients.clone(),

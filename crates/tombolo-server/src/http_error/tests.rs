@@ -39,3 +39,14 @@ fn internals_stay_inside() {
     let error = HttpError::Reject(Reject::Internal("/var/lib/secret.db is full".to_owned()));
     assert!(!error.parts().2.contains("secret"));
 }
+
+/// The code says the class; the message is for a person.
+#[test]
+fn messages_do_not_repeat_the_code() {
+    let unavailable = HttpError::Reject(Reject::Unavailable("b.example is down".to_owned()));
+    assert_eq!(unavailable.parts().2, "b.example is down");
+    assert_eq!(
+        HttpError::Reject(Reject::Stale { current_epoch: 7 }).parts().2,
+        "stale: the room is in epoch 7"
+    );
+}

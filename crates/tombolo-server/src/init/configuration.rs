@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
+use mimi_policy::preset::Preset;
 use toml_edit::Value;
 
 use super::{DATA_DIRECTORY, InitError, InitOptions, InitOutcome, relative};
-use crate::config::LogFormat;
+use crate::config::{
+    ASSET_MIB_MAX_DEFAULT, KEPT_DAYS_DEFAULT, LogFormat, PROXIED_MIB_MAX_DEFAULT,
+    USER_MIB_MAX_DEFAULT,
+};
 
 pub(super) fn text(options: &InitOptions, outcome: &InitOutcome) -> Result<String, InitError> {
     let directory = outcome.config.parent().expect("a file in a directory");
@@ -32,6 +36,11 @@ pub(super) fn text(options: &InitOptions, outcome: &InitOutcome) -> Result<Strin
             )
         }
         None => String::new(),
+    };
+    let peer_addresses = match outcome.root {
+        // A development CA: the peers are on this machine.
+        Some(_) => "use_peer_addresses = true",
+        None => "# use_peer_addresses = true",
     };
     Ok(format!(
         r#"# Configuration of a Tombolo provider. Paths are relative to this file.
@@ -70,6 +79,19 @@ unknown_peers = "{unknown_peers}"
 # In which fields: "all", or some, for example "preferred_username nickname email".
 # fields = "all"
 
+{policy}
+[assets]
+# Files that people send. Each of these keys may be left out.
+# host = {domain}                # in the URLs of files; tls.certificate must be for it as well
+asset_mib_max = {ASSET_MIB_MAX_DEFAULT}        # of one file
+user_mib_max = {USER_MIB_MAX_DEFAULT}        # of all files of a user
+kept_days = {KEPT_DAYS_DEFAULT}
+proxied_mib_max = {PROXIED_MIB_MAX_DEFAULT}      # of a file of another provider, fetched for a peer
+# Hosts that files are fetched from beside those that peers and rooms name.
+# peer_hosts = ["files.b.example"]
+# Whether the addresses of [peers] are also where their files are, even in a private network.
+{peer_addresses}
+
 [log]
 # "text" or "json".
 format = "{format}"
@@ -77,6 +99,7 @@ format = "{format}"
 level = "{level}"
 {capture}"#,
         file = super::CONFIG_FILE,
+        policy = policy(),
         federation = listen.federation,
         client = listen.client,
         admin = listen.admin,
@@ -102,6 +125,35 @@ fn tls(
          certificate = {certificate}\nkey = {key}\n\
          # Roots trusted for peers; without this key, the public ones.\n{roots}\n"
     ))
+}
+
+/// Everything that is allowed, so that what is written down is what holds.
+fn policy() -> String {
+    let names: Vec<String> = Preset::ALL.iter().map(|preset| quoted(preset.name())).collect();
+    let presets = names.join(", ");
+    format!(
+        r#"# Which rooms are hosted here. Every key is optional; what is shown holds without it. A room that is
+# refused says so to whoever wants it; rooms that are there already stay until their policy changes.
+[policy]
+# Presets that rooms may be founded with.
+# presets = [{presets}]
+# Whether rooms may have roles of their own, from a policy file.
+# custom_policies = true
+# At most so many participants, and devices, in a room; no limit without it.
+# max_users = 1000
+# max_clients = 5000
+# Whether rooms may outlive their groups, be found by search, have pseudonyms in them.
+# persistent_rooms = true
+# discoverable_rooms = true
+# pseudonyms = true
+# How people may come in without being added: everybody, by code, by their credential.
+# open_join = true
+# join_codes = true
+# preauthorized_join = true
+# For how long a join link may be good at most; no limit without it.
+# join_link_lifetime_seconds_max = 604800
+"#
+    )
 }
 
 /// A text as TOML writes it.

@@ -1,4 +1,5 @@
 use ed25519_dalek::SigningKey;
+use mimi_wire::room::claim_name::NamedClaim;
 use mimi_wire::{Domain, MimiUri};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -25,7 +26,7 @@ fn key() -> [u8; 32] {
 
 fn issue(issuer: &ClientIssuer, now_ms: u64) -> Result<Vec<Vec<u8>>, AuthorityError> {
     let (user, client) = (uri("mimi://a.example/u/alice"), uri("mimi://a.example/d/alice/phone"));
-    issuer.issue(&user, &client, &key(), now_ms)
+    issuer.issue(&user, &client, &[], &key(), now_ms)
 }
 
 /// AMB-ID-1: exactly one client URI and one user URI, the device's own key, under the issuer.
@@ -83,8 +84,30 @@ fn only_our_own_people_and_sound_keys_are_certified() {
         (&user, &client, &[0; 32]),
         (&user, &client, &[]),
     ] {
-        let refused = issuer.issue(user, client, key, NOW_MS);
+        let refused = issuer.issue(user, client, &[], key, NOW_MS);
         assert!(matches!(refused, Err(AuthorityError::Certify(_))));
+    }
+}
+
+/// AMB-POL-3: an account's claims are attributes of the subject's name, as rooms ask for them.
+#[test]
+fn claims_stand_in_the_subject() {
+    let directory = tempfile::tempdir().unwrap();
+    let issuer = ClientIssuer::open_or_create(directory.path(), &domain(), NOW_MS).unwrap();
+    let (user, client) = (uri("mimi://a.example/u/alice"), uri("mimi://a.example/d/alice/phone"));
+    let claims = ["O=Tea Society", "OU=Board \u{e9}", "title=Chair", "1.3.6.1.4.1.99999.1=7"];
+    let claims = claims.map(|claim| claim.parse::<NamedClaim>().unwrap());
+    let chain = issuer.issue(&user, &client, &claims, &key(), NOW_MS).unwrap();
+    let (_, leaf) = X509Certificate::from_der(&chain[0]).unwrap();
+    for claim in claims {
+        let wanted = claim.to_claim();
+        let mut attributes = leaf.subject().iter_attributes();
+        assert!(
+            attributes.any(|it| {
+                it.attr_type().as_bytes() == wanted.id && it.as_slice() == wanted.claim_value
+            }),
+            "{claim}"
+        );
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, FROM, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, FROM, RANGE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -95,6 +95,27 @@ impl Link {
                 Err(PeerError::NoAnswer(format!("nothing within {limit_s} seconds")))
             }
         }
+    }
+}
+
+impl Link {
+    /// A GET whose answer is handed out as it comes, once its head is there.
+    pub(super) async fn open(
+        &self,
+        from: &Domain,
+        url: String,
+        range: Option<HeaderValue>,
+    ) -> Result<Response<Incoming>, PeerError> {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = clock::monotonic();
+        let (endpoint, method, body) = ("proxyDownload", Method::GET, Bytes::new());
+        let outgoing = Outgoing { endpoint, method, url, body, answer_octets_max: 0 };
+        let mut request = request(from, outgoing)?;
+        if let Some(range) = range {
+            request.headers_mut().insert(RANGE, range);
+        }
+        let answer = tokio::time::timeout(EXCHANGE_MAX, self.client.request(request)).await;
+        let late = |_| PeerError::NoAnswer("no head of an answer in time".to_owned());
+        answer.map_err(late)?.map_err(|error| PeerError::NoAnswer(causes(&error)))
     }
 }
 

@@ -1,13 +1,15 @@
 //! A room hosted here.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use mimi_mls::error::StageError;
 use mimi_mls::hub::{HubGroup, StagedUpdate};
+use mimi_provider::hub::audience::Readership;
 use mimi_provider::hub::state::{HubSnapshot, HubState, Observed};
 use mimi_provider::record::{EventKind, NewEvent, RoomKind, Seq, StoredRoom};
 use mimi_provider::{Change, Expect, Reject, Transition};
 use mimi_wire::protocol::update::UpdateRequest;
-use mimi_wire::{MimiUri, Wire};
+use mimi_wire::{Domain, MimiUri, Wire};
 use tombolo_store::StoreError;
 
 use super::LOG_PAGE;
@@ -19,6 +21,8 @@ use crate::provider::{Enqueued, Provider, storage_failed};
 pub(crate) struct HubRoom {
     pub(crate) group: HubGroup,
     pub(crate) state: HubState,
+    /// Who reads in this epoch, once somebody has written.
+    readership: OnceLock<Readership>,
     /// Entries up to here are in the stored snapshot.
     saved_seq: Seq,
 }
@@ -53,26 +57,43 @@ impl HubRoom {
         let snapshot =
             HubSnapshot::decode(&stored.snapshot).map_err(|error| damaged(room, error))?;
         let group = HubGroup::restore(&snapshot.group).map_err(|error| damaged(room, error))?;
-        Ok(Self { group, state: snapshot.state, saved_seq: stored.snapshot_seq })
+        let (state, readership) = (snapshot.state, OnceLock::new());
+        Ok(Self { group, state, readership, saved_seq: stored.snapshot_seq })
+    }
+
+    /// Who reads in this epoch as long as nothing is pending.
+    pub(crate) fn readership(&self, own: &Domain) -> &Readership {
+        self.readership.get_or_init(|| Readership::of(self.group.view(), own))
+    }
+
+    /// Follows the group; of a new epoch nothing is known yet.
+    fn merge(&mut self, staged: StagedUpdate) -> Result<(), StageError> {
+        self.readership.take();
+        self.group.merge(staged)
     }
 
     /// Follows an entry that was accepted before: it is staged as of then.
     fn replay(&mut self, event: &NewEvent) -> Result<(), Reject> {
-        let staged = match event.kind {
+        let faulty = |error: String| damaged(&event.stream, error);
+        match event.kind {
             EventKind::Commit | EventKind::Proposal => {
-                let request = UpdateRequest::decode(&event.detail)
-                    .map_err(|error| damaged(&event.stream, error))?;
+                let request = UpdateRequest::decode(&event.detail);
+                let request = request.map_err(|error| faulty(error.to_string()))?;
                 let staged = self.group.stage_again(&request, event.timestamp_ms);
-                Some(staged.map_err(|error| damaged(&event.stream, error))?)
+                self.take(event, staged.map_err(|error| faulty(error.to_string()))?).map_err(faulty)
             }
-            _ => None,
-        };
-        let observed = staged.as_ref().map_or(Observed::Plain, |it| observed(it, &self.group));
-        self.state.observe(event, observed).map_err(|error| damaged(&event.stream, error))?;
-        match staged {
-            Some(staged) => self.group.merge(staged).map_err(|error| damaged(&event.stream, error)),
-            None => Ok(()),
+            _ => {
+                let observed = self.state.observe(event, Observed::Plain);
+                observed.map_err(|error| faulty(error.to_string()))
+            }
         }
+    }
+
+    /// Follows an entry and merges what it holds.
+    fn take(&mut self, event: &NewEvent, staged: StagedUpdate) -> Result<(), String> {
+        let observed = observed(&staged, &self.group);
+        self.state.observe(event, observed).map_err(|error| error.to_string())?;
+        self.merge(staged).map_err(|error| error.to_string())
     }
 }
 
@@ -124,21 +145,34 @@ impl HubLock {
         staged: Option<StagedUpdate>,
     ) -> Result<(R, Enqueued), Reject> {
         let Transition { changes, expect, effects, reply } = transition;
+        let changes_room = staged.is_some();
         if let Err(error) = self.follow(&changes, staged) {
             self.0.clear();
             return Err(Reject::Internal(error));
         }
+        if changes_room {
+            provider.proxy.rooms.learn(self.room().group.view());
+        }
         Ok((reply, self.enqueue(provider, changes, expect, effects)))
     }
 
-    fn follow(&mut self, changes: &[Change], staged: Option<StagedUpdate>) -> Result<(), String> {
+    /// What was decided about is what the first commit or bundle of proposals among the entries
+    /// holds; what the hub proposes behind a commit is for the state that commit leads to.
+    fn follow(
+        &mut self,
+        changes: &[Change],
+        mut staged: Option<StagedUpdate>,
+    ) -> Result<(), String> {
         let room = self.0.get_mut().expect("a HubLock is made with its room");
-        let observed = staged.as_ref().map_or(Observed::Plain, |it| observed(it, &room.group));
-        room.state.apply(changes, observed).map_err(|error| error.to_string())?;
-        match staged {
-            Some(staged) => room.group.merge(staged).map_err(|error| error.to_string()),
-            None => Ok(()),
+        for change in changes {
+            let Change::Append(event) = change else { continue };
+            let is_handshake = matches!(event.kind, EventKind::Commit | EventKind::Proposal);
+            match staged.take_if(|_| is_handshake) {
+                Some(staged) => room.take(event, staged)?,
+                None => room.replay(event).map_err(|reject| reject.to_string())?,
+            }
         }
+        Ok(())
     }
 
     fn enqueue(

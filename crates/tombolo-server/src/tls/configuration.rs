@@ -68,6 +68,26 @@ pub(crate) fn client_config(
     Ok(Arc::new(config))
 }
 
+/// For connections as nobody in particular: the server must chain to these roots, and is shown no
+/// certificate.
+pub(crate) fn anonymous_client_config(
+    roots: Arc<RootCertStore>,
+) -> Result<Arc<ClientConfig>, RootsError> {
+    let verifier: Arc<dyn ServerCertVerifier> =
+        WebPkiServerVerifier::builder_with_provider(roots, crypto())
+            .build()
+            .map_err(|error| RootsError::Unusable(error.to_string()))?;
+    let mut config = ClientConfig::builder_with_provider(crypto())
+        .with_safe_default_protocol_versions()
+        .expect("the provider supports TLS 1.3 and 1.2")
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.resumption = rustls::client::Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
 /// A resumed session skips the verifier: it would keep an identity alive that has been replaced, and
 /// a root that has been removed.
 fn without_resumption(config: &mut ServerConfig) {

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use mimi_policy::preset::Preset;
 use mimi_wire::Wire;
 use mimi_wire::mls::ExternalSender;
 use reqwest::{Method, StatusCode};
@@ -26,7 +27,8 @@ async fn a_device_registers_and_is_who_it_says() {
 
     let info = phone.get("/provider").await;
     assert_eq!(info["domain"], DOMAIN);
-    assert_eq!(info["presets"], serde_json::json!(["cooperative"]));
+    let presets: Vec<&str> = Preset::ALL.iter().map(|preset| preset.name()).collect();
+    assert_eq!(info["presets"], serde_json::json!(presets));
     let hub_sender = BASE64_STANDARD.decode(info["hub_sender"].as_str().unwrap()).unwrap();
     ExternalSender::decode(&hub_sender).unwrap();
 

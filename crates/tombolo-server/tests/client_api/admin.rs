@@ -2,17 +2,18 @@
 
 use std::net::SocketAddr;
 
+use mimi_wire::room::claim_name::NamedClaim;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tombolo_server::account::Password;
 use tombolo_server::admin_api::operate::{self, OperateError};
-use tombolo_server::admin_api::{ADMIN_TOKEN_FILE, AddUser, AdminError};
+use tombolo_server::admin_api::{ADMIN_TOKEN_FILE, AddUser, AdminError, SetClaims};
 use tombolo_server::running::{ADMIN_ADDRESS_FILE, Running, StartError};
 
 use crate::harness::{PASSWORD, Provider};
 
 fn wish(name: &str) -> AddUser {
-    AddUser { name: name.to_owned(), password: None }
+    AddUser { name: name.to_owned(), password: None, claims: Vec::new() }
 }
 
 #[tokio::test]
@@ -41,6 +42,40 @@ async fn users_are_added_while_it_runs_and_while_it_does_not() {
     assert_eq!(names, expected);
     provider.run().await;
     assert_eq!(operate::users(&provider.config()).await.unwrap().users, listed);
+}
+
+/// AMB-POL-3: what an operator says of an account stands in the certificates of its devices that
+/// register from then on.
+#[tokio::test]
+async fn claims_of_an_account_reach_its_certificates() {
+    let mut provider = Provider::stopped();
+    let password = Some(Password::new(PASSWORD.to_owned()));
+    let claims = vec!["O=Tea Society".to_owned()];
+    let alice = AddUser { password, claims, ..wish("alice") };
+    operate::add_user(&provider.config(), &alice).await.unwrap();
+    provider.run().await;
+    let claimed = async |device: &str| {
+        let phone = provider.phone("alice", device).await;
+        let claims = &phone.mls.identity().unwrap().claims;
+        let organization: NamedClaim = "O=Tea Society".parse().unwrap();
+        let title: NamedClaim = "title=Chair".parse().unwrap();
+        [organization, title].map(|claim| claims.contains(&claim.to_claim()))
+    };
+    assert_eq!(claimed("phone").await, [true, false]);
+    let set = |name: &str, claims: &[&str]| SetClaims {
+        name: name.to_owned(),
+        claims: claims.iter().map(ToString::to_string).collect(),
+    };
+    let listed = operate::set_claims(&provider.config(), &set("alice", &["title=Chair"])).await;
+    let listed = listed.unwrap();
+    assert_eq!((listed.devices, listed.claims), (1, vec!["title=Chair".to_owned()]));
+    assert_eq!(claimed("laptop").await, [false, true]);
+    for wrong in [set("alice", &["colour=red"]), set("alice", &["O=a", "O=b"]), set("bob", &[])] {
+        operate::set_claims(&provider.config(), &wrong).await.unwrap_err();
+    }
+    provider.stop().await;
+    let listed = operate::set_claims(&provider.config(), &set("alice", &[])).await.unwrap();
+    assert!(listed.claims.is_empty());
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::harness::{JsonValue, Provider, error_code, segment};
 
 /// Every endpoint that needs a token.
-pub(crate) const SIGNED_IN: [(Method, &str); 14] = [
+pub(crate) const SIGNED_IN: [(Method, &str); 20] = [
     (Method::GET, "/provider"),
     (Method::GET, "/issuers/a.example"),
     (Method::GET, "/key-packages"),
@@ -19,6 +19,12 @@ pub(crate) const SIGNED_IN: [(Method, &str); 14] = [
     (Method::POST, "/rooms/{room}/group-info"),
     (Method::POST, "/consent"),
     (Method::GET, "/consent"),
+    (Method::GET, "/assets"),
+    (Method::POST, "/assets"),
+    (Method::GET, "/assets/0a"),
+    (Method::PATCH, "/assets/0a"),
+    (Method::DELETE, "/assets/0a"),
+    (Method::GET, "/proxy-download/b.example/{asset}"),
     (Method::GET, "/devices"),
     (Method::GET, "/events"),
     (Method::POST, "/events/ack"),
@@ -28,6 +34,7 @@ pub(crate) const SIGNED_IN: [(Method, &str); 14] = [
 pub(crate) fn filled(path: &str) -> String {
     path.replace("{user}", &segment("mimi://a.example/u/bob"))
         .replace("{room}", &segment("mimi://a.example/r/club"))
+        .replace("{asset}", &segment("https://b.example/assets/v1/0a"))
 }
 
 #[tokio::test]

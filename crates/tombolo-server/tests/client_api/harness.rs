@@ -132,9 +132,12 @@ impl Provider {
 
     pub(crate) async fn add_user(&self, name: &str) {
         let password = Some(Password::new(PASSWORD.to_owned()));
-        operate::add_user(&self.config(), &AddUser { name: name.to_owned(), password })
-            .await
-            .unwrap();
+        operate::add_user(
+            &self.config(),
+            &AddUser { name: name.to_owned(), password, claims: Vec::new() },
+        )
+        .await
+        .unwrap();
     }
 
     pub(crate) async fn phone(&self, user: &str, device: &str) -> Phone {

@@ -1,5 +1,7 @@
 //! Rooms hosted here, seen from their own clients: founding, writing, coming in.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use mimi_mls::CIPHERSUITE;
@@ -39,6 +41,7 @@ fn founding(room: &str, hub_sender: ExternalSender) -> Founding {
             room_mood: String::new(),
         },
         roles: preset.roles(),
+        others: Vec::new(),
         creator_role: preset.creator_role(),
         preauth: hub_preauth(&"a.example".parse().unwrap(), preset),
         base_policy: BaseRoomPolicy {
@@ -53,6 +56,7 @@ fn founding(room: &str, hub_sender: ExternalSender) -> Founding {
             discoverable: false,
             policy_component_ids: vec![0x0025, 0x0026],
         },
+        components: BTreeMap::new(),
         hub_sender,
     }
 }
@@ -68,7 +72,7 @@ fn create(phone: &Phone, founding: &Founding) -> (MemberGroup, Vec<u8>) {
     let mut rng = StdRng::from_os_rng();
     let (group, group_info, ratchet_tree) =
         MemberGroup::create(&phone.mls, founding, &mut rng, now_ms).unwrap();
-    (group, RoomFounding { group_info, ratchet_tree }.encode())
+    (group, RoomFounding { group_info, ratchet_tree, welcome: None }.encode())
 }
 
 async fn put(phone: &Phone, room: &str, body: Vec<u8>) -> Response {

@@ -115,8 +115,8 @@ async fn unknown_and_unsupported_endpoints() {
         (Method::POST, "/mimi/v1/", 404, "unknown"),
         (Method::POST, "/", 404, "unknown"),
         (Method::POST, "/mimi/v1/identifierQuery/a.example", 400, "malformed"),
-        (Method::POST, "/mimi/v1/reportAbuse/mimi%3A%2F%2Fa.example%2Fr%2Fx", 501, "unsupported"),
-        (Method::GET, "/mimi/v1/proxyDownload/https%3A%2F%2Fx.example", 501, "unsupported"),
+        (Method::POST, "/mimi/v1/reportAbuse/mimi%3A%2F%2Fa.example%2Fr%2Fx", 400, "malformed"),
+        (Method::GET, "/mimi/v1/proxyDownload/https%3A%2F%2Fx.example", 403, "not_allowed"),
         (Method::GET, UPDATE, 405, "malformed"),
         (Method::PUT, "/.well-known/mimi-protocol-directory", 405, "malformed"),
     ];

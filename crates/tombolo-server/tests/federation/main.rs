@@ -2,14 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod assets;
 mod authentication;
 mod bodies;
 mod delivery;
 mod directory;
 mod faults;
+mod franking;
 mod hostile;
 mod identifier_query;
+mod joining;
+mod kept_in_order;
 mod peers;
 mod restarts;
 mod rooms;
+mod rules;
 mod support;

@@ -48,6 +48,14 @@ impl Trio {
         let index = NAMES.iter().position(|known| *known == provider).unwrap();
         Phone::sign_up(&self.federation, &self.running[index], &self.stores[index], name).await
     }
+
+    /// A phone whose certificate claims something.
+    pub(crate) async fn phone_claiming(&self, name: &str, claims: &[&str]) -> Phone {
+        let provider = name.split('/').next().unwrap();
+        let index = NAMES.iter().position(|known| *known == provider).unwrap();
+        let (running, store) = (&self.running[index], &self.stores[index]);
+        Phone::sign_up_claiming(&self.federation, running, store, name, claims).await
+    }
 }
 
 /// Alice's room at a.example with bob of b.example.

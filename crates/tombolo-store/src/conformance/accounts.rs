@@ -1,10 +1,11 @@
 //! Accounts and devices.
 
-use mimi_provider::record::Account;
+use mimi_provider::record::{Account, ConsentDecision};
 use mimi_provider::{Change, Expect};
 
 use super::facts::{
-    account, client, device, entries, event, join, key_package, one_of_each, room, user,
+    account, client, decision, device, entries, event, join, key_package, one_of_each, request,
+    room, user,
 };
 use super::{Subject, lost, write, write_if};
 use crate::Store;
@@ -29,6 +30,28 @@ pub async fn an_account_is_created_once(subject: &impl Subject) {
     assert!(lost(&write(&store, [Change::CreateAccount(second)]).await));
     assert_eq!(store.account(&alice.user).await, Ok(Some(alice.clone())));
     assert_eq!(store.accounts().await, Ok(vec![alice, bob]));
+}
+
+/// Claims are replaced as a whole; those of nobody are nothing.
+pub async fn claims_of_an_account_are_set(subject: &impl Subject) {
+    let store = subject.open();
+    let alice = account("alice");
+    write(&store, [Change::CreateAccount(alice.clone())]).await.expect("created");
+    let set = |name: &str, claims: &[&str]| {
+        let claims = claims.iter().map(|claim| claim.parse().expect("a claim")).collect();
+        Change::SetClaims { user: user(name), claims }
+    };
+    write(&store, [set("alice", &["OU=Board", "1.2.3=a=b"]), set("nobody", &["O=x"])])
+        .await
+        .expect("set");
+    let read = store.account(&alice.user).await.expect("read").expect("there");
+    let claims: Vec<String> = read.claims.iter().map(ToString::to_string).collect();
+    assert_eq!(claims, ["OU=Board", "1.2.3=a=b"]);
+    assert_eq!(Account { claims: alice.claims.clone(), ..read }, alice);
+    write(&store, [set("alice", &[])]).await.expect("set");
+    let read = store.account(&alice.user).await.expect("read").expect("there");
+    assert!(read.claims.is_empty());
+    assert_eq!(store.account(&user("nobody")).await, Ok(None));
 }
 
 /// A device is found by its token, also by the one it was given last.
@@ -79,6 +102,25 @@ pub async fn a_device_joins_its_users_stream(subject: &impl Subject) {
     let seqs: Vec<_> = seen.iter().map(|entry| entry.event.seq).collect();
     assert_eq!(seqs, [3, 4]);
     assert_eq!(store.rooms_of(&phone).await, Ok(Vec::new()), "a user's stream is no room");
+}
+
+/// With an account go its user's decisions and the requests to it.
+pub async fn a_removed_account_leaves_nothing(subject: &impl Subject) {
+    let store = subject.open();
+    write(&store, [Change::CreateAccount(account("alice")), Change::CreateAccount(account("bob"))])
+        .await
+        .expect("created");
+    let granted = decision(None, ConsentDecision::Granted, 1);
+    let asked = request("bob", None, 1);
+    write(&store, [Change::PutConsent(granted), Change::PutConsentRequest(asked)])
+        .await
+        .expect("put");
+    write(&store, [Change::RemoveAccount(user("alice"))]).await.expect("removed");
+    write(&store, [Change::RemoveAccount(user("alice"))]).await.expect("nothing to do");
+    assert_eq!(store.account(&user("alice")).await, Ok(None));
+    assert_eq!(store.accounts().await, Ok(vec![account("bob")]));
+    assert_eq!(store.consents(&user("alice"), &user("bob")).await, Ok(Vec::new()));
+    assert_eq!(store.consent_requests(&user("alice")).await, Ok(Vec::new()));
 }
 
 /// Empty after delete; and a device that comes again begins anew.

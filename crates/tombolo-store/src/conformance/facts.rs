@@ -46,7 +46,12 @@ pub fn peer(name: &str) -> Domain {
 
 /// A local user's account.
 pub fn account(name: &str) -> Account {
-    Account { user: user(name), password_hash: Some(format!("$hash${name}")), created_ms: 17 }
+    Account {
+        user: user(name),
+        password_hash: Some(format!("$hash${name}")),
+        claims: vec!["O=Tea Society".parse().expect("a claim")],
+        created_ms: 17,
+    }
 }
 
 /// A device whose token is all one octet.

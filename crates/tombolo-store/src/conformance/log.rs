@@ -20,6 +20,8 @@ pub async fn entries_come_back_as_they_were(subject: &impl Subject) {
         EventKind::RequestConsent,
         EventKind::UpdateConsent,
         EventKind::KeyPackagesLow,
+        EventKind::ReportAbuse,
+        EventKind::ReportClosed,
     ];
     let mut expected = Vec::new();
     for (seq, kind) in (1..).zip(kinds) {

@@ -1,5 +1,6 @@
 //! Rooms and their snapshots.
 
+use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::record::{RoomKind, StoredRoom};
 use mimi_provider::{Change, Expect};
 
@@ -87,4 +88,52 @@ pub async fn rooms_of_clients_and_users(subject: &impl Subject) {
     assert_eq!(store.rooms_of(&user("alice")).await, Ok(vec![attic.clone(), cellar, club]));
     assert_eq!(store.rooms_of(&user("bob")).await, Ok(vec![attic]));
     assert_eq!(store.rooms_of(&user("carol")).await, Ok(Vec::new()));
+}
+
+/// POLICY-BASE-2: the second room of the same people is a lost race; given up, the set is free.
+pub async fn a_set_of_members_has_one_room(subject: &impl Subject) {
+    let store = subject.open();
+    let members = MemberSet([7; 32]);
+    let take = |name| Change::TakeMembers { members, room: room(name) };
+    let free = |name| Change::FreeMembers { members, room: room(name) };
+    let is_free = Expect::MembersFree(members);
+    write_if(&store, [is_free.clone()], [hosted("club"), take("club")]).await.expect("taken");
+    assert_eq!(store.room_of_members(members).await, Ok(Some(room("club"))));
+    assert!(lost(&write_if(&store, [is_free.clone()], []).await));
+    assert!(lost(&write(&store, [hosted("tea"), take("tea")]).await));
+    assert_eq!(store.room(&room("tea")).await, Ok(None), "all or nothing");
+    write(&store, [free("tea"), take("club")]).await.expect("no matter of another room's");
+    drop(store);
+    let store = subject.open();
+    assert_eq!(store.room_of_members(members).await, Ok(Some(room("club"))));
+    assert_eq!(store.room_of_members(MemberSet([8; 32])).await, Ok(None));
+    write(&store, [free("club")]).await.expect("given up");
+    write_if(&store, [is_free], [hosted("tea"), take("tea")]).await.expect("taken again");
+    assert_eq!(store.room_of_members(members).await, Ok(Some(room("tea"))));
+}
+
+/// POLICY-BASE-3: a room depends on one other at most.
+pub async fn dependent_rooms_are_found_by_their_parent(subject: &impl Subject) {
+    let store = subject.open();
+    let put = |child, parent: Option<&str>| Change::PutParent {
+        room: room(child),
+        parent: parent.map(room),
+    };
+    let club = Some("club");
+    write(&store, [put("b", club), put("a", club), put("c", Some("tea"))]).await.expect("put");
+    let children = store.dependent_rooms(&room("club")).await;
+    assert_eq!(children, Ok(vec![room("a"), room("b")]));
+    assert_eq!(store.parent_rooms().await, Ok(vec![room("club"), room("tea")]));
+    write(&store, [put("a", Some("tea")), put("c", None)]).await.expect("put");
+    assert_eq!(store.dependent_rooms(&room("tea")).await, Ok(vec![room("a")]));
+    assert_eq!(store.dependent_rooms(&room("club")).await, Ok(vec![room("b")]));
+}
+
+/// Followed rooms are somebody else's.
+pub async fn hosted_rooms_are_listed(subject: &impl Subject) {
+    let store = subject.open();
+    let kind = RoomKind::Follower;
+    let followed = Change::CreateRoom { room: room("theirs"), kind, snapshot: Vec::new() };
+    write(&store, [hosted("tea"), followed, hosted("club")]).await.expect("created");
+    assert_eq!(store.hosted_rooms().await, Ok(vec![room("club"), room("tea")]));
 }

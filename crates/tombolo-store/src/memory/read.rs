@@ -1,8 +1,10 @@
 //! Reads of the store in memory.
 
+use std::collections::BTreeSet;
+
 use mimi_provider::record::{
     ConsentRecord, ConsentRequest, DeviceRecord, EventKind, FollowerCursor, LoggedEvent, NewEvent,
-    Seq, StoredKeyPackage, StoredRoom,
+    RoomKind, Seq, StoredKeyPackage, StoredRoom,
 };
 use mimi_wire::{Domain, MimiUri};
 
@@ -77,6 +79,21 @@ impl State {
             snapshot_seq: kept.snapshot_seq,
             last_seq: self.last_seq(room),
         })
+    }
+
+    pub(super) fn hosted_rooms(&self) -> Vec<MimiUri> {
+        let hosted = self.rooms.iter().filter(|(_, kept)| kept.kind == RoomKind::Hub);
+        hosted.map(|(room, _)| room.clone()).collect()
+    }
+
+    pub(super) fn dependent_rooms(&self, parent: &MimiUri) -> Vec<MimiUri> {
+        let dependent = self.parents.iter().filter(|(_, of)| *of == parent);
+        dependent.map(|(room, _)| room.clone()).collect()
+    }
+
+    pub(super) fn parent_rooms(&self) -> Vec<MimiUri> {
+        let parents: BTreeSet<MimiUri> = self.parents.values().cloned().collect();
+        parents.into_iter().collect()
     }
 
     pub(super) fn rooms_of(&self, client: &MimiUri) -> Vec<MimiUri> {

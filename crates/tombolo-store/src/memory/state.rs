@@ -1,5 +1,6 @@
 //! The tables of the store in memory.
 
+use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::record::{
     Account, ConsentRecord, ConsentRequest, DeviceRecord, NewEvent, RoomKind, Seq, StoredKeyPackage,
 };
@@ -26,6 +27,10 @@ pub(super) struct State {
     pub(super) consent_requests: Table<(MimiUri, Option<MimiUri>, Option<MimiUri>), ConsentRequest>,
     pub(super) profiles: Table<MimiUri, KeptProfile>,
     pub(super) rooms: Table<MimiUri, KeptRoom>,
+    /// Rooms of fixed membership by their members.
+    pub(super) member_sets: Table<MemberSet, MimiUri>,
+    /// Dependent room to parent.
+    pub(super) parents: Table<MimiUri, MimiUri>,
     /// The whole log, by id.
     pub(super) events: Table<u64, NewEvent>,
     /// Stream and position to id.

@@ -1,5 +1,6 @@
 //! Writes of the store in memory: all of a commit or nothing.
 
+use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::record::{
     Account, ConsentRecord, ConsentRequest, DeviceRecord, NewEvent, RoomKind, Seq, StoredKeyPackage,
 };
@@ -28,7 +29,7 @@ impl State {
         self.tables().into_iter().for_each(Settle::keep);
     }
 
-    fn tables(&mut self) -> [&mut dyn Settle; 14] {
+    fn tables(&mut self) -> [&mut dyn Settle; 16] {
         [
             &mut self.accounts,
             &mut self.devices,
@@ -39,6 +40,8 @@ impl State {
             &mut self.consent_requests,
             &mut self.profiles,
             &mut self.rooms,
+            &mut self.member_sets,
+            &mut self.parents,
             &mut self.events,
             &mut self.positions,
             &mut self.memberships,
@@ -71,6 +74,10 @@ impl State {
             Expect::NoDevice(client) if self.devices.contains_key(&client) => {
                 Err(Conflict::Exists(client))
             }
+            Expect::MembersFree(members) => match self.member_sets.get(&members) {
+                Some(room) => Err(Conflict::MembersTaken(room.clone())),
+                None => Ok(()),
+            },
             Expect::KeyPackageUnused(reference) => match self.key_package(&reference) {
                 Some(KeptKeyPackage::Released { .. }) => Err(Conflict::Released),
                 _ => Ok(()),
@@ -82,8 +89,14 @@ impl State {
     fn change(&mut self, change: Change, committed: &mut Committed) -> Result<(), Conflict> {
         match change {
             Change::CreateAccount(account) => self.create_account(account)?,
+            Change::SetClaims { user, claims } => {
+                if let Some(account) = self.accounts.get(&user).cloned() {
+                    self.accounts.set(user, Account { claims, ..account });
+                }
+            }
             Change::PutDevice(device) => self.put_device(device)?,
             Change::RemoveDevice(client) => self.remove_device(&client),
+            Change::RemoveAccount(user) => self.remove_account(&user),
             Change::AddKeyPackages(packages) => self.add_key_packages(packages),
             Change::ReleaseKeyPackage(reference) => self.release_key_package(&reference)?,
             Change::PutConsent(record) => self.put_consent(record),
@@ -95,6 +108,14 @@ impl State {
             Change::CreateRoom { room, kind, snapshot } => {
                 self.create_room(room, kind, snapshot)?
             }
+            Change::TakeMembers { members, room } => self.take_members(members, room)?,
+            Change::FreeMembers { members, room } => {
+                if self.member_sets.get(&members) == Some(&room) {
+                    self.member_sets.remove(&members);
+                }
+            }
+            Change::PutParent { room, parent: Some(parent) } => self.parents.set(room, parent),
+            Change::PutParent { room, parent: None } => self.parents.remove(&room),
             Change::PutSnapshot { room, seq, snapshot } => {
                 self.put_snapshot(room, seq, snapshot)?
             }
@@ -146,6 +167,28 @@ impl State {
         let gone: Vec<_> = self.memberships.keys().filter(mine).cloned().collect();
         for key in &gone {
             self.memberships.remove(key);
+        }
+    }
+
+    fn remove_account(&mut self, user: &MimiUri) {
+        self.accounts.remove(user);
+        let decided: Vec<_> = self.consents.keys().filter(|key| key.0 == *user).cloned().collect();
+        for scope in &decided {
+            self.consents.remove(scope);
+        }
+        let asked = self.consent_requests.keys().filter(|key| key.0 == *user);
+        for scope in &asked.cloned().collect::<Vec<_>>() {
+            self.consent_requests.remove(scope);
+        }
+    }
+
+    fn take_members(&mut self, members: MemberSet, room: MimiUri) -> Result<(), Conflict> {
+        match self.member_sets.get(&members) {
+            Some(taken) if *taken != room => Err(Conflict::MembersTaken(taken.clone())),
+            _ => {
+                self.member_sets.set(members, room);
+                Ok(())
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! One commit, in SQL. Called inside a savepoint: on failure the caller undoes what was written.
 
+use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::record::{
     Account, ConsentRecord, ConsentRequest, DeviceRecord, NewEvent, RoomKind, Seq, StoredKeyPackage,
 };
@@ -8,7 +9,9 @@ use mimi_wire::{Domain, MimiUri};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::Failure;
-use super::columns::{bits, bound, decision_number, kind_number, list, room_key, room_kind_number};
+use super::columns::{
+    bits, bound, decision_number, kind_number, lines, list, room_key, room_kind_number,
+};
 use super::intern::{self, last_seq};
 use super::profiles;
 use crate::conflict::Conflict;
@@ -61,6 +64,10 @@ fn check(db: &Connection, expect: &Expect) -> Result<(), Failure> {
             }
             Ok(())
         }
+        Expect::MembersFree(members) => match room_of_members(db, members)? {
+            Some(room) => Err(Conflict::MembersTaken(room).into()),
+            None => Ok(()),
+        },
         Expect::KeyPackageUnused(reference) => {
             let released = "SELECT 1 FROM key_packages WHERE reference = ?1 AND octets IS NULL";
             if exists(db, released, params![reference])? {
@@ -74,8 +81,13 @@ fn check(db: &Connection, expect: &Expect) -> Result<(), Failure> {
 fn change(db: &Connection, change: &Change, committed: &mut Committed) -> Result<(), Failure> {
     match change {
         Change::CreateAccount(account) => create_account(db, account),
+        Change::SetClaims { user, claims } => {
+            let sql = "UPDATE accounts SET claims = ?2 WHERE user = ?1";
+            run(db, sql, params![user.as_str(), lines(claims)]).map(drop)
+        }
         Change::PutDevice(device) => put_device(db, device),
         Change::RemoveDevice(client) => remove_device(db, client),
+        Change::RemoveAccount(user) => remove_account(db, user),
         Change::AddKeyPackages(packages) => {
             packages.iter().try_for_each(|package| add_key_package(db, package))
         }
@@ -85,6 +97,9 @@ fn change(db: &Connection, change: &Change, committed: &mut Committed) -> Result
         Change::RemoveConsentRequest(request) => remove_consent_request(db, request),
         Change::PutProfile { profile, terms } => profiles::put_profile(db, profile, terms),
         Change::CreateRoom { room, kind, snapshot } => create_room(db, room, *kind, snapshot),
+        Change::TakeMembers { members, room } => take_members(db, members, room),
+        Change::FreeMembers { members, room } => free_members(db, members, room),
+        Change::PutParent { room, parent } => put_parent(db, room, parent.as_ref()),
         Change::PutSnapshot { room, seq, snapshot } => put_snapshot(db, room, *seq, snapshot),
         Change::Append(event) => {
             committed.event_ids.push(append(db, event)?);
@@ -101,9 +116,14 @@ fn change(db: &Connection, change: &Change, committed: &mut Committed) -> Result
 fn create_account(db: &Connection, account: &Account) -> Result<(), Failure> {
     let added = run(
         db,
-        "INSERT INTO accounts (user, password_hash, created_ms) VALUES (?1, ?2, ?3)
+        "INSERT INTO accounts (user, password_hash, created_ms, claims) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT DO NOTHING",
-        params![account.user.as_str(), account.password_hash, bits(account.created_ms)],
+        params![
+            account.user.as_str(),
+            account.password_hash,
+            bits(account.created_ms),
+            lines(&account.claims)
+        ],
     )?;
     if added == 0 {
         return Err(Conflict::Exists(account.user.clone()).into());
@@ -148,6 +168,17 @@ fn remove_device(db: &Connection, client: &MimiUri) -> Result<(), Failure> {
         "DELETE FROM clients WHERE id = ?1",
     ] {
         run(db, sql, [client])?;
+    }
+    Ok(())
+}
+
+fn remove_account(db: &Connection, user: &MimiUri) -> Result<(), Failure> {
+    for sql in [
+        "DELETE FROM accounts WHERE user = ?1",
+        "DELETE FROM consents WHERE target = ?1",
+        "DELETE FROM consent_requests WHERE target = ?1",
+    ] {
+        run(db, sql, [user.as_str()])?;
     }
     Ok(())
 }
@@ -245,6 +276,41 @@ fn create_room(
     if added == 0 {
         return Err(Conflict::Exists(room.clone()).into());
     }
+    Ok(())
+}
+
+fn room_of_members(db: &Connection, members: &MemberSet) -> Result<Option<MimiUri>, Failure> {
+    super::read::room_of_members(db, *members)
+}
+
+fn take_members(db: &Connection, members: &MemberSet, room: &MimiUri) -> Result<(), Failure> {
+    run(
+        db,
+        "INSERT INTO member_sets (members, room) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        params![members.0, room.as_str()],
+    )?;
+    match room_of_members(db, members)? {
+        Some(taken) if taken != *room => Err(Conflict::MembersTaken(taken).into()),
+        _ => Ok(()),
+    }
+}
+
+fn free_members(db: &Connection, members: &MemberSet, room: &MimiUri) -> Result<(), Failure> {
+    let sql = "DELETE FROM member_sets WHERE members = ?1 AND room = ?2";
+    run(db, sql, params![members.0, room.as_str()])?;
+    Ok(())
+}
+
+fn put_parent(db: &Connection, room: &MimiUri, parent: Option<&MimiUri>) -> Result<(), Failure> {
+    match parent {
+        Some(parent) => run(
+            db,
+            "INSERT INTO room_parents (room, parent) VALUES (?1, ?2)
+             ON CONFLICT (room) DO UPDATE SET parent = excluded.parent",
+            [room.as_str(), parent.as_str()],
+        )?,
+        None => run(db, "DELETE FROM room_parents WHERE room = ?1", [room.as_str()])?,
+    };
     Ok(())
 }
 

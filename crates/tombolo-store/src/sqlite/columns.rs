@@ -1,6 +1,7 @@
 //! How facts are spelled in columns.
 
 use mimi_provider::record::{ConsentDecision, EventKind, RoomKind};
+use mimi_wire::room::claim_name::NamedClaim;
 use mimi_wire::{Domain, MimiUri};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use thiserror::Error;
@@ -54,6 +55,18 @@ pub(super) fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
     text
 }
 
+/// Claims, a line each; none of them contains a line's end.
+pub(super) fn lines(claims: &[NamedClaim]) -> String {
+    claims.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl FromSql for Column<Vec<NamedClaim>> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let claims: Result<_, _> = value.as_str()?.lines().map(str::parse).collect();
+        claims.map(Self).or_else(|_| Unknown::refuse("claim"))
+    }
+}
+
 /// What to look for in a [`list`] that may contain an item.
 pub(super) fn listed(item: &str) -> String {
     format!(" {item} ")
@@ -75,6 +88,8 @@ pub(super) fn kind_number(kind: EventKind) -> i64 {
         EventKind::RequestConsent => 6,
         EventKind::UpdateConsent => 7,
         EventKind::KeyPackagesLow => 8,
+        EventKind::ReportAbuse => 9,
+        EventKind::ReportClosed => 10,
     }
 }
 
@@ -133,6 +148,8 @@ impl FromSql for Column<EventKind> {
             6 => EventKind::RequestConsent,
             7 => EventKind::UpdateConsent,
             8 => EventKind::KeyPackagesLow,
+            9 => EventKind::ReportAbuse,
+            10 => EventKind::ReportClosed,
             _ => return Unknown::refuse("kind of entry"),
         }))
     }

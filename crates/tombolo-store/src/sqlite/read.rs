@@ -1,17 +1,18 @@
 //! Reads, in SQL. Each sees every transaction that was committed before it began.
 
+use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, Seq, StoredKeyPackage,
-    StoredRoom,
+    Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, RoomKind, Seq,
+    StoredKeyPackage, StoredRoom,
 };
 use mimi_wire::{Domain, MimiUri};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use super::Failure;
-use super::columns::{Column, bound, rows};
+use super::columns::{Column, bound, room_kind_number, rows};
 use super::intern::{self, last_seq};
 
-const ACCOUNT: &str = "SELECT user, password_hash, created_ms FROM accounts";
+const ACCOUNT: &str = "SELECT user, password_hash, created_ms, claims FROM accounts";
 const DEVICE: &str = "SELECT clients.uri, user, name, token_sha256, signature_key, created_ms
      FROM devices JOIN clients ON clients.id = devices.client";
 
@@ -142,6 +143,28 @@ pub(super) fn room_count(db: &Connection) -> Result<u64, Failure> {
     Ok(statement.query_row([], |row| row.get::<_, Column<u64>>(0))?.0)
 }
 
+pub(super) fn hosted_rooms(db: &Connection) -> Result<Vec<MimiUri>, Failure> {
+    let sql = "SELECT streams.uri FROM rooms JOIN streams ON streams.id = rooms.stream
+         WHERE rooms.kind = ?1 ORDER BY streams.uri";
+    all(db, sql, [room_kind_number(RoomKind::Hub)], uri_of)
+}
+
+pub(super) fn room_of_members(
+    db: &Connection,
+    members: MemberSet,
+) -> Result<Option<MimiUri>, Failure> {
+    first(db, "SELECT room FROM member_sets WHERE members = ?1", [members.0], uri_of)
+}
+
+pub(super) fn dependent_rooms(db: &Connection, parent: &MimiUri) -> Result<Vec<MimiUri>, Failure> {
+    let sql = "SELECT room FROM room_parents WHERE parent = ?1 ORDER BY room";
+    all(db, sql, [parent.as_str()], uri_of)
+}
+
+pub(super) fn parent_rooms(db: &Connection) -> Result<Vec<MimiUri>, Failure> {
+    all(db, "SELECT DISTINCT parent FROM room_parents ORDER BY parent", [], uri_of)
+}
+
 pub(super) fn rooms_of(db: &Connection, client: &MimiUri) -> Result<Vec<MimiUri>, Failure> {
     let sql = "SELECT DISTINCT streams.uri FROM memberships
              JOIN rooms ON rooms.stream = memberships.stream
@@ -208,6 +231,7 @@ fn account_of(row: &Row<'_>) -> rusqlite::Result<Account> {
         user: row.get::<_, Column<_>>(0)?.0,
         password_hash: row.get(1)?,
         created_ms: row.get::<_, Column<u64>>(2)?.0,
+        claims: row.get::<_, Column<_>>(3)?.0,
     })
 }
 

@@ -8,8 +8,12 @@ use rusqlite::{Connection, OpenFlags};
 use super::OpenError;
 
 /// Step n (from 1) leads from schema n - 1 to schema n. A step that has shipped is never edited.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0004_profiles.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_account_claims.sql"),
+    include_str!("migrations/0003_fixed_and_dependent_rooms.sql"),
+    include_str!("migrations/0004_profiles.sql"),
+];
 /// Marks a file as ours, in its header: "TOMB".
 const APPLICATION_ID: i64 = 0x544f_4d42;
 /// Pages in the log before they are moved to the file: fewer, longer pauses (p99 of a commit was

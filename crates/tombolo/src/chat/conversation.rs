@@ -1,22 +1,27 @@
 //! The conversation: what the person types becomes operations, what happens becomes lines.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use mimi_policy::preset::Preset;
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
 use tokio::sync::broadcast;
-use tombolo_client::{
-    Client, ClientError, ClientEvent, Participant, RoomState, RoomStatus, ShownMessage,
-};
+use tombolo_client::{Client, ClientError, ClientEvent, RoomStatus, ShownMessage};
 
+use crate::chat::files::{self, FileInput};
 use crate::chat::find;
+use crate::chat::help::HELP;
 use crate::chat::input::{self, Input};
+use crate::chat::invitation::{self, Way};
 use crate::chat::operation::{Doing, Done, Operation, Progress};
+use crate::chat::people;
 use crate::chat::profile::Device;
+use crate::chat::refused;
+use crate::chat::room_input::{self, RoomInput};
+use crate::chat::seen::Seen;
 use crate::chat::terminal::Terminal;
-use crate::plain::{continued, plain};
+use crate::chat::words::{clock, device, short, standing, standing_of, title};
+use crate::plain::{continued, one_line};
 
 /// Messages shown when a room is opened.
 const HISTORY_SHOWN: usize = 50;
@@ -43,22 +48,6 @@ pub(crate) struct Conversation {
     running: Option<Operation>,
     /// Out of reach of the provider.
     cut_off: bool,
-}
-
-/// What the person knows of the open room.
-struct Seen {
-    name: String,
-    roles: BTreeMap<MimiUri, String>,
-    /// Devices with their users.
-    devices: BTreeSet<(MimiUri, MimiUri)>,
-}
-
-impl Seen {
-    fn of(state: &RoomState) -> Self {
-        let role = |one: &Participant| (one.user.clone(), one.role_name.clone());
-        let roles = state.participants.iter().map(role).collect();
-        Self { name: state.name.clone(), roles, devices: devices(state) }
-    }
 }
 
 impl Conversation {
@@ -92,7 +81,9 @@ impl Conversation {
                 .print("This device is new: it reads what is written from now on. Times are UTC.");
         }
         match room {
-            Some(room) => chat.queue(format!("/join {room}"), Input::Join(room)),
+            Some(room) => {
+                chat.queue(format!("/join {room}"), Input::Enter(room));
+            }
             None => chat.first_room().await,
         }
         Ok(chat)
@@ -147,7 +138,14 @@ impl Conversation {
             if input == Input::Quit {
                 return self.waiting.push_front((line, input));
             }
-            let shows = matches!(input, Input::Join(_) | Input::NewRoom(_));
+            let shows = matches!(
+                input,
+                Input::Join(_)
+                    | Input::Enter(_)
+                    | Input::NewRoom(..)
+                    | Input::Direct(_)
+                    | Input::Subroom(..)
+            );
             match self.operation(input) {
                 Ok(doing) => self.running = Some(Operation::new(line, doing, shows)),
                 Err(error) => self.sorry(&error),
@@ -165,7 +163,7 @@ impl Conversation {
             Progress::Done(Ok(Done::Show(room))) => self.show_room(room).await,
             Progress::Done(Ok(Done::Changed(room))) => {
                 if Some(&room) == self.room.as_ref() {
-                    self.room_changed(&room).await;
+                    self.room_changed(&room, None).await;
                 }
             }
             Progress::Done(Err(error)) => self.sorry(&error),
@@ -188,8 +186,16 @@ impl Conversation {
                 self.room = Some(room);
                 self.seen = Some(Seen::of(&state));
                 self.numbered.clear();
-                self.terminal.print(&format!("== {} ({})", one_line(&state.name), state.room));
-                self.terminal.print(&standing(&state));
+                let me = &self.client.identity().user;
+                let (title, standing) = (title(&state, me), standing(&state, me));
+                self.terminal.print(&format!("== {title} ({})", state.room));
+                self.terminal.print(&standing);
+                if let Some((_, role)) = &state.offered_role {
+                    let role = one_line(role);
+                    let offer =
+                        format!("-- your certificate lets you be {role} here: /role takes it");
+                    self.terminal.print(&offer);
+                }
                 let skip = state.messages.len().saturating_sub(HISTORY_SHOWN);
                 if skip > 0 {
                     self.terminal.print(&format!("-- the last {HISTORY_SHOWN} messages"));
@@ -224,13 +230,24 @@ impl Conversation {
     /// One message as one line.
     fn told(&mut self, number: usize, message: &ShownMessage) -> String {
         let sender = short(&message.sender);
+        if let Some(refused) = &message.refused {
+            let time = clock(message.timestamp_ms);
+            let told = refused::told(refused, |id| self.number_of(id));
+            return format!("[{number}] {time} {sender} {told}");
+        }
         let text = match (&message.text, message.deleted) {
             (_, true) => "(taken back)".to_owned(),
             (Some(text), false) => text.clone(),
-            (None, false) => "(nothing this client can show)".to_owned(),
+            (None, false) => files::told(number, message)
+                .unwrap_or_else(|| "(nothing this client can show)".to_owned()),
         };
         let answer = message.in_reply_to.map(|id| format!(" (to [{}])", self.number_of(id)));
         let edited = if message.edited && !message.deleted { " (edited)" } else { "" };
+        // AMB-FRK-8.
+        let unfrankable = match &message.unfrankable {
+            Some(reason) => format!(" (cannot be reported: {reason})"),
+            None => String::new(),
+        };
         let reactions: Vec<String> = message
             .reactions
             .iter()
@@ -240,9 +257,12 @@ impl Conversation {
             [] => String::new(),
             some => format!("   {{{}}}", some.join(", ")),
         };
-        let answer = answer.unwrap_or_default();
+        let mut answer = answer.unwrap_or_default();
+        if !message.topic.is_empty() {
+            answer.push_str(&format!(" (in {})", refused::topic_name(&message.topic)));
+        }
         let (time, text) = (clock(message.timestamp_ms), continued(&text));
-        format!("[{number}] {time} {sender}{answer}: {text}{edited}{reactions}")
+        format!("[{number}] {time} {sender}{answer}: {text}{edited}{unfrankable}{reactions}")
     }
 
     async fn happened(&mut self, event: ClientEvent) {
@@ -253,33 +273,58 @@ impl Conversation {
                 self.terminal.print(&line);
             }
             ClientEvent::Message { room, message } => {
-                let line = format!("-- {} writes in {room}; /rooms", short(&message.sender));
+                let name = self.named(&room).await;
+                let line = format!("-- {} writes in {name}; /rooms", short(&message.sender));
                 self.terminal.print(&line);
             }
-            ClientEvent::RoomChanged(room) if Some(&room) == self.room.as_ref() => {
-                self.room_changed(&room).await;
+            ClientEvent::RoomChanged { room, epoch, by } if Some(&room) == self.room.as_ref() => {
+                self.room_changed(&room, by.map(|by| (epoch, by))).await;
             }
             // What is under way shows it.
             ClientEvent::Joined(_) if self.running.as_ref().is_some_and(|one| one.shows) => {}
             ClientEvent::Joined(room) if self.room.is_none() => self.show_room(room).await,
             ClientEvent::Joined(room) if Some(&room) != self.room.as_ref() => {
-                self.terminal.print(&format!("-- you are now in {room}; /rooms"));
+                let name = self.named(&room).await;
+                self.terminal.print(&format!("-- you are now in {name}; /rooms"));
+            }
+            ClientEvent::Superseded { room, by } if Some(&room) == self.room.as_ref() => {
+                let line =
+                    "-- there are several rooms for the two of you; this is the one that stays";
+                self.terminal.print(line);
+                self.show_room(by).await;
             }
             ClientEvent::Left { room, status } => {
-                self.terminal.print(&format!("-- {room}: {}", standing_of(&status)));
+                let name = self.named(&room).await;
+                self.terminal.print(&format!("-- {name}: {}", standing_of(&status)));
+                if matches!(status, RoomStatus::Frozen { .. }) {
+                    self.terminal.print("-- nothing is sent or shown there any more; /evidence");
+                }
+            }
+            ClientEvent::Missed { room, came } => {
+                let came: Vec<String> = came.iter().map(short).collect();
+                let who = if came.is_empty() { "nobody".to_owned() } else { came.join(", ") };
+                let name = self.named(&room).await;
+                let line =
+                    format!("-- {name}: this device missed changes; {who} came in meanwhile");
+                self.terminal.print(&line);
             }
             ClientEvent::ConsentRequested { requester, .. } => {
-                let line = format!("-- {requester} asks to contact you; /accept {requester}");
+                let who = short(&requester);
+                let line = format!("-- {who} asks to contact you; /accept {who} allows it");
                 self.terminal.print(&line);
             }
             ClientEvent::ConsentChanged { target, granted, .. } => {
                 let answer = if granted { "agrees to be contacted" } else { "declines contact" };
-                self.terminal.print(&format!("-- {target} {answer}"));
+                self.terminal.print(&format!("-- {} {answer}", short(&target)));
             }
             ClientEvent::Connected(false) => {
                 self.cut_off = true;
                 self.terminal.print("-- the provider is out of reach; trying again …");
             }
+            ClientEvent::SignedOut => self.terminal.print(
+                "-- this device is signed out: its provider does not know it any more; what it \
+                 has read stays here",
+            ),
             ClientEvent::Connected(true) if self.cut_off => {
                 self.cut_off = false;
                 self.terminal.print("-- connected again");
@@ -288,35 +333,22 @@ impl Conversation {
         }
     }
 
+    /// A room by the name it shows, or by its URI.
+    async fn named(&self, room: &MimiUri) -> String {
+        let me = &self.client.identity().user;
+        let title = self.client.room(room).await.map(|state| title(&state, me));
+        title.ok().filter(|title| !title.is_empty()).unwrap_or_else(|| room.to_string())
+    }
+
     /// Says what is different: the name, who is in, who has which role, with which devices.
-    async fn room_changed(&mut self, room: &MimiUri) {
+    async fn room_changed(&mut self, room: &MimiUri, by: Option<(u64, MimiUri)>) {
         let Ok(state) = self.client.room(room).await else { return };
         let now = Seen::of(&state);
-        let mut lines = Vec::new();
-        if let Some(before) = &self.seen {
-            if before.name != now.name {
-                lines.push(format!("-- the room is now called {}", one_line(&now.name)));
-            }
-            for (user, role) in &now.roles {
-                let role = one_line(role);
-                match before.roles.get(user) {
-                    None => lines.push(format!("-- {user} is in the room, as {role}")),
-                    Some(old) if one_line(old) != role => {
-                        lines.push(format!("-- {} is now {role}", short(user)));
-                    }
-                    Some(_) => {}
-                }
-            }
-            for (user, client) in now.devices.difference(&before.devices) {
-                lines.push(format!("-- {} comes in with {}", short(user), device(client)));
-            }
-            for (user, client) in before.devices.difference(&now.devices) {
-                lines.push(format!("-- {} goes with {}", short(user), device(client)));
-            }
-            for user in before.roles.keys().filter(|user| !now.roles.contains_key(*user)) {
-                lines.push(format!("-- {} is no longer in the room", short(user)));
-            }
-        }
+        let me = &self.client.identity().user;
+        let since = |before: &Seen| now.since(before, me, by.as_ref());
+        let mut lines = self.seen.as_ref().map_or_else(Vec::new, since);
+        // Who is out has been told so, and with which device does not matter.
+        lines.retain(|line| state.status == RoomStatus::Joined || !line.starts_with("-- you "));
         self.seen = Some(now);
         for line in lines {
             self.terminal.print(&line);
@@ -326,7 +358,7 @@ impl Conversation {
     fn typed(&mut self, line: &str) {
         match input::parse(line) {
             Ok(Input::Nothing) => {}
-            Ok(Input::Help) => self.terminal.print(input::HELP),
+            Ok(Input::Help) => self.terminal.print(HELP),
             Ok(input) => self.queue(line.trim().to_owned(), input),
             Err(hint) => self.terminal.print(&continued(&hint)),
         }
@@ -336,9 +368,14 @@ impl Conversation {
     fn operation(&self, input: Input) -> Result<Doing, ClientError> {
         let client = self.client.clone();
         Ok(match input {
-            Input::NewRoom(name) => Box::pin(async move {
-                client.create_room(&name, Preset::Cooperative).await.map(Done::Show)
-            }),
+            Input::NewRoom(name, chosen) => {
+                Box::pin(
+                    async move { room_input::create(&client, &name, chosen).await.map(Done::Show) },
+                )
+            }
+            Input::Direct(user) => {
+                Box::pin(async move { client.open_direct(&user).await.map(Done::Show) })
+            }
             Input::OpenRoom(number) => Box::pin(async move {
                 let rooms = client.rooms().await?;
                 let room = number.checked_sub(1).and_then(|at| rooms.get(at)).cloned();
@@ -361,7 +398,8 @@ impl Conversation {
             Input::Profile(input) => {
                 Box::pin(async move { find::profile(&client, input).await.map(Done::Say) })
             }
-            Input::Join(room) => Box::pin(async move { join(&client, room).await }),
+            Input::Join(way) => Box::pin(async move { join(&client, way).await }),
+            Input::Enter(room) => Box::pin(async move { enter(&client, room).await }),
             Input::Help | Input::Nothing | Input::Quit => Box::pin(async { Ok(Done::Quietly) }),
             in_room => self.operation_in_room(in_room)?,
         })
@@ -373,10 +411,21 @@ impl Conversation {
             return Err(ClientError::Other(hint.to_owned()));
         };
         let client = self.client.clone();
+        if let Input::Subroom(name, users) = input {
+            return Ok(Box::pin(async move {
+                let subroom = client.create_subroom(&room, &name).await?;
+                for user in &users {
+                    client.add_user(&subroom, user).await?;
+                }
+                Ok(Done::Show(subroom))
+            }));
+        }
         let message = match &input {
             Input::Reply(number, _)
             | Input::React(number, _)
             | Input::Edit(number, _)
+            | Input::Room(RoomInput::SetTopic(number, _) | RoomInput::Report(number, _))
+            | Input::File(FileInput::Save(number, _))
             | Input::Delete(number) => Some(self.message(*number)?),
             _ => None,
         };
@@ -384,10 +433,28 @@ impl Conversation {
     }
 
     fn sorry(&mut self, error: &ClientError) {
+        let here = |room: &MimiUri| match self.room.as_ref() == Some(room) {
+            true => "this room".to_owned(),
+            false => room.to_string(),
+        };
         let text = match error {
             ClientError::NoConsent(user) => {
                 format!("{0} has not agreed to be contacted: /ask {0}", short(user))
             }
+            ClientError::Denied(denied) => denied.told_to(&self.client.identity().user).to_string(),
+            ClientError::Banned(room) => format!(
+                "you are banned from {}; once the ban is lifted, /join {room} brings you back, or \
+                 somebody there does",
+                here(room)
+            ),
+            ClientError::Removed(room) => format!(
+                "you were removed from {}; /join {room} brings you back, if its rules let it",
+                here(room)
+            ),
+            ClientError::NotInRoom(room) => format!(
+                "you are not in {}; /join {room} brings you in, if its rules let it",
+                here(room)
+            ),
             error => error.to_string(),
         };
         self.terminal.print(&format!("!! {}", continued(&text)));
@@ -402,7 +469,10 @@ async fn in_room(
     message: Option<MessageId>,
 ) -> Result<Done, ClientError> {
     match (input, message) {
-        (Input::Write(text), _) => client.send_text(&room, &text).await.map(|_| Done::Quietly),
+        (Input::Write(text), _) => {
+            client.send_text(&room, &text).await?;
+            people::heard(client, &room).await
+        }
         (Input::Reply(_, text), Some(to)) => {
             client.reply(&room, to, &text).await.map(|_| Done::Quietly)
         }
@@ -413,117 +483,65 @@ async fn in_room(
             client.edit(&room, of, &text).await.map(|_| Done::Quietly)
         }
         (Input::Delete(_), Some(of)) => client.delete(&room, of).await.map(|()| Done::Quietly),
-        (Input::Add(user), _) => {
-            if is_in(client, &room, &user).await? {
-                return Ok(Done::Say(format!("-- {} is in the room already", short(&user))));
-            }
-            client.add_user(&room, &user).await.map(|()| Done::Changed(room))
-        }
-        (Input::Remove(user), _) => {
-            if !is_in(client, &room, &user).await? {
-                return Ok(Done::Say(format!("-- {} is not in the room", short(&user))));
-            }
-            client.remove_user(&room, &user).await.map(|()| Done::Changed(room))
-        }
+        (Input::Add(user), _) => people::add(client, room, &user).await,
+        (Input::Remove(user), _) => people::remove(client, room, &user).await,
         (Input::Ban(user), _) => client.ban_user(&room, &user).await.map(|()| Done::Changed(room)),
         (Input::Rename(name), _) => {
             client.rename_room(&room, &name).await.map(|()| Done::Changed(room))
         }
+        (Input::Link(wish), _) => invitation::make(client, &room, wish).await,
+        (Input::Links, _) => invitation::list(client, &room).await,
+        (Input::Unlink(number), _) => invitation::take_back(client, &room, number).await,
+        (Input::OwnRole, _) => people::own_role(client, room).await,
         (Input::Leave, _) => client.leave_room(&room).await.map(|()| Done::Quietly),
-        (Input::Who, _) => who(client, &room).await,
+        (Input::Who, _) => people::who(client, &room).await,
+        (Input::File(command), message) => files::run(client, &room, command, message).await,
+        (Input::Room(command), message) => room_input::run(client, room, command, message).await,
         _ => Ok(Done::Show(room)),
     }
 }
 
-async fn is_in(client: &Client, room: &MimiUri, user: &MimiUri) -> Result<bool, ClientError> {
-    Ok(client.room(room).await?.participants.iter().any(|one| one.user == *user))
+/// Comes into a room if this device is not there yet.
+async fn join(client: &Client, way: Way) -> Result<Done, ClientError> {
+    let room = match &way {
+        Way::Room { room, .. } => room.clone(),
+        Way::Link(link) => link.room.clone(),
+    };
+    let here = client.room(&room).await;
+    if here.is_ok_and(|state| state.status == RoomStatus::Joined) {
+        return Ok(Done::Show(room));
+    }
+    let joined = match &way {
+        Way::Room { room, role: None } => client.join_room(room).await,
+        Way::Room { room, role: Some(role) } => {
+            client.join_room_as(room, invitation::role_number(role)?).await
+        }
+        Way::Link(link) => client.join_by_link(link).await,
+    };
+    joined.map(|_| Done::Show(room))
 }
 
-/// Comes into a room if this device is not there yet.
-async fn join(client: &Client, room: MimiUri) -> Result<Done, ClientError> {
-    let here = client.room(&room).await;
-    if !here.is_ok_and(|state| state.status == RoomStatus::Joined)
-        && let Err(error) = client.join_room(&room).await
-        && client.room(&room).await.is_err()
-    {
-        return Err(error);
+/// The room to start with: one that this device was in before is shown as it is.
+async fn enter(client: &Client, room: MimiUri) -> Result<Done, ClientError> {
+    match join(client, Way::Room { room: room.clone(), role: None }).await {
+        Err(error) if client.room(&room).await.is_err() => Err(error),
+        _ => Ok(Done::Show(room)),
     }
-    Ok(Done::Show(room))
 }
 
 async fn rooms(client: &Client) -> Result<Done, ClientError> {
     let mut lines = Vec::new();
     for (at, room) in client.rooms().await?.iter().enumerate() {
         let state = client.room(room).await?;
-        let name = one_line(&state.name);
-        lines.push(format!("  {}. {name} ({room}), {}", at + 1, standing(&state)));
+        let name = title(&state, &client.identity().user);
+        lines.push(format!(
+            "  {}. {name} ({room}), {}",
+            at + 1,
+            standing(&state, &client.identity().user)
+        ));
     }
     if lines.is_empty() {
         lines.push("No rooms yet: /new NAME creates one, /join ROOM enters one.".to_owned());
     }
     Ok(Done::Say(lines.join("\n")))
-}
-
-async fn who(client: &Client, room: &MimiUri) -> Result<Done, ClientError> {
-    let line = |one: Participant| {
-        let devices = counted(one.clients.len(), "device");
-        format!("  {}, {}, {devices}", short(&one.user), one_line(&one.role_name))
-    };
-    let participants = client.room(room).await?.participants;
-    Ok(Done::Say(participants.into_iter().map(line).collect::<Vec<_>>().join("\n")))
-}
-
-/// `1 device`, `2 devices`.
-fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-fn standing(state: &RoomState) -> String {
-    match &state.status {
-        RoomStatus::Joined => counted(state.participants.len(), "participant"),
-        other => standing_of(other),
-    }
-}
-
-fn standing_of(status: &RoomStatus) -> String {
-    match status {
-        RoomStatus::Joined => "you are in".to_owned(),
-        RoomStatus::Left => "you have left".to_owned(),
-        RoomStatus::Removed => "this device was removed".to_owned(),
-        RoomStatus::Banned => "you are banned".to_owned(),
-        RoomStatus::Frozen { reason } => format!("frozen, because its rules were broken: {reason}"),
-        _ => "this client does not know this state".to_owned(),
-    }
-}
-
-/// Users and devices in a room.
-fn devices(state: &RoomState) -> BTreeSet<(MimiUri, MimiUri)> {
-    let of = |participant: &Participant| {
-        let user = participant.user.clone();
-        participant.clients.clone().into_iter().map(move |client| (user.clone(), client))
-    };
-    state.participants.iter().flat_map(of).collect()
-}
-
-/// `phone` for `mimi://b.example/d/bob/phone`.
-fn device(client: &MimiUri) -> String {
-    client.as_str().rsplit('/').next().unwrap_or_default().to_owned()
-}
-
-/// `bob@b.example` for `mimi://b.example/u/bob`.
-pub(super) fn short(user: &MimiUri) -> String {
-    // Not decoded: a name may hold anything, escaped.
-    let name = user.as_str().rsplit('/').next().unwrap_or_default();
-    format!("{name}@{}", user.domain())
-}
-
-/// `14:05`, in UTC.
-fn clock(timestamp_ms: u64) -> String {
-    let minutes = timestamp_ms / 60_000 % (24 * 60);
-    format!("{:02}:{:02}", minutes / 60, minutes % 60)
-}
-
-/// Text that stays on its line.
-fn one_line(text: &str) -> String {
-    plain(text).replace('\n', " ")
 }

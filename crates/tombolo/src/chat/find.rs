@@ -142,7 +142,7 @@ fn told(found: &[FoundUser]) -> String {
     let line = |one: &FoundUser| {
         let fields = one.fields.iter().map(|(name, value)| format!("{name} {value}"));
         let fields = one_line(&fields.collect::<Vec<_>>().join(", "));
-        let user = super::conversation::short(&one.user);
+        let user = crate::chat::words::short(&one.user);
         if fields.is_empty() { format!("  {user}") } else { format!("  {user} says: {fields}") }
     };
     let mut lines: Vec<String> = found.iter().map(line).collect();

@@ -1,35 +1,12 @@
 //! What a person types: a message, or a command that begins with a slash.
 
 use mimi_wire::MimiUri;
-use mimi_wire::uri::UriKind;
 
+use crate::chat::files::{self, FileInput};
 use crate::chat::find::{Find, ProfileInput, parse_find, parse_profile};
+use crate::chat::invitation::{LinkWish, Way, parse_way, parse_wish};
 
-/// The commands, for `/help`.
-pub(crate) const HELP: &str = "\
-Just type to write. Messages have numbers N; commands take them.
-  /reply N TEXT      answer message N
-  /react N EMOJI     react to message N
-  /edit N TEXT       change your message N
-  /delete N          take your message N back
-  /history           show the room's messages again
-  /who               who is in the room
-  /add USER          add a user to the room
-  /remove USER       remove a user
-  /ban USER          ban a user
-  /rename NAME       rename the room
-  /leave             leave the room for good
-  /new NAME          create a room
-  /rooms             rooms on this device
-  /room N            open room N of /rooms
-  /join ROOM         come in with this device
-  /ask USER          ask to be allowed contact
-  /accept USER       let a user contact you
-  /find USER         look for a user (/find alone tells more)
-  /profile           how others find you (/profile ? tells more)
-  /quit              close the chat (Ctrl-D)
-USER is written as bob@b.example, ROOM as mimi://b.example/r/lounge.
-Times are UTC.";
+use crate::chat::room_input::{self, Chosen, RoomInput};
 
 /// One line, understood.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -39,7 +16,11 @@ pub(crate) enum Input {
     React(usize, String),
     Edit(usize, String),
     Delete(usize),
-    NewRoom(String),
+    NewRoom(String, Chosen),
+    Direct(MimiUri),
+    Subroom(String, Vec<MimiUri>),
+    Room(RoomInput),
+    File(FileInput),
     OpenRoom(usize),
     Rooms,
     Who,
@@ -51,7 +32,13 @@ pub(crate) enum Input {
     Add(MimiUri),
     Remove(MimiUri),
     Ban(MimiUri),
-    Join(MimiUri),
+    Join(Way),
+    /// The room to start with.
+    Enter(MimiUri),
+    Link(LinkWish),
+    Links,
+    Unlink(usize),
+    OwnRole,
     Rename(String),
     Leave,
     Help,
@@ -72,7 +59,11 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
         "react" => numbered(rest, "/react N EMOJI").map(|(n, text)| Input::React(n, text)),
         "edit" => numbered(rest, "/edit N TEXT").map(|(n, text)| Input::Edit(n, text)),
         "delete" => number(rest, "/delete N").map(Input::Delete),
-        "new" => words(rest, "/new NAME").map(Input::NewRoom),
+        "new" => words(rest, "/new NAME")
+            .and_then(|rest| room_input::parse_new(&rest))
+            .map(|(name, chosen)| Input::NewRoom(name, chosen)),
+        "direct" | "dm" => user(rest, "/direct USER").map(Input::Direct),
+        "subroom" => subroom(rest),
         "rename" => words(rest, "/rename NAME").map(Input::Rename),
         "room" => number(rest, "/room N").map(Input::OpenRoom),
         "rooms" => Ok(Input::Rooms),
@@ -85,49 +76,65 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
         "add" => user(rest, "/add USER").map(Input::Add),
         "remove" => user(rest, "/remove USER").map(Input::Remove),
         "ban" => user(rest, "/ban USER").map(Input::Ban),
-        "join" => room(rest).map(Input::Join),
+        "join" => parse_way(rest).map(Input::Join),
+        "link" => parse_wish(rest).map(Input::Link),
+        "links" => Ok(Input::Links),
+        "unlink" => number(rest, "/unlink N").map(Input::Unlink),
+        "role" if rest.is_empty() => Ok(Input::OwnRole),
         "leave" => Ok(Input::Leave),
         "help" | "?" => Ok(Input::Help),
         "quit" | "exit" | "q" => Ok(Input::Quit),
-        _ => Err(format!("/{name} is no command; /help lists them")),
+        _ => match room_input::parse(name, rest) {
+            Some(parsed) => parsed.map(Input::Room),
+            None => match files::parse(name, rest) {
+                Some(parsed) => parsed.map(Input::File),
+                None => Err(format!("/{name} is no command; /help lists them")),
+            },
+        },
     }
 }
 
-fn number(rest: &str, usage: &str) -> Result<usize, String> {
+pub(crate) fn number(rest: &str, usage: &str) -> Result<usize, String> {
     rest.parse().map_err(|_| format!("write it as {usage}; N is a number shown in [brackets]"))
 }
 
-fn words(rest: &str, usage: &str) -> Result<String, String> {
+pub(crate) fn words(rest: &str, usage: &str) -> Result<String, String> {
     if rest.is_empty() { Err(format!("write it as {usage}")) } else { Ok(rest.to_owned()) }
 }
 
-fn numbered(rest: &str, usage: &str) -> Result<(usize, String), String> {
+pub(crate) fn numbered(rest: &str, usage: &str) -> Result<(usize, String), String> {
     let (first, text) = rest.split_once(' ').unwrap_or((rest, ""));
     Ok((number(first, usage)?, words(text.trim(), usage)?))
 }
 
 /// `mimi://b.example/u/bob`, or `bob@b.example` for short.
-fn user(rest: &str, usage: &str) -> Result<MimiUri, String> {
+pub(crate) fn user(rest: &str, usage: &str) -> Result<MimiUri, String> {
     let uri = match rest.split_once('@') {
         Some((name, domain)) => format!("mimi://{domain}/u/{name}"),
         None => rest.to_owned(),
     };
-    let command = usage.split(' ').next().unwrap_or(usage);
-    let uri = MimiUri::new(&uri).map_err(|_| format!("write it as {command} cathy@c.example"))?;
-    let wrong = || format!("{uri} does not name a user; write it as {command} cathy@c.example");
+    let usage = usage.replace("USER", "cathy@c.example");
+    let uri = MimiUri::new(&uri).map_err(|_| format!("write it as {usage}"))?;
+    let wrong = || format!("{uri} does not name a user; write it as {usage}");
     if uri.is_user() { Ok(uri) } else { Err(wrong()) }
 }
 
-fn room(rest: &str) -> Result<MimiUri, String> {
-    let uri = MimiUri::new(rest).ok().filter(|uri| uri.kind() == UriKind::Room);
-    uri.ok_or_else(|| "write it as /join mimi://c.example/r/lounge".to_owned())
+/// The users come last; what stands before them is the name.
+fn subroom(rest: &str) -> Result<Input, String> {
+    const USAGE: &str = "/subroom NAME USER…";
+    let mut words_left: Vec<&str> = rest.split_whitespace().collect();
+    let is_user = |word: &str| word.contains('@') || word.starts_with("mimi://");
+    let first_user = words_left.iter().position(|word| is_user(word)).unwrap_or(words_left.len());
+    let users = words_left.split_off(first_user);
+    let users: Result<Vec<_>, _> = users.into_iter().map(|word| user(word, USAGE)).collect();
+    Ok(Input::Subroom(words(&words_left.join(" "), USAGE)?, users?))
 }
 
 #[cfg(test)]
 mod tests {
     use mimi_wire::MimiUri;
 
-    use super::{HELP, Input, parse};
+    use super::{Input, parse};
 
     #[test]
     fn lines_are_messages_and_slashes_are_commands() {
@@ -139,8 +146,16 @@ mod tests {
         assert_eq!(parse("/ban mimi://b.example/u/bob"), Ok(Input::Ban(bob)));
         assert!(parse("/reply x y").unwrap_err().contains("/reply N TEXT"));
         assert_eq!(parse("/add cathy").unwrap_err(), "write it as /add cathy@c.example");
+        assert_eq!(parse("/role"), Ok(Input::OwnRole));
+        assert_eq!(parse("/role x y").unwrap_err(), "write it as /role cathy@c.example ROLE");
         assert!(parse("/join").unwrap_err().contains("/join mimi://"));
-        assert!(HELP.lines().all(|line| line.len() < 80));
+        assert_eq!(parse("/dm bob@b.example"), parse("/direct mimi://b.example/u/bob"));
+        let subroom = Input::Subroom(
+            "tea time".to_owned(),
+            vec![MimiUri::new("mimi://b.example/u/bob").unwrap()],
+        );
+        assert_eq!(parse("/subroom tea time bob@b.example"), Ok(subroom));
+        assert!(parse("/subroom bob@b.example").unwrap_err().contains("/subroom NAME USER"));
         assert!(parse("/ad bob").unwrap_err().contains("/help"));
         assert!(parse("/add mimi://b.example/r/room").unwrap_err().contains("user"));
     }

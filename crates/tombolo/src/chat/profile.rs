@@ -119,6 +119,11 @@ impl Profile {
                 "{user} cannot register the device {device}: {why}; \
                  give this one another name with --device NAME"
             ),
+            ClientError::Unreachable(why) if why.contains("UnknownIssuer") => format!(
+                "{} has a certificate that is not trusted here; if its root is to be trusted, \
+                 give it with --roots FILE",
+                self.provider
+            ),
             error => format!("{user} cannot register the device {device}: {error}"),
         }
     }

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use tombolo_server::account::Password;
 use tombolo_server::admin_api::operate;
-use tombolo_server::admin_api::{AddUser, Status, Waiting};
+use tombolo_server::admin_api::{AddUser, ListedUser, Removed, SetClaims, Status, Waiting};
 use tombolo_server::config::Config;
 
+use super::admin_reports::{ReportsCommand, rotate_hub_key};
 use super::{Failure, say};
 
 /// Octets of standard input that are read for a password.
@@ -17,7 +18,7 @@ const INPUT_OCTETS_MAX: u64 = 4_096;
 /// Operate a provider: accounts and state
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Accounts can be managed whether the provider runs or not; `status` needs it to run.
+Accounts can be added and listed whether the provider runs or not; everything else needs it to run.
 
 Examples:
   tombolo admin --config a.example/tombolo.toml user add alice
@@ -38,6 +39,18 @@ enum AdminCommand {
         #[command(subcommand)]
         command: UserCommand,
     },
+    /// Manage devices
+    Device {
+        #[command(subcommand)]
+        command: DeviceCommand,
+    },
+    /// Look through reports of abuse about rooms hosted here
+    Reports {
+        #[command(subcommand)]
+        command: ReportsCommand,
+    },
+    /// Frank the messages to come with a fresh key; old messages are proven by the old ones
+    RotateHubKey,
     /// Show how the provider fares: users, rooms, and what waits for other providers and why
     Status {
         /// Print one JSON object
@@ -52,34 +65,93 @@ enum UserCommand {
     #[command(after_help = "\
 Examples:
   tombolo admin user add alice
-  tombolo admin user add alice --password-stdin < password.txt")]
+  tombolo admin user add alice --password-stdin < password.txt
+  tombolo admin user add alice --claim 'O=Tea Society' --claim title=Chair
+
+A claim stands in the certificates of the account's devices, and rooms that
+preauthorize it let them in: O, OU, title, or an object identifier in dots.")]
     Add {
         /// Local name, e.g. alice for mimi://a.example/u/alice
         name: String,
         /// Read the password from standard input, up to the end of its first line
         #[arg(long)]
         password_stdin: bool,
+        /// What the account's certificates claim, e.g. 'O=Tea Society'; may be repeated
+        #[arg(long, value_name = "NAME=VALUE")]
+        claim: Vec<String>,
+    },
+    /// Set what an account's certificates claim, for devices that register from now on
+    #[command(after_help = "\
+Examples:
+  tombolo admin user claims alice 'O=Tea Society' title=Chair
+  tombolo admin user claims alice")]
+    Claims {
+        /// Local name
+        name: String,
+        /// All claims; none takes all away
+        #[arg(value_name = "NAME=VALUE")]
+        claims: Vec<String>,
     },
     /// List accounts
     List,
+    /// Delete an account: its devices are signed out at once, and the rooms hosted here are told to
+    /// remove it
+    Remove {
+        /// Local name
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum DeviceCommand {
+    /// Sign a lost device out at once; the rooms hosted here are told to remove it
+    #[command(after_help = "\
+Example:
+  tombolo admin device remove alice phone")]
+    Remove {
+        /// Local name of its user
+        user: String,
+        /// Name of the device
+        device: String,
+    },
 }
 
 impl Admin {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let config = Config::load(&self.config).map_err(|errors| Failure::usage(&errors))?;
         match self.command {
-            AdminCommand::User { command: UserCommand::Add { name, password_stdin } } => {
-                add_user(&config, name, password_stdin).await
+            AdminCommand::User { command: UserCommand::Add { name, password_stdin, claim } } => {
+                add_user(&config, name, password_stdin, claim).await
+            }
+            AdminCommand::User { command: UserCommand::Claims { name, claims } } => {
+                set_claims(&config, name, claims).await
             }
             AdminCommand::User { command: UserCommand::List } => list_users(&config).await,
+            AdminCommand::User { command: UserCommand::Remove { name } } => {
+                let removed = operate::remove_user(&config, &name).await;
+                tell_removed(&removed.map_err(|error| Failure::new(&error))?);
+                Ok(())
+            }
+            AdminCommand::Device { command: DeviceCommand::Remove { user, device } } => {
+                let removed = operate::remove_device(&config, &user, &device).await;
+                tell_removed(&removed.map_err(|error| Failure::new(&error))?);
+                Ok(())
+            }
+            AdminCommand::Reports { command } => command.run(&config).await,
+            AdminCommand::RotateHubKey => rotate_hub_key(&config).await,
             AdminCommand::Status { json } => show_status(&config, json).await,
         }
     }
 }
 
-async fn add_user(config: &Config, name: String, password_stdin: bool) -> Result<(), Failure> {
+async fn add_user(
+    config: &Config,
+    name: String,
+    password_stdin: bool,
+    claims: Vec<String>,
+) -> Result<(), Failure> {
     let password = if password_stdin { Some(read_password()?) } else { None };
-    let added = operate::add_user(config, &AddUser { name, password }).await;
+    let added = operate::add_user(config, &AddUser { name, password, claims }).await;
     let added = added.map_err(|error| Failure::new(&error))?;
     say(&format!("Added {}", added.user));
     if let Some(password) = added.password {
@@ -89,10 +161,43 @@ async fn add_user(config: &Config, name: String, password_stdin: bool) -> Result
     Ok(())
 }
 
+async fn set_claims(config: &Config, name: String, claims: Vec<String>) -> Result<(), Failure> {
+    let listed = operate::set_claims(config, &SetClaims { name, claims }).await;
+    let listed = listed.map_err(|error| Failure::new(&error))?;
+    say(&told_of(&listed));
+    if listed.devices > 0 {
+        say("Devices that are registered keep the certificates they have.");
+    }
+    Ok(())
+}
+
+/// A user, with its devices and what their certificates claim.
+fn told_of(user: &ListedUser) -> String {
+    let devices = counted(user.devices as u64, "device");
+    let claims = user.claims.iter().map(|claim| format!(", {claim}")).collect::<String>();
+    format!("{}  {devices}{claims}", user.user)
+}
+
+fn tell_removed(removed: &Removed) {
+    let Removed { removed, devices, rooms } = removed;
+    let rooms = counted(*rooms as u64, "room");
+    // It may be done again, for rooms, but it may also be a slip of the pen.
+    say(&match devices {
+        0 => format!(
+            "{removed} is gone; it had no device signed in here; {rooms} hosted here looked through."
+        ),
+        devices => {
+            let devices = counted(*devices as u64, "device");
+            format!("Removed {removed}: {devices} signed out, {rooms} hosted here looked through.")
+        }
+    });
+    say("Rooms at other providers keep it until somebody there removes it.");
+}
+
 async fn list_users(config: &Config) -> Result<(), Failure> {
     let users = operate::users(config).await.map_err(|error| Failure::new(&error))?.users;
     for user in &users {
-        say(&format!("{}  {}", user.user, counted(user.devices as u64, "device")));
+        say(&told_of(user));
     }
     if users.is_empty() {
         say("There are no users; add one with `tombolo admin user add NAME`.");
@@ -119,7 +224,7 @@ async fn show_status(config: &Config, json: bool) -> Result<(), Failure> {
 }
 
 /// A number of things.
-fn counted(count: u64, what: &str) -> String {
+pub(super) fn counted(count: u64, what: &str) -> String {
     match count {
         1 => format!("1 {what}"),
         count => format!("{count} {what}s"),

@@ -204,6 +204,7 @@ fn nothing_readable(story: &Story) -> Vec<Check> {
     // Known to be in the clear at providers: the search must be able to find it.
     let control = story.room().as_str().to_owned();
     let mut needles = story.chronicle.texts();
+    needles.extend(story.town_hall.texts());
     let texts = needles.len();
     needles.push(control.clone());
     for home in story.federation.homes() {

@@ -3,6 +3,7 @@
 mod acts;
 mod kill;
 mod race;
+mod town_hall;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ pub(crate) struct Story {
     pub(crate) present: BTreeSet<String>,
     pub(crate) room: Option<MimiUri>,
     pub(crate) chronicle: Chronicle,
+    /// The same of the second act's room.
+    pub(crate) town_hall: Chronicle,
     /// What was checked on the way.
     pub(crate) checks: Vec<Check>,
 }
@@ -45,6 +48,7 @@ impl Story {
             present: BTreeSet::new(),
             room: None,
             chronicle: Chronicle::default(),
+            town_hall: Chronicle::default(),
             checks: Vec::new(),
         }
     }
@@ -64,7 +68,8 @@ impl Story {
         self.everyone_agrees("all six devices agree").await?;
         self.bob_leaves().await?;
         self.cathy_is_banned().await?;
-        self.everyone_agrees("those who stayed agree at the end").await
+        self.everyone_agrees("those who stayed agree at the end").await?;
+        self.a_moderated_room().await
     }
 
     /// Closes every device and stops every provider; says what did not end well.

@@ -27,6 +27,7 @@ fn people_chat_from_terminals_and_a_fourth_provider_joins() {
     bob.says("I hear you: 21 characters");
     cathy.types("/reply 1 Good evening, bob");
     bob.says("cathy@c.example (to [1]): Good evening, bob");
+    a_file_is_sent_and_saved(folder.path(), &mut bob, &mut cathy);
     bob.types("/nonsense");
     bob.says("/help lists them");
     bob.quits();
@@ -41,21 +42,54 @@ fn people_chat_from_terminals_and_a_fourth_provider_joins() {
     // A fourth provider, by configuration alone.
     let (mut dave, provider) = fourth_provider(&directory);
     dave.types("/ask bob@b.example");
-    bob.says("mimi://d.example/u/dave asks to contact you");
+    bob.says("dave@d.example asks to contact you");
     bob.types("/accept dave@d.example");
-    dave.says("mimi://b.example/u/bob agrees");
+    dave.says("bob@b.example agrees");
     dave.types("/new Porch");
     dave.says("== Porch");
     dave.types("/add bob@b.example");
-    dave.says("mimi://b.example/u/bob is in the room");
-    bob.says("you are now in mimi://d.example/r/");
+    dave.says("bob@b.example is in the room");
+    bob.says("you are now in Porch");
     dave.types("Nice to meet you across the bay");
-    bob.says("dave@d.example writes in mimi://d.example/r/");
+    bob.says("dave@d.example writes in Porch");
     dave.quits();
+
+    // Bob and cathy, at two providers, open a room for the two of them at the same time and end in
+    // the same (POLICY-BASE-2, AMB-POL-8).
+    bob.types("/accept cathy@c.example");
+    bob.says("cathy@c.example may contact you now");
+    cathy.says("bob@b.example agrees");
+    cathy.types("/accept bob@b.example");
+    cathy.says("bob@b.example may contact you now");
+    bob.types("/dm cathy@c.example");
+    cathy.types("/direct bob@b.example");
+    bob.says("== cathy@c.example");
+    cathy.says("== bob@b.example");
+    bob.types("Only for your eyes");
+    cathy.says("Only for your eyes");
+    cathy.types("Nor for anybody else's");
+    bob.says("Nor for anybody else's");
     bob.quits();
     cathy.quits();
     provider.terminate();
     demo.terminate();
+}
+
+/// Encrypted at B, stored at B, fetched by C through hub A (PROTO-DL-2, PROTO-DL-6, CONTENT-XP-2).
+fn a_file_is_sent_and_saved(folder: &Path, bob: &mut Talking, cathy: &mut Talking) {
+    let (sent, saved) = (folder.join("note.txt"), folder.join("saved.txt"));
+    let content: Vec<u8> = (0..300_000_u32).flat_map(u32::to_be_bytes).collect();
+    std::fs::write(&sent, &content).unwrap();
+    bob.types(&format!("/file {}", path(&sent)));
+    let offered = cathy.says("(file note.txt, text/plain, 1200016 octets; /save ");
+    let number = offered.trim_end().trim_end_matches(')').rsplit(' ').next().unwrap();
+    cathy.types(&format!("/save {number} {}", path(&saved)));
+    cathy.says("-- 1200000 octets are in ");
+    assert!(std::fs::read(&saved).unwrap() == content);
+    cathy.types(&format!("/save {number} {}", path(&saved)));
+    cathy.says("is there already");
+    bob.types(&format!("/file {}", path(&folder.join("nothing.txt"))));
+    bob.says("!! ");
 }
 
 /// `init`, `serve`, `admin user add`, `chat`: what the demo prints, with ports that are free here.

@@ -1,5 +1,9 @@
 use mimi_policy::ProposedChange::{self, RemoveClient, SelfRemove};
 
+use mimi_wire::room::participant_list::UserRolePair;
+use mimi_wire::room::preauth::{Claim, PreAuthRoleEntry};
+use mimi_wire::room::roles::{Role, SingleSourceRoleChangeTargets};
+
 use super::*;
 use crate::fixture::{
     NOW, identity, leaf, member, proposal_message, proposals, references, role_change, room_uri,
@@ -9,6 +13,17 @@ use crate::hub::fixture::{Hub, appended, local, peer};
 
 const MEMBERS: &[&str] = &["a/alice/phone", "b/bob/phone", "c/cathy/phone"];
 const KEY: &[u8] = b"signature key";
+
+/// The role of whoever is not listed (POLICY-ROLE-1).
+fn outside(hub: &mut Hub) -> &mut Role {
+    hub.view.roles.roles.iter_mut().find(|role| role.role_index == 0).unwrap()
+}
+
+/// From outside into these roles.
+fn leads_to(roles: &[u32]) -> Vec<SingleSourceRoleChangeTargets> {
+    let target_role_indexes = roles.to_vec();
+    vec![SingleSourceRoleChangeTargets { from_role_index: 0, target_role_indexes }]
+}
 
 /// AMB-GI-8, PROTO-GI-5: a participant's new device may join, and the log remembers it.
 #[test]
@@ -23,6 +38,7 @@ fn a_participants_new_device() {
         user: user("c/cathy"),
         client: identity("c/cathy/laptop").client,
         signature_key: KEY.to_vec(),
+        joining_code: None,
         expires_ms: NOW + JOIN_GRANT_LIFETIME_MS,
     };
     assert_eq!(hub.state.grants, [grant]);
@@ -84,16 +100,51 @@ fn the_leaving_may_not_join() {
     assert!(hub.group_info(&peer("c.example"), "c/cathy/laptop", KEY).is_err());
 }
 
-/// AMB-GI-8: an open room takes anybody, by role 0; a joining code opens nothing yet.
+/// AMB-GI-8, POLICY-CAP-ADD-3: an open room takes anybody, by role 0, into a role its table names.
 #[test]
 fn an_open_room() {
     let mut hub = Hub::new(MEMBERS);
     let dan = peer("d.example");
     assert!(hub.group_info(&dan, "d/dan/phone", KEY).is_err());
-    for role in hub.view.roles.roles.iter_mut().filter(|role| role.role_index == NOT_LISTED) {
-        role.role_capabilities.push(Capability::CAN_OPEN_JOIN);
-    }
+    outside(&mut hub).role_capabilities.push(Capability::CAN_OPEN_JOIN);
+    assert!(hub.group_info(&dan, "d/dan/phone", KEY).is_err());
+    outside(&mut hub).authorized_role_changes = leads_to(&[2]);
     hub.group_info(&dan, "d/dan/phone", KEY).unwrap();
+}
+
+/// AMB-GI-8, POLICY-CAP-ADD-4, POLICY-PRE-2: the first entry that matches the credential's claims
+/// leads in, where its role may be entered so.
+#[test]
+fn a_preauthorized_credential() {
+    let mut hub = Hub::new(MEMBERS);
+    let organization = |name: &str| Claim {
+        credential_type: 2,
+        id: b"\x55\x04\x0a".to_vec(),
+        claim_value: name.as_bytes().to_vec(),
+    };
+    let target_role = hub.view.role(2).unwrap().clone();
+    let entry = PreAuthRoleEntry { claimset: vec![organization("Tea Society")], target_role };
+    hub.view.preauth.entries.push(entry);
+    let dan = peer("d.example");
+    let mut identity = identity("d/dan/phone");
+    let ask = |hub: &mut Hub, identity: &ClientIdentity| {
+        hub.group_info_with(&dan, identity, KEY, None).map(drop)
+    };
+    identity.claims = vec![organization("Coffee Society"), organization("Tea Society")];
+    // The role must hold canJoinIfPreauthorized.
+    assert!(ask(&mut hub, &identity).is_err());
+    for role in hub.view.roles.roles.iter_mut().filter(|role| role.role_index == 2) {
+        role.role_capabilities.push(Capability::CAN_JOIN_IF_PREAUTHORIZED);
+    }
+    ask(&mut hub, &identity).unwrap();
+    assert_eq!(hub.state.grants[0].joining_code, None);
+    identity.claims = vec![organization("Coffee Society")];
+    assert!(ask(&mut hub, &identity).is_err());
+    // POLICY-PRE-1: whoever is banned stays out, whatever the credential says.
+    identity.claims = vec![organization("Tea Society")];
+    let banned = UserRolePair { user: identity.user.clone(), role_index: 1 };
+    hub.view.participants.participants.push(banned);
+    assert!(ask(&mut hub, &identity).is_err());
 }
 
 /// PROTO-GI-3, AMB-GI-6: all pending proposals of the epoch, in order, with their times.

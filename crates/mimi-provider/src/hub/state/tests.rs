@@ -26,6 +26,7 @@ fn grant_to(name: &str, number: u64) -> JoinGrant {
         user: user(name),
         client: client("c/cathy/laptop"),
         signature_key: number.to_be_bytes().to_vec(),
+        joining_code: None,
         expires_ms: NOW + 1_000,
     }
 }
@@ -75,15 +76,17 @@ fn a_snapshot_is_read_back() {
     hub.propose(&peer("c.example"), &proposals(&hub.view, &cathy, 1, changes)).unwrap();
     hub.group_info(&peer("b.example"), "b/bob/laptop", b"key").unwrap();
     hub.submit(&peer("b.example"), "b/bob", 0, b"hello").unwrap();
+    hub.state.evicting.insert(Evicted::User(user("b/bob")));
+    hub.state.deserted = true;
     let snapshot = HubSnapshot { group: b"group".to_vec(), state: hub.state };
     let octets = snapshot.encode();
-    assert_eq!(HubSnapshot::decode(&octets), Ok(snapshot));
+    assert_eq!(HubSnapshot::decode(&octets), Ok(snapshot.clone()));
 
     assert!(HubSnapshot::decode(&[]).is_err());
     assert!(HubSnapshot::decode(&octets[..octets.len() - 1]).is_err());
     assert!(HubSnapshot::decode(&[&octets[..], &[0]].concat()).is_err());
-    let newer = [&[2], &octets[1..]].concat();
-    assert_eq!(HubSnapshot::decode(&newer), Err(StateError("version 2, not 1".into())));
+    let newer = [&[5], &octets[1..]].concat();
+    assert_eq!(HubSnapshot::decode(&newer), Err(StateError("version 5, not 4".into())));
 }
 
 #[test]

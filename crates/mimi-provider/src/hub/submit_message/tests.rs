@@ -121,10 +121,13 @@ fn another_group_is_refused() {
         own: &domain("a.example"),
         requester: &peer("b.example"),
         view: &hub.view,
+        index: &RoomIndex::of(&hub.view),
+        readership: &Readership::of(&hub.view, &domain("a.example")),
         group_id: b"another group",
         request: &request,
         frame_group_id: GROUP,
         frame_epoch: 0,
+        franking: None,
         now_ms: NOW,
     };
     assert!(matches!(submit_message(&hub.state, &input), Err(Reject::NotAllowed(_))));

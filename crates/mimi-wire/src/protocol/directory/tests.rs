@@ -1,5 +1,6 @@
 use super::{
-    CLIENT_ISSUERS_MAX, DIRECTORY_PATH, Directory, DirectoryError, Endpoint, identifier_from_path,
+    ASSET_HOSTS_MAX, CLIENT_ISSUERS_MAX, DIRECTORY_PATH, Directory, DirectoryError, Endpoint,
+    identifier_from_path,
 };
 use crate::limits::{DIRECTORY_OCTETS_MAX, TEXT_OCTETS_MAX, URI_OCTETS_MAX};
 use crate::uri::MimiUri;
@@ -214,4 +215,20 @@ fn expansion_and_reading_are_inverse() {
         let raw = url.strip_prefix("https://a.example/mimi/v1/update/").unwrap();
         assert_eq!(identifier_from_path(raw).unwrap(), uri);
     }
+}
+
+/// Our additional key names hosts; what is none is passed over.
+#[test]
+fn asset_hosts() {
+    let json =
+        br#"{"assetHosts": ["b.example", "10.0.0.1", 7, "Assets.b.example", "x.b.example"]}"#;
+    let directory = Directory::from_json(json).unwrap();
+    let hosts: Vec<_> = directory.asset_hosts.iter().map(|host| host.as_str()).collect();
+    assert_eq!(hosts, ["b.example", "x.b.example"]);
+    assert_eq!(Directory::from_json(directory.to_json().as_bytes()).unwrap(), directory);
+    let many = serde_json::json!({ "assetHosts": vec!["b.example"; ASSET_HOSTS_MAX + 1] });
+    let directory = Directory::from_json(many.to_string().as_bytes()).unwrap();
+    assert_eq!(directory.asset_hosts.len(), ASSET_HOSTS_MAX);
+    let other = Directory::from_json(br#"{"assetHosts": {"of": "another kind"}}"#).unwrap();
+    assert!(other.asset_hosts.is_empty());
 }

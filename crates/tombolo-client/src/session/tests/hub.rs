@@ -4,18 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_mls::CIPHERSUITE;
 use mimi_mls::error::StageError;
+use mimi_mls::franking::FrankingAgent;
 use mimi_mls::hub::{HubGroup, StagedUpdate, application_frame};
 use mimi_mls::hub_keys::HubKeys;
-use mimi_mls::identity::Issuers;
+use mimi_mls::identity::{Issuers, identify};
 use mimi_mls::label::{encrypt_with_label, verify_with_label};
 use mimi_policy::message::may_submit;
+use mimi_policy::{JoinCodes, Judge, ways_in};
+use mimi_wire::component::{FRANKING_AGENT, JOIN_LINKS};
+use mimi_wire::franking::{FrankingIntegrityTbs, SafeAad, ServerFrankingContext};
 use mimi_wire::mls::KeyPackage;
 use mimi_wire::protocol::consent::{ConsentEntry, ConsentOperation};
 use mimi_wire::protocol::found_room::RoomFounding;
 use mimi_wire::protocol::group_info::{
     GROUP_INFO_ENCRYPTION_LABEL, GROUP_INFO_REQUEST_LABEL, GROUP_INFO_RESPONSE_LABEL,
     GroupInfoOutcome, GroupInfoRatchetTreeTbe, GroupInfoRequest, GroupInfoResponse,
-    GroupInfoSuccess, PendingProposal,
+    GroupInfoSuccess, JoiningCode, PendingProposal,
 };
 use mimi_wire::protocol::key_material::{
     ClientKeyMaterial, ClientMaterial, KEY_MATERIAL_REQUEST_LABEL, KeyMaterialRequest,
@@ -23,8 +27,11 @@ use mimi_wire::protocol::key_material::{
 };
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
-use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
+use mimi_wire::protocol::report_abuse::AbuseReport;
+use mimi_wire::protocol::submit_message::{Frank, SubmitMessageRequest, SubmitMessageResponse};
 use mimi_wire::protocol::update::{UpdateOutcome, UpdateRequest, UpdateResponse};
+use mimi_wire::room::join_code::RoomLink;
+use mimi_wire::room::join_links::JoinLinksData;
 use mimi_wire::{Domain, MimiUri, UriKind, Wire};
 use tombolo_testkit::{Federation, TestIssuer};
 
@@ -52,14 +59,24 @@ pub(crate) struct Hub {
     pub(crate) stock: BTreeMap<MimiUri, Vec<KeyPackage>>,
     pub(crate) consents: BTreeSet<(MimiUri, MimiUri)>,
     users: BTreeMap<MimiUri, Vec<MimiUri>>,
+    /// Rooms of fixed membership, by hub and members.
+    direct_rooms: BTreeMap<(Domain, BTreeSet<MimiUri>), MimiUri>,
     pub(crate) pems: BTreeMap<Domain, String>,
     /// Issuers that took the place of the federation's first ones.
     successors: BTreeMap<Domain, TestIssuer>,
     next_event: u64,
     /// Repeats of accepted commits are not recognised: the answer is `wrongEpoch`.
     pub(crate) forgets_commits: bool,
+    /// Messages are franked where their room names the hub's agent.
+    pub(crate) franks: bool,
+    /// What a follower on the way makes of franks.
+    pub(crate) spoil: Option<fn(&mut Option<Frank>)>,
+    /// Reports of abuse, as received.
+    pub(crate) reports: Vec<AbuseReport>,
     /// Commits are taken without asking the judge.
     pub(crate) is_corrupt: bool,
+    /// The organization that a user's certificates name.
+    pub(crate) organizations: BTreeMap<MimiUri, String>,
     /// What was asked, by kind, for tests that count.
     pub(crate) asked: Vec<&'static str>,
 }
@@ -84,10 +101,15 @@ impl Hub {
             stock: BTreeMap::new(),
             consents: BTreeSet::new(),
             users: BTreeMap::new(),
+            direct_rooms: BTreeMap::new(),
             successors: BTreeMap::new(),
             next_event: 0,
             forgets_commits: false,
+            franks: false,
+            spoil: None,
+            reports: Vec::new(),
             is_corrupt: false,
+            organizations: BTreeMap::new(),
             asked: Vec::new(),
         }
     }
@@ -131,6 +153,7 @@ impl Hub {
             Request::Provider => Response::Provider {
                 domain: domain.clone(),
                 hub_sender: Box::new(self.keys[domain].external_sender()),
+                franking_agent: self.franks.then(|| agent(domain).data().encode()),
                 presets: vec!["cooperative".to_owned()],
             },
             Request::Issuers(of) => {
@@ -146,9 +169,15 @@ impl Hub {
                 self.stock(client.unwrap())
             }
             Request::KeyMaterial { user: target, body } => {
-                Response::KeyMaterial(Box::new(self.key_material(&known()?, target, body)))
+                let asker = client.ok_or_else(|| refused("unauthorized"))?;
+                Response::KeyMaterial(Box::new(self.key_material(asker, &known()?, target, body)))
             }
             Request::FoundRoom { room, body } => self.found(room, body, now_ms)?,
+            Request::DirectRoom(other) => {
+                let members = BTreeSet::from([known()?, other.clone()]);
+                let room = self.direct_rooms.get(&(domain.clone(), members));
+                Response::Founded { room: room.ok_or_else(|| refused("unknown"))?.clone() }
+            }
             Request::Update { room, body } => {
                 Response::Update(Box::new(self.update(room, body, now_ms)))
             }
@@ -157,6 +186,10 @@ impl Hub {
             }
             Request::GroupInfo { room, body } => {
                 Response::GroupInfo(Box::new(self.group_info(&known()?, room, body)))
+            }
+            Request::ReportAbuse { body, .. } => {
+                self.reports.push(AbuseReport::decode(body).unwrap());
+                Response::Done
             }
             Request::Consent(body) => self.consent(body, now_ms),
             Request::ConsentRequests => Response::ConsentRequests(Vec::new()),
@@ -188,7 +221,8 @@ impl Hub {
         self.users.entry(user_uri.clone()).or_default().push(client.clone());
         let first = self.federation.issuer(domain.as_str());
         let issuer = self.successors.get(domain).unwrap_or(first);
-        let certificate_chain = issuer.issue(key, &client, &user_uri);
+        let organization = self.organizations.get(&user_uri).cloned();
+        let certificate_chain = issuer.issue_in(key, &client, &user_uri, organization.as_deref());
         let token = SecretText::new(client.as_str().to_owned());
         Ok(Response::Registered { user: user_uri, client, token, certificate_chain })
     }
@@ -199,6 +233,7 @@ impl Hub {
 
     fn key_material(
         &mut self,
+        asker: &MimiUri,
         user: &MimiUri,
         target: &MimiUri,
         body: &[u8],
@@ -209,7 +244,6 @@ impl Hub {
         let key = &tbs.requester_signature_key;
         verify_with_label(CIPHERSUITE, key, label, &tbs.encode(), &request.signature).unwrap();
         assert_eq!((&tbs.requesting_user, &tbs.target_user), (user, target));
-        assert!(tbs.room_id.is_some());
         let answer = |user_status, clients| KeyMaterialResponse {
             user_status,
             user_uri: target.clone(),
@@ -221,7 +255,7 @@ impl Hub {
         if user != target && !self.consents.contains(&(target.clone(), user.clone())) {
             return answer(KeyMaterialUserCode::NoConsent, Vec::new());
         }
-        let clients = clients.iter().map(|client| {
+        let clients = clients.iter().filter(|client| *client != asker).map(|client| {
             let stock = self.stock.entry(client.clone()).or_default();
             let material = match stock.is_empty() {
                 true => ClientMaterial::Exhausted,
@@ -229,7 +263,12 @@ impl Hub {
             };
             ClientKeyMaterial { client_uri: client.clone(), material }
         });
-        answer(KeyMaterialUserCode::Success, clients.collect())
+        let clients: Vec<_> = clients.collect();
+        let has_any = |it: &ClientKeyMaterial| matches!(it.material, ClientMaterial::KeyPackage(_));
+        match clients.iter().any(has_any) {
+            true => answer(KeyMaterialUserCode::Success, clients),
+            false => answer(KeyMaterialUserCode::NoCompatibleMaterial, clients),
+        }
     }
 
     fn found(
@@ -246,14 +285,35 @@ impl Hub {
         let group = HubGroup::open(info, tree, &self.issuers, now_ms).unwrap();
         mimi_policy::check_founding(group.view()).unwrap();
         assert_eq!(group.view().room(), room);
+        let fixed = group.view().base_policy.as_ref().is_some_and(|it| it.fixed_membership);
+        let listed = group.view().participants.participants.iter();
+        let members: BTreeSet<MimiUri> = listed.map(|pair| pair.user.clone()).collect();
+        let key = (room.domain(), members);
+        if let Some(existing) = self.direct_rooms.get(&key).filter(|_| fixed) {
+            return Ok(Response::Founded { room: existing.clone() });
+        }
+        if fixed {
+            self.direct_rooms.insert(key, room.clone());
+        }
+        let founding = founding.welcome.as_ref();
+        let welcomed = founding.map_or(&[][..], |it| &it.welcomed);
+        let welcomes = group.founding_welcomes(founding.map(|it| &it.welcome), welcomed).unwrap();
         let founded = HubRoom {
             group,
             pending: Vec::new(),
             accepted: BTreeMap::new(),
-            last_timestamp: now_ms,
+            last_timestamp: now_ms + 1,
         };
+        let timestamp = now_ms + 1;
+        let ratchet_tree = RatchetTreeOption::Full(tree.clone());
+        for slice in welcomes {
+            let kind = FanoutKind::Welcome { ratchet_tree: ratchet_tree.clone() };
+            let octets = FanoutMessage { timestamp, message: slice.message, kind }.encode();
+            let targets: Vec<_> = slice.clients.iter().map(|(client, _)| client.clone()).collect();
+            self.log(room, StreamEventKind::Welcome, timestamp, &octets, targets.iter());
+        }
         self.rooms.insert(room.clone(), founded);
-        Ok(Response::Founded { accepted_timestamp: now_ms })
+        Ok(Response::Founded { room: room.clone() })
     }
 
     pub(crate) fn update(&mut self, room: &MimiUri, body: &[u8], now_ms: u64) -> UpdateResponse {
@@ -290,7 +350,13 @@ impl Hub {
         let request = UpdateRequest::decode(body).unwrap();
         let staged = room.group.stage(&request, &self.issuers, now_ms)?;
         if !self.is_corrupt {
-            mimi_policy::check(room.group.view(), staged.change())?;
+            // That a code is good was asked when the GroupInfo was given; how often it is used is
+            // for the provider's own tests.
+            let claims = room.group.claims_of_senders(&staged.change().proposals);
+            Judge::of(room.group.view())
+                .with_join_codes(JoinCodes::Unverifiable)
+                .with_claims(&claims)
+                .decide(staged.change())?;
         }
         let timestamp = now_ms.max(room.last_timestamp + 1);
         room.last_timestamp = timestamp;
@@ -341,15 +407,21 @@ impl Hub {
 
     fn submit(&mut self, uri: &MimiUri, body: &[u8], now_ms: u64) -> SubmitMessageResponse {
         let room = self.rooms.get_mut(uri).unwrap();
+        let request = SubmitMessageRequest::decode(body).unwrap();
+        let frame = application_frame(&request.app_message).unwrap();
+        let franks =
+            self.franks && room.group.view().other_components.contains_key(&FRANKING_AGENT);
+        let frank_at = |timestamp| {
+            let tag = SafeAad::decode(&frame.authenticated_data).unwrap().franking_tag().unwrap();
+            tag.filter(|_| franks).map(|tag| frank(uri, &request.sending_uri, timestamp, &tag))
+        };
         let accepted = |accepted_timestamp| SubmitMessageResponse::Accepted {
             accepted_timestamp,
-            frank: None,
+            frank: frank_at(accepted_timestamp),
         };
         if let Some(timestamp) = room.accepted.get(body) {
             return accepted(*timestamp);
         }
-        let request = SubmitMessageRequest::decode(body).unwrap();
-        let frame = application_frame(&request.app_message).unwrap();
         let current_epoch = room.group.view().epoch;
         if frame.epoch + 1 < current_epoch {
             return SubmitMessageResponse::EpochTooOld { current_epoch };
@@ -362,8 +434,12 @@ impl Hub {
         room.last_timestamp = timestamp;
         room.accepted.insert(body.to_vec(), timestamp);
         let audience = clients(&room.group);
-        let kind = FanoutKind::Application { frank: None };
-        let event = FanoutMessage { timestamp, message: request.app_message, kind };
+        let mut fanned_out = frank_at(timestamp);
+        if let Some(spoil) = self.spoil {
+            spoil(&mut fanned_out);
+        }
+        let kind = FanoutKind::Application { frank: fanned_out };
+        let event = FanoutMessage { timestamp, message: request.app_message.clone(), kind };
         let octets = event.encode();
         self.log(uri, StreamEventKind::Application, timestamp, &octets, audience.iter());
         accepted(timestamp)
@@ -379,7 +455,22 @@ impl Hub {
         let key = &tbs.requesting_signature_key;
         let label = GROUP_INFO_REQUEST_LABEL;
         verify_with_label(CIPHERSUITE, key, label, &tbs.encode(), &request.signature).unwrap();
-        if room.group.view().role_index_of(user).is_none_or(|role| role < 2) {
+        let now_ms = tombolo_testkit::now_ms();
+        let identity = identify(&tbs.requesting_credential, key, &self.issuers, now_ms).unwrap();
+        assert_eq!(identity.user, *user);
+        let view = room.group.view();
+        let standing = |code: &JoiningCode| {
+            let links = view.other_components.get(&JOIN_LINKS);
+            let links = links.map(|octets| JoinLinksData::decode(octets).unwrap());
+            let links = links.unwrap_or_default().links;
+            let mut links = links.iter().filter_map(|link| RoomLink::of_room(uri, link));
+            links.any(|link| link.code.as_bytes() == code.code)
+        };
+        let codes = match tbs.joining_code.as_ref().is_some_and(standing) {
+            true => JoinCodes::Unverifiable,
+            false => JoinCodes::None,
+        };
+        if ways_in(&Judge::of(view).with_join_codes(codes), view, &identity, &[]).is_err() {
             return answer(GroupInfoOutcome::NotAuthorized);
         }
         let material = GroupInfoRatchetTreeTbe {
@@ -471,13 +562,34 @@ fn kind(request: &Request) -> &'static str {
         Request::UploadKeyPackages(_) => "upload",
         Request::KeyMaterial { .. } => "key material",
         Request::FoundRoom { .. } => "found",
+        Request::DirectRoom(_) => "direct",
         Request::Update { .. } => "update",
         Request::SubmitMessage { .. } => "submit",
         Request::GroupInfo { .. } => "group info",
+        Request::ReportAbuse { .. } => "report",
         Request::Consent(_) => "consent",
         Request::ConsentRequests => "consent requests",
         Request::IdentifierQuery { .. } => "identifier query",
         Request::Profile => "profile",
         Request::SetProfile(_) => "set profile",
     }
+}
+
+/// The franking agent of a hub.
+pub(crate) fn agent(domain: &Domain) -> FrankingAgent {
+    FrankingAgent::from_seed(domain.clone(), [5; 32])
+}
+
+/// The frank of a message.
+pub(crate) fn frank(room: &MimiUri, sender: &MimiUri, timestamp: u64, tag: &[u8; 32]) -> Frank {
+    let context = ServerFrankingContext {
+        sender_uri: sender.clone(),
+        room_uri: room.clone(),
+        accepted_timestamp: timestamp,
+    };
+    let server_frank = context.server_frank(b"a hub's secret", tag);
+    let franking_signature_ciphersuite = CIPHERSUITE;
+    let tbs = FrankingIntegrityTbs { server_frank, franking_signature_ciphersuite, context };
+    let franking_integrity_signature = agent(&room.domain()).sign(&tbs.encode());
+    Frank { server_frank, franking_signature_ciphersuite, franking_integrity_signature }
 }

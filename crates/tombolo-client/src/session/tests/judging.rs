@@ -15,14 +15,14 @@ use crate::event::ClientEvent;
 use crate::session::command::{Command, Draft};
 use crate::session::request::{Request, Response};
 use crate::session::stream_event::StreamEventKind;
-use crate::shown::RoomStatus;
+use crate::shown::{Attempt, RoomStatus};
 
 const ALICE: usize = 0;
 const BOB: usize = 1;
 const CATHY: usize = 3;
 
 /// Lets a device commit what its own session would refuse to.
-fn commit_unjudged(world: &mut World, actor: usize, room: &MimiUri, plan: &CommitPlan) {
+pub(super) fn commit_unjudged(world: &mut World, actor: usize, room: &MimiUri, plan: &CommitPlan) {
     let session = &mut world.actors[actor].session;
     let group = session.rooms.get_mut(room).unwrap().group.as_mut().unwrap();
     let built = group.commit(&session.device, plan, &mut world.rng, world.now_ms);
@@ -34,7 +34,12 @@ fn commit_unjudged(world: &mut World, actor: usize, room: &MimiUri, plan: &Commi
 }
 
 /// Lets a device send any application data.
-fn submit(world: &mut World, actor: usize, room: &MimiUri, application_data: &[u8]) -> MlsMessage {
+pub(super) fn submit(
+    world: &mut World,
+    actor: usize,
+    room: &MimiUri,
+    application_data: &[u8],
+) -> MlsMessage {
     let sending_uri = world.user(actor);
     let session = &mut world.actors[actor].session;
     let group = session.rooms.get_mut(room).unwrap().group.as_mut().unwrap();
@@ -49,7 +54,7 @@ fn submit(world: &mut World, actor: usize, room: &MimiUri, application_data: &[u
     app_message
 }
 
-fn framed(content: &MimiContent) -> Vec<u8> {
+pub(super) fn framed(content: &MimiContent) -> Vec<u8> {
     let inner_application_content = content.encode().unwrap();
     ApplicationFraming { media_type: MediaType::default(), inner_application_content }.encode()
 }
@@ -81,8 +86,23 @@ fn a_commit_against_the_rules_freezes_the_room() {
     let (event, told) = evidence.values().next().unwrap();
     assert_eq!((evidence.len(), &event.kind), (1, &StreamEventKind::Commit));
     assert_eq!(told, reason);
+    let payload = event.payload.clone();
     // It stays so.
     world.crash(ALICE);
+    let evidence = world.actors[ALICE].session.evidence(&room).unwrap();
+    let [evidence] = &evidence[..] else { panic!("{evidence:?}") };
+    assert_eq!((&evidence.event, &evidence.reason), (&payload, reason));
+    let rule = Some("change-user-role (POLICY-CAP-ROLE-1)".to_owned());
+    assert!(
+        evidence.rule == rule
+            || evidence.rule.as_deref() == Some("change-own-role (POLICY-CAP-ROLE-2)")
+    );
+    assert_eq!(evidence.view.as_ref().map(|view| view.epoch), Some(state.epoch));
+    let again =
+        mimi_policy::check(evidence.view.as_ref().unwrap(), evidence.change.as_ref().unwrap());
+    assert!(reason.contains(&again.unwrap_err().to_string()), "others come to the same");
+    let written: crate::shown::Evidence = serde_json::from_str(&evidence.to_json()).unwrap();
+    assert_eq!(&written, evidence);
     for command in [
         Command::Send {
             room: room.clone(),
@@ -154,7 +174,20 @@ fn violations_of_receivers_rules_are_not_applied() {
     for actor in [ALICE, CATHY] {
         assert_eq!(world.texts(actor, &room), ["hello", "twice"]);
     }
-    assert!(!world.state(ALICE, &room).messages[0].edited);
+    let state = world.state(ALICE, &room);
+    assert!(!state.messages[0].edited);
+    // CONTENT-EDIT-1: shown as what they are, with the reason.
+    let refused: Vec<_> = state.messages.iter().filter_map(|it| it.refused.clone()).collect();
+    assert_eq!(refused.len(), 2);
+    let text = Some("goodbye".to_owned());
+    assert_eq!(refused[0].attempt, Attempt::Edit { message: hello, text });
+    assert_eq!(refused[1].attempt, Attempt::Delete { message: hello });
+    assert!(refused[0].reason.starts_with("bob may not"), "{}", refused[0].reason);
+    assert_eq!(refused[0].rule, "others-message (CONTENT-EDIT-1)");
+    assert_eq!(state.messages, world.state(CATHY, &room).messages);
+    // It stays so.
+    world.crash(ALICE);
+    assert_eq!(world.state(ALICE, &room).messages, state.messages);
 }
 
 /// Late messages are judged by their own epoch, also where our ban was accepted before they came.

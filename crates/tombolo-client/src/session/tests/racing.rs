@@ -206,7 +206,7 @@ fn a_joiner_that_loses_starts_over() {
             world.start(actor, Command::RenameRoom { room: room.clone(), name });
         }
         world.run();
-        assert_eq!(world.finished(laptop, join).unwrap(), Outcome::Done);
+        assert_eq!(world.finished(laptop, join).unwrap(), Outcome::Room(room.clone()));
         world.text(laptop, &room, "in");
         world.agree(&room);
     }
@@ -225,7 +225,7 @@ fn a_joiner_takes_along_who_leaves() {
     world.run_at_once();
     let join = world.start(laptop, Command::JoinRoom(room.clone()));
     world.run_at_once();
-    assert_eq!(world.finished(laptop, join).unwrap(), Outcome::Done);
+    assert_eq!(world.finished(laptop, join).unwrap(), Outcome::Room(room.clone()));
     for actor in [ALICE, BOB, BOBS_LAPTOP] {
         world.actors[actor].is_mute = false;
     }
@@ -329,7 +329,7 @@ fn operations_of_who_is_out_end() {
     world.run();
     for operation in [rename, send] {
         let ended = world.finished(CATHY, operation);
-        assert!(matches!(ended, Err(ClientError::NotInRoom(_))), "{ended:?}");
+        assert!(matches!(ended, Err(ClientError::Removed(_))), "{ended:?}");
     }
     let values = &world.actors[CATHY].saved.rooms[&room].values;
     let left: Vec<_> = values.keys().collect();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mimi_policy::policy_file::RoomPolicy;
 use mimi_policy::preset::Preset;
 use mimi_wire::content::MessageId;
 use mimi_wire::{Domain, MimiUri};
@@ -136,8 +137,16 @@ impl World {
     }
 
     pub(super) fn create_room(&mut self, actor: usize) -> MimiUri {
-        let name = "Clubhouse".to_owned();
-        match self.done(actor, Command::CreateRoom { name, preset: Preset::Cooperative }) {
+        self.create_room_by(actor, Preset::Cooperative)
+    }
+
+    pub(super) fn create_room_by(&mut self, actor: usize, preset: Preset) -> MimiUri {
+        self.create_room_with(actor, RoomPolicy::of_preset(preset))
+    }
+
+    pub(super) fn create_room_with(&mut self, actor: usize, policy: RoomPolicy) -> MimiUri {
+        let (name, policy) = ("Clubhouse".to_owned(), Box::new(policy));
+        match self.done(actor, Command::CreateRoom { name, policy }) {
             Outcome::Room(room) => room,
             other => panic!("{other:?}"),
         }
@@ -200,7 +209,8 @@ impl World {
 
     pub(super) fn texts(&self, actor: usize, room: &MimiUri) -> Vec<String> {
         let messages = self.state(actor, room).messages.into_iter();
-        messages.map(|message| message.text.unwrap_or_default()).collect()
+        let applied = messages.filter(|message| message.refused.is_none());
+        applied.map(|message| message.text.unwrap_or_default()).collect()
     }
 
     /// Stores, then lets out.

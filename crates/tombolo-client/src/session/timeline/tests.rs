@@ -1,7 +1,9 @@
 use mimi_wire::MimiUri;
-use mimi_wire::content::{MessageId, MimiContent};
+use mimi_wire::content::external::{Encryption, Upload, seal};
+use mimi_wire::content::{Disposition, MessageId, MimiContent, NestedPart, Part};
 
 use super::{Role, Timeline};
+use crate::session::verdict::Verdict;
 use crate::store::StoredMessage;
 
 fn uri(text: &str) -> MimiUri {
@@ -39,7 +41,7 @@ impl Filling {
         let id = MessageId::compute(sender, &room(), &octets, &content.salt);
         let timestamp_ms = 1_000 + u64::from(self.salt);
         let stored = StoredMessage { id, sender: sender.clone(), timestamp_ms, content: octets };
-        self.timeline.insert(&stored, content, role);
+        self.timeline.insert(&stored, content, role, Verdict::Applied);
         Ok(id)
     }
 
@@ -183,10 +185,33 @@ fn messages_are_ordered_by_the_hubs_time() {
         expected.push((timestamp_ms, id));
         let role = timeline.role(&content).unwrap();
         let stored = StoredMessage { id, sender: alice(), timestamp_ms, content: octets };
-        timeline.insert(&stored, content, role);
+        timeline.insert(&stored, content, role, Verdict::Applied);
     }
     expected.sort();
     let shown: Vec<_> =
         timeline.shown().iter().map(|message| (message.timestamp_ms, message.id)).collect();
     assert_eq!(shown, expected);
+}
+
+/// Files are those of the newest version, and gone with the message.
+#[test]
+fn files_are_shown_with_their_message() {
+    let upload =
+        Upload { content_type: "image/png", url: "https://a.example/1", filename: "1.png" };
+    let (part, _) = seal(upload, b"x", &Encryption::None).unwrap();
+    let mut filling = Filling::default();
+    let body = NestedPart {
+        disposition: Disposition::ATTACHMENT,
+        language: String::new(),
+        part: Part::External(Box::new(part.clone())),
+    };
+    let text = MimiContent::text(filling.salt(), &alice(), &room(), "");
+    let first = filling.add(&alice(), MimiContent { body, ..text }).unwrap();
+    let shown = filling.timeline.show(&first).unwrap();
+    assert_eq!((shown.text, shown.attachments), (None, vec![part]));
+    filling.edit(&alice(), first, "no file after all");
+    assert!(filling.timeline.show(&first).unwrap().attachments.is_empty());
+    let deletion = MimiContent::delete(filling.salt(), &alice(), &room(), first);
+    filling.add(&alice(), deletion).unwrap();
+    assert!(filling.timeline.show(&first).unwrap().attachments.is_empty());
 }

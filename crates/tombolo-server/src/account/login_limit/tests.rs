@@ -3,9 +3,10 @@ use std::net::IpAddr;
 use mimi_wire::MimiUri;
 
 use super::{
-    ATTEMPT_REFILL_MS, ATTEMPTS_PER_ADDRESS_MAX, ATTEMPTS_PER_USER_MAX, LoginLimit, REMEMBERED_MAX,
-    TooMany, network,
+    ATTEMPT_REFILL_MS, ATTEMPTS_PER_ADDRESS_MAX, ATTEMPTS_PER_USER_MAX, LoginLimit, TooMany,
+    network,
 };
+use crate::budgets::REMEMBERED_MAX;
 
 const NOW_MS: u64 = 1_790_000_000_000;
 
@@ -61,7 +62,8 @@ fn memory_is_bounded_and_forgets_the_worst_guesser_last() {
         let _ = limit.attempt(&user(&format!("u{number}")), IpAddr::from(octets), NOW_MS).unwrap();
     }
     let budgets = limit.0.lock().unwrap();
-    assert!(budgets.users.len() <= REMEMBERED_MAX && budgets.addresses.len() <= REMEMBERED_MAX);
+    assert!(budgets.users.remembered() <= REMEMBERED_MAX);
+    assert!(budgets.addresses.remembered() <= REMEMBERED_MAX);
     drop(budgets);
     limit.attempt(&user("alice"), address(2), NOW_MS).unwrap_err();
 }

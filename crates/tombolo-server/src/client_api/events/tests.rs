@@ -13,9 +13,11 @@ use super::{
     next_page_entries,
 };
 use crate::account::password::Passwords;
+use crate::assets::{DirectoryBlobs, Uploads};
 use crate::client_api::ClientApi;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::franking_keys::FrankingKeys;
 use crate::init::{InitOptions, init};
 use crate::issuer::ClientIssuer;
 use crate::keys::open_or_create_hub_keys;
@@ -48,13 +50,17 @@ async fn device() -> (ClientApi, DeviceRecord, watch::Sender<bool>) {
     let domain = config.domain.clone();
     let clock = Clock::system();
     let hub_keys = open_or_create_hub_keys(home.path(), &domain).unwrap();
+    let franking = FrankingKeys::open_or_create(home.path(), &domain).unwrap();
     let client_issuer = ClientIssuer::open_or_create(home.path(), &domain, clock.now_ms()).unwrap();
     let identity = Identity::from_files(domain, &outcome.certificate, &outcome.key).unwrap();
     let (store, identity) = (Arc::new(MemoryStore::new()), Arc::new(identity));
-    let parts = Parts { config, clock, store, hub_keys, client_issuer, identity };
+    let blobs = DirectoryBlobs::new(config.data_dir.join("assets"));
+    let assets = Uploads::open(Arc::new(blobs), &config.assets).unwrap();
+    let parts = Parts { config, clock, store, hub_keys, franking, client_issuer, identity, assets };
     let provider = Provider::new(parts).unwrap();
     let user = uri("mimi://a.example/u/alice");
-    let account = Account { user: user.clone(), password_hash: None, created_ms: 1 };
+    let account =
+        Account { user: user.clone(), password_hash: None, claims: Vec::new(), created_ms: 1 };
     let record = DeviceRecord {
         client: uri("mimi://a.example/d/alice/phone"),
         user: user.clone(),
@@ -102,6 +108,23 @@ fn the_last_event_is_named_by_a_number() {
     assert_eq!(named("17").unwrap(), Some(17));
     named("x").unwrap_err();
     named("-1").unwrap_err();
+}
+
+/// Whoever is signed out reads nothing more, also by a stream that is open.
+#[tokio::test]
+async fn a_feed_ends_when_its_device_is_signed_out() {
+    let (api, device, _stop) = device().await;
+    let (client, user) = (device.client.clone(), device.user.clone());
+    let mut feed = Feed::open(api.clone(), device, 0).await.unwrap();
+    assert!(next(&mut feed).await.unwrap().starts_with("retry:"));
+    let gone = async {
+        tokio::task::yield_now().await;
+        let (changes, wake) = (vec![Change::RemoveDevice(client)], Effect::WakeStream(user));
+        api.provider.enqueue(changes, Vec::new(), vec![wake], None).durable().await.unwrap();
+    };
+    let waited = async { tokio::time::timeout(KEEP_ALIVE / 2, next(&mut feed)).await };
+    let ((), chunk) = tokio::join!(gone, waited);
+    assert_eq!(chunk.expect("it ends at once"), None);
 }
 
 #[tokio::test]

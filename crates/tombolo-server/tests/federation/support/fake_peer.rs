@@ -59,8 +59,28 @@ impl FakePeer {
         listener: TcpListener,
         respond: impl Fn(&Seen) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {
+        let tls = tls(federation.ca.root_pem(), certificate, false);
+        Self::run(tls, listener, respond)
+    }
+
+    /// One that answers who shows no certificate as well.
+    pub(crate) async fn start_public(
+        federation: &Federation,
+        name: &str,
+        respond: impl Fn(&Seen) -> Response<Bytes> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tls = tls(federation.ca.root_pem(), &federation.certificate(name), true);
+        Self::run(tls, listener, respond)
+    }
+
+    fn run(
+        tls: ServerConfig,
+        listener: TcpListener,
+        respond: impl Fn(&Seen) -> Response<Bytes> + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(tls(federation.ca.root_pem(), certificate)));
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let respond: Arc<Respond> = Arc::new(respond);
         let task = tokio::spawn(accept(listener, acceptor, Arc::clone(&seen), respond));
@@ -94,11 +114,15 @@ pub(crate) fn status(status: u16) -> Response<Bytes> {
 }
 
 /// Peers present themselves: a stock verifier is content with the certificates of the tests.
-fn tls(root_pem: &str, certificate: &ServerCertificate) -> ServerConfig {
+fn tls(root_pem: &str, certificate: &ServerCertificate, is_public: bool) -> ServerConfig {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(root_pem.as_bytes()).unwrap()).unwrap();
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    let mut verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    if is_public {
+        verifier = verifier.allow_unauthenticated();
+    }
     let pem = certificate.certificate_pem.as_bytes();
     let chain = CertificateDer::pem_slice_iter(pem).map(Result::unwrap).collect();
     let key = PrivateKeyDer::from_pem_slice(certificate.key_pem.as_str().as_bytes()).unwrap();

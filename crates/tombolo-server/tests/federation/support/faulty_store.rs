@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
     Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LoggedEvent, Seq,
@@ -87,6 +88,10 @@ impl Store for FaultyStore {
         fn profile(user: &MimiUri) -> Option<StoredProfile>;
         fn find_profiles(terms: &[Term], limit: usize) -> Vec<StoredProfile>;
         fn room(room: &MimiUri) -> Option<StoredRoom>;
+        fn hosted_rooms() -> Vec<MimiUri>;
+        fn room_of_members(members: MemberSet) -> Option<MimiUri>;
+        fn dependent_rooms(parent: &MimiUri) -> Vec<MimiUri>;
+        fn parent_rooms() -> Vec<MimiUri>;
         fn room_count() -> u64;
         fn rooms_of(client: &MimiUri) -> Vec<MimiUri>;
         fn last_seq(stream: &MimiUri) -> Seq;

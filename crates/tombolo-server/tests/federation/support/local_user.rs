@@ -25,7 +25,8 @@ impl LocalUser {
         let user = MimiUri::build(&domain(provider), UriKind::User, &[name]).unwrap();
         let client = MimiUri::build(&domain(provider), UriKind::Client, &[name, "phone"]).unwrap();
         let token = format!("token of {name}").replace(' ', "-");
-        let account = Account { user: user.clone(), password_hash: None, created_ms: 1 };
+        let account =
+            Account { user: user.clone(), password_hash: None, claims: Vec::new(), created_ms: 1 };
         let device = DeviceRecord {
             client,
             user: user.clone(),
@@ -53,13 +54,27 @@ impl LocalUser {
             room_id: None,
             consent_extensions: Extensions::default(),
         };
+        self.send(federation, running, Method::POST, "/consent", &[], entry.encode()).await
+    }
+
+    /// Asks its provider for something.
+    pub(crate) async fn send(
+        &self,
+        federation: &Federation,
+        running: &Running,
+        method: Method,
+        path: &str,
+        more_headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Reply {
         let caller = federation.anonymous();
         let host = self.user.domain();
         let address = running.addresses().client;
         let mut connection = caller.connect(address, host.as_str()).await.unwrap();
         let bearer = format!("Bearer {}", self.token);
-        let headers = [("host", host.as_str()), ("authorization", &bearer)];
-        let body = Bytes::from(entry.encode());
-        connection.send(Method::POST, "/client/v1/consent", &headers, body).await.unwrap()
+        let mut headers = vec![("host", host.as_str()), ("authorization", bearer.as_str())];
+        headers.extend(more_headers);
+        let path = format!("/client/v1{path}");
+        connection.send(method, &path, &headers, body).await.unwrap()
     }
 }

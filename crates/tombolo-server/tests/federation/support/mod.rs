@@ -79,6 +79,15 @@ impl Federation {
 
     /// The configuration of a provider, with more lines for `[federation]`.
     pub(crate) fn config(&self, name: &str, federation: &str) -> Config {
+        self.config_text(name, federation, "")
+    }
+
+    /// The configuration of a provider, with more tables.
+    pub(crate) fn config_with(&self, name: &str, tables: &str) -> Config {
+        self.config_text(name, "", tables)
+    }
+
+    fn config_text(&self, name: &str, federation: &str, tables: &str) -> Config {
         let base = self.directory.path();
         let certificate = self.certificate(name);
         std::fs::write(base.join(format!("{name}.pem")), certificate.certificate_pem).unwrap();
@@ -98,6 +107,7 @@ impl Federation {
             [federation]
             peers_file = "peers.toml"
             {federation}
+            {tables}
             [debug]
             capture_dir = "capture/{name}"
             "#

@@ -13,17 +13,18 @@ use http::Method;
 use mimi_mls::device::Device;
 use mimi_mls::identity::Issuers;
 use mimi_mls::label::HpkeKeyPair;
-use mimi_mls::member::{CommitPlan, Founding, MemberGroup, Received};
-use mimi_policy::preset::{Preset, base_policy, hub_preauth};
-use mimi_policy::{ClientIdentity, LeafIndex};
+use mimi_mls::member::{CommitPlan, Founding, MemberGroup, Received, founding_requirements};
+use mimi_policy::preset::{Preset, hub_preauth};
+use mimi_policy::{ClientIdentity, JoinCodes, Judge, LeafIndex};
 use mimi_provider::Change;
 use mimi_provider::record::{Account, DeviceRecord};
+use mimi_wire::mls::KeyPackage;
 use mimi_wire::protocol::Extensions;
 use mimi_wire::protocol::consent::{ConsentEntry, ConsentOperation};
-use mimi_wire::protocol::found_room::RoomFounding;
+use mimi_wire::protocol::found_room::{FoundingWelcome, RoomFounding};
 use mimi_wire::protocol::group_info::{
     GROUP_INFO_ENCRYPTION_LABEL, GROUP_INFO_REQUEST_LABEL, GroupInfoOutcome,
-    GroupInfoRatchetTreeTbe, GroupInfoRequest, GroupInfoRequestTbs, GroupInfoResponse,
+    GroupInfoRatchetTreeTbe, GroupInfoRequest, GroupInfoRequestTbs, GroupInfoResponse, JoiningCode,
 };
 use mimi_wire::protocol::key_material::{
     ClientMaterial, KEY_MATERIAL_REQUEST_LABEL, KeyMaterialRequest, KeyMaterialRequestTbs,
@@ -32,8 +33,11 @@ use mimi_wire::protocol::key_material::{
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
 use mimi_wire::protocol::update::{CommitBundle, UpdateOutcome, UpdateRequest, UpdateResponse};
+use mimi_wire::room::claim_name::NamedClaim;
 use mimi_wire::room::metadata::RoomMetadata;
-use mimi_wire::room::participant_list::{ParticipantListUpdate, UserRolePair};
+use mimi_wire::room::participant_list::{ParticipantListUpdate, RoleIndex, UserRolePair};
+use mimi_wire::room::preauth::PreAuthData;
+use mimi_wire::room::roles::RoleData;
 use mimi_wire::{MimiUri, UriKind, Wire};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rand::SeedableRng;
@@ -71,6 +75,18 @@ impl Phone {
         store: &impl SharedStore,
         name: &str,
     ) -> Self {
+        Self::sign_up_claiming(federation, running, store, name, &[]).await
+    }
+
+    /// Signs up with claims in the certificate, e.g. `O=Tea Society`.
+    pub(crate) async fn sign_up_claiming(
+        federation: &Federation,
+        running: &Running,
+        store: &impl SharedStore,
+        name: &str,
+        claims: &[&str],
+    ) -> Self {
+        let claims: Vec<NamedClaim> = claims.iter().map(|claim| claim.parse().unwrap()).collect();
         let store = store.shared();
         let (provider, name) = name.split_once('/').unwrap();
         let (user_name, device_name) = name.split_once('/').unwrap();
@@ -81,14 +97,20 @@ impl Phone {
         let issuer = ClientIssuer::open_or_create(&data_dir, &provider, now_ms()).unwrap();
         let mut rng = StdRng::from_os_rng();
         let mut device = Device::generate(&mut rng);
-        let chain = issuer.issue(&user, &client, device.signature_key(), now_ms()).unwrap();
+        let chain = issuer.issue(&user, &client, &claims, device.signature_key(), now_ms());
+        let chain = chain.unwrap();
         let identity =
             ClientIdentity { user: user.clone(), client: client.clone(), claims: Vec::new() };
         device.certify(&chain, identity).unwrap();
         let token = format!("{user_name}-{device_name}");
         let mut changes = Vec::new();
         if store.account(&user).await.unwrap().is_none() {
-            let account = Account { user: user.clone(), password_hash: None, created_ms: 1 };
+            let account = Account {
+                user: user.clone(),
+                password_hash: None,
+                claims: Vec::new(),
+                created_ms: 1,
+            };
             changes.push(Change::CreateAccount(account));
         }
         changes.push(Change::PutDevice(DeviceRecord {
@@ -179,14 +201,95 @@ impl Phone {
 
     /// Founds a room at its own provider.
     pub(crate) async fn found(&mut self, name: &str) -> MimiUri {
+        let founding = self.founding(name, Preset::Cooperative).await;
+        let (reply, room) = self.found_with(founding, Vec::new()).await;
+        assert_eq!(reply.status.as_u16(), 201, "{:?}", reply.body);
+        room
+    }
+
+    /// Founds a room with any roles and preauthorizations.
+    pub(crate) async fn found_by(
+        &mut self,
+        name: &str,
+        roles: RoleData,
+        creator_role: RoleIndex,
+        preauth: PreAuthData,
+    ) -> MimiUri {
+        let usual = self.founding(name, Preset::Cooperative).await;
+        let founding = Founding { roles, creator_role, preauth, ..usual };
+        let (reply, room) = self.found_with(founding, Vec::new()).await;
+        assert_eq!(reply.status.as_u16(), 201, "{:?}", reply.body);
+        room
+    }
+
+    /// Founds a room that depends on another one.
+    pub(crate) async fn found_inside(&mut self, name: &str, parent: &MimiUri) -> (Reply, MimiUri) {
+        let mut founding = self.founding(name, Preset::Cooperative).await;
+        founding.base_policy.parent_dependant = true;
+        founding.base_policy.parent_room = Some(parent.as_str().to_owned());
+        self.found_with(founding, Vec::new()).await
+    }
+
+    /// Opens a direct room with a user, as a device that knows of none.
+    pub(crate) async fn open_direct(&mut self, name: &str, user: &MimiUri) -> (Reply, MimiUri) {
+        let preset = Preset::Direct;
+        let mut founding = self.founding(name, preset).await;
+        founding.others =
+            vec![UserRolePair { user: user.clone(), role_index: preset.ordinary_role() }];
+        let tbs = KeyMaterialRequestTbs {
+            requesting_user: self.user.clone(),
+            target_user: user.clone(),
+            room_id: None,
+            acceptable_ciphersuites: vec![SUITE],
+            required_capabilities: founding_requirements(&self.device).unwrap(),
+            requester_signature_key: self.device.signature_key().to_vec(),
+            requester_credential: self.device.credential().unwrap(),
+        };
+        let signature = self.device.sign_with_label(KEY_MATERIAL_REQUEST_LABEL, &tbs.encode());
+        let body = KeyMaterialRequest { tbs, signature }.encode();
+        let material: KeyMaterialResponse =
+            self.post(&format!("/key-material/{}", encoded(user)), body).await;
+        let packages = material.clients.into_iter().filter_map(|client| match client.material {
+            ClientMaterial::KeyPackage(package) => Some((client.client_uri, package)),
+            _ => None,
+        });
+        self.found_with(founding, packages.collect()).await
+    }
+
+    /// Hands a new room to its own provider; without a 201 the device does not keep it.
+    pub(crate) async fn found_with(
+        &mut self,
+        founding: Founding,
+        first: Vec<(MimiUri, KeyPackage)>,
+    ) -> (Reply, MimiUri) {
+        let room = founding.metadata.room_uri.clone();
+        let issuers = self.issuers();
+        let welcomed = first.iter().map(|(client, package)| {
+            let facts = mimi_mls::key_package::inspect(package, &issuers, now_ms()).unwrap();
+            (client.clone(), facts.reference)
+        });
+        let welcomed = welcomed.collect();
+        let packages = first.into_iter().map(|(_, package)| package).collect();
+        let created =
+            MemberGroup::create_with(&self.device, &founding, packages, &mut self.rng, now_ms());
+        let (group, group_info, ratchet_tree, welcome) = created.unwrap();
+        let welcome = welcome.map(|welcome| FoundingWelcome { welcome, welcomed });
+        let body = RoomFounding { group_info, ratchet_tree, welcome }.encode();
+        let reply = self.call(Method::PUT, &room_path(&room, ""), body).await;
+        if reply.status.as_u16() == 201 {
+            self.groups.insert(room.clone(), group);
+        }
+        (reply, room)
+    }
+
+    async fn founding(&self, name: &str, preset: Preset) -> Founding {
         let hub = self.user.domain();
         let room = MimiUri::build(&hub, UriKind::Room, &[name]).unwrap();
         let group = MimiUri::build(&hub, UriKind::Group, &[name]).unwrap();
         let reply = self.call(Method::GET, "/provider", Vec::new()).await;
         let provider: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
         let sender = base64(provider["hub_sender"].as_str().unwrap());
-        let preset = Preset::Cooperative;
-        let founding = Founding {
+        Founding {
             group_id: group.as_bytes().to_vec(),
             metadata: RoomMetadata {
                 room_uri: room.clone(),
@@ -198,17 +301,12 @@ impl Phone {
             },
             roles: preset.roles(),
             creator_role: preset.creator_role(),
+            others: Vec::new(),
             preauth: hub_preauth(&hub, preset),
-            base_policy: base_policy(),
+            base_policy: preset.base_policy(),
+            components: BTreeMap::new(),
             hub_sender: mimi_wire::mls::ExternalSender::decode(&sender).unwrap(),
-        };
-        let created = MemberGroup::create(&self.device, &founding, &mut self.rng, now_ms());
-        let (group, group_info, ratchet_tree) = created.unwrap();
-        let body = RoomFounding { group_info, ratchet_tree }.encode();
-        let reply = self.call(Method::PUT, &room_path(&room, ""), body).await;
-        assert_eq!(reply.status.as_u16(), 201, "{:?}", reply.body);
-        self.groups.insert(room.clone(), group);
-        room
+        }
     }
 
     pub(crate) fn group(&mut self, room: &MimiUri) -> &mut MemberGroup {
@@ -306,13 +404,22 @@ impl Phone {
         &mut self,
         room: &MimiUri,
     ) -> (GroupInfoResponse, Option<GroupInfoRatchetTreeTbe>) {
+        self.group_info_by(room, None).await
+    }
+
+    /// Likewise, with a join code.
+    pub(crate) async fn group_info_by(
+        &mut self,
+        room: &MimiUri,
+        code: Option<&str>,
+    ) -> (GroupInfoResponse, Option<GroupInfoRatchetTreeTbe>) {
         let keys = HpkeKeyPair::derive(SUITE, &rand::random()).unwrap();
         let tbs = GroupInfoRequestTbs {
             cipher_suite: SUITE,
             requesting_signature_key: self.device.signature_key().to_vec(),
             requesting_credential: self.device.credential().unwrap(),
             group_info_public_key: keys.public.clone(),
-            joining_code: None,
+            joining_code: code.map(|code| JoiningCode::new(code.as_bytes().to_vec())),
         };
         let signature = self.device.sign_with_label(GROUP_INFO_REQUEST_LABEL, &tbs.encode());
         let body = GroupInfoRequest { tbs, signature }.encode();
@@ -335,19 +442,36 @@ impl Phone {
     /// Joins a room by itself.
     pub(crate) async fn join(&mut self, room: &MimiUri) {
         let material = self.group_info(room).await.1.expect("group info");
+        let response = self.come_in(room, &material, None).await;
+        assert!(matches!(response.outcome, UpdateOutcome::Success { .. }), "{response:?}");
+    }
+
+    /// Joins with what the hub has given, listed in a role if it was not listed before.
+    pub(crate) async fn come_in(
+        &mut self,
+        room: &MimiUri,
+        material: &GroupInfoRatchetTreeTbe,
+        role: Option<RoleIndex>,
+    ) -> UpdateResponse {
+        let entry = role.map(|role_index| ParticipantListUpdate {
+            added_participants: vec![UserRolePair { user: self.user.clone(), role_index }],
+            ..Default::default()
+        });
         let issuers = self.issuers();
         let joined = MemberGroup::join_by_external_commit(
             &self.device,
-            &material,
-            None,
+            material,
+            entry,
             &issuers,
             &mut self.rng,
             now_ms(),
         );
         let (group, bundle) = joined.unwrap();
         let response = self.update(room, &UpdateRequest::Commit(bundle)).await;
-        assert!(matches!(response.outcome, UpdateOutcome::Success { .. }), "{response:?}");
-        self.groups.insert(room.clone(), group);
+        if matches!(response.outcome, UpdateOutcome::Success { .. }) {
+            self.groups.insert(room.clone(), group);
+        }
+        response
     }
 
     /// The leaves of a user.
@@ -383,7 +507,13 @@ impl Phone {
             return;
         };
         match group.receive(message, &issuers, now_ms()).unwrap() {
-            Received::Commit(staged) => group.merge(*staged).unwrap(),
+            Received::Commit(staged) => {
+                // Hub and clients judge alike (AMB-POL-19).
+                let claims = group.claims_of_senders(&staged.change().proposals);
+                let judge = Judge::of(group.view()).with_join_codes(JoinCodes::Unverifiable);
+                judge.with_claims(&claims).decide(staged.change()).unwrap();
+                group.merge(*staged).unwrap();
+            }
             Received::Application { user, application_data, .. } => {
                 let text = String::from_utf8(application_data).unwrap();
                 self.read.push((user.segments()[0].clone(), text));

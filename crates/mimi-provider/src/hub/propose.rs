@@ -1,0 +1,285 @@
+//! The hub as author: it proposes, as external sender, to remove who has to go (PROTO-NTF-3,
+//! PROTO-NTF-4, FLOW-15, AMB-ST-4, AMB-UPD-9). Its proposals are judged like anybody's, by the role
+//! that the room preauthorizes it for, and any member commits them.
+//!
+//! Whom it wants out is remembered until they are: an external commit voids every proposal but
+//! SelfRemoves, and then they are made anew for the epoch it leads to.
+
+use std::collections::BTreeSet;
+
+use mimi_policy::parent::orphans;
+use mimi_policy::{
+    Actor, Judge, LeafIndex, ProposedChange, RoomView, StagedChange, StagedProposal,
+};
+use mimi_wire::protocol::update::{ProposalBundle, ProposalRef};
+use mimi_wire::room::participant_list::ParticipantListUpdate;
+use mimi_wire::room::preauth::Claim;
+use mimi_wire::{Domain, MimiUri};
+
+use crate::hub::log::{Entry, LogWriter};
+use crate::hub::state::{Evicted, HubState, Pending, leaf_removed};
+use crate::hub::update::{Accepting, Updated, accept_proposals, updated};
+use crate::record::EventKind;
+use crate::{Reject, Transition};
+
+/// Proposals of one bundle (AMB-UPD-12).
+pub const BUNDLE_PROPOSALS_MAX: usize = 256;
+/// MLS credential type of a hub's entry in `external_senders` (AMB-ST-1).
+const BASIC_CREDENTIAL: u16 = 1;
+
+/// What the hub is to propose.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct HubChange {
+    /// Leaves to remove, ascending.
+    pub remove: Vec<LeafIndex>,
+    /// Positions in the participant list to clear, ascending.
+    pub unlist: Vec<u32>,
+}
+
+/// Whether all members take list changes that a hub proposes. Some implementations refuse them, and
+/// with them every commit that includes one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ListChanges {
+    /// They do.
+    Taken,
+    /// Somebody may not.
+    Refused,
+}
+
+/// A room at the moment the hub thinks about it.
+#[derive(Clone, Copy, Debug)]
+struct Now<'a> {
+    judge: Judge<'a>,
+    view: &'a RoomView,
+    own: &'a Domain,
+    pending: &'a [Pending],
+    list_changes: ListChanges,
+}
+
+impl HubChange {
+    /// The list change, if there is one.
+    pub fn participants(&self) -> Option<ParticipantListUpdate> {
+        let removed_indices = self.unlist.clone();
+        (!self.unlist.is_empty())
+            .then(|| ParticipantListUpdate { removed_indices, ..ParticipantListUpdate::default() })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.remove.is_empty() && self.unlist.is_empty()
+    }
+
+    fn count(&self) -> usize {
+        self.remove.len() + usize::from(!self.unlist.is_empty())
+    }
+
+    fn and(&self, other: &Self) -> Self {
+        let both = |one: &[u32], other: &[u32]| {
+            let both: BTreeSet<u32> = one.iter().chain(other).copied().collect();
+            both.into_iter().collect()
+        };
+        Self {
+            remove: both(&self.remove, &other.remove),
+            unlist: both(&self.unlist, &other.unlist),
+        }
+    }
+
+    fn proposals(&self, own: &Domain) -> Vec<StagedProposal> {
+        let claim = Claim {
+            credential_type: BASIC_CREDENTIAL,
+            id: Vec::new(),
+            claim_value: own.provider_uri().as_bytes().to_vec(),
+        };
+        let sender = Actor::ExternalSender { index: 0, claims: vec![claim] };
+        let removes = self.remove.iter().map(|leaf| ProposedChange::RemoveClient(*leaf));
+        let changes = removes.chain(self.participants().map(ProposedChange::ParticipantList));
+        let proposal = |change| StagedProposal { sender: sender.clone(), reference: None, change };
+        changes.map(proposal).collect()
+    }
+}
+
+/// What is to be proposed now, beside what is pending: whom the hub wants out, `also` among them,
+/// and leavers whose leave an external commit has cut short. `None`: nothing, or nothing that the
+/// room lets its hub do.
+pub fn due(
+    state: &HubState,
+    judge: Judge<'_>,
+    own: &Domain,
+    also: &[Evicted],
+    list_changes: ListChanges,
+) -> Option<HubChange> {
+    let now = Now { judge, view: judge.view(), own, pending: &state.pending, list_changes };
+    let evicting = state.evicting.iter().chain(also);
+    now.due(&state.leaving, evicting)
+}
+
+/// What is to be proposed for the epoch that a commit leads to.
+pub fn due_after(
+    state: &HubState,
+    change: &StagedChange,
+    after: &RoomView,
+    own: &Domain,
+    list_changes: impl FnOnce() -> ListChanges,
+) -> Option<HubChange> {
+    if state.leaving.is_empty() && state.evicting.is_empty() {
+        return None;
+    }
+    let (leaving, evicting) =
+        (state.leaving_after(change, after), state.evicting_after(change, after));
+    if leaving.is_empty() && evicting.is_empty() {
+        return None;
+    }
+    let judge = Judge::of(after);
+    let now = Now { judge, view: after, own, pending: &[], list_changes: list_changes() };
+    now.due(&leaving, evicting.iter())
+}
+
+impl Now<'_> {
+    fn due<'a>(
+        &self,
+        leaving: &BTreeSet<MimiUri>,
+        evicting: impl Iterator<Item = &'a Evicted>,
+    ) -> Option<HubChange> {
+        let mut users: BTreeSet<&MimiUri> = leaving.iter().collect();
+        let mut clients: BTreeSet<&MimiUri> = BTreeSet::new();
+        for evicted in evicting {
+            match evicted {
+                Evicted::User(user) => users.insert(user),
+                Evicted::Client(client) => clients.insert(client),
+            };
+        }
+        let on_their_way: BTreeSet<LeafIndex> =
+            self.pending.iter().filter_map(|pending| leaf_removed(&pending.proposal)).collect();
+        let mut due = HubChange::default();
+        for user in users {
+            let leaves = self.view.clients_of(user).map(|client| client.leaf);
+            let remove = leaves.filter(|leaf| !on_their_way.contains(leaf)).collect();
+            let unlist = self.position(user).into_iter().collect();
+            let whole = HubChange { remove, unlist };
+            // Where the list cannot be changed the clients go all the same (AMB-ST-4).
+            let clients_alone = HubChange { unlist: Vec::new(), ..whole.clone() };
+            let _ = self.take(&mut due, &whole) || self.take(&mut due, &clients_alone);
+        }
+        for client in clients {
+            let leaf = self.view.clients.iter().find(|member| member.client == *client);
+            let leaf = leaf.map(|member| member.leaf).filter(|leaf| !on_their_way.contains(leaf));
+            let alone = HubChange { remove: leaf.into_iter().collect(), unlist: Vec::new() };
+            self.take(&mut due, &alone);
+        }
+        (!due.is_empty()).then_some(due)
+    }
+
+    /// The place of a user in the list, unless its removal is pending or cannot be proposed.
+    fn position(&self, user: &MimiUri) -> Option<u32> {
+        if self.list_changes == ListChanges::Refused {
+            return None;
+        }
+        let mut listed = self.view.participants.participants.iter();
+        let position = listed.position(|pair| pair.user == *user)?;
+        let position = u32::try_from(position).ok()?;
+        let is_pending = self.pending.iter().any(|pending| match &pending.proposal.change {
+            ProposedChange::ParticipantList(update) => update.removed_indices.contains(&position),
+            _ => false,
+        });
+        (!is_pending).then_some(position)
+    }
+
+    /// Adds a part, if there is something in it, the judge allows it together with all that is
+    /// there already, and there is room.
+    fn take(&self, due: &mut HubChange, part: &HubChange) -> bool {
+        let both = due.and(part);
+        if part.is_empty() || both.count() > BUNDLE_PROPOSALS_MAX {
+            return false;
+        }
+        let pending = self.pending.iter().map(|pending| pending.proposal.clone());
+        let proposals = pending.chain(both.proposals(self.own)).collect();
+        let change = StagedChange { epoch: self.view.epoch, committer: None, proposals };
+        let allowed = self.judge.decide(&change);
+        if allowed.is_ok() {
+            *due = both;
+        }
+        allowed.is_ok()
+    }
+}
+
+/// Whom of these the hub does not want out of a room yet, though there is something of them in it.
+pub fn newly_evicted(state: &HubState, view: &RoomView, evicted: &[Evicted]) -> Vec<Evicted> {
+    let new = |evicted: &&Evicted| !state.evicting.contains(evicted) && evicted.is_in(view);
+    evicted.iter().filter(new).cloned().collect()
+}
+
+/// Whom the hub wants out of a dependent room because they are not in its parent (POLICY-BASE-3,
+/// AMB-POL-9).
+pub fn orphaned(child: &RoomView, parent: &RoomView) -> Vec<Evicted> {
+    orphans(child, parent).into_iter().cloned().map(Evicted::User).collect()
+}
+
+/// Whether somebody who took part before does not any more: then dependent rooms are looked at.
+pub fn has_lost(change: &StagedChange, before: &RoomView, after: &RoomView) -> bool {
+    let touches = |proposal: &StagedProposal| {
+        matches!(proposal.change, ProposedChange::ParticipantList(_) | ProposedChange::Roles(_))
+    };
+    if !change.proposals.iter().any(touches) {
+        return false;
+    }
+    let stays: BTreeSet<(&MimiUri, u32)> =
+        after.participants.participants.iter().map(|pair| (&pair.user, pair.role_index)).collect();
+    let mut listed = before.participants.participants.iter();
+    // A new role may be that of the banned.
+    listed.any(|pair| !stays.contains(&(&pair.user, pair.role_index)))
+}
+
+/// The hub's own words, signed and staged.
+#[derive(Clone, Copy, Debug)]
+pub struct HubProposalsInput<'a> {
+    /// The proposals.
+    pub bundle: &'a ProposalBundle,
+    /// The `UpdateRequest` that holds them.
+    pub octets: &'a [u8],
+    /// What they ask.
+    pub change: &'a StagedChange,
+    /// Their references, in order.
+    pub references: &'a [ProposalRef],
+}
+
+/// Writes down whom the hub wants out from now on, and what it proposes to that end, if it can.
+pub fn propose(
+    state: &HubState,
+    judge: Judge<'_>,
+    own: &Domain,
+    evicted: Vec<Evicted>,
+    proposals: Option<&HubProposalsInput<'_>>,
+    now_ms: u64,
+) -> Result<Transition<Updated>, Reject> {
+    let view = judge.view();
+    let mut log = LogWriter::new(state, view.room());
+    let mut timestamp = state.next_timestamp(now_ms);
+    if !evicted.is_empty() {
+        log.append(Entry {
+            kind: EventKind::HubNote,
+            timestamp_ms: timestamp,
+            payload: Vec::new(),
+            audience: Vec::new(),
+            targets: Some(Vec::new()),
+            detail: HubState::note_evictions(evicted),
+        });
+        timestamp += 1;
+    }
+    let Some(input) = proposals else {
+        let nothing = StagedChange { epoch: view.epoch, committer: None, proposals: Vec::new() };
+        return Ok(log.finish(updated(state, &nothing, timestamp)));
+    };
+    let HubProposalsInput { bundle, octets, change, references } = *input;
+    if change
+        .proposals
+        .iter()
+        .any(|it| !matches!(it.sender, Actor::ExternalSender { index: 0, .. }))
+    {
+        return Err(Reject::Internal("the hub speaks for itself alone".into()));
+    }
+    judge.decide(change)?;
+    let accepting = Accepting { own, judge, change, octets };
+    accept_proposals(state, log, &accepting, bundle, references, timestamp)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! Files: encrypted here, uploaded to our provider, fetched through the room's hub, and verified
+//! before anybody sees them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mimi_policy::message::{Asset, MessageAction, may_apply, may_use};
+use mimi_wire::MimiUri;
+use mimi_wire::content::external::{Encryption, Upload as Sealing, seal};
+use mimi_wire::content::{ExternalPart, MessageId};
+use mimi_wire::protocol::proxy_download::AssetUrl;
+use mimi_wire::room::asset_policy::DownloadPrivacyType;
+use rand::RngCore;
+
+use super::driver::{Input, fresh_rng, now_ms};
+use crate::asset_rules::{
+    LOCAL_WAYS, Outbound, check_host, check_inbound, check_outbound, policy, way,
+};
+use crate::client::Client;
+use crate::error::ClientError;
+use crate::session::command::Draft;
+use crate::session::request::TransportError;
+use crate::transport::Token;
+use crate::transport::assets::{AssetTransport, Upload};
+
+/// Octets of the largest file that is sent or fetched: it is in memory while it is encrypted.
+pub const FILE_OCTETS_MAX: u64 = 100 * 1024 * 1024;
+/// What encryption adds.
+const TAG_OCTETS: u64 = 16;
+/// Octets that are sent at once.
+const PIECE_OCTETS: usize = 1024 * 1024;
+/// How often in a row a piece may fail before the upload is given up.
+const TRIES_MAX: u32 = 6;
+/// Pause after the first failure; each time twice as long.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// A file as it was fetched: verified and decrypted.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Download {
+    /// What is in it.
+    pub content: Vec<u8>,
+    /// Its media type, as its sender says.
+    pub content_type: String,
+    /// A name that is safe as the name of a file; none if the sender suggests none.
+    pub filename: Option<String>,
+    /// Whether the sender vouches for every octet; if not, only the file's host does.
+    pub is_authenticated: bool,
+}
+
+impl std::fmt::Debug for Download {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Download of {} octets of {}", self.content.len(), self.content_type)
+    }
+}
+
+impl Client {
+    /// Sends a file as an attachment: encrypted with a fresh key, uploaded to our provider, and
+    /// named in a message.
+    pub async fn send_file(&self, room: &MimiUri, path: &Path) -> Result<MessageId, ClientError> {
+        let unreadable =
+            |error: std::io::Error| ClientError::Other(format!("{}: {error}", path.display()));
+        let metadata = tokio::fs::metadata(path).await.map_err(unreadable)?;
+        if !metadata.is_file() {
+            return Err(ClientError::Other(format!("{} is not a file", path.display())));
+        }
+        if metadata.len() > FILE_OCTETS_MAX {
+            let text = format!("files have at most {FILE_OCTETS_MAX} octets");
+            return Err(ClientError::Refused(text));
+        }
+        let content = tokio::fs::read(path).await.map_err(unreadable)?;
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        self.send_content(room, name, media_type(name), &content).await
+    }
+
+    /// Sends a content as an attachment.
+    pub async fn send_content(
+        &self,
+        room: &MimiUri,
+        filename: &str,
+        content_type: &str,
+        content: &[u8],
+    ) -> Result<MessageId, ClientError> {
+        let own = &self.identity().user;
+        let view = self.policy(room).await?;
+        let (sender, hub) = (own.domain(), room.domain());
+        // Before anything is uploaded that nobody may see.
+        may_apply(&view, own, MessageAction::Upload(Asset::Attachment))?;
+        let policy = policy(&view)?;
+        let octets = content.len() as u64;
+        let outbound = Outbound { kind: Asset::Attachment, media_type: content_type, octets };
+        check_outbound(policy.as_ref(), outbound)?;
+        let (transport, token) = self.assets().await?;
+        let upload = transport.begin(token.clone(), octets + TAG_OCTETS).await;
+        let upload = upload.map_err(failed)?;
+        let url = AssetUrl::new(&upload.url).map_err(|fault| {
+            ClientError::Other(format!("the provider's URL for the file is none: {fault}"))
+        })?;
+        check_host(policy.as_ref(), url.host(), &sender, &hub)?;
+        let (mut key, mut nonce) = ([0; 16], [0; 12]);
+        let mut rng = fresh_rng();
+        rng.fill_bytes(&mut key);
+        rng.fill_bytes(&mut nonce);
+        let encryption = Encryption::Aes128Gcm { key, nonce };
+        let sealing = Sealing { content_type, url: url.as_str(), filename };
+        let (mut part, sealed) = seal(sealing, content, &encryption)
+            .map_err(|fault| ClientError::Other(fault.to_string()))?;
+        let done = send_pieces(&*transport, &token, upload, &Bytes::from(sealed)).await?;
+        part.expires = u32::try_from(done.expires_s).unwrap_or_default();
+        self.send(room, Draft::File { part: Box::new(part) }).await
+    }
+
+    /// Fetches a file of a message, by its place among the message's
+    /// [`attachments`](crate::ShownMessage::attachments).
+    pub async fn download(
+        &self,
+        room: &MimiUri,
+        message: MessageId,
+        index: usize,
+    ) -> Result<Download, ClientError> {
+        let messages = self.room(room).await?.messages;
+        let shown = messages.into_iter().find(|shown| shown.id == message);
+        let shown =
+            shown.ok_or_else(|| ClientError::Other("there is no such message".to_owned()))?;
+        let part = shown.attachments.get(index);
+        let part = part.ok_or_else(|| ClientError::Other("the message has no file".to_owned()))?;
+        self.fetch(room, &shown.sender, part).await
+    }
+
+    async fn fetch(
+        &self,
+        room: &MimiUri,
+        sender: &MimiUri,
+        part: &ExternalPart,
+    ) -> Result<Download, ClientError> {
+        let unusable = |fault| ClientError::Refused(format!("the file cannot be used: {fault}"));
+        let now_s = now_ms() / 1_000;
+        part.check_before_fetching(now_s).map_err(unusable)?;
+        let view = self.policy(room).await?;
+        may_use(&view, &self.identity().user, Asset::Attachment.download())?;
+        let policy = policy(&view)?;
+        let hub = room.domain();
+        let url = check_inbound(policy.as_ref(), part, &sender.domain(), &hub)?;
+        let octets_max = match part.size {
+            0 => FILE_OCTETS_MAX + TAG_OCTETS,
+            size if size > FILE_OCTETS_MAX + TAG_OCTETS => {
+                return Err(ClientError::Refused("the file is too large".to_owned()));
+            }
+            size => size,
+        };
+        let served = match way(policy.as_ref(), &LOCAL_WAYS)? {
+            DownloadPrivacyType::HubProxy => {
+                let (transport, token) = self.assets().await?;
+                transport.fetch(token, &hub, &url, octets_max).await.map_err(failed)?
+            }
+            DownloadPrivacyType::Direct | DownloadPrivacyType::Ohttp => {
+                let text = "this device fetches files through the hub only".to_owned();
+                return Err(ClientError::Refused(text));
+            }
+        };
+        Ok(Download {
+            // CONTENT-XP-3: hash, size and tag before anybody sees an octet of it.
+            content: part.open(&served, now_s).map_err(unusable)?,
+            content_type: part.content_type.clone(),
+            filename: part.safe_filename(),
+            is_authenticated: part.is_authenticated(),
+        })
+    }
+
+    async fn assets(&self) -> Result<(Arc<dyn AssetTransport>, Token), ClientError> {
+        let (transport, token) = self.ask(Input::Assets).await?;
+        let transport = transport.ok_or_else(|| {
+            ClientError::Other("this device's transport carries no files".to_owned())
+        })?;
+        Ok((transport, token.ok_or(ClientError::NotRegistered)?))
+    }
+}
+
+/// Sends everything from where the upload is; what fails is asked about and gone on with.
+async fn send_pieces(
+    transport: &dyn AssetTransport,
+    token: &Token,
+    mut upload: Upload,
+    sealed: &Bytes,
+) -> Result<Upload, ClientError> {
+    let mut tries = 0;
+    while !upload.complete {
+        let start = usize::try_from(upload.offset).unwrap_or(usize::MAX).min(sealed.len());
+        let piece = sealed.slice(start..sealed.len().min(start + PIECE_OCTETS));
+        let sent = transport.append(token.clone(), &upload.id, upload.offset, piece).await;
+        let error = match sent {
+            Ok(next) if next.complete || next.offset > upload.offset => {
+                (upload, tries) = (next, 0);
+                continue;
+            }
+            Ok(_) => TransportError::Garbled("the upload does not go on".to_owned()),
+            Err(error) => error,
+        };
+        tries += 1;
+        // A conflict is an answer that was lost: the offset is another one by now.
+        if tries >= TRIES_MAX || !(error.is_passing() || error.is_refusal("conflict")) {
+            return Err(failed(error));
+        }
+        tokio::time::sleep(PAUSE * 2_u32.pow(tries - 1)).await;
+        if let Ok(now) = transport.status(token.clone(), &upload.id).await {
+            upload = now;
+        }
+    }
+    Ok(upload)
+}
+
+fn failed(error: TransportError) -> ClientError {
+    match error {
+        TransportError::Refused { message, .. } => ClientError::Refused(message),
+        TransportError::Unreachable(_) | TransportError::Busy { .. } => {
+            ClientError::Unreachable(error.to_string())
+        }
+        TransportError::Garbled(_) => ClientError::Other(error.to_string()),
+    }
+}
+
+/// By the ending of its name. Receivers decide for themselves what they do with it.
+fn media_type(name: &str) -> &'static str {
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    match ending.unwrap_or_default().as_str() {
+        "avif" => "image/avif",
+        "csv" => "text/csv",
+        "gif" => "image/gif",
+        "jpg" | "jpeg" => "image/jpeg",
+        "json" => "application/json",
+        "m4a" => "audio/mp4",
+        "md" => "text/markdown",
+        "mp3" => "audio/mpeg",
+        "mp4" => "video/mp4",
+        "ogg" | "opus" => "audio/ogg",
+        "pdf" => "application/pdf",
+        "png" => "image/png",
+        "txt" => "text/plain",
+        "wav" => "audio/wav",
+        "webm" => "video/webm",
+        "webp" => "image/webp",
+        "zip" => "application/zip",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! One GET at an asset's host.
+//!
+//! The name is resolved once and the connection goes to what it was resolved to, so that a name that
+//! changes its mind in between (rebinding) gains nothing. No client certificate is shown and nothing
+//! says who asks: the hub's own standing with its peers is not for hire.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use http::header::{ACCEPT_ENCODING, HOST, LOCATION, RANGE};
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use mimi_provider::Reject;
+use mimi_wire::Domain;
+use mimi_wire::protocol::proxy_download::AssetUrl;
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::targets;
+use crate::peers::is_public;
+use crate::provider::Provider;
+use crate::tls::anonymous_client_config;
+
+/// For name resolution, TCP and TLS together.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// From the request to the head of the answer.
+const HEAD_MAX: Duration = Duration::from_secs(20);
+/// Redirects that are followed, each to an asset host again.
+pub(super) const REDIRECTS_MAX: usize = 3;
+/// Port of every asset URL.
+const HTTPS_PORT: u16 = 443;
+
+/// Fetches; `owner` is the peer whose asset host it is, by whose trusted roots the host is proven.
+pub(super) async fn get(
+    provider: &Arc<Provider>,
+    url: &AssetUrl,
+    owner: &Domain,
+    range: Option<HeaderValue>,
+) -> Result<Response<Incoming>, Reject> {
+    let (mut url, mut owner) = (url.clone(), owner.clone());
+    for _ in 0..=REDIRECTS_MAX {
+        let answer = ask(provider, &url, &owner, range.as_ref()).await?;
+        if !answer.status().is_redirection() {
+            return Ok(answer);
+        }
+        let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+        let astray = || Reject::Unavailable("the asset's host redirects to nowhere".to_owned());
+        url = url.redirected(location.ok_or_else(astray)?).map_err(|_| astray())?;
+        owner = targets::owner(provider, url.host()).await?;
+    }
+    Err(Reject::Unavailable("the asset's host redirects too often".to_owned()))
+}
+
+async fn ask(
+    provider: &Arc<Provider>,
+    url: &AssetUrl,
+    owner: &Domain,
+    range: Option<&HeaderValue>,
+) -> Result<Response<Incoming>, Reject> {
+    let unreachable = |what: String| {
+        // How our network looks is not for whoever asks.
+        tracing::debug!(host = %url.host(), what, "an asset is not fetched");
+        Reject::Unavailable("the asset's host does not answer".to_owned())
+    };
+    let connecting = tokio::time::timeout(CONNECT_MAX, connect(provider, url.host(), owner)).await;
+    let stream = connecting.map_err(|_| unreachable("no connection in time".to_owned()))?;
+    let stream = stream.map_err(|error| unreachable(error.to_string()))?;
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.map_err(|error| unreachable(error.to_string()))?;
+    // Ends with the answer's body.
+    tokio::spawn(connection);
+    let mut request = Request::get(url.path_and_query())
+        .header(HOST, url.host().as_str())
+        // Hashes are of the octets as they are stored.
+        .header(ACCEPT_ENCODING, "identity");
+    if let Some(range) = range {
+        request = request.header(RANGE, range);
+    }
+    let request = request.body(Body::empty());
+    let request = request.map_err(|error| Reject::Malformed(error.to_string()))?;
+    let answer = tokio::time::timeout(HEAD_MAX, sender.send_request(request)).await;
+    let answer = answer.map_err(|_| unreachable("no answer in time".to_owned()))?;
+    answer.map_err(|error| unreachable(error.to_string()))
+}
+
+async fn connect(
+    provider: &Provider,
+    host: &Domain,
+    owner: &Domain,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let addresses = addresses(provider, host).await?;
+    let roots = provider.peers.tables().current().roots_for(owner);
+    let tls = anonymous_client_config(roots).map_err(std::io::Error::other)?;
+    let name = ServerName::try_from(host.as_str().to_owned()).map_err(std::io::Error::other)?;
+    let stream = TcpStream::connect(addresses.as_slice()).await?;
+    TlsConnector::from(tls).connect(name, stream).await
+}
+
+/// Where a host is: in the public network, or where the operator says and only if the operator says
+/// that assets are there as well.
+async fn addresses(provider: &Provider, host: &Domain) -> std::io::Result<Vec<SocketAddr>> {
+    if provider.config.assets.use_peer_addresses {
+        let table = provider.peers.tables().current();
+        if let Some(configured) = table.address_of(host.as_str()) {
+            return Ok(tokio::net::lookup_host(configured).await?.collect());
+        }
+    }
+    let found = tokio::net::lookup_host((host.as_str(), HTTPS_PORT)).await?;
+    let public: Vec<_> = found.filter(|address| is_public(address.ip())).collect();
+    match public.is_empty() {
+        true => Err(std::io::Error::other("the host has no public address")),
+        false => Ok(public),
+    }
+}
