@@ -67,8 +67,8 @@ pub enum Change {
     PutDevice(DeviceRecord),
     /// A device is signed out; its KeyPackages and memberships go with it.
     RemoveDevice(MimiUri),
-    /// An account is deleted, with what its user has decided and been asked. Its devices are removed
-    /// one by one.
+    /// An account is deleted, with its profile and what its user has decided and been asked. Its
+    /// devices are removed one by one.
     RemoveAccount(MimiUri),
     /// More KeyPackages of a client.
     AddKeyPackages(Vec<StoredKeyPackage>),

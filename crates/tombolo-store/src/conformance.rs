@@ -113,6 +113,7 @@ macro_rules! conformance_suite {
             profiles {
                 a_profile_is_found_by_its_terms,
                 a_replaced_profile_leaves_nothing,
+                a_profile_goes_with_its_account,
                 a_profile_is_written_with_its_commit,
             }
             restart {

@@ -49,6 +49,32 @@ pub async fn a_replaced_profile_leaves_nothing(subject: &impl Subject) {
     assert_eq!(found(&store, &[2], 9).await, [profile("alice", b"again")]);
 }
 
+/// Nobody finds a user whose account is gone (PROTO-IDQ-4), nor another by what it said.
+pub async fn a_profile_goes_with_its_account(subject: &impl Subject) {
+    let store = subject.open();
+    let put = |name: &str, terms: &[Term]| Change::PutProfile {
+        profile: profile(name, name.as_bytes()),
+        terms: terms.to_vec(),
+    };
+    write(&store, [Change::CreateAccount(account("alice")), Change::CreateAccount(account("bob"))])
+        .await
+        .expect("created");
+    write(&store, [put("bob", &[1]), put("alice", &[1, 2])]).await.expect("put");
+    write(&store, [Change::RemoveAccount(user("alice"))]).await.expect("removed");
+    assert_eq!(store.profile(&user("alice")).await, Ok(None));
+    assert_eq!(found(&store, &[1], 9).await, [profile("bob", b"bob")]);
+    assert_eq!(found(&store, &[2], 9).await, []);
+    write(&store, [put("carol", &[1, 3])]).await.expect("put");
+    assert_eq!(found(&store, &[2], 9).await, []);
+    assert_eq!(found(&store, &[1], 9).await, [profile("bob", b"bob"), profile("carol", b"carol")]);
+    // The first of all, too: whoever comes later still comes after the others.
+    write(&store, [Change::RemoveAccount(user("bob")), put("dora", &[1])]).await.expect("both");
+    assert_eq!(
+        found(&store, &[1], 9).await,
+        [profile("carol", b"carol"), profile("dora", b"dora")]
+    );
+}
+
 /// A profile of a commit that is not written is not found.
 pub async fn a_profile_is_written_with_its_commit(subject: &impl Subject) {
     let store = subject.open();

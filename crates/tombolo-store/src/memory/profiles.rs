@@ -34,8 +34,9 @@ impl State {
     pub(super) fn put_profile(&mut self, stored: StoredProfile, mut terms: Vec<Term>) {
         terms.sort_unstable();
         let known = self.profiles.get(&stored.user).map(|kept| kept.number);
-        // Profiles are replaced, never removed, so their count is a number not yet given.
-        let number = known.unwrap_or_else(|| self.profiles.len());
+        let after_all =
+            || self.profiles.values().map(|kept| kept.number).max().map_or(0, |number| number + 1);
+        let number = known.unwrap_or_else(after_all);
         self.profiles.set(stored.user.clone(), KeptProfile { number, stored, terms });
     }
 }

@@ -172,6 +172,7 @@ impl State {
 
     fn remove_account(&mut self, user: &MimiUri) {
         self.accounts.remove(user);
+        self.profiles.remove(user);
         let decided: Vec<_> = self.consents.keys().filter(|key| key.0 == *user).cloned().collect();
         for scope in &decided {
             self.consents.remove(scope);

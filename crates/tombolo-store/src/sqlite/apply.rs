@@ -180,7 +180,7 @@ fn remove_account(db: &Connection, user: &MimiUri) -> Result<(), Failure> {
     ] {
         run(db, sql, [user.as_str()])?;
     }
-    Ok(())
+    profiles::remove_profile(db, user)
 }
 
 /// PROTO-KM-10: what is or was known under a reference stays as it is.

@@ -52,6 +52,17 @@ pub(super) fn put_profile(
     Ok(())
 }
 
+/// With what it was found by: an id that is given again finds nobody else by it.
+pub(super) fn remove_profile(db: &Connection, user: &MimiUri) -> Result<(), Failure> {
+    let remove = "DELETE FROM profiles WHERE user = ?1 RETURNING id";
+    let id: Option<i64> =
+        db.prepare_cached(remove)?.query_row([user.as_str()], |row| row.get(0)).optional()?;
+    if let Some(id) = id {
+        db.prepare_cached("DELETE FROM profile_index WHERE rowid = ?1")?.execute([id])?;
+    }
+    Ok(())
+}
+
 /// Terms as words of the index.
 fn spelled(terms: &[Term], between: &str) -> String {
     let mut text = String::new();
