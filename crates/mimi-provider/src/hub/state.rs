@@ -16,6 +16,8 @@ use crate::hub::join_links;
 use crate::record::{EventKind, NewEvent, Seq};
 use crate::saved::{StateError, read_versioned, sha256, versioned};
 
+mod earlier;
+
 /// Submissions and updates remembered to answer a repeat as the first time.
 pub const RECENT_SUBMISSIONS_MAX: usize = 256;
 /// Handshakes between two snapshots of a room.
@@ -261,7 +263,13 @@ impl HubState {
     }
 
     fn follow_note(&mut self, detail: &[u8]) -> Result<(), StateError> {
-        match read_versioned(NOTE_VERSION, detail)? {
+        let note = match detail.first() {
+            Some(&earlier::VERSION) => {
+                read_versioned::<earlier::Note>(earlier::VERSION, detail)?.into()
+            }
+            _ => read_versioned(NOTE_VERSION, detail)?,
+        };
+        match note {
             Note::JoinGrant(grant) => self.follow_grant(grant),
             Note::JoinCodeUsed(code_sha256) => {
                 let uses = self.code_uses.entry(code_sha256).or_default();
@@ -446,6 +454,10 @@ impl HubSnapshot {
 
     /// Reads [`encode`](Self::encode).
     pub fn decode(octets: &[u8]) -> Result<Self, StateError> {
+        if octets.first() == Some(&earlier::VERSION) {
+            let (group, state): (_, earlier::State) = read_versioned(earlier::VERSION, octets)?;
+            return Ok(Self { group, state: state.into() });
+        }
         let (group, state) = read_versioned(SNAPSHOT_VERSION, octets)?;
         Ok(Self { group, state })
     }

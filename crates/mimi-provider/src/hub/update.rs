@@ -26,7 +26,7 @@ use crate::hub::state::{HubState, JoinGrant, Pending, SNAPSHOT_EVERY, deserted, 
 use crate::record::{EventKind, Seq};
 use crate::requester::Requester;
 use crate::saved::sha256;
-use crate::{Change, Reject, Transition};
+use crate::{Change, Expect, Reject, Transition};
 
 /// A verified update and the room it is for.
 #[derive(Clone, Copy, Debug)]
@@ -222,8 +222,8 @@ fn propose(
     bundle: &ProposalBundle,
     references: &[ProposalRef],
 ) -> Result<Transition<Updated>, Reject> {
-    let UpdateInput { own, view, change, octets, now_ms, .. } = *input;
-    let accepting = Accepting { own, judge: input.judge(), change, octets };
+    let UpdateInput { own, view, change, octets, now_ms, envelope, .. } = *input;
+    let accepting = Accepting { own, judge: input.judge(), envelope, change, octets, now_ms };
     let log = LogWriter::new(state, view.room());
     let timestamp = state.next_timestamp(now_ms);
     accept_proposals(state, log, &accepting, bundle, references, timestamp)
@@ -235,8 +235,11 @@ pub(super) struct Accepting<'a> {
     pub(super) own: &'a Domain,
     /// Of the room, with what is known of the senders.
     pub(super) judge: Judge<'a>,
+    /// What the operator lets rooms be.
+    pub(super) envelope: &'a Envelope,
     pub(super) change: &'a StagedChange,
     pub(super) octets: &'a [u8],
+    pub(super) now_ms: u64,
 }
 
 /// Writes a bundle behind what a log already has, if it can wait for a commit with all that waits.
@@ -323,11 +326,18 @@ fn fits_what_is_pending(
     if !proposals.iter().filter_map(leaf_removed).all(|leaf| leaves.insert(leaf)) {
         return invalid("a client would be removed twice".into());
     }
-    let together = StagedChange { epoch: input.judge.view().epoch, committer: None, proposals };
-    match input.judge.decide(&together) {
-        Ok(_) => Ok(()),
-        Err(denied) => invalid(format!("not together with what is pending: {denied}")),
+    let view = input.judge.view();
+    let together = StagedChange { epoch: view.epoch, committer: None, proposals };
+    // All that a commit is asked, the hub's own terms too: nothing may wait for a commit that
+    // cannot come.
+    let allowed = input
+        .judge
+        .decide(&together)
+        .and_then(|delta| input.envelope.check_pending(view, &together, &delta));
+    if let Err(denied) = allowed {
+        return invalid(format!("not together with what is pending: {denied}"));
     }
+    join_links::check_new(view, &together, input.now_ms)
 }
 
 /// Accepts a commit: its own entry, then the Welcomes (AMB-NTF-8), then what the hub proposes for
@@ -408,7 +418,30 @@ fn commit(
         });
     }
     follow_parent(&mut log, input.view, after);
-    within_a_body(log.finish(updated(state, input.change, timestamp)))
+    let taken = follow_members(&mut log, input.view, after);
+    let mut transition = log.finish(updated(state, input.change, timestamp));
+    transition.expect.extend(taken.map(Expect::MembersFree));
+    within_a_body(transition)
+}
+
+/// POLICY-BASE-2: a room whose membership becomes fixed takes its set of people, one whose membership
+/// no longer is gives it up. Gives the set that must be free.
+fn follow_members(
+    log: &mut LogWriter<'_>,
+    before: &RoomView,
+    after: &RoomView,
+) -> Option<MemberSet> {
+    let fixed = |view: &RoomView| view.base_policy.as_ref().is_some_and(|it| it.fixed_membership);
+    if fixed(before) == fixed(after) {
+        return None;
+    }
+    let room = || after.room().clone();
+    if let Some(members) = MemberSet::fixed(before) {
+        log.change(Change::FreeMembers { members, room: room() });
+    }
+    let taken = MemberSet::fixed(after)?;
+    log.change(Change::TakeMembers { members: taken, room: room() });
+    Some(taken)
 }
 
 fn all_of(bundle: &ProposalBundle) -> Vec<MlsMessage> {

@@ -8,6 +8,7 @@ use mimi_mls::error::StageError;
 use mimi_mls::identity::IdentityError;
 use mimi_policy::RoomView;
 use mimi_provider::Reject;
+use mimi_provider::hub::update::parent_of;
 use mimi_wire::{Domain, MimiUri};
 use tombolo_store::StoreError;
 
@@ -72,6 +73,18 @@ impl From<StageError> for Obstacle {
             }
         };
         Self::Reject(reject)
+    }
+}
+
+/// The room that a room depends on, of those that have been looked at.
+pub(super) fn parent_among<'a>(
+    parents: &'a BTreeMap<MimiUri, RoomView>,
+    view: &RoomView,
+) -> Result<Option<&'a RoomView>, Obstacle> {
+    let Some(parent) = parent_of(view) else { return Ok(None) };
+    match parents.get(&parent) {
+        Some(view) => Ok(Some(view)),
+        None => Err(Obstacle::ParentUnknown(parent)),
     }
 }
 

@@ -76,6 +76,23 @@ fn a_user_is_removed_by_the_hub() {
     assert!(hub.state.evicting.is_empty());
 }
 
+/// Members judge a bundle by itself when it comes, so it must be right by itself: of a user one of
+/// whose devices is on its way out already, the clients go first and the entry later.
+#[test]
+fn a_user_half_of_whom_is_on_the_way_out() {
+    let mut hub = hub(MEMBERS);
+    let change = proposals(&hub.view, &member(&hub.view, "b/bob/laptop"), 1, vec![SelfRemove]);
+    hub.propose(&peer("b.example"), &change).unwrap();
+    let transition = hub.evict(&[bob()]).unwrap();
+    assert_eq!(kinds(&transition), [EventKind::HubNote, EventKind::Proposal]);
+    let all = all_pending(&hub, "c/cathy/phone");
+    let transition = hub.commit(&peer("c.example"), &all, Extras::default()).unwrap();
+    assert_eq!(kinds(&transition), [EventKind::Commit, EventKind::Proposal]);
+    let all = all_pending(&hub, "c/cathy/phone");
+    hub.commit(&peer("c.example"), &all, Extras::default()).unwrap();
+    assert_eq!(hub.view.role_index_of(&user("b/bob")), None);
+}
+
 #[test]
 fn a_lost_device_is_removed_and_its_user_stays() {
     let mut hub = hub(MEMBERS);
@@ -249,9 +266,11 @@ fn limits_hold_for_external_joins() {
         [(policy(), true), (single(), false), (at_most(4), false), (at_most(5), true)]
     {
         let mut hub = hub(MEMBERS);
-        hub.view.base_policy = Some(policy);
         let requester = peer("c.example");
+        // Asked for before the limit was there: the commit is judged by what is then.
         hub.group_info(&requester, "c/cathy/tablet", KEY).unwrap();
+        hub.view.base_policy = Some(policy);
+        assert_eq!(hub.group_info(&requester, "c/cathy/tablet", b"another").is_ok(), allowed);
         let joiner = identity("c/cathy/tablet");
         let change = commit(&hub.view, Actor::Joiner(joiner.clone()), vec![ExternalJoin(joiner)]);
         let extras = Extras { joiner_signature_key: Some(KEY), ..Extras::default() };

@@ -81,11 +81,32 @@ fn a_snapshot_is_read_back() {
     let snapshot = HubSnapshot { group: b"group".to_vec(), state: hub.state };
     let octets = snapshot.encode();
     assert_eq!(HubSnapshot::decode(&octets), Ok(snapshot.clone()));
-    // As saved before there were evictions.
-    let older = versioned(1, &(&snapshot.group, &snapshot.state));
+    // As saved before there were evictions and join codes.
+    let HubState { pending, leaving, recent, followers, grants, .. } = snapshot.state.clone();
+    let earlier_grant = |grant: &JoinGrant| earlier::Grant {
+        user: grant.user.clone(),
+        client: grant.client.clone(),
+        signature_key: grant.signature_key.clone(),
+        expires_ms: grant.expires_ms,
+    };
+    let earlier = earlier::State {
+        last_seq: snapshot.state.last_seq,
+        last_timestamp_ms: snapshot.state.last_timestamp_ms,
+        pending,
+        leaving,
+        grants: grants.iter().map(earlier_grant).collect(),
+        recent,
+        followers,
+        handshakes_since_snapshot: snapshot.state.handshakes_since_snapshot,
+    };
+    let older = versioned(1, &(&snapshot.group, &earlier));
     let read = HubSnapshot::decode(&older).unwrap();
-    assert_eq!(read.state.pending, snapshot.state.pending);
-    assert!(read.state.evicting.is_empty() && !read.state.deserted);
+    let same = HubState { evicting: BTreeSet::new(), deserted: false, ..snapshot.state.clone() };
+    assert_eq!(read.state, same);
+    let note = versioned(1, &earlier::Note::JoinGrant(earlier_grant(&grants[0])));
+    let mut state = HubState::default();
+    state.follow_note(&note).unwrap();
+    assert_eq!(state.grants, grants);
 
     assert!(HubSnapshot::decode(&[]).is_err());
     assert!(HubSnapshot::decode(&octets[..octets.len() - 1]).is_err());
