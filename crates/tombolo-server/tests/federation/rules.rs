@@ -144,7 +144,7 @@ async fn a_client_whose_own_checks_are_off() {
     };
     let banned = CommitPlan { remove: cathys.clone(), ..role_change(2, 1) };
     let attempts = [
-        ("change the own role", role_change(1, 4)),
+        ("change their own role", role_change(1, 4)),
         ("change the role of alice", role_change(0, ORDINARY)),
         ("ban cathy", banned),
         ("remove the client cathy", CommitPlan { remove: cathys, ..CommitPlan::default() }),
@@ -196,7 +196,7 @@ async fn a_hub_that_accepts_what_it_must_not() {
         let frozen = |state: &RoomState| matches!(state.status, RoomStatus::Frozen { .. });
         let state = person.until(&room, frozen).await;
         let RoomStatus::Frozen { reason } = &state.status else { unreachable!("just seen") };
-        assert!(reason.contains("bob may not change the own role"), "{reason}");
+        assert!(reason.contains("bob may not change their own role"), "{reason}");
         assert_eq!((state.epoch, state.participants[1].role_index), (epoch, ORDINARY));
         let evidence = person.client.evidence(&room).await.unwrap();
         let [evidence] = &evidence[..] else { panic!("{evidence:?}") };
