@@ -14,6 +14,7 @@ use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
 use mimi_wire::protocol::update::{
     CommitBundle, ProposalBundle, ProposalRef, UpdateOutcome, UpdateRequest, UpdateResponse,
 };
+use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::preauth::Claim;
 use mimi_wire::{Domain, MimiUri, Wire};
 
@@ -188,9 +189,16 @@ fn spoken_for(input: &UpdateInput<'_>, actor: &Actor) -> Result<(), Reject> {
 
 impl<'a> UpdateInput<'a> {
     /// The judge of the room with all that this hub knows but join codes.
+    ///
+    /// A commit of what is pending and nothing else is not measured by the parent again: that was
+    /// done when the proposals were accepted, and whoever has gone from the parent since would stop
+    /// every commit. The hub wants them out as soon as they are in.
     fn judge(&self) -> Judge<'a> {
         let judge = Judge::of(self.view).with_index(self.index).with_claims(self.claims);
-        match self.parent {
+        let is_pending = |proposal: &StagedProposal| proposal.reference.is_some();
+        let only_pending =
+            self.change.committer.is_some() && self.change.proposals.iter().all(is_pending);
+        match self.parent.filter(|_| !only_pending) {
             Some(parent) => judge.with_parent(parent),
             None => judge,
         }
@@ -458,8 +466,23 @@ fn follow_parent(log: &mut LogWriter<'_>, before: &RoomView, after: &RoomView) {
 
 /// The room that a room depends on (POLICY-BASE-3).
 pub fn parent_of(view: &RoomView) -> Option<MimiUri> {
-    let policy = view.base_policy.as_ref().filter(|policy| policy.parent_dependant)?;
+    parent_in(view.base_policy.as_ref())
+}
+
+fn parent_in(policy: Option<&BaseRoomPolicy>) -> Option<MimiUri> {
+    let policy = policy.filter(|policy| policy.parent_dependant)?;
     policy.parent_room.as_deref().and_then(|parent| MimiUri::new(parent).ok())
+}
+
+/// The room that a room will depend on once all that waits, and these proposals with it, is
+/// committed: the one to ask about them.
+pub fn parent_after(state: &HubState, view: &RoomView, change: &StagedChange) -> Option<MimiUri> {
+    let pending = state.pending.iter().map(|pending| &pending.proposal);
+    let policies = pending.chain(&change.proposals).filter_map(|proposal| match &proposal.change {
+        ProposedChange::BasePolicy(policy) => Some(policy),
+        _ => None,
+    });
+    parent_in(policies.last().or(view.base_policy.as_ref()))
 }
 
 /// PROTO-GI-5, AMB-UPD-13: an external commit comes from who asked for the GroupInfo, with the same

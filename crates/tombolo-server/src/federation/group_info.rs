@@ -10,6 +10,7 @@ use mimi_mls::identity::{claimed_domain, identify};
 use mimi_mls::label::{encrypt_with_label, verify_with_label};
 use mimi_policy::RoomView;
 use mimi_provider::hub::group_info::{Authorized, GroupInfoInput, group_info};
+use mimi_provider::hub::update::parent_of;
 use mimi_provider::requester::Requester;
 use mimi_provider::{Reject, reply};
 use mimi_wire::limits::HANDSHAKE_BODY_OCTETS_MAX;
@@ -119,7 +120,7 @@ async fn attempt(
     let key = &tbs.requesting_signature_key;
     let identity = identify(&tbs.requesting_credential, key, &issuers, now_ms)?;
     let mut hub = provider.rooms.hub(provider, room).await?;
-    let parent = parent_among(parents, hub.room().group.view())?;
+    let parent = parent_among(parents, parent_of(hub.room().group.view()))?;
     // Who has guessed too often is answered as if it had no code, which tells it nothing.
     let joining_code = tbs.joining_code.as_ref().map(|code| code.code.as_slice());
     let guesses = &provider.code_guesses;

@@ -8,7 +8,6 @@ use mimi_mls::error::StageError;
 use mimi_mls::identity::IdentityError;
 use mimi_policy::RoomView;
 use mimi_provider::Reject;
-use mimi_provider::hub::update::parent_of;
 use mimi_wire::{Domain, MimiUri};
 use tombolo_store::StoreError;
 
@@ -76,12 +75,12 @@ impl From<StageError> for Obstacle {
     }
 }
 
-/// The room that a room depends on, of those that have been looked at.
+/// A room that another one depends on, of those that have been looked at.
 pub(super) fn parent_among<'a>(
     parents: &'a BTreeMap<MimiUri, RoomView>,
-    view: &RoomView,
+    parent: Option<MimiUri>,
 ) -> Result<Option<&'a RoomView>, Obstacle> {
-    let Some(parent) = parent_of(view) else { return Ok(None) };
+    let Some(parent) = parent else { return Ok(None) };
     match parents.get(&parent) {
         Some(view) => Ok(Some(view)),
         None => Err(Obstacle::ParentUnknown(parent)),

@@ -14,7 +14,8 @@ use mimi_policy::RoomView;
 use mimi_provider::follower::external_join::{ExternalJoinInput, external_join};
 use mimi_provider::hub::propose::{due_after, has_lost};
 use mimi_provider::hub::update::{
-    HubBundle, SnapshotDue, UpdateInput, UpdateKind, Updated, WelcomePart, repeat, update,
+    HubBundle, SnapshotDue, UpdateInput, UpdateKind, Updated, WelcomePart, parent_after, parent_of,
+    repeat, update,
 };
 use mimi_provider::requester::{DeviceIdentity, Requester};
 use mimi_provider::{Reject, Transition, reply};
@@ -166,7 +167,11 @@ async fn attempt(
     } else {
         hub.room().group.stage(request, &issuers, now_ms)?
     };
-    let parent = parent_among(parents, after(&staged).unwrap_or(hub.room().group.view()))?;
+    let parent = match after(&staged) {
+        Some(after) => parent_of(after),
+        None => parent_after(&hub.room().state, hub.room().group.view(), staged.change()),
+    };
+    let parent = parent_among(parents, parent)?;
     let facts = Facts { provider, requester, request, octets, parent, now_ms };
     let transition = facts.decide(&hub, &staged)?;
     let lists =

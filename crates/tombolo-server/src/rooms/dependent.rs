@@ -54,7 +54,9 @@ pub(crate) async fn follow_all(provider: Arc<Provider>) {
 
 async fn follow(provider: &Arc<Provider>, parent: &MimiUri) -> Result<(), Reject> {
     for child in provider.store.dependent_rooms(parent).await.map_err(storage_failed)? {
-        keep_inside(provider, &child).await?;
+        if let Err(reject) = keep_inside(provider, &child).await {
+            tracing::error!(%child, %reject, "who is not in the parent room may still be in it");
+        }
     }
     Ok(())
 }

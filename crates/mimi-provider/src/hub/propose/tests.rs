@@ -248,6 +248,32 @@ fn who_leaves_the_parent_goes_from_the_child() {
     assert!(matches!(refused, Err(Reject::Denied(_))), "{refused:?}");
 }
 
+/// Whoever was proposed and has gone from the parent since does not stop the room: what is pending can
+/// be committed, and the hub wants them out then. Nobody brings them in anew.
+#[test]
+fn who_goes_from_the_parent_meanwhile_stops_no_commit() {
+    let mut child = hub(&["a/alice/phone", "b/bob/phone"]);
+    let mut parent = hub(MEMBERS).view;
+    parent.metadata.room_uri = crate::fixture::uri("mimi://a.example/r/parent");
+    let mut policy = mimi_policy::preset::base_policy();
+    policy.parent_dependant = true;
+    policy.parent_room = Some(parent.room().as_str().to_owned());
+    child.view.base_policy = Some(policy);
+    child.parent = Some(parent.clone());
+    let alice = member(&child.view, "a/alice/phone");
+    let add = vec![crate::fixture::listed(user("c/cathy"))];
+    let proposed = proposals(&child.view, &alice, 1, add.clone());
+    child.propose(&local("a/alice/phone"), &proposed).unwrap();
+    parent.participants.participants.retain(|pair| pair.user != user("c/cathy"));
+    child.parent = Some(parent.clone());
+    let inline = commit(&child.view, alice, add);
+    let refused = child.commit(&local("a/alice/phone"), &inline, Extras::default());
+    assert!(matches!(refused, Err(Reject::Denied(_))), "{refused:?}");
+    let all = all_pending(&child, "a/alice/phone");
+    child.commit(&local("a/alice/phone"), &all, Extras::default()).unwrap();
+    assert_eq!(orphaned(&child.view, &parent), [Evicted::User(user("c/cathy"))]);
+}
+
 /// POLICY-BASE-4, POLICY-BASE-5: limits hold for whoever comes by itself too.
 #[test]
 fn limits_hold_for_external_joins() {
