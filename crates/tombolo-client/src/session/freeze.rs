@@ -61,7 +61,7 @@ impl Room {
         let room = self.uri.clone();
         let frozen = ClientError::Frozen { room: room.clone(), reason: reason.clone() };
         self.abandon(&frozen, effects);
-        self.leaving_over(effects);
+        self.end_leaving(Err(frozen.clone()), effects);
         effects.event(ClientEvent::Left { room, status: RoomStatus::Frozen { reason } });
         frozen
     }
