@@ -478,11 +478,12 @@ fn parent_in(policy: Option<&BaseRoomPolicy>) -> Option<MimiUri> {
 /// committed: the one to ask about them.
 pub fn parent_after(state: &HubState, view: &RoomView, change: &StagedChange) -> Option<MimiUri> {
     let pending = state.pending.iter().map(|pending| &pending.proposal);
-    let policies = pending.chain(&change.proposals).filter_map(|proposal| match &proposal.change {
-        ProposedChange::BasePolicy(policy) => Some(policy),
-        _ => None,
-    });
-    parent_in(policies.last().or(view.base_policy.as_ref()))
+    let mut policies =
+        pending.chain(&change.proposals).filter_map(|proposal| match &proposal.change {
+            ProposedChange::BasePolicy(policy) => Some(policy),
+            _ => None,
+        });
+    parent_in(policies.next_back().or(view.base_policy.as_ref()))
 }
 
 /// PROTO-GI-5, AMB-UPD-13: an external commit comes from who asked for the GroupInfo, with the same
