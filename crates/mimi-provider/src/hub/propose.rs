@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use mimi_policy::envelope::Envelope;
 use mimi_policy::parent::orphans;
 use mimi_policy::{
     Actor, Judge, LeafIndex, ProposedChange, RoomView, StagedChange, StagedProposal,
@@ -193,11 +194,15 @@ impl Now<'_> {
         let pending = self.pending.iter().map(|pending| pending.proposal.clone());
         let proposals = pending.chain(both.proposals(self.own)).collect();
         let change = StagedChange { epoch: self.view.epoch, committer: None, proposals };
-        let allowed = self.judge.decide(&change);
-        if allowed.is_ok() {
+        // Members judge the bundle when it comes, by itself.
+        let proposals = both.proposals(self.own);
+        let alone = StagedChange { epoch: self.view.epoch, committer: None, proposals };
+        let allowed = self.judge.decide(&change).is_ok()
+            && (self.pending.is_empty() || self.judge.decide(&alone).is_ok());
+        if allowed {
             *due = both;
         }
-        allowed.is_ok()
+        allowed
     }
 }
 
@@ -245,6 +250,7 @@ pub struct HubProposalsInput<'a> {
 pub fn propose(
     state: &HubState,
     judge: Judge<'_>,
+    envelope: &Envelope,
     own: &Domain,
     evicted: Vec<Evicted>,
     proposals: Option<&HubProposalsInput<'_>>,
@@ -277,7 +283,7 @@ pub fn propose(
         return Err(Reject::Internal("the hub speaks for itself alone".into()));
     }
     judge.decide(change)?;
-    let accepting = Accepting { own, judge, change, octets };
+    let accepting = Accepting { own, judge, envelope, change, octets, now_ms };
     accept_proposals(state, log, &accepting, bundle, references, timestamp)
 }
 

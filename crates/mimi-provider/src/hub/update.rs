@@ -14,6 +14,7 @@ use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
 use mimi_wire::protocol::update::{
     CommitBundle, ProposalBundle, ProposalRef, UpdateOutcome, UpdateRequest, UpdateResponse,
 };
+use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::preauth::Claim;
 use mimi_wire::{Domain, MimiUri, Wire};
 
@@ -26,7 +27,7 @@ use crate::hub::state::{HubState, JoinGrant, Pending, SNAPSHOT_EVERY, deserted, 
 use crate::record::{EventKind, Seq};
 use crate::requester::Requester;
 use crate::saved::sha256;
-use crate::{Change, Reject, Transition};
+use crate::{Change, Expect, Reject, Transition};
 
 /// A verified update and the room it is for.
 #[derive(Clone, Copy, Debug)]
@@ -188,9 +189,16 @@ fn spoken_for(input: &UpdateInput<'_>, actor: &Actor) -> Result<(), Reject> {
 
 impl<'a> UpdateInput<'a> {
     /// The judge of the room with all that this hub knows but join codes.
+    ///
+    /// A commit of what is pending and nothing else is not measured by the parent again: that was
+    /// done when the proposals were accepted, and whoever has gone from the parent since would stop
+    /// every commit. The hub wants them out as soon as they are in.
     fn judge(&self) -> Judge<'a> {
         let judge = Judge::of(self.view).with_index(self.index).with_claims(self.claims);
-        match self.parent {
+        let is_pending = |proposal: &StagedProposal| proposal.reference.is_some();
+        let only_pending =
+            self.change.committer.is_some() && self.change.proposals.iter().all(is_pending);
+        match self.parent.filter(|_| !only_pending) {
             Some(parent) => judge.with_parent(parent),
             None => judge,
         }
@@ -222,8 +230,8 @@ fn propose(
     bundle: &ProposalBundle,
     references: &[ProposalRef],
 ) -> Result<Transition<Updated>, Reject> {
-    let UpdateInput { own, view, change, octets, now_ms, .. } = *input;
-    let accepting = Accepting { own, judge: input.judge(), change, octets };
+    let UpdateInput { own, view, change, octets, now_ms, envelope, .. } = *input;
+    let accepting = Accepting { own, judge: input.judge(), envelope, change, octets, now_ms };
     let log = LogWriter::new(state, view.room());
     let timestamp = state.next_timestamp(now_ms);
     accept_proposals(state, log, &accepting, bundle, references, timestamp)
@@ -235,8 +243,11 @@ pub(super) struct Accepting<'a> {
     pub(super) own: &'a Domain,
     /// Of the room, with what is known of the senders.
     pub(super) judge: Judge<'a>,
+    /// What the operator lets rooms be.
+    pub(super) envelope: &'a Envelope,
     pub(super) change: &'a StagedChange,
     pub(super) octets: &'a [u8],
+    pub(super) now_ms: u64,
 }
 
 /// Writes a bundle behind what a log already has, if it can wait for a commit with all that waits.
@@ -323,11 +334,18 @@ fn fits_what_is_pending(
     if !proposals.iter().filter_map(leaf_removed).all(|leaf| leaves.insert(leaf)) {
         return invalid("a client would be removed twice".into());
     }
-    let together = StagedChange { epoch: input.judge.view().epoch, committer: None, proposals };
-    match input.judge.decide(&together) {
-        Ok(_) => Ok(()),
-        Err(denied) => invalid(format!("not together with what is pending: {denied}")),
+    let view = input.judge.view();
+    let together = StagedChange { epoch: view.epoch, committer: None, proposals };
+    // All that a commit is asked, the hub's own terms too: nothing may wait for a commit that
+    // cannot come.
+    let allowed = input
+        .judge
+        .decide(&together)
+        .and_then(|delta| input.envelope.check_pending(view, &together, &delta));
+    if let Err(denied) = allowed {
+        return invalid(format!("not together with what is pending: {denied}"));
     }
+    join_links::check_new(view, &together, input.now_ms)
 }
 
 /// Accepts a commit: its own entry, then the Welcomes (AMB-NTF-8), then what the hub proposes for
@@ -408,7 +426,30 @@ fn commit(
         });
     }
     follow_parent(&mut log, input.view, after);
-    within_a_body(log.finish(updated(state, input.change, timestamp)))
+    let taken = follow_members(&mut log, input.view, after);
+    let mut transition = log.finish(updated(state, input.change, timestamp));
+    transition.expect.extend(taken.map(Expect::MembersFree));
+    within_a_body(transition)
+}
+
+/// POLICY-BASE-2: a room whose membership becomes fixed takes its set of people, one whose membership
+/// no longer is gives it up. Gives the set that must be free.
+fn follow_members(
+    log: &mut LogWriter<'_>,
+    before: &RoomView,
+    after: &RoomView,
+) -> Option<MemberSet> {
+    let fixed = |view: &RoomView| view.base_policy.as_ref().is_some_and(|it| it.fixed_membership);
+    if fixed(before) == fixed(after) {
+        return None;
+    }
+    let room = || after.room().clone();
+    if let Some(members) = MemberSet::fixed(before) {
+        log.change(Change::FreeMembers { members, room: room() });
+    }
+    let taken = MemberSet::fixed(after)?;
+    log.change(Change::TakeMembers { members: taken, room: room() });
+    Some(taken)
 }
 
 fn all_of(bundle: &ProposalBundle) -> Vec<MlsMessage> {
@@ -425,8 +466,24 @@ fn follow_parent(log: &mut LogWriter<'_>, before: &RoomView, after: &RoomView) {
 
 /// The room that a room depends on (POLICY-BASE-3).
 pub fn parent_of(view: &RoomView) -> Option<MimiUri> {
-    let policy = view.base_policy.as_ref().filter(|policy| policy.parent_dependant)?;
+    parent_in(view.base_policy.as_ref())
+}
+
+fn parent_in(policy: Option<&BaseRoomPolicy>) -> Option<MimiUri> {
+    let policy = policy.filter(|policy| policy.parent_dependant)?;
     policy.parent_room.as_deref().and_then(|parent| MimiUri::new(parent).ok())
+}
+
+/// The room that a room will depend on once all that waits, and these proposals with it, is
+/// committed: the one to ask about them.
+pub fn parent_after(state: &HubState, view: &RoomView, change: &StagedChange) -> Option<MimiUri> {
+    let pending = state.pending.iter().map(|pending| &pending.proposal);
+    let mut policies =
+        pending.chain(&change.proposals).filter_map(|proposal| match &proposal.change {
+            ProposedChange::BasePolicy(policy) => Some(policy),
+            _ => None,
+        });
+    parent_in(policies.next_back().or(view.base_policy.as_ref()))
 }
 
 /// PROTO-GI-5, AMB-UPD-13: an external commit comes from who asked for the GroupInfo, with the same

@@ -25,6 +25,7 @@ use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::session::command::{OperationId, Outcome};
 use crate::session::commit::told_by_hub;
+use crate::session::direct::{is_of_two, not_direct};
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
 use crate::session::request::{Request, RequestId, Response};
 use crate::session::room::{Means, Room, Standing};
@@ -322,6 +323,11 @@ impl Room {
             return Err(invalid("the group is that of another room"));
         }
         let wish = self.joining.as_ref().map(|joining| joining.wish.clone()).unwrap_or_default();
+        if let Some(user) = &wish.direct_with
+            && !is_of_two(view, &means.own.user, user)
+        {
+            return Err(NotBuilt::Unwanted(not_direct(user)));
+        }
         let Some(role_index) = role_to_join(view, means.own, &wish)? else {
             return Ok((group, bundle));
         };
@@ -474,7 +480,11 @@ impl Room {
 
     /// Nobody here has judged the commits that were skipped by coming in again: what can still be
     /// asked is asked, and the person hears who came in meanwhile.
-    fn judge_missed(&self, before: &RoomView, effects: &mut Effects) -> Result<(), Denied> {
+    pub(crate) fn judge_missed(
+        &self,
+        before: &RoomView,
+        effects: &mut Effects,
+    ) -> Result<(), Denied> {
         let Some(group) = &self.group else { return Ok(()) };
         let after = group.view();
         check_skipped(before, after)?;
@@ -484,6 +494,12 @@ impl Room {
         let came = users(after).difference(&users(before)).cloned().collect();
         effects.event(ClientEvent::Missed { room: self.uri.clone(), came });
         Ok(())
+    }
+
+    /// The room as it was last followed.
+    pub(crate) fn view_before_missing(&self) -> Option<RoomView> {
+        let last = self.last_view.as_ref().map(|last| &last.view);
+        last.or(self.group.as_ref().map(MemberGroup::view)).cloned()
     }
 
     /// The group is only the device's own idea: it goes.
