@@ -28,6 +28,7 @@ mod join_room;
 mod judging;
 pub mod key_packages;
 mod leave_room;
+mod missed;
 mod own_role;
 pub mod receive;
 mod register;

@@ -18,8 +18,9 @@ use mimi_wire::room::preauth::Claim;
 use mimi_wire::{Domain, MimiUri};
 
 use crate::hub::log::{Entry, LogWriter};
+use crate::hub::pending::{Accepting, accept_proposals};
 use crate::hub::state::{Evicted, HubState, Pending, leaf_removed};
-use crate::hub::update::{Accepting, Updated, accept_proposals, updated};
+use crate::hub::update::{Updated, updated};
 use crate::record::EventKind;
 use crate::{Reject, Transition};
 

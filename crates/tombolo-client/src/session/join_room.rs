@@ -1,15 +1,11 @@
 //! Coming in by oneself (PROTO-GI-7): GroupInfo from the hub, verified and decrypted, then an
 //! external commit.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use mimi_mls::CIPHERSUITE;
 use mimi_mls::error::StageError;
 use mimi_mls::label::{HpkeKeyPair, verify_with_label};
 use mimi_mls::member::MemberGroup;
-use mimi_policy::skipped::check_skipped;
-use mimi_policy::{Denied, RoomView};
 use mimi_wire::mls::{ExternalSender, MlsMessage};
 use mimi_wire::protocol::group_info::{
     GROUP_INFO_ENCRYPTION_LABEL, GROUP_INFO_REQUEST_LABEL, GROUP_INFO_RESPONSE_LABEL,
@@ -476,30 +472,6 @@ impl Room {
         self.stand(Standing::Joined, effects);
         self.stirred = true;
         effects.finish(joining.operation, Ok(Outcome::Room(self.uri.clone())));
-    }
-
-    /// Nobody here has judged the commits that were skipped by coming in again: what can still be
-    /// asked is asked, and the person hears who came in meanwhile.
-    pub(crate) fn judge_missed(
-        &self,
-        before: &RoomView,
-        effects: &mut Effects,
-    ) -> Result<(), Denied> {
-        let Some(group) = &self.group else { return Ok(()) };
-        let after = group.view();
-        check_skipped(before, after)?;
-        let users = |view: &RoomView| -> BTreeSet<MimiUri> {
-            view.participants.participants.iter().map(|listed| listed.user.clone()).collect()
-        };
-        let came = users(after).difference(&users(before)).cloned().collect();
-        effects.event(ClientEvent::Missed { room: self.uri.clone(), came });
-        Ok(())
-    }
-
-    /// The room as it was last followed.
-    pub(crate) fn view_before_missing(&self) -> Option<RoomView> {
-        let last = self.last_view.as_ref().map(|last| &last.view);
-        last.or(self.group.as_ref().map(MemberGroup::view)).cloned()
     }
 
     /// The group is only the device's own idea: it goes.

@@ -76,10 +76,10 @@ impl From<StageError> for Obstacle {
 }
 
 /// A room that another one depends on, of those that have been looked at.
-pub(super) fn parent_among<'a>(
-    parents: &'a BTreeMap<MimiUri, RoomView>,
+pub(super) fn parent_among(
+    parents: &BTreeMap<MimiUri, RoomView>,
     parent: Option<MimiUri>,
-) -> Result<Option<&'a RoomView>, Obstacle> {
+) -> Result<Option<&RoomView>, Obstacle> {
     let Some(parent) = parent else { return Ok(None) };
     match parents.get(&parent) {
         Some(view) => Ok(Some(view)),
