@@ -4,18 +4,21 @@
 //! changes that very setting.
 
 use mimi_wire::Wire;
-use mimi_wire::component::JOIN_LINK_POLICY;
+use mimi_wire::component::{JOIN_LINK_POLICY, PREAUTH_LIST};
 use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::capability::Capability;
 use mimi_wire::room::join_links::JoinLinkPolicy;
+use mimi_wire::room::preauth::PreAuthData;
 use mimi_wire::room::roles::RoleData;
 use serde::Deserialize;
 
+use crate::change::{Actor, ProposedChange, StagedChange, StagedProposal};
 use crate::denied::Denied;
 use crate::judge::{holds, is_banned_role, role_name};
+use crate::participant_list::ListDelta;
 use crate::preset::Preset;
 use crate::rule::Rule;
-use crate::view::RoomView;
+use crate::view::{ClientView, LeafIndex, RoomView};
 
 /// The policies an operator allows; everything unless it says otherwise.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -72,6 +75,21 @@ impl Envelope {
     /// Whether a room may become so. What stays as it was is not asked again.
     pub fn check_after(&self, before: &RoomView, after: &RoomView) -> Result<(), Denied> {
         self.check(Some(before), after)
+    }
+
+    /// Whether a room may become what proposals make of it that wait for a commit, all of them
+    /// together, and `delta` of its list: every commit has to include them, so what no commit may
+    /// hold is not to wait for one.
+    pub fn check_pending(
+        &self,
+        before: &RoomView,
+        change: &StagedChange,
+        delta: &ListDelta,
+    ) -> Result<(), Denied> {
+        if *self == Self::default() {
+            return Ok(());
+        }
+        self.check(Some(before), &outlook(before, change, delta))
     }
 
     fn check(&self, before: Option<&RoomView>, after: &RoomView) -> Result<(), Denied> {
@@ -198,6 +216,40 @@ impl Envelope {
         }
         Ok(())
     }
+}
+
+/// The room that a change would lead to, as far as an operator asks: its policies and how many are
+/// in it. Leaves of newcomers are made up.
+fn outlook(before: &RoomView, change: &StagedChange, delta: &ListDelta) -> RoomView {
+    let mut after = before.clone();
+    delta.apply_to(&mut after.participants);
+    for StagedProposal { sender, change, .. } in &change.proposals {
+        match (change, sender) {
+            (ProposedChange::Roles(roles), _) => after.roles = roles.clone(),
+            (ProposedChange::Preauth(preauth), _) => after.preauth = preauth.clone(),
+            (ProposedChange::BasePolicy(policy), _) => after.base_policy = Some(policy.clone()),
+            (ProposedChange::OtherComponent(id, octets), _) => {
+                after.other_components.insert(*id, octets.clone());
+            }
+            (ProposedChange::RemoveComponent(PREAUTH_LIST), _) => {
+                after.preauth = PreAuthData::default();
+            }
+            (ProposedChange::RemoveComponent(id), _) => {
+                after.other_components.remove(id);
+            }
+            (ProposedChange::RemoveClient(leaf), _)
+            | (ProposedChange::SelfRemove, Actor::Member { leaf, .. }) => {
+                after.clients.retain(|client| client.leaf != *leaf);
+            }
+            (ProposedChange::AddClient(identity), _) => after.clients.push(ClientView {
+                leaf: LeafIndex::MAX,
+                user: identity.user.clone(),
+                client: identity.client.clone(),
+            }),
+            _ => {}
+        }
+    }
+    after
 }
 
 fn users(view: &RoomView) -> usize {

@@ -1,10 +1,13 @@
 //! Rooms that depend on a parent (POLICY-BASE-3): their participants are among the parent's, all of
 //! them at most (AMB-POL-9), and go when they go there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_wire::MimiUri;
-use mimi_wire::room::participant_list::ParticipantListUpdate;
+use mimi_wire::room::metadata::RoomMetadata;
+use mimi_wire::room::participant_list::{ParticipantListData, ParticipantListUpdate};
+use mimi_wire::room::preauth::PreAuthData;
+use mimi_wire::room::roles::RoleData;
 
 use crate::change::ProposedChange;
 use crate::denied::Denied;
@@ -13,8 +16,29 @@ use crate::rule::Rule;
 use crate::view::RoomView;
 
 /// Whether a user takes part in a room: listed, and not as banned.
-pub(crate) fn takes_part(room: &RoomView, user: &MimiUri) -> bool {
+pub fn takes_part(room: &RoomView, user: &MimiUri) -> bool {
     room.role_index_of(user).is_some_and(|role| !is_banned_role(&room.roles, role))
+}
+
+/// A room that is no more, or never was: nobody takes part in it.
+pub fn without_anybody(room: &MimiUri) -> RoomView {
+    RoomView {
+        epoch: 0,
+        participants: ParticipantListData::default(),
+        roles: RoleData::default(),
+        metadata: RoomMetadata {
+            room_uri: room.clone(),
+            room_name: String::new(),
+            room_descriptions: Vec::new(),
+            room_avatar: String::new(),
+            room_subject: String::new(),
+            room_mood: String::new(),
+        },
+        preauth: PreAuthData::default(),
+        base_policy: None,
+        other_components: BTreeMap::new(),
+        clients: Vec::new(),
+    }
 }
 
 /// Whether a room depends on this one.

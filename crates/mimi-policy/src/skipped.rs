@@ -25,7 +25,7 @@ use crate::view::RoomView;
 pub fn check_skipped(before: &RoomView, after: &RoomView) -> Result<(), Denied> {
     // A room that held together goes on doing so, whatever is committed.
     if check_founding(before).is_ok() {
-        check_founding(after)?;
+        holds_together(after)?;
     }
     if after.room() != before.room() {
         let needed = format!("the room is {} and stays so", before.room());
@@ -35,6 +35,15 @@ pub fn check_skipped(before: &RoomView, after: &RoomView) -> Result<(), Denied> 
     rights.components(before, after)?;
     rights.metadata(before, after)?;
     rights.list(before, after)
+}
+
+/// Whether a room is sound. Pseudonyms that were there when a new base policy forbade them stay.
+fn holds_together(after: &RoomView) -> Result<(), Denied> {
+    let mut after = after.clone();
+    if let Some(policy) = &mut after.base_policy {
+        policy.pseudonyms_allowed = true;
+    }
+    check_founding(&after)
 }
 
 /// What anybody in the room may have had the right to.

@@ -181,6 +181,7 @@ pub(crate) fn after(view: &RoomView, change: &StagedChange, allowed: &Allowed) -
                 after.clients.push(ClientView { leaf, user, client });
                 after.clients.sort_by_key(|client| client.leaf);
             }
+            (ProposedChange::BasePolicy(policy), _) => after.base_policy = Some(policy.clone()),
             (ProposedChange::JoinLinks(update), _) => {
                 let links = after.other_components.get(&JOIN_LINKS);
                 let links = links.map(|octets| JoinLinksData::decode(octets).unwrap());

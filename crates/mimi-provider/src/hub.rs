@@ -12,6 +12,7 @@ pub mod join_links;
 pub mod key_material;
 mod log;
 pub mod member_set;
+mod pending;
 pub mod propose;
 pub mod report_abuse;
 mod restriction;

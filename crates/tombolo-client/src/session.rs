@@ -29,6 +29,7 @@ mod join_room;
 mod judging;
 pub mod key_packages;
 mod leave_room;
+mod missed;
 mod own_role;
 pub mod receive;
 mod register;
@@ -335,10 +336,10 @@ impl Session {
             Command::AddUser { room, user } => self.add_user(operation, room, user),
             Command::JoinRoom(room) => self.join_room(operation, &room, Wish::default(), at),
             Command::JoinAs { room, role } => {
-                self.join_room(operation, &room, Wish { role: Some(role), code: None }, at)
+                self.join_room(operation, &room, Wish { role: Some(role), ..Wish::default() }, at)
             }
             Command::JoinByLink(link) => {
-                let wish = Wish { code: Some(link.code), role: None };
+                let wish = Wish { code: Some(link.code), ..Wish::default() };
                 self.join_room(operation, &link.room, wish, at)
             }
             Command::CreateJoinLink { room, wish } => {

@@ -17,7 +17,7 @@ use mimi_provider::Reject;
 use mimi_wire::MimiUri;
 
 pub(crate) use dependent::{follow_all, follow_parent, keep_inside_parent, view_of};
-pub(crate) use evict::{Proposed, evict, list_changes};
+pub(crate) use evict::{Proposed, evict, has_died, list_changes};
 pub(crate) use follower_room::{FollowerLock, FollowerRoom, follow};
 pub(crate) use found_room::found_room;
 pub(crate) use hub_room::{HubLock, HubRoom};
@@ -66,7 +66,7 @@ impl Rooms {
         }
         let hub = HubLock::new(locked);
         // POLICY-BASE-7, AMB-PL-8: it died with its group.
-        if evict::has_died(&hub) { Err(unknown()) } else { Ok(hub) }
+        if has_died(&hub) { Err(unknown()) } else { Ok(hub) }
     }
 
     /// A room hosted elsewhere, locked, whether we know it or not.

@@ -61,6 +61,10 @@ fn among_parents(reading: &Reading<'_>) -> Result<(), Denied> {
     if let Some(setter) = setter(reading)
         && !is_parent(parent, reading.view)
     {
+        // Nobody learns who is in a room by naming it as the parent, but who is in it too.
+        if let Some(user) = setter.user().filter(|user| !takes_part(parent, user)) {
+            return Err(blame(stranger(user), Some(setter)));
+        }
         let everybody = reading.roster.all_after();
         let outside = everybody
             .into_iter()

@@ -112,3 +112,23 @@ fn a_room_that_does_not_hold_together_is_refused() {
     let rises = |it: &mut RoomView| it.participants.participants[1].role_index = SUPER;
     assert_eq!(refused(&room.view, rises), None);
 }
+
+/// A base policy that forbids pseudonyms leaves those that are there, as the judge does.
+#[test]
+fn pseudonyms_that_were_there_may_stay() {
+    let mut room = Room::usual();
+    room.policy_mut().pseudonyms_allowed = true;
+    let nobody = uri("mimi://a.example/p/nobody");
+    let pair = UserRolePair { user: nobody, role_index: ORDINARY };
+    room.view.participants.participants.push(pair);
+    let forbid = |it: &mut RoomView| {
+        if let Some(policy) = &mut it.base_policy {
+            policy.pseudonyms_allowed = false;
+        }
+    };
+    let mut policy = room.view.base_policy.clone().unwrap();
+    policy.pseudonyms_allowed = false;
+    let change = mimi_policy::ProposedChange::BasePolicy(policy);
+    assert!(room.commit("alice", vec![change]).is_ok(), "the judge takes it");
+    assert_eq!(refused(&room.view, forbid), None);
+}

@@ -178,14 +178,24 @@ impl Hub {
         let due = due.map(|due| hub_proposals(&self.view, &due));
         let (view, now_ms) = (self.view.clone(), self.now_ms);
         let transition = match &due {
-            None => propose(&self.state, Judge::of(&view), &own, evicted, None, now_ms)?,
+            None => {
+                propose(&self.state, Judge::of(&view), &self.envelope, &own, evicted, None, now_ms)?
+            }
             Some((request, change)) => {
                 let UpdateRequest::Proposals(bundle) = request else { panic!("proposals") };
                 let references = fixture::references(change);
                 let octets = request.encode();
                 let input =
                     HubProposalsInput { bundle, octets: &octets, change, references: &references };
-                propose(&self.state, Judge::of(&view), &own, evicted, Some(&input), now_ms)?
+                propose(
+                    &self.state,
+                    Judge::of(&view),
+                    &self.envelope,
+                    &own,
+                    evicted,
+                    Some(&input),
+                    now_ms,
+                )?
             }
         };
         let nothing = StagedChange { epoch: view.epoch, committer: None, proposals: Vec::new() };
@@ -243,6 +253,7 @@ impl Hub {
                 view: &self.view,
                 identity,
                 signature_key,
+                parent: self.parent.as_ref(),
                 joining_code,
                 now_ms: self.now_ms,
             },

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use mimi_policy::RoomView;
 use mimi_policy::envelope::Envelope;
+use mimi_policy::parent::takes_part;
 use mimi_wire::component::FRANKING_AGENT;
 use mimi_wire::mls::RatchetTree;
 use mimi_wire::{Domain, MimiUri, UriKind};
@@ -97,7 +98,7 @@ pub fn found_room(input: &FoundRoomInput<'_>) -> Result<Transition<Founded>, Rej
     // ARCH-3, AMB-POL-16
     input.envelope.check_founding(view)?;
     welcomed(input)?;
-    among_parents(view, input.parent)?;
+    among_parents(view, &creator.user, input.parent)?;
     if let Some(existing) = input.same_members {
         return Ok(Transition::unchanged(Founded::Existing(existing.clone())));
     }
@@ -126,18 +127,20 @@ fn welcomed(input: &FoundRoomInput<'_>) -> Result<(), Reject> {
     }
 }
 
-/// POLICY-BASE-3, AMB-POL-9.
-fn among_parents(view: &RoomView, parent: Option<&RoomView>) -> Result<(), Reject> {
+/// POLICY-BASE-3, AMB-POL-9. Who is not in the parent does not learn that there is such a room, nor
+/// who is in it.
+fn among_parents(
+    view: &RoomView,
+    creator: &MimiUri,
+    parent: Option<&RoomView>,
+) -> Result<(), Reject> {
     let Some(named) = parent_of(view) else { return Ok(()) };
-    let Some(parent) = parent.filter(|parent| *parent.room() == named) else {
-        return Err(Reject::NotAllowed(format!("the parent room {named} is not hosted here")));
+    let parent = parent.filter(|parent| *parent.room() == named && takes_part(parent, creator));
+    let Some(parent) = parent else {
+        let reason = format!("there is no parent room {named} here that the founder is in");
+        return Err(Reject::NotAllowed(reason));
     };
-    match mimi_policy::parent::orphans(view, parent).first() {
-        None => Ok(()),
-        Some(user) => {
-            Err(Reject::NotAllowed(format!("{user} takes no part in the parent room {named}")))
-        }
-    }
+    Ok(mimi_policy::parent::check_founding(view, parent)?)
 }
 
 fn new_room(input: &FoundRoomInput<'_>) -> Transition<Founded> {

@@ -28,6 +28,8 @@ pub struct GroupInfoInput<'a> {
     pub identity: &'a ClientIdentity,
     /// The signature key the request was verified with.
     pub signature_key: &'a [u8],
+    /// The room this one depends on, if it depends on one (POLICY-BASE-3).
+    pub parent: Option<&'a RoomView>,
     /// The joining code, if the request has one.
     pub joining_code: Option<&'a [u8]>,
     /// The time.
@@ -94,6 +96,10 @@ fn way_in(state: &HubState, input: &GroupInfoInput<'_>) -> Result<Option<Vec<u8>
         input.joining_code.map(|code| join_links::presented(state, view, code, input.now_ms));
     let codes = code.map(|code| (identity.client.clone(), code)).into_iter().collect();
     let judge = Judge::of(view).with_join_codes(JoinCodes::Presented(&codes));
+    let judge = match input.parent {
+        Some(parent) => judge.with_parent(parent),
+        None => judge,
+    };
     let pending: Vec<StagedProposal> =
         state.pending.iter().map(|pending| pending.proposal.clone()).collect();
     ways_in(&judge, view, identity, &pending)?;

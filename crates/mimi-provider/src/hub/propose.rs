@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use mimi_policy::envelope::Envelope;
 use mimi_policy::parent::orphans;
 use mimi_policy::{
     Actor, Judge, LeafIndex, ProposedChange, RoomView, StagedChange, StagedProposal,
@@ -17,8 +18,9 @@ use mimi_wire::room::preauth::Claim;
 use mimi_wire::{Domain, MimiUri};
 
 use crate::hub::log::{Entry, LogWriter};
+use crate::hub::pending::{Accepting, accept_proposals};
 use crate::hub::state::{Evicted, HubState, Pending, leaf_removed};
-use crate::hub::update::{Accepting, Updated, accept_proposals, updated};
+use crate::hub::update::{Updated, updated};
 use crate::record::EventKind;
 use crate::{Reject, Transition};
 
@@ -193,11 +195,15 @@ impl Now<'_> {
         let pending = self.pending.iter().map(|pending| pending.proposal.clone());
         let proposals = pending.chain(both.proposals(self.own)).collect();
         let change = StagedChange { epoch: self.view.epoch, committer: None, proposals };
-        let allowed = self.judge.decide(&change);
-        if allowed.is_ok() {
+        // Members judge the bundle when it comes, by itself.
+        let proposals = both.proposals(self.own);
+        let alone = StagedChange { epoch: self.view.epoch, committer: None, proposals };
+        let allowed = self.judge.decide(&change).is_ok()
+            && (self.pending.is_empty() || self.judge.decide(&alone).is_ok());
+        if allowed {
             *due = both;
         }
-        allowed.is_ok()
+        allowed
     }
 }
 
@@ -245,6 +251,7 @@ pub struct HubProposalsInput<'a> {
 pub fn propose(
     state: &HubState,
     judge: Judge<'_>,
+    envelope: &Envelope,
     own: &Domain,
     evicted: Vec<Evicted>,
     proposals: Option<&HubProposalsInput<'_>>,
@@ -277,7 +284,7 @@ pub fn propose(
         return Err(Reject::Internal("the hub speaks for itself alone".into()));
     }
     judge.decide(change)?;
-    let accepting = Accepting { own, judge, change, octets };
+    let accepting = Accepting { own, judge, envelope, change, octets, now_ms };
     accept_proposals(state, log, &accepting, bundle, references, timestamp)
 }
 

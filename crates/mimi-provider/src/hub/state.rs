@@ -17,6 +17,8 @@ use crate::hub::join_links;
 use crate::record::{EventKind, NewEvent, Seq};
 use crate::saved::{StateError, read_versioned, sha256, versioned};
 
+mod earlier;
+
 /// Submissions and updates remembered to answer a repeat as the first time.
 pub const RECENT_SUBMISSIONS_MAX: usize = 256;
 /// Handshakes between two snapshots of a room.
@@ -155,7 +157,7 @@ enum Note {
 }
 
 /// First octet of a saved state.
-const SNAPSHOT_VERSION: u8 = 4;
+const SNAPSHOT_VERSION: u8 = 2;
 /// First octet of a note.
 const NOTE_VERSION: u8 = 2;
 
@@ -274,7 +276,13 @@ impl HubState {
     }
 
     fn follow_note(&mut self, detail: &[u8]) -> Result<(), StateError> {
-        match read_versioned(NOTE_VERSION, detail)? {
+        let note = match detail.first() {
+            Some(&earlier::VERSION) => {
+                read_versioned::<earlier::Note>(earlier::VERSION, detail)?.into()
+            }
+            _ => read_versioned(NOTE_VERSION, detail)?,
+        };
+        match note {
             Note::JoinGrant(grant) => self.follow_grant(grant),
             Note::JoinCodeUsed(code_sha256) => {
                 let uses = self.code_uses.entry(code_sha256).or_default();
@@ -462,6 +470,10 @@ impl HubSnapshot {
 
     /// Reads [`encode`](Self::encode).
     pub fn decode(octets: &[u8]) -> Result<Self, StateError> {
+        if octets.first() == Some(&earlier::VERSION) {
+            let (group, state): (_, earlier::State) = read_versioned(earlier::VERSION, octets)?;
+            return Ok(Self { group, state: state.into() });
+        }
         let (group, state) = read_versioned(SNAPSHOT_VERSION, octets)?;
         Ok(Self { group, state })
     }

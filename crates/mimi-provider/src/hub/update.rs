@@ -14,6 +14,7 @@ use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
 use mimi_wire::protocol::update::{
     CommitBundle, ProposalBundle, ProposalRef, UpdateOutcome, UpdateRequest, UpdateResponse,
 };
+use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::preauth::Claim;
 use mimi_wire::{Domain, MimiUri, Wire};
 
@@ -21,12 +22,13 @@ use crate::hub::audience;
 use crate::hub::join_links;
 use crate::hub::log::{Entry, LogWriter};
 use crate::hub::member_set::MemberSet;
+use crate::hub::pending::{Accepting, accept_proposals, proposals_fanout};
 use crate::hub::restriction;
-use crate::hub::state::{HubState, JoinGrant, Pending, SNAPSHOT_EVERY, deserted, leaf_removed};
+use crate::hub::state::{HubState, JoinGrant, Pending, SNAPSHOT_EVERY, leaf_removed};
 use crate::record::{EventKind, Seq};
 use crate::requester::Requester;
 use crate::saved::sha256;
-use crate::{Change, Reject, Transition};
+use crate::{Change, Expect, Reject, Transition};
 
 /// A verified update and the room it is for.
 #[derive(Clone, Copy, Debug)]
@@ -188,9 +190,16 @@ fn spoken_for(input: &UpdateInput<'_>, actor: &Actor) -> Result<(), Reject> {
 
 impl<'a> UpdateInput<'a> {
     /// The judge of the room with all that this hub knows but join codes.
+    ///
+    /// A commit of what is pending and nothing else is not measured by the parent again: that was
+    /// done when the proposals were accepted, and whoever has gone from the parent since would stop
+    /// every commit. The hub wants them out as soon as they are in.
     fn judge(&self) -> Judge<'a> {
         let judge = Judge::of(self.view).with_index(self.index).with_claims(self.claims);
-        match self.parent {
+        let is_pending = |proposal: &StagedProposal| proposal.reference.is_some();
+        let only_pending =
+            self.change.committer.is_some() && self.change.proposals.iter().all(is_pending);
+        match self.parent.filter(|_| !only_pending) {
             Some(parent) => judge.with_parent(parent),
             None => judge,
         }
@@ -222,77 +231,15 @@ fn propose(
     bundle: &ProposalBundle,
     references: &[ProposalRef],
 ) -> Result<Transition<Updated>, Reject> {
-    let UpdateInput { own, view, change, octets, now_ms, .. } = *input;
-    let accepting = Accepting { own, judge: input.judge(), change, octets };
+    let UpdateInput { own, view, change, octets, now_ms, envelope, .. } = *input;
+    let accepting = Accepting { own, judge: input.judge(), envelope, change, octets, now_ms };
     let log = LogWriter::new(state, view.room());
     let timestamp = state.next_timestamp(now_ms);
     accept_proposals(state, log, &accepting, bundle, references, timestamp)
 }
 
-/// Proposals that the judge has allowed, and the room they are for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Accepting<'a> {
-    pub(super) own: &'a Domain,
-    /// Of the room, with what is known of the senders.
-    pub(super) judge: Judge<'a>,
-    pub(super) change: &'a StagedChange,
-    pub(super) octets: &'a [u8],
-}
-
-/// Writes a bundle behind what a log already has, if it can wait for a commit with all that waits.
-pub(super) fn accept_proposals(
-    state: &HubState,
-    mut log: LogWriter<'_>,
-    input: &Accepting<'_>,
-    bundle: &ProposalBundle,
-    references: &[ProposalRef],
-    timestamp: u64,
-) -> Result<Transition<Updated>, Reject> {
-    if references.len() != input.change.proposals.len() {
-        return Err(Reject::Internal("not every proposal has a reference".into()));
-    }
-    if state.pending.len() + references.len() > PENDING_PROPOSALS_MAX {
-        return Err(Reject::NotAllowed("too many proposals wait for a commit".into()));
-    }
-    fits_what_is_pending(state, input, references)?;
-    let view = input.judge.view();
-    log.append(Entry {
-        kind: EventKind::Proposal,
-        timestamp_ms: timestamp,
-        payload: proposals_fanout(bundle, timestamp).encode(),
-        audience: audience::of_handshake(view, view, input.own),
-        targets: None,
-        detail: input.octets.to_vec(),
-    });
-    free_members(state, input, &mut log);
-    within_a_body(log.finish(updated(state, input.change, timestamp)))
-}
-
-/// PROTO-NTF-5.
-fn proposals_fanout(bundle: &ProposalBundle, timestamp: u64) -> FanoutMessage {
-    FanoutMessage {
-        timestamp,
-        message: bundle.proposal.clone(),
-        kind: FanoutKind::Proposal { more_proposals: bundle.more_proposals.clone() },
-    }
-}
-
-/// A room that nobody can come back into does not keep its people from having another one
-/// (POLICY-BASE-2, POLICY-BASE-7).
-fn free_members(state: &HubState, input: &Accepting<'_>, log: &mut LogWriter<'_>) {
-    let view = input.judge.view();
-    let pending = state.pending.iter().map(|pending| &pending.proposal);
-    let proposals = pending.chain(&input.change.proposals);
-    if !is_persistent(view)
-        && deserted(proposals, view)
-        && let Some(members) = MemberSet::fixed(view)
-    {
-        log.change(Change::FreeMembers { members, room: view.room().clone() });
-    }
-}
-
 /// Whether a room outlives its group (POLICY-BASE-7).
-fn is_persistent(view: &RoomView) -> bool {
+pub(super) fn is_persistent(view: &RoomView) -> bool {
     view.base_policy.as_ref().is_some_and(|policy| policy.persistent_room)
 }
 
@@ -300,34 +247,6 @@ fn is_persistent(view: &RoomView) -> bool {
 /// (POLICY-BASE-7, AMB-PL-8). It is answered for as if it had never been.
 pub fn is_gone(state: &HubState, view: &RoomView) -> bool {
     state.deserted && !is_persistent(view)
-}
-
-/// The next commit must include everything that is pending, so what cannot be committed together
-/// is refused here: a leaf removed twice, a user changed twice (PROTO-PL-4).
-fn fits_what_is_pending(
-    state: &HubState,
-    input: &Accepting<'_>,
-    references: &[ProposalRef],
-) -> Result<(), Reject> {
-    let invalid =
-        |reason: String| Err(Reject::InvalidProposals { references: references.to_vec(), reason });
-    let known = |reference: &ProposalRef| {
-        state.pending.iter().any(|pending| pending.reference == *reference)
-    };
-    if references.iter().any(known) {
-        return invalid("some of them are pending already".into());
-    }
-    let pending = state.pending.iter().map(|pending| &pending.proposal);
-    let proposals: Vec<StagedProposal> = pending.chain(&input.change.proposals).cloned().collect();
-    let mut leaves = BTreeSet::new();
-    if !proposals.iter().filter_map(leaf_removed).all(|leaf| leaves.insert(leaf)) {
-        return invalid("a client would be removed twice".into());
-    }
-    let together = StagedChange { epoch: input.judge.view().epoch, committer: None, proposals };
-    match input.judge.decide(&together) {
-        Ok(_) => Ok(()),
-        Err(denied) => invalid(format!("not together with what is pending: {denied}")),
-    }
 }
 
 /// Accepts a commit: its own entry, then the Welcomes (AMB-NTF-8), then what the hub proposes for
@@ -408,7 +327,30 @@ fn commit(
         });
     }
     follow_parent(&mut log, input.view, after);
-    within_a_body(log.finish(updated(state, input.change, timestamp)))
+    let taken = follow_members(&mut log, input.view, after);
+    let mut transition = log.finish(updated(state, input.change, timestamp));
+    transition.expect.extend(taken.map(Expect::MembersFree));
+    within_a_body(transition)
+}
+
+/// POLICY-BASE-2: a room whose membership becomes fixed takes its set of people, one whose membership
+/// no longer is gives it up. Gives the set that must be free.
+fn follow_members(
+    log: &mut LogWriter<'_>,
+    before: &RoomView,
+    after: &RoomView,
+) -> Option<MemberSet> {
+    let fixed = |view: &RoomView| view.base_policy.as_ref().is_some_and(|it| it.fixed_membership);
+    if fixed(before) == fixed(after) {
+        return None;
+    }
+    let room = || after.room().clone();
+    if let Some(members) = MemberSet::fixed(before) {
+        log.change(Change::FreeMembers { members, room: room() });
+    }
+    let taken = MemberSet::fixed(after)?;
+    log.change(Change::TakeMembers { members: taken, room: room() });
+    Some(taken)
 }
 
 fn all_of(bundle: &ProposalBundle) -> Vec<MlsMessage> {
@@ -425,8 +367,24 @@ fn follow_parent(log: &mut LogWriter<'_>, before: &RoomView, after: &RoomView) {
 
 /// The room that a room depends on (POLICY-BASE-3).
 pub fn parent_of(view: &RoomView) -> Option<MimiUri> {
-    let policy = view.base_policy.as_ref().filter(|policy| policy.parent_dependant)?;
+    parent_in(view.base_policy.as_ref())
+}
+
+fn parent_in(policy: Option<&BaseRoomPolicy>) -> Option<MimiUri> {
+    let policy = policy.filter(|policy| policy.parent_dependant)?;
     policy.parent_room.as_deref().and_then(|parent| MimiUri::new(parent).ok())
+}
+
+/// The room that a room will depend on once all that waits, and these proposals with it, is
+/// committed: the one to ask about them.
+pub fn parent_after(state: &HubState, view: &RoomView, change: &StagedChange) -> Option<MimiUri> {
+    let pending = state.pending.iter().map(|pending| &pending.proposal);
+    let mut policies =
+        pending.chain(&change.proposals).filter_map(|proposal| match &proposal.change {
+            ProposedChange::BasePolicy(policy) => Some(policy),
+            _ => None,
+        });
+    parent_in(policies.next_back().or(view.base_policy.as_ref()))
 }
 
 /// PROTO-GI-5, AMB-UPD-13: an external commit comes from who asked for the GroupInfo, with the same
@@ -547,7 +505,9 @@ fn tree_after<'a>(
 }
 
 /// What cannot be delivered is not accepted: followers would wait for ever behind it.
-fn within_a_body(transition: Transition<Updated>) -> Result<Transition<Updated>, Reject> {
+pub(super) fn within_a_body(
+    transition: Transition<Updated>,
+) -> Result<Transition<Updated>, Reject> {
     let largest = transition.changes.iter().filter_map(|change| match change {
         Change::Append(event) => Some(event.payload.len()),
         _ => None,

@@ -243,6 +243,7 @@ impl HubNode {
             view: &hot.view,
             identity: &identity(short),
             signature_key: key,
+            parent: None,
             joining_code: None,
             now_ms,
         };

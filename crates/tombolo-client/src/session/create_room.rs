@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ClientError;
 use crate::session::command::{OperationId, Outcome};
+use crate::session::direct::other_of_two;
 use crate::session::effects::{Answer, Effects, Moment, Purpose, refusal};
 use crate::session::request::{Request, Response};
 use crate::session::room::{Room, Standing};
@@ -147,6 +148,7 @@ impl Session {
         answer: Answer,
         at: &mut Moment<'_>,
     ) {
+        let own = self.account.as_ref().map(|account| account.identity.user.clone());
         let Some(founded) = self.rooms.get_mut(room) else { return };
         let Some(Founding { operation }) = founded.founding.take() else { return };
         self.effects.remove_room(room, room_value::FOUNDING);
@@ -157,15 +159,17 @@ impl Session {
             Ok(Response::Founded { room: given }) if given == *room => {}
             _ if repeated => {}
             other => {
+                let view = founded.group.as_ref().map(MemberGroup::view);
+                let with = view.zip(own).and_then(|(view, own)| other_of_two(view, &own));
                 founded.forget_group(&mut self.effects);
                 self.effects.remove_room(room, room_value::STANDING);
                 self.rooms.remove(room);
-                return match other {
+                return match (other, with) {
                     // The same people have one already (POLICY-BASE-2).
-                    Ok(Response::Founded { room: existing }) => {
-                        self.enter_direct(operation, &existing, at);
+                    (Ok(Response::Founded { room: existing }), Some(user)) => {
+                        self.enter_direct(operation, &existing, user, at);
                     }
-                    other => self.effects.finish(operation, Err(refusal(other))),
+                    (other, _) => self.effects.finish(operation, Err(refusal(other))),
                 };
             }
         }

@@ -97,8 +97,9 @@ impl Session {
     ) {
         match answer.result {
             Ok(Response::Founded { room }) => {
-                self.opening.remove(&operation);
-                self.enter_direct(Some(operation), &room, at);
+                if let Some(Opening { user, .. }) = self.opening.remove(&operation) {
+                    self.enter_direct(Some(operation), &room, user, at);
+                }
             }
             Err(error) if error.is_refusal("unknown") => {
                 self.effects.request(Purpose::HubOfDirect(operation), Request::Provider);
@@ -107,16 +108,35 @@ impl Session {
         }
     }
 
-    /// The room is there: this device is in it, or comes in by itself.
+    /// The room is there, says the provider: this device is in it, or comes in by itself. What is
+    /// meant for one person is written there, so it must be what it is said to be.
     pub(crate) fn enter_direct(
         &mut self,
         operation: Option<OperationId>,
         room: &MimiUri,
+        user: MimiUri,
         at: &mut Moment<'_>,
     ) {
         let operation = operation.unwrap_or_else(|| OperationId(self.effects.number()));
-        if let Err(error) = self.join_room(operation, room, Wish::default(), at) {
+        let entered = match self.is_other_than_direct(room, &user) {
+            true => Err(not_direct(&user)),
+            false => {
+                let wish = Wish { direct_with: Some(user), ..Wish::default() };
+                self.join_room(operation, room, wish, at)
+            }
+        };
+        if let Err(error) = entered {
             self.effects.finish(Some(operation), Err(error));
+        }
+    }
+
+    /// Whether this device is in a room, and not with this user alone.
+    fn is_other_than_direct(&self, room: &MimiUri, user: &MimiUri) -> bool {
+        let known = self.rooms.get(room).and_then(|known| known.member().ok());
+        let own = self.identity().map(|own| &own.user);
+        match (known, own) {
+            (Some(group), Some(own)) => !is_of_two(group.view(), own, user),
+            _ => false,
         }
     }
 
@@ -288,7 +308,9 @@ impl Session {
             return self.none_gives_way_to(room);
         };
         let set = users(view);
+        // Only rooms in which nothing can change: what is written follows without anybody asked.
         let rooms = self.rooms.values().filter_map(fixed_view);
+        let rooms = rooms.filter(|view| view.roles == Preset::Direct.roles());
         let mut same: Vec<&RoomView> = rooms.filter(|view| users(view) == set).collect();
         if same.len() < 2 {
             return;
@@ -322,11 +344,16 @@ impl Session {
         }
     }
 
-    /// Where a message goes that is written in a room.
+    /// Where a message goes that is written in a room: to the same people only.
     pub(crate) fn in_place_of(&self, room: &MimiUri) -> MimiUri {
-        let by = self.rooms.get(room).and_then(|room| room.superseded_by.as_ref());
-        let stays = by.filter(|by| self.rooms.get(*by).is_some_and(|room| room.member().is_ok()));
-        stays.unwrap_or(room).clone()
+        let known = self.rooms.get(room);
+        let by = known.and_then(|known| Some((known, known.superseded_by.as_ref()?)));
+        let stays = by.filter(|(known, by)| {
+            let stays = self.rooms.get(*by).and_then(fixed_view);
+            let view = known.view_before_missing();
+            stays.zip(view.as_ref()).is_some_and(|(stays, view)| users(stays) == users(view))
+        });
+        stays.map_or(room, |(_, by)| by).clone()
     }
 }
 
@@ -356,6 +383,24 @@ fn fixed_view(room: &Room) -> Option<&RoomView> {
     let view = room.member().ok()?.view();
     let policy = view.base_policy.as_ref();
     policy.is_some_and(|policy| policy.fixed_membership).then_some(view)
+}
+
+/// Whether a room is of these two for good.
+pub(crate) fn is_of_two(view: &RoomView, own: &MimiUri, user: &MimiUri) -> bool {
+    let fixed = view.base_policy.as_ref().is_some_and(|policy| policy.fixed_membership);
+    fixed && users(view) == BTreeSet::from([own, user])
+}
+
+pub(crate) fn not_direct(user: &MimiUri) -> ClientError {
+    let text = format!("the provider names a room that is not one with {user} alone");
+    ClientError::Refused(text)
+}
+
+/// The other one in a room of two.
+pub(crate) fn other_of_two(view: &RoomView, own: &MimiUri) -> Option<MimiUri> {
+    let mut others = users(view).into_iter().filter(|user| *user != own);
+    let other = others.next().filter(|user| is_of_two(view, own, user));
+    other.cloned()
 }
 
 fn users(view: &RoomView) -> BTreeSet<&MimiUri> {

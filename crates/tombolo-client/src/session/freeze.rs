@@ -14,6 +14,10 @@ use crate::session::stream_event::StreamEvent;
 use crate::shown::{Evidence, RoomStatus};
 use crate::store::StoreChange;
 
+/// Events of one room, kept as evidence, that only made the device come in again. What freezes the
+/// room is always kept.
+pub(crate) const EVIDENCE_MAX: usize = 32;
+
 /// Why an event is not followed.
 pub(crate) struct Fault {
     reason: String,
@@ -57,7 +61,7 @@ impl Room {
         let room = self.uri.clone();
         let frozen = ClientError::Frozen { room: room.clone(), reason: reason.clone() };
         self.abandon(&frozen, effects);
-        self.leaving_over(effects);
+        self.end_leaving(Err(frozen.clone()), effects);
         effects.event(ClientEvent::Left { room, status: RoomStatus::Frozen { reason } });
         frozen
     }
@@ -92,8 +96,22 @@ impl Room {
         self.frozen(reason, effects)
     }
 
+    /// Keeps an event that is not followed, while there are few: whoever sends many of them does not
+    /// fill the store.
+    pub(crate) fn keep_some_evidence(
+        &mut self,
+        event: &StreamEvent,
+        fault: Fault,
+        effects: &mut Effects,
+        at: &Moment<'_>,
+    ) {
+        if self.evidence.len() < EVIDENCE_MAX {
+            self.keep_evidence(event, fault, effects, at);
+        }
+    }
+
     /// Keeps an event that is not followed, and what it was judged by.
-    pub(crate) fn keep_evidence(
+    fn keep_evidence(
         &mut self,
         event: &StreamEvent,
         fault: Fault,

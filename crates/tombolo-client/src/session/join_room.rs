@@ -1,15 +1,11 @@
 //! Coming in by oneself (PROTO-GI-7): GroupInfo from the hub, verified and decrypted, then an
 //! external commit.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use mimi_mls::CIPHERSUITE;
 use mimi_mls::error::StageError;
 use mimi_mls::label::{HpkeKeyPair, verify_with_label};
 use mimi_mls::member::MemberGroup;
-use mimi_policy::skipped::check_skipped;
-use mimi_policy::{Denied, RoomView};
 use mimi_wire::mls::{ExternalSender, MlsMessage};
 use mimi_wire::protocol::group_info::{
     GROUP_INFO_ENCRYPTION_LABEL, GROUP_INFO_REQUEST_LABEL, GROUP_INFO_RESPONSE_LABEL,
@@ -25,6 +21,7 @@ use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::session::command::{OperationId, Outcome};
 use crate::session::commit::told_by_hub;
+use crate::session::direct::{is_of_two, not_direct};
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
 use crate::session::request::{Request, RequestId, Response};
 use crate::session::room::{Means, Room, Standing};
@@ -322,6 +319,11 @@ impl Room {
             return Err(invalid("the group is that of another room"));
         }
         let wish = self.joining.as_ref().map(|joining| joining.wish.clone()).unwrap_or_default();
+        if let Some(user) = &wish.direct_with
+            && !is_of_two(view, &means.own.user, user)
+        {
+            return Err(NotBuilt::Unwanted(not_direct(user)));
+        }
         let Some(role_index) = role_to_join(view, means.own, &wish)? else {
             return Ok((group, bundle));
         };
@@ -470,20 +472,6 @@ impl Room {
         self.stand(Standing::Joined, effects);
         self.stirred = true;
         effects.finish(joining.operation, Ok(Outcome::Room(self.uri.clone())));
-    }
-
-    /// Nobody here has judged the commits that were skipped by coming in again: what can still be
-    /// asked is asked, and the person hears who came in meanwhile.
-    fn judge_missed(&self, before: &RoomView, effects: &mut Effects) -> Result<(), Denied> {
-        let Some(group) = &self.group else { return Ok(()) };
-        let after = group.view();
-        check_skipped(before, after)?;
-        let users = |view: &RoomView| -> BTreeSet<MimiUri> {
-            view.participants.participants.iter().map(|listed| listed.user.clone()).collect()
-        };
-        let came = users(after).difference(&users(before)).cloned().collect();
-        effects.event(ClientEvent::Missed { room: self.uri.clone(), came });
-        Ok(())
     }
 
     /// The group is only the device's own idea: it goes.

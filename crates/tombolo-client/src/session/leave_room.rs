@@ -220,12 +220,20 @@ impl Room {
 
     /// This device is out, so there is nothing more to propose.
     pub(crate) fn leaving_over(&mut self, effects: &mut Effects) {
+        self.end_leaving(Ok(Outcome::Done), effects);
+    }
+
+    pub(crate) fn end_leaving(
+        &mut self,
+        result: Result<Outcome, ClientError>,
+        effects: &mut Effects,
+    ) {
         let Some(leaving) = self.leaving.take() else { return };
         if let Stage::Sent { request, .. } = leaving.stage {
             effects.cancel(request);
         }
         effects.remove_room(&self.uri, room_value::LEAVE);
-        effects.finish(leaving.operation, Ok(Outcome::Done));
+        effects.finish(leaving.operation, result);
     }
 }
 

@@ -6,7 +6,7 @@
 
 use mimi_mls::error::StageError;
 use mimi_mls::member::{MemberGroup, ReceiveError, Received, StagedMemberCommit};
-use mimi_policy::{Actor, ProposedChange, RoomView, StagedChange};
+use mimi_policy::{Actor, Denied, ProposedChange, RoomView, StagedChange};
 use mimi_wire::component::CONTENT_MEDIA_TYPES;
 use mimi_wire::content::{ExtensionKey, ExtensionValue, MessageId, MimiContent};
 use mimi_wire::media::{ApplicationFraming, MIMI_CONTENT};
@@ -131,12 +131,10 @@ impl Room {
         if matches!(fanout.kind, FanoutKind::Welcome { .. }) {
             return self.welcomed(&fanout, means, at);
         }
-        if self.joining.is_some() {
-            // What follows our own commit is for the group that it makes.
-            return match self.join_echoed(&fanout.message, means.effects, at) {
-                true => Processed::Done,
-                false => Processed::Later,
-            };
+        // What follows our own commit is for the group that it makes; what the hub has stapled to it
+        // is too.
+        if self.joining.is_some() && !self.join_echoed(&fanout.message, means.effects, at) {
+            return Processed::Later;
         }
         if matches!(self.standing, Standing::Frozen { .. }) || self.group.is_none() {
             tracing::debug!(room = %self.uri, id = event.id, "an event is passed over");
@@ -195,7 +193,7 @@ impl Room {
             Err(error @ (ReceiveError::RejoinNeeded(_) | ReceiveError::Expired(_))) => {
                 let reason = error.to_string();
                 tracing::error!(room = %self.uri, id = event.id, reason, "coming in again");
-                self.keep_evidence(event, Fault::invalid(&reason), means.effects, at);
+                self.keep_some_evidence(event, Fault::invalid(&reason), means.effects, at);
                 self.rejoin(means, at);
             }
             Err(error) => {
@@ -260,8 +258,23 @@ impl Room {
         if let Some(after) = evicted {
             return self.evicted(after, means);
         }
+        if let Some((denied, stapled)) = self.judge_stapled() {
+            return self.freeze(event, Fault::denied(&denied, &stapled), means.effects, at);
+        }
         self.race_lost(means.effects, at);
         self.leaving_overtaken(means.effects);
+    }
+
+    /// What a hub staples to a commit has to be in the next one, like other proposals: the judge is
+    /// asked at once.
+    fn judge_stapled(&self) -> Option<(Denied, StagedChange)> {
+        let group = self.group.as_ref()?;
+        let stapled = group.pending_change();
+        if stapled.proposals.is_empty() {
+            return None;
+        }
+        let denied = judge(group, &stapled).err()?;
+        Some((denied, stapled))
     }
 
     /// The commit removed this device.
@@ -338,7 +351,7 @@ impl Room {
                 let hub = hub_sender::domain_of(group.hub_sender());
                 if *group.view().room() == self.uri && hub == Some(self.uri.domain()) {
                     self.joined_otherwise(means.effects);
-                    self.enter(group, means.effects);
+                    self.enter_by_welcome(group, means.effects, at);
                 } else {
                     tracing::warn!(room = %self.uri, "a Welcome is for another room; dropped");
                 }
@@ -351,6 +364,20 @@ impl Room {
                 tracing::warn!(room = %self.uri, %error, "a Welcome cannot be followed");
                 Processed::Done
             }
+        }
+    }
+
+    /// Who could not follow has judged nothing of what came since, and does now what it can.
+    fn enter_by_welcome(&mut self, group: MemberGroup, effects: &mut Effects, at: &Moment<'_>) {
+        let before = match self.standing {
+            Standing::Rejoining => self.view_before_missing(),
+            _ => None,
+        };
+        self.enter(group, effects);
+        if let Some(before) = before
+            && let Err(denied) = self.judge_missed(&before, effects)
+        {
+            self.freeze_after_missing(&denied, before, effects, at);
         }
     }
 

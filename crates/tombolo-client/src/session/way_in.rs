@@ -3,6 +3,7 @@
 
 use mimi_policy::preset::Preset;
 use mimi_policy::{ClientIdentity, JoinCodes, Judge, RoomView, WaysIn, ways_in};
+use mimi_wire::MimiUri;
 use mimi_wire::room::join_code::JoinCode;
 use mimi_wire::room::participant_list::RoleIndex;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ pub(crate) struct Wish {
     pub(crate) code: Option<String>,
     /// The role, where there is a choice (AMB-POL-27).
     pub(crate) role: Option<RoleIndex>,
+    /// Nothing but a room of fixed membership with this user will do.
+    pub(crate) direct_with: Option<MimiUri>,
 }
 
 /// The role to be listed in; `None` for who is listed. `view` may hold the device already.

@@ -72,11 +72,16 @@ async fn sign_out(
     provider.apply(transition).await.map_err(storage_failed)
 }
 
-/// Wants somebody out of every room hosted here.
+/// Wants somebody out of every room hosted here. One in which that fails does not keep them in the
+/// others.
 async fn evict_everywhere(provider: &Arc<Provider>, gone: Evicted) -> Result<usize, Reject> {
     let rooms = provider.store.hosted_rooms().await.map_err(storage_failed)?;
+    let mut failed = None;
     for room in &rooms {
-        evict(provider, room, |_| vec![gone.clone()]).await?;
+        if let Err(reject) = evict(provider, room, |_| vec![gone.clone()]).await {
+            tracing::error!(%room, %reject, ?gone, "the hub could not ask for a removal");
+            failed = Some(reject);
+        }
     }
-    Ok(rooms.len())
+    failed.map_or(Ok(rooms.len()), Err)
 }

@@ -1,5 +1,6 @@
 //! `groupInfo`: what a client needs to join a room by itself (protocol section 5.6).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -7,7 +8,9 @@ use bytes::Bytes;
 use http::Response;
 use mimi_mls::identity::{claimed_domain, identify};
 use mimi_mls::label::{encrypt_with_label, verify_with_label};
+use mimi_policy::RoomView;
 use mimi_provider::hub::group_info::{Authorized, GroupInfoInput, group_info};
+use mimi_provider::hub::update::parent_of;
 use mimi_provider::requester::Requester;
 use mimi_provider::{Reject, reply};
 use mimi_wire::limits::HANDSHAKE_BODY_OCTETS_MAX;
@@ -23,7 +26,7 @@ use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
 use mimi_wire::{MimiUri, Wire};
 
 use super::outgoing::{Post, post};
-use super::staging::{Obstacle, Retries};
+use super::staging::{Obstacle, Retries, parent_among};
 use super::{Call, malformed, octets};
 use crate::http_error::HttpError;
 use crate::peers::Answer;
@@ -86,7 +89,8 @@ async fn answer(
 ) -> Result<GroupInfoResponse, Reject> {
     let mut retries = Retries::default();
     loop {
-        let obstacle = match attempt(provider, requester, room, request).await {
+        let parents = retries.parents().clone();
+        let obstacle = match attempt(provider, requester, room, request, &parents).await {
             Ok(response) => return Ok(response),
             Err(obstacle) => obstacle,
         };
@@ -102,6 +106,7 @@ async fn attempt(
     requester: &Requester,
     room: &MimiUri,
     request: &GroupInfoRequest,
+    parents: &BTreeMap<MimiUri, RoomView>,
 ) -> Result<GroupInfoResponse, Obstacle> {
     let now_ms = provider.now_ms();
     let tbs = &request.tbs;
@@ -115,6 +120,7 @@ async fn attempt(
     let key = &tbs.requesting_signature_key;
     let identity = identify(&tbs.requesting_credential, key, &issuers, now_ms)?;
     let mut hub = provider.rooms.hub(provider, room).await?;
+    let parent = parent_among(parents, parent_of(hub.room().group.view()))?;
     // Who has guessed too often is answered as if it had no code, which tells it nothing.
     let joining_code = tbs.joining_code.as_ref().map(|code| code.code.as_slice());
     let guesses = &provider.code_guesses;
@@ -127,6 +133,7 @@ async fn attempt(
             view: hub.room().group.view(),
             identity: &identity,
             signature_key: key,
+            parent,
             joining_code,
             now_ms,
         },

@@ -75,6 +75,18 @@ impl From<StageError> for Obstacle {
     }
 }
 
+/// A room that another one depends on, of those that have been looked at.
+pub(super) fn parent_among(
+    parents: &BTreeMap<MimiUri, RoomView>,
+    parent: Option<MimiUri>,
+) -> Result<Option<&RoomView>, Obstacle> {
+    let Some(parent) = parent else { return Ok(None) };
+    match parents.get(&parent) {
+        Some(view) => Ok(Some(view)),
+        None => Err(Obstacle::ParentUnknown(parent)),
+    }
+}
+
 /// What has been tried for one request.
 #[derive(Debug, Default)]
 pub(super) struct Retries {

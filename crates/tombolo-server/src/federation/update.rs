@@ -15,8 +15,8 @@ use mimi_provider::follower::external_join::{ExternalJoinInput, external_join};
 use mimi_provider::franking::check_agent;
 use mimi_provider::hub::propose::{due_after, has_lost};
 use mimi_provider::hub::update::{
-    HubBundle, SnapshotDue, UpdateInput, UpdateKind, Updated, WelcomePart, parent_of, repeat,
-    update,
+    HubBundle, SnapshotDue, UpdateInput, UpdateKind, Updated, WelcomePart, parent_after, parent_of,
+    repeat, update,
 };
 use mimi_provider::requester::{DeviceIdentity, Requester};
 use mimi_provider::{Reject, Transition, reply};
@@ -26,11 +26,13 @@ use mimi_wire::protocol::update::{UpdateRequest, UpdateResponse};
 use mimi_wire::{MimiUri, Wire};
 
 use super::outgoing::{Post, post};
-use super::staging::{Obstacle, Retries};
+use super::staging::{Obstacle, Retries, parent_among};
 use super::{Call, malformed, octets};
 use crate::http_error::HttpError;
 use crate::provider::Provider;
-use crate::rooms::{HubLock, HubRoom, Proposed, follow_parent, keep_inside_parent, list_changes};
+use crate::rooms::{
+    HubLock, HubRoom, Proposed, follow_parent, has_died, keep_inside_parent, list_changes,
+};
 
 /// Larger updates are verified apart: they hold many signatures.
 const STAGED_AT_ONCE_OCTETS_MAX: usize = 4 * 1024;
@@ -166,13 +168,11 @@ async fn attempt(
     } else {
         hub.room().group.stage(request, &issuers, now_ms)?
     };
-    let parent = match parent_of(after(&staged).unwrap_or(hub.room().group.view())) {
-        None => None,
-        Some(parent) => match parents.get(&parent) {
-            Some(view) => Some(view),
-            None => return Err(Obstacle::ParentUnknown(parent)),
-        },
+    let parent = match after(&staged) {
+        Some(after) => parent_of(after),
+        None => parent_after(&hub.room().state, hub.room().group.view(), staged.change()),
     };
+    let parent = parent_among(parents, parent)?;
     let facts = Facts { provider, requester, request, octets, parent, now_ms };
     let transition = facts.decide(&hub, &staged)?;
     let lists =
@@ -181,11 +181,12 @@ async fn attempt(
     if updated.snapshot == SnapshotDue::Now {
         hub.save_snapshot(provider);
     }
+    let died = has_died(&hub);
     drop(hub);
     recorded.durable().await?;
     // POLICY-BASE-3: whoever goes here goes from the rooms that depend on this one; and whoever
     // has come here may have gone from the parent since that was looked at.
-    if lists == Some(true) {
+    if lists == Some(true) || died {
         follow_parent(provider, room);
     }
     if lists.is_some() && parent.is_some() {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mimi_policy::RoomView;
+use mimi_policy::parent::without_anybody;
 use mimi_provider::Reject;
 use mimi_provider::hub::propose::orphaned;
 use mimi_provider::hub::update::parent_of;
@@ -11,11 +12,14 @@ use mimi_wire::MimiUri;
 use super::evict::evict;
 use crate::provider::{Provider, storage_failed};
 
-/// A hosted room as it is now. Nothing else may be locked.
+/// A hosted room as it is now; nobody takes part in one that has died or is not hosted here, which
+/// a room that depends on it lives to see. Nothing else may be locked.
 pub(crate) async fn view_of(provider: &Arc<Provider>, room: &MimiUri) -> Result<RoomView, Reject> {
-    let hub = provider.rooms.hub(provider, room).await;
-    let unknown = |_| Reject::NotAllowed(format!("the parent room {room} is not hosted here"));
-    Ok(hub.map_err(unknown)?.room().group.view().clone())
+    match provider.rooms.hub(provider, room).await {
+        Ok(hub) => Ok(hub.room().group.view().clone()),
+        Err(Reject::Unknown(_)) => Ok(without_anybody(room)),
+        Err(reject) => Err(reject),
+    }
 }
 
 /// Looks at every room that depends on this one, in the background.
@@ -50,7 +54,9 @@ pub(crate) async fn follow_all(provider: Arc<Provider>) {
 
 async fn follow(provider: &Arc<Provider>, parent: &MimiUri) -> Result<(), Reject> {
     for child in provider.store.dependent_rooms(parent).await.map_err(storage_failed)? {
-        keep_inside(provider, &child).await?;
+        if let Err(reject) = keep_inside(provider, &child).await {
+            tracing::error!(%child, %reject, "who is not in the parent room may still be in it");
+        }
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use mimi_wire::protocol::update::{ProposalBundle, UpdateRequest};
 use mimi_wire::{MimiUri, Wire};
 use tombolo_store::StoreError;
 
-use super::HubLock;
+use super::{HubLock, follow_parent};
 use crate::provider::{Provider, storage_failed};
 
 /// How often it is decided anew after a lost race.
@@ -51,9 +51,15 @@ pub(crate) async fn evict(
             &gone(hub.room().group.view()),
         );
         let Some(recorded) = record(provider, &mut hub, evicted)? else { return Ok(()) };
+        let died = has_died(&hub);
         drop(hub);
         match recorded.durable().await {
-            Ok(_) => return Ok(()),
+            Ok(_) => {
+                if died {
+                    follow_parent(provider, room);
+                }
+                return Ok(());
+            }
             Err(StoreError::Conflict(_)) => {}
             Err(failed) => return Err(storage_failed(failed)),
         }
@@ -67,7 +73,7 @@ fn record(
     evicted: Vec<Evicted>,
 ) -> Result<Option<crate::provider::Enqueued>, Reject> {
     let room = hub.room();
-    let now_ms = provider.now_ms();
+    let (envelope, now_ms) = (&provider.config.policy, provider.now_ms());
     let pending = room.state.pending.iter().map(|pending| &pending.proposal);
     let claims = room.group.claims_of_senders(pending);
     let judge = Judge::of(room.group.view()).with_index(room.group.index()).with_claims(&claims);
@@ -78,7 +84,7 @@ fn record(
     }
     let staged = change.map(|change| stage(provider, hub, &change)).transpose()?;
     let transition = match &staged {
-        None => propose(&room.state, judge, &provider.domain, evicted, None, now_ms)?,
+        None => propose(&room.state, judge, envelope, &provider.domain, evicted, None, now_ms)?,
         Some((proposed, StagedUpdate::Proposals(staged))) => {
             let input = HubProposalsInput {
                 bundle: &proposed.bundle,
@@ -86,7 +92,7 @@ fn record(
                 change: staged.change(),
                 references: staged.references(),
             };
-            propose(&room.state, judge, &provider.domain, evicted, Some(&input), now_ms)?
+            propose(&room.state, judge, envelope, &provider.domain, evicted, Some(&input), now_ms)?
         }
         Some(_) => return Err(Reject::Internal("proposals are staged as proposals".to_owned())),
     };
@@ -122,6 +128,6 @@ pub(crate) fn list_changes(taken: bool) -> ListChanges {
 }
 
 /// Whether a room has died with its group.
-pub(super) fn has_died(hub: &HubLock) -> bool {
+pub(crate) fn has_died(hub: &HubLock) -> bool {
     is_gone(&hub.room().state, hub.room().group.view())
 }

@@ -151,7 +151,7 @@ async fn a_client_whose_own_checks_are_off() {
         ("change their own role", role_change(1, 4)),
         ("change the role of alice", role_change(0, ORDINARY)),
         ("ban cathy", banned),
-        ("remove client phone of cathy", CommitPlan { remove: cathys, ..CommitPlan::default() }),
+        ("remove client", CommitPlan { remove: cathys, ..CommitPlan::default() }),
         ("add bella", CommitPlan { participants: Some(sneaked), ..CommitPlan::default() }),
         ("description", CommitPlan { metadata: Some(metadata), ..CommitPlan::default() }),
         ("role definitions", CommitPlan { roles: Some(roles), ..CommitPlan::default() }),

@@ -112,6 +112,28 @@ fn an_open_room() {
     hub.group_info(&dan, "d/dan/phone", KEY).unwrap();
 }
 
+/// POLICY-BASE-3: who is not in the parent learns nothing of a room that depends on it.
+#[test]
+fn a_dependent_room() {
+    let mut hub = Hub::new(MEMBERS);
+    outside(&mut hub).role_capabilities.push(Capability::CAN_OPEN_JOIN);
+    outside(&mut hub).authorized_role_changes = leads_to(&[2]);
+    let mut parent = Hub::new(&["a/alice/phone", "b/bob/phone", "c/cathy/phone"]).view;
+    parent.metadata.room_uri = crate::fixture::uri("mimi://a.example/r/parent");
+    let mut policy = mimi_policy::preset::base_policy();
+    policy.parent_dependant = true;
+    policy.parent_room = Some(parent.room().as_str().to_owned());
+    hub.view.base_policy = Some(policy);
+    hub.parent = Some(parent.clone());
+    let dan = peer("d.example");
+    let refused = hub.group_info(&dan, "d/dan/phone", KEY);
+    assert!(matches!(refused, Err(Reject::Denied(_))), "{refused:?}");
+    hub.group_info(&peer("c.example"), "c/cathy/laptop", KEY).unwrap();
+    parent.participants.participants.push(UserRolePair { user: user("d/dan"), role_index: 2 });
+    hub.parent = Some(parent);
+    hub.group_info(&dan, "d/dan/phone", KEY).unwrap();
+}
+
 /// AMB-GI-8, POLICY-CAP-ADD-4, POLICY-PRE-2: the first entry that matches the credential's claims
 /// leads in, where its role may be entered so.
 #[test]

@@ -343,3 +343,29 @@ fn a_room_keeps_so_many_links() {
     revoke(&mut hub, 0);
     add(&mut hub, vec![numbered(JOIN_LINKS_MAX)]).unwrap();
 }
+
+/// Links that wait for a commit count together: no commit could hold too many of them.
+#[test]
+fn pending_links_are_counted_together() {
+    let mut hub = hub();
+    let half = JOIN_LINKS_MAX / 2;
+    let links = |from: usize, count: usize| -> Vec<JoinLink> {
+        let secrets = from..from + count;
+        secrets
+            .map(|number| {
+                let mut code = code(0, 2, None, None);
+                code.secret[..8].copy_from_slice(&number.to_be_bytes());
+                link(&code)
+            })
+            .collect()
+    };
+    let mut propose = |seed: u8, added_links| {
+        let update = JoinLinksUpdate { added_links, ..JoinLinksUpdate::default() };
+        let alice = member(&hub.view, "a/alice/phone");
+        let change = fixture::proposals(&hub.view, &alice, seed, vec![JoinLinks(update)]);
+        hub.propose(&local("a/alice/phone"), &change)
+    };
+    propose(1, links(0, half)).unwrap();
+    assert!(propose(2, links(half, half + 1)).is_err());
+    propose(3, links(half, half)).unwrap();
+}

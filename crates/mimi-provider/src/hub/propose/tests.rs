@@ -76,6 +76,23 @@ fn a_user_is_removed_by_the_hub() {
     assert!(hub.state.evicting.is_empty());
 }
 
+/// Members judge a bundle by itself when it comes, so it must be right by itself: of a user one of
+/// whose devices is on its way out already, the clients go first and the entry later.
+#[test]
+fn a_user_half_of_whom_is_on_the_way_out() {
+    let mut hub = hub(MEMBERS);
+    let change = proposals(&hub.view, &member(&hub.view, "b/bob/laptop"), 1, vec![SelfRemove]);
+    hub.propose(&peer("b.example"), &change).unwrap();
+    let transition = hub.evict(&[bob()]).unwrap();
+    assert_eq!(kinds(&transition), [EventKind::HubNote, EventKind::Proposal]);
+    let all = all_pending(&hub, "c/cathy/phone");
+    let transition = hub.commit(&peer("c.example"), &all, Extras::default()).unwrap();
+    assert_eq!(kinds(&transition), [EventKind::Commit, EventKind::Proposal]);
+    let all = all_pending(&hub, "c/cathy/phone");
+    hub.commit(&peer("c.example"), &all, Extras::default()).unwrap();
+    assert_eq!(hub.view.role_index_of(&user("b/bob")), None);
+}
+
 #[test]
 fn a_lost_device_is_removed_and_its_user_stays() {
     let mut hub = hub(MEMBERS);
@@ -231,6 +248,32 @@ fn who_leaves_the_parent_goes_from_the_child() {
     assert!(matches!(refused, Err(Reject::Denied(_))), "{refused:?}");
 }
 
+/// Whoever was proposed and has gone from the parent since does not stop the room: what is pending can
+/// be committed, and the hub wants them out then. Nobody brings them in anew.
+#[test]
+fn who_goes_from_the_parent_meanwhile_stops_no_commit() {
+    let mut child = hub(&["a/alice/phone", "b/bob/phone"]);
+    let mut parent = hub(MEMBERS).view;
+    parent.metadata.room_uri = crate::fixture::uri("mimi://a.example/r/parent");
+    let mut policy = mimi_policy::preset::base_policy();
+    policy.parent_dependant = true;
+    policy.parent_room = Some(parent.room().as_str().to_owned());
+    child.view.base_policy = Some(policy);
+    child.parent = Some(parent.clone());
+    let alice = member(&child.view, "a/alice/phone");
+    let add = vec![crate::fixture::listed(user("c/cathy"))];
+    let proposed = proposals(&child.view, &alice, 1, add.clone());
+    child.propose(&local("a/alice/phone"), &proposed).unwrap();
+    parent.participants.participants.retain(|pair| pair.user != user("c/cathy"));
+    child.parent = Some(parent.clone());
+    let inline = commit(&child.view, alice, add);
+    let refused = child.commit(&local("a/alice/phone"), &inline, Extras::default());
+    assert!(matches!(refused, Err(Reject::Denied(_))), "{refused:?}");
+    let all = all_pending(&child, "a/alice/phone");
+    child.commit(&local("a/alice/phone"), &all, Extras::default()).unwrap();
+    assert_eq!(orphaned(&child.view, &parent), [Evicted::User(user("c/cathy"))]);
+}
+
 /// POLICY-BASE-4, POLICY-BASE-5: limits hold for whoever comes by itself too.
 #[test]
 fn limits_hold_for_external_joins() {
@@ -250,6 +293,7 @@ fn limits_hold_for_external_joins() {
     {
         let mut hub = hub(MEMBERS);
         let requester = peer("c.example");
+        // Asked for before the limit was there: the commit is judged by what is then.
         hub.group_info(&requester, "c/cathy/tablet", KEY).unwrap();
         // The limit comes after the GroupInfo was given; once it is there, none is.
         hub.view.base_policy = Some(policy);

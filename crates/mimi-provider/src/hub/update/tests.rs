@@ -1,5 +1,8 @@
 use mimi_policy::ProposedChange::{AddClient, ExternalJoin, RemoveClient, SelfRemove};
 
+use mimi_wire::room::base_policy::BaseRoomPolicy;
+use mimi_wire::room::capability::Capability;
+
 use super::*;
 use crate::fixture::{
     self, NOW, client, commit, domain, identity, leaf, listed, member, proposals, references,
@@ -279,6 +282,51 @@ fn competing_proposals() {
     let all = commit(&hub.view, member(&hub.view, "b/bob/phone"), Vec::new());
     let all = including(&hub, all);
     hub.commit(&peer("b.example"), &all, Extras::default()).unwrap();
+}
+
+/// ARCH-3: what the operator does not host is not kept for commits that could not come then.
+#[test]
+fn pending_proposals_stay_within_the_envelope() {
+    let mut hub = Hub::new(MEMBERS);
+    let most = u32::try_from(hub.view.participants.participants.len()).unwrap() + 1;
+    hub.envelope.max_users = Some(most);
+    let alice = member(&hub.view, "a/alice/phone");
+    let add = |hub: &mut Hub, seed: u8, name: &str| {
+        let change = proposals(&hub.view, &alice, seed, vec![listed(user(name))]);
+        hub.propose(&local("a/alice/phone"), &change)
+    };
+    add(&mut hub, 1, "d/dan").unwrap();
+    let over = add(&mut hub, 2, "d/dora");
+    assert!(matches!(over, Err(Reject::InvalidProposals { .. })), "{over:?}");
+    let all = including(&hub, commit(&hub.view, member(&hub.view, "b/bob/phone"), Vec::new()));
+    hub.commit(&peer("b.example"), &all, Extras::default()).unwrap();
+}
+
+/// POLICY-BASE-2: a room takes its set of people when its membership becomes fixed, and gives it up
+/// when it no longer is.
+#[test]
+fn membership_that_becomes_fixed_takes_its_set() {
+    let mut hub = Hub::new(MEMBERS);
+    let alice = member(&hub.view, "a/alice/phone");
+    for role in &mut hub.view.roles.roles {
+        role.role_capabilities.retain(|it| *it != Capability::CAN_ADD_PARTICIPANT);
+        if role.role_index == 4 {
+            role.role_capabilities.push(Capability::CAN_CHANGE_ROOM_MEMBERSHIP_STYLE);
+        }
+    }
+    let members = MemberSet::of(hub.view.participants.participants.iter().map(|pair| &pair.user));
+    let room = hub.view.room().clone();
+    let mut become_fixed = |fixed_membership| {
+        let policy = BaseRoomPolicy { fixed_membership, ..mimi_policy::preset::base_policy() };
+        let change = commit(&hub.view, alice.clone(), vec![ProposedChange::BasePolicy(policy)]);
+        hub.commit(&local("a/alice/phone"), &change, Extras::default()).unwrap()
+    };
+    let taken = become_fixed(true);
+    assert!(taken.changes.contains(&Change::TakeMembers { members, room: room.clone() }));
+    assert!(taken.expect.contains(&Expect::MembersFree(members)));
+    let freed = become_fixed(false);
+    assert!(freed.changes.contains(&Change::FreeMembers { members, room }));
+    assert_eq!(freed.expect.len(), 1);
 }
 
 /// The queue of an epoch has an end.

@@ -1,5 +1,7 @@
 //! Direct rooms: one for two people, whoever opens it and how often (POLICY-BASE-2, AMB-POL-8).
 
+use std::collections::BTreeSet;
+
 use mimi_wire::MimiUri;
 
 use super::world::World;
@@ -213,6 +215,22 @@ fn leaving_the_one_that_stays_leads_both_to_the_other() {
         world.text(leaver, &other, "here I am");
         assert_eq!(world.texts(1 - leaver, &other), ["here I am"]);
     }
+}
+
+/// A provider that calls a room of others the direct one is not believed, whether the device is in
+/// that room or is to come in: what is meant for one person would be written there.
+#[test]
+fn a_room_of_others_is_no_direct_room() {
+    let (mut world, room) = World::with_room(1);
+    let (alice, bob) = (world.user(ALICE), world.user(BOB));
+    let members = BTreeSet::from([alice.clone(), bob.clone()]);
+    world.hub.direct_rooms.insert((alice.domain(), members), room.clone());
+    let refused = world.outcome(ALICE, Command::OpenDirect(bob.clone()));
+    assert!(matches!(refused, Err(ClientError::Refused(_))), "{refused:?}");
+    let tablet = world.device("a.example", "alice", "tablet");
+    let refused = world.outcome(tablet, Command::OpenDirect(bob));
+    assert!(matches!(refused, Err(ClientError::Refused(_))), "{refused:?}");
+    assert_eq!(world.hub.room(&room).group.view().clients_of(&alice).count(), 1);
 }
 
 /// POLICY-BASE-3: a room inside another one is at the same hub.

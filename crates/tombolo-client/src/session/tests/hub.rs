@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mimi_mls::CIPHERSUITE;
 use mimi_mls::error::StageError;
 use mimi_mls::franking::FrankingAgent;
-use mimi_mls::hub::{HubGroup, StagedUpdate, application_frame};
+use mimi_mls::hub::{HubGroup, HubProposals, StagedUpdate, application_frame};
 use mimi_mls::hub_keys::HubKeys;
 use mimi_mls::identity::{Issuers, identify};
 use mimi_mls::label::{encrypt_with_label, verify_with_label};
@@ -32,6 +32,7 @@ use mimi_wire::protocol::submit_message::{Frank, SubmitMessageRequest, SubmitMes
 use mimi_wire::protocol::update::{UpdateOutcome, UpdateRequest, UpdateResponse};
 use mimi_wire::room::join_code::RoomLink;
 use mimi_wire::room::join_links::JoinLinksData;
+use mimi_wire::room::participant_list::ParticipantListUpdate;
 use mimi_wire::{Domain, MimiUri, UriKind, Wire};
 use tombolo_testkit::{Federation, TestIssuer};
 
@@ -60,7 +61,7 @@ pub(crate) struct Hub {
     pub(crate) consents: BTreeSet<(MimiUri, MimiUri)>,
     users: BTreeMap<MimiUri, Vec<MimiUri>>,
     /// Rooms of fixed membership, by hub and members.
-    direct_rooms: BTreeMap<(Domain, BTreeSet<MimiUri>), MimiUri>,
+    pub(crate) direct_rooms: BTreeMap<(Domain, BTreeSet<MimiUri>), MimiUri>,
     pub(crate) pems: BTreeMap<Domain, String>,
     /// Issuers that took the place of the federation's first ones.
     successors: BTreeMap<Domain, TestIssuer>,
@@ -75,6 +76,8 @@ pub(crate) struct Hub {
     pub(crate) reports: Vec<AbuseReport>,
     /// Commits are taken without asking the judge.
     pub(crate) is_corrupt: bool,
+    /// Stapled to the next commit, as the hub's own wish for the list.
+    pub(crate) staple: Option<ParticipantListUpdate>,
     /// The organization that a user's certificates name.
     pub(crate) organizations: BTreeMap<MimiUri, String>,
     /// What was asked, by kind, for tests that count.
@@ -109,6 +112,7 @@ impl Hub {
             spoil: None,
             reports: Vec::new(),
             is_corrupt: false,
+            staple: None,
             organizations: BTreeMap::new(),
             asked: Vec::new(),
         }
@@ -367,7 +371,13 @@ impl Hub {
         match (&request, &staged) {
             (UpdateRequest::Commit(bundle), StagedUpdate::Commit(commit)) => {
                 room.pending.clear();
-                let kind = FanoutKind::Commit { external_proposals: Vec::new() };
+                let stapled = self.staple.take().map(|update| {
+                    let keys = &self.keys[&uri.domain()];
+                    let wanted = HubProposals { remove: &[], participants: Some(&update) };
+                    room.group.propose_after(keys, commit, wanted).unwrap().proposal
+                });
+                let external_proposals = stapled.into_iter().collect();
+                let kind = FanoutKind::Commit { external_proposals };
                 fanout.push((StreamEventKind::Commit, bundle.commit.clone(), kind));
                 for slice in commit.welcomes() {
                     let tree = commit.ratchet_tree().unwrap().clone();

@@ -118,6 +118,24 @@ fn a_commit_against_the_rules_freezes_the_room() {
     assert!(matches!(world.state(ALICE, &room).status, RoomStatus::Frozen { .. }));
 }
 
+/// TOM-rooms-3: what a hub staples to a commit against the rules freezes the room like any proposals,
+/// for who made the commit too, and before anybody builds on it.
+#[test]
+fn stapled_proposals_against_the_rules_freeze_the_room() {
+    let (mut world, room) = World::with_room(1);
+    // bob is to go from the list, and his clients are to stay.
+    let removed_indices = vec![1];
+    world.hub.staple = Some(ParticipantListUpdate { removed_indices, ..Default::default() });
+    world.done(ALICE, Command::RenameRoom { room: room.clone(), name: "Library".to_owned() });
+    world.run();
+    for actor in [ALICE, BOB] {
+        let state = world.state(actor, &room);
+        assert_eq!(state.name, "Library");
+        assert!(matches!(state.status, RoomStatus::Frozen { .. }), "{:?}", state.status);
+        assert_eq!(world.actors[actor].session.evidence(&room).unwrap().len(), 1);
+    }
+}
+
 /// AMB-CNT-4, PROTO-SUB-6: what a message claims to be must be proven.
 #[test]
 fn messages_that_claim_what_is_not_so_are_dropped() {

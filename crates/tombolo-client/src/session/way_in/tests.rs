@@ -78,7 +78,7 @@ fn open_rooms_leave_the_choice() {
     let text = role_to_join(&view, &own, &with_role(4)).unwrap_err().to_string();
     assert_eq!(text, "refused: one may come in as ordinary_user or as group_admin");
     // A link that leads nowhere is not made up for.
-    let code = Wish { code: Some("1.ABCDEFGHIJKLMNOPQRST-w.4".to_owned()), role: None };
+    let code = Wish { code: Some("1.ABCDEFGHIJKLMNOPQRST-w.4".to_owned()), ..Wish::default() };
     let text = role_to_join(&view, &own, &code).unwrap_err().to_string();
     assert!(text.contains("no longer good"), "{text}");
 }
@@ -98,7 +98,7 @@ fn a_credential_leads_in() {
 #[test]
 fn an_opaque_code_leads_to_the_ordinary_role() {
     let view = room(Preset::Moderated);
-    let wish = Wish { code: Some("opaque".to_owned()), role: None };
+    let wish = Wish { code: Some("opaque".to_owned()), ..Wish::default() };
     let own = bob(Vec::new());
     let ordinary = Preset::Moderated.ordinary_role();
     assert_eq!(role_to_join(&view, &own, &wish).unwrap(), Some(ordinary));

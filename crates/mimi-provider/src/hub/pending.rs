@@ -1,0 +1,118 @@
+//! Proposals on their way to a commit: written down if they can be committed with all that waits.
+
+use std::collections::BTreeSet;
+
+use mimi_policy::envelope::Envelope;
+use mimi_policy::{Judge, StagedChange, StagedProposal};
+use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
+use mimi_wire::protocol::update::{ProposalBundle, ProposalRef};
+use mimi_wire::{Domain, Wire};
+
+use crate::hub::audience;
+use crate::hub::join_links;
+use crate::hub::log::{Entry, LogWriter};
+use crate::hub::member_set::MemberSet;
+use crate::hub::state::{HubState, deserted, leaf_removed};
+use crate::hub::update::{PENDING_PROPOSALS_MAX, Updated, is_persistent, updated, within_a_body};
+use crate::record::EventKind;
+use crate::{Change, Reject, Transition};
+
+/// Proposals that the judge has allowed, and the room they are for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Accepting<'a> {
+    pub(super) own: &'a Domain,
+    /// Of the room, with what is known of the senders.
+    pub(super) judge: Judge<'a>,
+    /// What the operator lets rooms be.
+    pub(super) envelope: &'a Envelope,
+    pub(super) change: &'a StagedChange,
+    pub(super) octets: &'a [u8],
+    pub(super) now_ms: u64,
+}
+
+/// Writes a bundle behind what a log already has, if it can wait for a commit with all that waits.
+pub(super) fn accept_proposals(
+    state: &HubState,
+    mut log: LogWriter<'_>,
+    input: &Accepting<'_>,
+    bundle: &ProposalBundle,
+    references: &[ProposalRef],
+    timestamp: u64,
+) -> Result<Transition<Updated>, Reject> {
+    if references.len() != input.change.proposals.len() {
+        return Err(Reject::Internal("not every proposal has a reference".into()));
+    }
+    if state.pending.len() + references.len() > PENDING_PROPOSALS_MAX {
+        return Err(Reject::NotAllowed("too many proposals wait for a commit".into()));
+    }
+    fits_what_is_pending(state, input, references)?;
+    let view = input.judge.view();
+    log.append(Entry {
+        kind: EventKind::Proposal,
+        timestamp_ms: timestamp,
+        payload: proposals_fanout(bundle, timestamp).encode(),
+        audience: audience::of_handshake(view, view, input.own),
+        targets: None,
+        detail: input.octets.to_vec(),
+    });
+    free_members(state, input, &mut log);
+    within_a_body(log.finish(updated(state, input.change, timestamp)))
+}
+
+/// PROTO-NTF-5.
+pub(super) fn proposals_fanout(bundle: &ProposalBundle, timestamp: u64) -> FanoutMessage {
+    FanoutMessage {
+        timestamp,
+        message: bundle.proposal.clone(),
+        kind: FanoutKind::Proposal { more_proposals: bundle.more_proposals.clone() },
+    }
+}
+
+/// A room that nobody can come back into does not keep its people from having another one
+/// (POLICY-BASE-2, POLICY-BASE-7).
+fn free_members(state: &HubState, input: &Accepting<'_>, log: &mut LogWriter<'_>) {
+    let view = input.judge.view();
+    let pending = state.pending.iter().map(|pending| &pending.proposal);
+    let proposals = pending.chain(&input.change.proposals);
+    if !is_persistent(view)
+        && deserted(proposals, view)
+        && let Some(members) = MemberSet::fixed(view)
+    {
+        log.change(Change::FreeMembers { members, room: view.room().clone() });
+    }
+}
+
+/// The next commit must include everything that is pending, so what cannot be committed together
+/// is refused here: a leaf removed twice, a user changed twice (PROTO-PL-4).
+fn fits_what_is_pending(
+    state: &HubState,
+    input: &Accepting<'_>,
+    references: &[ProposalRef],
+) -> Result<(), Reject> {
+    let invalid =
+        |reason: String| Err(Reject::InvalidProposals { references: references.to_vec(), reason });
+    let known = |reference: &ProposalRef| {
+        state.pending.iter().any(|pending| pending.reference == *reference)
+    };
+    if references.iter().any(known) {
+        return invalid("some of them are pending already".into());
+    }
+    let pending = state.pending.iter().map(|pending| &pending.proposal);
+    let proposals: Vec<StagedProposal> = pending.chain(&input.change.proposals).cloned().collect();
+    let mut leaves = BTreeSet::new();
+    if !proposals.iter().filter_map(leaf_removed).all(|leaf| leaves.insert(leaf)) {
+        return invalid("a client would be removed twice".into());
+    }
+    let view = input.judge.view();
+    let together = StagedChange { epoch: view.epoch, committer: None, proposals };
+    // All that a commit is asked, the hub's own terms too: nothing may wait for a commit that
+    // cannot come.
+    let allowed = input
+        .judge
+        .decide(&together)
+        .and_then(|delta| input.envelope.check_pending(view, &together, &delta));
+    if let Err(denied) = allowed {
+        return invalid(format!("not together with what is pending: {denied}"));
+    }
+    join_links::check_new(view, &together, input.now_ms)
+}
