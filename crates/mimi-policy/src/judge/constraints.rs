@@ -93,7 +93,7 @@ fn minimums(reading: &Reading<'_>, role: &Role, movement: &Movement<'_>) -> Resu
         return Err(denied(reading, role, Rule::MinimumParticipants, needed, movement.left));
     }
     let least = role.minimum_active_participants_constraint;
-    // Whoever leaves touches the role, active or not: what it leaves violated denies (TOM-judge-8).
+    // Whoever leaves touches the role, active or not: what it leaves violated denies (TOM-44).
     let cause = movement.became_inactive.or(movement.left);
     if cause.is_some() && falls_short(movement.active, least) {
         let needed = format!("at least {least} must stay active in it");
@@ -115,7 +115,7 @@ fn maximums(reading: &Reading<'_>, role: &Role, movement: &Movement<'_>) -> Resu
         return Err(denied(reading, role, Rule::MaximumParticipants, needed, movement.entered));
     }
     // AMB-POL-30: a participant that comes back counts as well; one that enters without a client
-    // touches the role too (TOM-judge-8).
+    // touches the role too (TOM-44).
     let cause = movement.became_active.or(movement.entered);
     if let Some(most) = role.maximum_active_participants_constraint
         && cause.is_some()

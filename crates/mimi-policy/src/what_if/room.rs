@@ -271,7 +271,7 @@ fn participants(field: &Field<'_>, view: &mut RoomView) -> Result<(), Malformed>
             Some(field) => client_count(&field, view.clients.len())?,
             None => 0,
         };
-        // Of whatever name: what is no ban in a room of ours is a mistake in a form (TOM-judge-15).
+        // Of whatever name: what is no ban in a room of ours is a mistake in a form (TOM-51).
         if clients > 0 && role_index == BANNED {
             return Err(fields.required("clients")?.wrong("whoever has role 1 has none"));
         }

@@ -1,5 +1,5 @@
 //! Join codes at their hub: which stand, and what each is still worth (AMB-GI-8, AMB-GI-9,
-//! TOM-joining-1).
+//! TOM-9).
 //!
 //! A code is good as long as its link stands in the room's `join_links`, its time is not over, and
 //! fewer have come in by it than may. Links of other forms than ours are kept in the room and let

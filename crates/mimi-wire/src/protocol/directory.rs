@@ -119,20 +119,6 @@ impl Endpoint {
         Self::ProxyDownload,
     ];
 
-    /// Those we serve so far; our own directory lists no other.
-    pub const SERVED: [Self; 10] = [
-        Self::KeyMaterial,
-        Self::Update,
-        Self::Notify,
-        Self::SubmitMessage,
-        Self::GroupInfo,
-        Self::RequestConsent,
-        Self::UpdateConsent,
-        Self::IdentifierQuery,
-        Self::ReportAbuse,
-        Self::ProxyDownload,
-    ];
-
     /// Its key in the directory.
     pub fn key(self) -> &'static str {
         match self {
@@ -184,7 +170,7 @@ impl Directory {
         let template =
             |endpoint: Endpoint| (endpoint, format!("{base}{}", endpoint.standard_path()));
         Self {
-            templates: Endpoint::SERVED.into_iter().map(template).collect(),
+            templates: Endpoint::ALL.into_iter().map(template).collect(),
             client_issuers: Vec::new(),
             asset_hosts: Vec::new(),
         }

@@ -1,5 +1,5 @@
 //! Join codes and the links they travel in: our form of the opaque `join_link` of component 0x002A
-//! (TOM-joining-1).
+//! (TOM-9).
 //!
 //! A link is `mimi://<hub>/r/<room>#<code>`. A code says what it is worth, so that every node of a
 //! hub reads the same in it, before and after a restart:

@@ -1,4 +1,4 @@
-//! Links into a room: making them, listing them, taking them back (AMB-POL-12, TOM-joining-1).
+//! Links into a room: making them, listing them, taking them back (AMB-POL-12, TOM-9).
 
 use std::num::NonZeroU32;
 

@@ -18,7 +18,7 @@ async fn is_served_with_and_without_a_certificate() {
         assert!(reply.headers["cache-control"].to_str().unwrap().contains("max-age="));
         let directory = Directory::from_json(&reply.body).unwrap();
         assert_eq!(directory.client_issuers.len(), 1);
-        for endpoint in Endpoint::SERVED {
+        for endpoint in Endpoint::ALL {
             let template = &directory.templates[&endpoint];
             assert!(template.starts_with("https://a.example/mimi/v1/"), "{template}");
         }

@@ -118,7 +118,7 @@ fn a_commit_against_the_rules_freezes_the_room() {
     assert!(matches!(world.state(ALICE, &room).status, RoomStatus::Frozen { .. }));
 }
 
-/// TOM-rooms-3: what a hub staples to a commit against the rules freezes the room like any proposals,
+/// TOM-55: what a hub staples to a commit against the rules freezes the room like any proposals,
 /// for who made the commit too, and before anybody builds on it.
 #[test]
 fn stapled_proposals_against_the_rules_freeze_the_room() {
