@@ -8,7 +8,8 @@ use mimi_mls::error::StageError;
 use mimi_mls::member::{MemberGroup, ReceiveError, Received, StagedMemberCommit};
 use mimi_policy::{Actor, Denied, ProposedChange, RoomView, StagedChange};
 use mimi_wire::component::CONTENT_MEDIA_TYPES;
-use mimi_wire::content::{ExtensionKey, ExtensionValue, MessageId, MimiContent};
+use mimi_wire::content::rules::{Nonsense, check_acceptance};
+use mimi_wire::content::{MessageId, MimiContent};
 use mimi_wire::media::{ApplicationFraming, MIMI_CONTENT};
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::{Domain, MimiUri, Wire};
@@ -29,8 +30,6 @@ use crate::store::{StoreChange, StoredMessage};
 
 /// Events of a room that may wait for their epoch or for issuers.
 pub const WAITING_MAX: usize = 4_096;
-/// How far a hub's clock may be ahead of ours (AMB-CNT-15).
-const FUTURE_MS: u64 = 5 * 60 * 1_000;
 
 /// The user whose doing all of a commit is: who commits what others have proposed has not wanted it.
 fn sole_author(change: &StagedChange) -> Option<MimiUri> {
@@ -414,19 +413,16 @@ impl Room {
         timestamp_ms: u64,
         now_ms: u64,
     ) -> Result<Option<(StoredMessage, Verdict)>, String> {
-        if timestamp_ms > now_ms.saturating_add(FUTURE_MS) {
-            return Err("its time is in the future (CONTENT-SEC-1)".to_owned());
-        }
+        // CONTENT-SEC-1: what makes no sense is discarded, with a line in the log.
+        let nonsense = |nonsense: Nonsense| format!("sent by {sender}: {nonsense}");
+        check_acceptance(timestamp_ms, Some(now_ms), None).map_err(nonsense)?;
         let view = self.view_of(epoch).ok_or("its epoch is not known")?;
         let Some(octets) = unframed(view, application_data)? else { return Ok(None) };
         let content = MimiContent::decode(&octets).map_err(|error| error.to_string())?;
         // What it claims must be what is proven (AMB-CNT-4, PROTO-SUB-6).
-        if !claims(&content, &ExtensionKey::SENDER_URI, &sender) {
-            return Err(format!("sent by {sender}, it names another sender"));
-        }
-        if !claims(&content, &ExtensionKey::ROOM_URI, &self.uri) {
-            return Err(format!("sent by {sender}, it names another room"));
-        }
+        content.check_claims(Some(&sender), Some(&self.uri)).map_err(nonsense)?;
+        content.check_values().map_err(nonsense)?;
+        content.check_expiry(timestamp_ms).map_err(nonsense)?;
         let id = MessageId::compute(&sender, &self.uri, &octets, &content.salt);
         if self.timeline.knows(&id) || self.sends.iter().any(|sending| sending.id() == id) {
             return Ok(None);
@@ -482,15 +478,6 @@ impl Room {
         let content = MimiContent::decode(&stored.content).ok()?;
         let role = self.timeline.role(&content).ok()?;
         Some(self.timeline.insert(stored, content, role, verdict))
-    }
-}
-
-/// Whether an extension says what is proven, or, as the draft lets it, nothing.
-fn claims(content: &MimiContent, key: &ExtensionKey, proven: &MimiUri) -> bool {
-    match content.extensions.get(key) {
-        None => true,
-        Some(ExtensionValue::Text(text)) => text == proven.as_str(),
-        Some(ExtensionValue::Encoded(_)) => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Hubs, providers and members that do what they may not: nothing of it is followed or shown.
 
 use mimi_mls::member::CommitPlan;
-use mimi_wire::content::{MessageId, MimiContent};
+use mimi_wire::content::{Expiration, MessageId, MimiContent};
 use mimi_wire::media::{ApplicationFraming, MediaType};
 use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
@@ -148,6 +148,12 @@ fn messages_that_claim_what_is_not_so_are_dropped() {
     ];
     for lie in lies {
         submit(&mut world, BOB, &room, &framed(&lie));
+    }
+    // CONTENT-SEC-1: so is what makes no sense.
+    for expires in [(true, u32::MAX), (false, 1), (false, u32::MAX)] {
+        let mut odd = MimiContent::text([4; 16], &bob, &room, "for ever");
+        odd.expires = Some(Expiration { relative: expires.0, time: expires.1 });
+        submit(&mut world, BOB, &room, &framed(&odd));
     }
     submit(&mut world, BOB, &room, b"no framing");
     let garbage = ApplicationFraming {
