@@ -122,6 +122,7 @@ impl Story {
         text: &str,
         present: &[&str],
     ) -> Result<MessageId, String> {
+        self.sees_in_the_hall(hall, name, present).await?;
         let since = Instant::now();
         let sent = self.device(name).client.send_text(hall, text).await;
         let id = done(&format!("{name} cannot write"), sent)?;
@@ -134,6 +135,22 @@ impl Story {
             self.device(name).sees(hall, "what was said", shows).await?;
         }
         Ok(id)
+    }
+
+    /// Who writes before it has seen somebody come in writes in an epoch the newcomer cannot read.
+    async fn sees_in_the_hall(
+        &self,
+        hall: &MimiUri,
+        name: &str,
+        present: &[&str],
+    ) -> Result<(), String> {
+        let clients: Vec<_> =
+            present.iter().map(|name| self.device(name).client.identity().client.clone()).collect();
+        let all = |state: &RoomState| {
+            let here = |client| state.participants.iter().any(|one| one.clients.contains(client));
+            clients.iter().all(here)
+        };
+        self.device(name).sees(hall, "everybody in the hall", all).await.map(drop)
     }
 
     async fn gives_role(
