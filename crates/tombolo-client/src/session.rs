@@ -31,6 +31,7 @@ pub mod key_packages;
 mod leave_room;
 mod missed;
 mod own_role;
+pub mod prepare;
 pub mod receive;
 mod register;
 mod remove_user;

@@ -34,6 +34,7 @@ use crate::{delivery, federation, rooms};
 pub(crate) use address_file::admin_address;
 pub use address_file::{ADMIN_ADDRESS_FILE, AddressFileError};
 pub use start_error::StartError;
+pub use tombolo_store::sqlite::{JOURNAL_MODE, SYNCHRONOUS};
 
 /// The database in the data directory.
 pub const DATABASE_FILE: &str = "tombolo.db";

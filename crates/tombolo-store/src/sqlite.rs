@@ -37,6 +37,7 @@ use crate::{Commit, Committed, FollowerBatch, Store, StoreError, StoreFuture};
 use failure::Failure;
 use file_lock::FileLock;
 use readers::Readers;
+pub use schema::{JOURNAL_MODE, SYNCHRONOUS};
 use writer::{Counters, Job, WAITING_MAX, Work, Writer};
 
 /// How to run a [`SqliteStore`].

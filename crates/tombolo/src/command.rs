@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 mod admin_reports;
+pub(crate) mod bench;
 pub(crate) mod chat;
 pub(crate) mod demo;
 pub(crate) mod init;

@@ -1,6 +1,7 @@
 //! HTTPS to one provider, natively.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +47,15 @@ pub struct HttpsTransport {
 impl HttpsTransport {
     /// For the provider at an address.
     pub fn new(address: &ProviderAddress) -> Result<Self, ClientError> {
+        Self::from_local(address, None)
+    }
+
+    /// The same from a local address of one's own choice: for many devices on one machine, of which
+    /// a provider takes only so many connections an address.
+    pub fn from_local(
+        address: &ProviderAddress,
+        local: Option<IpAddr>,
+    ) -> Result<Self, ClientError> {
         let at_fault = |what: &str| ClientError::Other(format!("{}: {what}", address.url));
         let mut base = Url::parse(&address.url).map_err(|error| at_fault(&error.to_string()))?;
         if base.scheme() != "https" || base.path() != "/" || base.query().is_some() {
@@ -57,6 +67,7 @@ impl HttpsTransport {
             .https_only(true)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
+            .local_address(local)
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(SILENCE_TIMEOUT)
             .http2_keep_alive_interval(Duration::from_secs(15))

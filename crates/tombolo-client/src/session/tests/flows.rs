@@ -263,3 +263,30 @@ fn own_devices_are_added_by_key_packages() {
     world.agree(&room);
     assert_eq!(world.state(BOB, &room).participants[0].clients.len(), 2);
 }
+
+/// What is encrypted ahead is like what is sent: franked, read by all, and the device goes on.
+#[test]
+fn texts_are_prepared_ahead_of_their_sending() {
+    let (mut world, room) = World::with_room(1);
+    let texts = ["one", "two", "three"].map(str::to_owned);
+    let (now_ms, mut rng) = (world.now_ms, world.rng.clone());
+    let alice = &mut world.actors[ALICE].session;
+    let prepared = alice.prepare_texts(&room, &texts, &mut rng).unwrap();
+    let (from, client) =
+        (alice.identity().unwrap().clone(), alice.identity().unwrap().client.clone());
+    assert!(prepared.iter().all(|one| one.outgoing.token.is_some() && !one.message.is_empty()));
+    for one in &prepared {
+        let request = &one.outgoing.request;
+        world.hub.serve(&from.user.domain(), Some(&client), request, now_ms).unwrap();
+    }
+    world.flush(ALICE);
+    world.text(ALICE, &room, "four");
+    world.run();
+    assert_eq!(world.texts(CATHY, &room), ["one", "two", "three", "four"]);
+    let unfrankable =
+        world.state(CATHY, &room).messages.into_iter().filter_map(|it| it.unfrankable);
+    assert_eq!(unfrankable.count(), 0);
+    let refused =
+        world.actors[ALICE].session.prepare_texts(&user("mimi://a.example/r/other"), &[], &mut rng);
+    assert!(matches!(refused, Err(ClientError::NotInRoom(_))));
+}
