@@ -33,6 +33,8 @@ enum Command {
     Policy(command::policy::Policy),
     Inspect(command::inspect::Inspect),
     Bench(command::bench::Bench),
+    #[command(name = "openapi")]
+    OpenApi(command::openapi::OpenApi),
 }
 
 #[tokio::main]
@@ -50,6 +52,7 @@ async fn main() -> ExitCode {
         Command::Policy(policy) => return policy.run(),
         Command::Inspect(inspect) => return inspect.run(),
         Command::Bench(bench) => return bench.run().await,
+        Command::OpenApi(openapi) => openapi.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
