@@ -64,7 +64,7 @@ pub(super) async fn upload(
     let offered = inspected.await.map_err(|error| Reject::Internal(error.to_string()))??;
     let stock = provider.store.key_package_stock(&device.client, now_ms).await;
     let stock = stock.map_err(storage_failed)?;
-    let transition = upload_key_packages(&device, offered, stock, now_ms)?;
+    let transition = upload_key_packages(&device, offered, stock, &provider.limits, now_ms)?;
     match provider.apply(transition).await {
         // Counted again: those sent before are not taken in twice (PROTO-KM-10).
         Ok(_) => stock_of(&api, &device.client, now_ms).await,
