@@ -96,14 +96,14 @@ impl MemberGroup {
         let update = participants
             .map(|update| AppDataUpdateProposal::update(PARTICIPANT_LIST, update.encode()));
         let updates = components::resolve(&before, &update)?;
-        let parameters = LeafNodeParameters::builder()
-            .with_capabilities(leaf::capabilities())
-            .with_extensions(leaf::extensions())
-            .build();
         let self_removes = self_removes(&material.pending_proposals);
         let leavers: Vec<u32> = self_removes.iter().map(|(leaf, _)| *leaf).collect();
         let crypto = RustCrypto::default();
         let rand = Seeded::from_rng(rng);
+        let parameters = LeafNodeParameters::builder()
+            .with_capabilities(leaf::capabilities(&rand))
+            .with_extensions(leaf::extensions(&rand))
+            .build();
         let pieces = Pieces::default();
         let provider = Provider { crypto: &crypto, rand: &rand, pieces: &pieces };
         let mut builder = MlsGroup::external_commit_builder()
