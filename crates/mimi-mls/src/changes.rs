@@ -14,7 +14,7 @@ use mimi_wire::room::participant_list::ParticipantListUpdate;
 use mimi_wire::room::preauth::Claim;
 use openmls::group::{GroupContext, PublicGroup, QueuedProposal, StagedCommit};
 use openmls::messages::proposals::{Proposal, ProposalOrRefType};
-use openmls::prelude::{Credential, LeafNode, LeafNodeIndex, Sender};
+use openmls::prelude::{Credential, LeafNode, LeafNodeIndex, ProposalIn, ProposalOrRefIn, Sender};
 use openmls_rust_crypto::RustCrypto;
 
 use crate::components;
@@ -120,9 +120,6 @@ pub(crate) fn read_proposal(
             }
             ProposedChange::RemoveClient(leaf)
         }
-        Proposal::SelfRemove if reference.is_none() => {
-            return Err(fault("SelfRemove comes by reference only (MLSX-6)"));
-        }
         Proposal::SelfRemove => ProposedChange::SelfRemove,
         Proposal::Update(update) => {
             let Sender::Member(leaf) = queued.sender() else {
@@ -153,6 +150,19 @@ pub(crate) fn read_proposal(
         Proposal::Custom(_) => ProposedChange::Unknown(queued.proposal().proposal_type().into()),
     };
     Ok(StagedProposal { sender, reference, change })
+}
+
+/// What a commit lists, looked at before the library does: to it an inline SelfRemove is one like
+/// any other.
+pub(crate) fn check_listed(listed: &[ProposalOrRefIn]) -> Result<(), StageError> {
+    let is_inline_self_remove = |listed: &ProposalOrRefIn| match listed {
+        ProposalOrRefIn::Proposal(proposal) => **proposal == ProposalIn::SelfRemove,
+        ProposalOrRefIn::Reference(_) => false,
+    };
+    if listed.iter().any(is_inline_self_remove) {
+        return Err(StageError::proposal(None, "SelfRemove comes by reference only (MLSX-6)"));
+    }
+    Ok(())
 }
 
 /// Reads a staged commit and checks what the library leaves to the application.

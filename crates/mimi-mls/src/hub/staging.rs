@@ -14,7 +14,7 @@ use openmls_rust_crypto::RustCrypto;
 use super::group_info::NewEpoch;
 use super::{HubGroup, QueuedProposal, StagedCommit, StagedProposals, welcome};
 use crate::changes::{
-    CommitReading, Epoch, Identify, leaver, read_commit, read_proposal, reference_of,
+    CommitReading, Epoch, Identify, check_listed, leaver, read_commit, read_proposal, reference_of,
 };
 use crate::components;
 use crate::context::check_authenticated_data;
@@ -34,6 +34,7 @@ impl HubGroup {
         let FrameBody::Commit { proposals: listed, .. } = &frame.body else {
             return Err(StageError::invalid("not a commit"));
         };
+        check_listed(listed)?;
         let processed = self.process(&bundle.commit)?;
         let sender = processed.sender().clone();
         let staged = self.resolve(processed)?;

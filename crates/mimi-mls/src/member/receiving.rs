@@ -14,7 +14,9 @@ use openmls::prelude::{
 
 use super::faults::{Fault, commit_not_processed, commit_not_staged, rejoin_needed, unreadable};
 use super::{MemberGroup, ReceiveError, Received, StagedMemberCommit};
-use crate::changes::{CommitReading, leaver, read_commit, read_proposal, reference_of};
+use crate::changes::{
+    CommitReading, check_listed, leaver, read_commit, read_proposal, reference_of,
+};
 use crate::components;
 use crate::context::check_authenticated_data;
 use crate::error::StageError;
@@ -211,6 +213,7 @@ impl MemberGroup {
         };
         let context = self.group.public_group().group_context();
         check_authenticated_data(frame.authenticated_data, context)?;
+        check_listed(listed)?;
         self.check_has(listed)?;
         let processed = self.process(message).map_err(commit_not_processed)?;
         let sender = processed.sender().clone();

@@ -14,11 +14,9 @@ use openmls::prelude::{Capabilities, LeafNode, ProposalType};
 use tls_codec::Serialize as _;
 
 use super::handmade::{
-    Listed, NEW_MEMBER_PROPOSAL, NOTHING, SELF_REMOVE, app_data, inline, proposal, proposals_of,
-    reference,
+    NEW_MEMBER_PROPOSAL, NOTHING, SELF_REMOVE, app_data, proposal, reference, with_more,
 };
 use super::*;
-use crate::framing::PublicFrame;
 
 const ASSET_POLICY: u16 = 0x002c;
 const STATUS_POLICY: u16 = 0x0028;
@@ -32,7 +30,7 @@ fn name(text: &str) -> Vec<u8> {
 }
 
 /// MLSX-3: a component is removed once or updated, what is absent is not removed, and what nobody
-/// knows is not touched; inline, by reference, and whoever of members or servers asks.
+/// knows is not touched; by reference, and whoever of members or servers asks.
 #[test]
 fn app_data_updates_that_do_not_go_together() {
     let status: &[u8] = &[0, 0];
@@ -54,7 +52,7 @@ fn app_data_updates_that_do_not_go_together() {
     ];
     for (case, proposals) in &bad {
         let mut room = Room::new();
-        let commit = room.commit_of_bob(NOTHING, &inline(proposals));
+        let commit = room.commit_of_bob(NOTHING, proposals);
         let (hub, alice) = room.both_on_commit(&commit);
         assert!(hub.contains("invalid proposal"), "{case}: {hub}");
         assert!(alice.contains("invalid proposal"), "{case}: {alice}");
@@ -78,7 +76,7 @@ fn app_data_updates_that_do_not_go_together() {
 #[test]
 fn several_updates_of_one_component() {
     let mut room = Room::new();
-    let commit = room.commit_of_bob(NOTHING, &inline(&[name("One"), name("Two")]));
+    let commit = room.commit_of_bob(NOTHING, &[name("One"), name("Two")]);
     let (hub, alice) = room.both_on_commit(&commit);
     assert!(hub.contains("more than once") && alice.contains("more than once"));
     let added = |text: &str| {
@@ -113,8 +111,8 @@ fn app_data_updates_of_a_joiner() {
         (vec![app_data(STATUS_POLICY, None)], "not there"),
         (vec![name("One"), name("Two")], "more than once"),
         (vec![app_data(PRIVATE, Some(b"x"))], "not known here"),
-        // MLSX-6: never inline; the library refuses it of joiners.
-        (vec![SELF_REMOVE.to_vec()], "nline"),
+        // MLSX-6: never inline.
+        (vec![SELF_REMOVE.to_vec()], "by reference only"),
     ] {
         let bundle = room.external_commit_with(&carol, &proposals);
         let commit = bundle.commit.clone();
@@ -136,30 +134,13 @@ impl Room {
         let joined =
             MemberGroup::join_by_external_commit(device, &material, None, issuers, rng, now_ms());
         let (_, bundle) = joined.unwrap();
-        let octets = bundle.commit.octets();
-        let signed = PublicFrame::parse(&bundle.commit).unwrap().signed.len();
-        let mut reader = Reader::new(octets);
-        reader.array::<4>("header").unwrap();
-        reader.opaque(100, "group_id").unwrap();
-        reader.u64("epoch").unwrap();
-        reader.u8("sender").unwrap();
-        reader.opaque(100, "aad").unwrap();
-        reader.u8("content_type").unwrap();
-        let before = reader.offset();
-        let listed = reader.opaque(10_000, "proposals").unwrap();
-        let more = proposals_of(&inline(proposals));
-        let more = Reader::new(&more).opaque(10_000, "proposals").unwrap().to_vec();
-        let mut content = Writer::default();
-        content.raw(&octets[..before]);
-        content.opaque(&[listed, &more].concat());
-        content.raw(&octets[reader.offset()..signed]);
-        let content = content.into_octets();
+        let (content, after) = with_more(&bundle.commit, proposals);
         let context = self.bob.group.public_group().group_context();
         let tbs = [content.as_slice(), &context.tls_serialize_detached().unwrap()].concat();
         let mut message = Writer::default();
         message.raw(&content);
         message.opaque(&device.sign_with_label("FramedContentTBS", &tbs));
-        message.raw(&octets[signed + SIGNATURE_OCTETS..]);
+        message.raw(after);
         CommitBundle { commit: MlsMessage::decode(&message.into_octets()).unwrap(), ..bundle }
     }
 
@@ -200,7 +181,7 @@ fn group_context_extensions_leave_the_dictionary() {
         [("add", Some(added)), ("change", Some(changed)), ("remove", Some(removed)), ("all", None)]
     {
         let gce = with(touched);
-        let commit = room.commit_of_bob(NOTHING, &inline(std::slice::from_ref(&gce)));
+        let commit = room.commit_of_bob(NOTHING, std::slice::from_ref(&gce));
         let (hub, alice) = room.both_on_commit(&commit);
         assert!(hub.contains("invalid proposal"), "{case}: {hub}");
         assert!(alice.contains("invalid proposal"), "{case}: {alice}");
@@ -229,7 +210,7 @@ fn ephemeral_data_is_for_nobody() {
         vec![name("x"), ephemeral.clone()],
     ] {
         let mut room = Room::new();
-        let commit = room.commit_of_bob(NOTHING, &inline(&proposals));
+        let commit = room.commit_of_bob(NOTHING, &proposals);
         let (hub, alice) = room.both_on_commit(&commit);
         assert!(hub.contains("invalid proposal") && alice.contains("invalid proposal"), "{hub}");
     }
@@ -321,39 +302,27 @@ fn a_client_leaves_once_in_an_epoch() {
 #[test]
 fn a_self_remove_out_of_its_place() {
     let mut room = Room::new();
-    let inlined = room.commit_of_bob(NOTHING, &[Listed::Inline(SELF_REMOVE)]);
+    let plain = room.commit(Vec::new(), &BTreeMap::new(), Default::default()).unwrap().commit;
+    let inlined = room.commit_of_bob_with(&plain, &[SELF_REMOVE.to_vec()]);
     let (hub, alice) = room.both_on_commit(&inlined);
     assert!(hub.contains("invalid proposal") && alice.contains("invalid proposal"), "{hub}");
     let of_hub = room.proposal_of_hub(NOTHING, SELF_REMOVE);
     room.hub_on(&of_hub).unwrap_err();
     assert!(matches!(room.alice_on(&of_hub), Err(ReceiveError::Unreadable(_))));
-    // Alice asks to go, and somebody else that she goes: bob commits both.
-    let TwoWays { self_remove, remove } = room.alice_goes_twice();
-    let both = [Listed::ByReference(&self_remove), Listed::ByReference(&remove)];
-    let commit = room.commit_of_bob(NOTHING, &both);
-    let (hub, alice) = room.both_on_commit(&commit);
+    // Alice asks to go; bob commits that, and that she goes.
+    let asked = room.alice.leave_alone(&room.alice_device).unwrap().proposal;
+    let staged = room.hub_on(&asked).unwrap();
+    room.hub.merge(staged).unwrap();
+    room.alice_on(&asked).unwrap();
+    let kind = FanoutKind::Proposal { more_proposals: Vec::new() };
+    let event = FanoutMessage { timestamp: now_ms(), message: asked, kind };
+    room.bob.receive(&event, &room.issuers, now_ms()).unwrap();
+    let once = room.commit(Vec::new(), &BTreeMap::new(), Default::default()).unwrap().commit;
+    let remove = proposal(3, &0_u32.to_be_bytes());
+    let twice = room.commit_of_bob_with(&once, &[remove]);
+    let (hub, alice) = room.both_on_commit(&twice);
     assert!(hub.contains("invalid proposal"), "{hub}");
     assert!(alice.contains("invalid proposal"), "{alice}");
-}
-
-struct TwoWays {
-    self_remove: Vec<u8>,
-    remove: Vec<u8>,
-}
-
-impl Room {
-    /// The hub and alice have a SelfRemove of hers and a Remove of the hub's.
-    fn alice_goes_twice(&mut self) -> TwoWays {
-        let bundle = self.alice.leave_alone(&self.alice_device).unwrap();
-        let self_remove = bundle.proposal;
-        let remove = self.proposal_of_hub(NOTHING, &proposal(3, &0_u32.to_be_bytes()));
-        for message in [&self_remove, &remove] {
-            let staged = self.hub_on(message).unwrap();
-            self.hub.merge(staged).unwrap();
-            self.alice_on(message).unwrap();
-        }
-        TwoWays { self_remove: reference(&self_remove), remove: reference(&remove) }
-    }
 }
 
 /// MLSX-6: who joins takes pending SelfRemoves along, after a look at them.
@@ -404,7 +373,7 @@ fn authenticated_data_is_safe_aad() {
             let alice = room.alice_on(&message);
             assert!(matches!(alice, Err(ReceiveError::Unreadable(_))), "{case}: {alice:?}");
         }
-        let commit = room.commit_of_bob(aad, &inline(&[name("x")]));
+        let commit = room.commit_of_bob(aad, &[name("x")]);
         let (hub, alice) = room.both_on_commit(&commit);
         assert!(!hub.contains("GroupInfo") && !alice.contains("tag"), "{case}: {hub}, {alice}");
     }
@@ -620,10 +589,13 @@ fn our_leaves_say_what_they_know_and_more() {
         let formats = leaf.extensions().unknown(7).unwrap();
         assert_eq!(WireFormats::decode(&formats.0).unwrap().0, [1, 2]);
     }
-    let lists: Vec<_> =
-        leaves.iter().map(|leaf| leaf.capabilities().tls_serialize_detached()).collect();
+    // Another one each time, or somebody would come to know it.
     let packages = room.bob_device.key_packages(8, 1_000_000, now_ms(), &mut room.rng).unwrap();
-    assert!(!lists.is_empty() && packages.len() == 8);
+    let said = packages.iter().map(|package| {
+        let facts = crate::key_package::inspect(package, &room.issuers, now_ms()).unwrap();
+        facts.capabilities.octets().to_vec()
+    });
+    assert!(said.collect::<std::collections::BTreeSet<_>>().len() > 1);
 }
 
 /// MLSX-12: whatever else stands in a leaf or a GroupInfo is nobody's concern.

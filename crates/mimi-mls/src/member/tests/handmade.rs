@@ -40,27 +40,12 @@ pub(super) fn app_data(id: u16, value: Option<&[u8]>) -> Vec<u8> {
 
 pub(super) const SELF_REMOVE: &[u8] = &[0, 10];
 
-/// Where a proposal stands in a commit.
-pub(super) enum Listed<'a> {
-    Inline(&'a [u8]),
-    ByReference(&'a [u8]),
-}
-
-pub(super) fn inline(proposals: &[Vec<u8>]) -> Vec<Listed<'_>> {
-    proposals.iter().map(|it| Listed::Inline(it)).collect()
-}
-
-pub(super) fn proposals_of(listed: &[Listed<'_>]) -> Vec<u8> {
+/// `Commit.proposals` of inline proposals.
+fn proposals_of(listed: &[Vec<u8>]) -> Vec<u8> {
     let mut writer = Writer::default();
-    writer.vector(listed, |writer, listed| match listed {
-        Listed::Inline(proposal) => {
-            writer.u8(1);
-            writer.raw(proposal);
-        }
-        Listed::ByReference(reference) => {
-            writer.u8(2);
-            writer.opaque(reference);
-        }
+    writer.vector(listed, |writer, proposal| {
+        writer.u8(1);
+        writer.raw(proposal);
     });
     writer.into_octets()
 }
@@ -109,18 +94,25 @@ impl Room {
     /// A message of bob's: signed, tagged, with any confirmation tag.
     fn of_bob(&self, kind: u8, aad: &[u8], body: &[u8]) -> MlsMessage {
         let content = self.content(&member(self.bob.own_leaf()), aad, kind, body);
-        let signed = [content.as_slice(), &self.context()].concat();
+        let mut tag = Writer::default();
+        if kind == COMMIT {
+            tag.opaque(&[7; SHA256_OCTETS]);
+        }
+        self.finished_by_bob(&content, &tag.into_octets())
+    }
+
+    /// Signature, confirmation tag and membership tag behind a content.
+    fn finished_by_bob(&self, content: &[u8], confirmation_tag: &[u8]) -> MlsMessage {
+        let signed = [content, &self.context()].concat();
         let mut auth = Writer::default();
         auth.opaque(&self.bob_device.signer().sign_with_label("FramedContentTBS", &signed));
-        if kind == COMMIT {
-            auth.opaque(&[7; SHA256_OCTETS]);
-        }
+        auth.raw(confirmation_tag);
         let auth = auth.into_octets();
         let tagged = [signed.as_slice(), &auth].concat();
         let key = self.membership_key();
         let tag = self.bob.crypto.hmac(HashType::Sha2_256, &key, &tagged).unwrap();
         let mut message = Writer::default();
-        message.raw(&content);
+        message.raw(content);
         message.raw(&auth);
         message.opaque(tag.as_slice());
         MlsMessage::decode(&message.into_octets()).unwrap()
@@ -132,8 +124,14 @@ impl Room {
 
     /// A commit of bob's without a path and with a confirmation tag that is none: what is in it is
     /// looked at before.
-    pub(super) fn commit_of_bob(&self, aad: &[u8], listed: &[Listed<'_>]) -> MlsMessage {
+    pub(super) fn commit_of_bob(&self, aad: &[u8], listed: &[Vec<u8>]) -> MlsMessage {
         self.of_bob(COMMIT, aad, &[proposals_of(listed), vec![0]].concat())
+    }
+
+    /// A commit of bob's with more listed than he has built it with.
+    pub(super) fn commit_of_bob_with(&self, commit: &MlsMessage, more: &[Vec<u8>]) -> MlsMessage {
+        let (content, after) = with_more(commit, more);
+        self.finished_by_bob(&content, &after[..1 + SHA256_OCTETS])
     }
 
     /// A proposal from outside, signed by anybody.
@@ -192,6 +190,30 @@ impl Room {
     }
 }
 
+/// A commit with more listed, up to where its signature follows; and what followed the old one.
+pub(super) fn with_more<'a>(commit: &'a MlsMessage, more: &[Vec<u8>]) -> (Vec<u8>, &'a [u8]) {
+    let octets = commit.octets();
+    let signed = PublicFrame::parse(commit).unwrap().signed.len();
+    let mut reader = Reader::new(octets);
+    reader.array::<4>("header").unwrap();
+    reader.opaque(100, "group_id").unwrap();
+    reader.u64("epoch").unwrap();
+    if reader.u8("sender_type").unwrap() == 1 {
+        reader.u32("leaf_index").unwrap();
+    }
+    reader.opaque(100, "aad").unwrap();
+    reader.u8("content_type").unwrap();
+    let before = reader.offset();
+    let listed = reader.opaque(10_000, "proposals").unwrap();
+    let more = proposals_of(more);
+    let more = Reader::new(&more).opaque(10_000, "proposals").unwrap().to_vec();
+    let mut content = Writer::default();
+    content.raw(&octets[..before]);
+    content.opaque(&[listed, &more].concat());
+    content.raw(&octets[reader.offset()..signed]);
+    (content.into_octets(), &octets[signed + SIGNATURE_OCTETS..])
+}
+
 /// The hub of these rooms.
 pub(super) fn hub_keys() -> HubKeys {
     HubKeys::from_seed(Domain::new("a.example").unwrap(), [5; 32])
@@ -216,7 +238,7 @@ fn a_handmade_proposal_is_as_good_as_any() {
     }
     let mut room = Room::new();
     let name = app_data(ROOM_METADATA, Some(&metadata("One").encode()));
-    let commit = room.commit_of_bob(NOTHING, &inline(&[name]));
+    let commit = room.commit_of_bob(NOTHING, &[name]);
     let bundle = CommitBundle {
         commit: commit.clone(),
         welcome: None,
