@@ -230,7 +230,7 @@ fn committer(
             let leaf = epoch.group.ext_commit_sender_index(staged).map_err(StageError::invalid)?;
             Ok((leaf.u32(), Some(identity)))
         }
-        _ => Err(StageError::invalid("servers do not commit (PROTO-ST-7)")),
+        _ => Err(StageError::invalid("servers do not commit (ARCH-2, PROTO-ST-7)")),
     }
 }
 

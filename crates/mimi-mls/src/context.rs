@@ -74,7 +74,7 @@ pub(crate) fn check_requirements(
     if room.kind() != UriKind::Room {
         return Err(StageError::invalid(format!("{room} is not a room URI")));
     }
-    // The hub is the host of the room's URI, and nobody else (AMB-ID-3, PROTO-GI-6).
+    // The hub is the host of the room's URI, and nobody else (ARCH-1, AMB-ID-3, PROTO-GI-6).
     let hub = sender_domain(&hub_sender(context)?)?;
     if hub != room.domain() {
         let reason =
@@ -201,6 +201,7 @@ pub(crate) fn check_authenticated_data(
     Ok(())
 }
 
+/// The dictionary; one that is not in order the library does not even parse (MLSX-1).
 pub(crate) fn dictionary(context: &GroupContext) -> Result<&AppDataDictionary, StageError> {
     let extension = context.extensions().app_data_dictionary();
     let missing = || StageError::invalid("the group context has no app_data_dictionary");

@@ -70,6 +70,7 @@ impl HubGroup {
         })
     }
 
+    /// Of members, external senders and those who ask to be added (MLSX-13).
     pub(super) fn stage_proposals(
         &self,
         bundle: &ProposalBundle,

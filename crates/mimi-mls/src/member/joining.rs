@@ -186,6 +186,10 @@ pub(super) fn replaced(queued: &QueuedProposal, leavers: &[u32]) -> bool {
 fn full_tree(tree: &RatchetTreeOption) -> Result<RatchetTreeIn, StageError> {
     match tree {
         RatchetTreeOption::Full(tree) => Ok(tree.parsed().clone()),
+        // RTO-2, AMB-RTO-5: which hosts may be asked for a tree, no group can say yet.
+        RatchetTreeOption::HttpsUri { .. } => {
+            Err(StageError::invalid("a ratchet tree is not fetched from elsewhere"))
+        }
         _ => Err(StageError::invalid("the ratchet tree did not come along")),
     }
 }

@@ -16,7 +16,7 @@ use mimi_wire::{Domain, MimiUri, Wire};
 
 use crate::event::ClientEvent;
 use crate::session::effects::{Effects, Moment};
-use crate::session::franking::{Franked, KeptFrank};
+use crate::session::franking::{self, Franked, KeptFrank};
 use crate::session::freeze::Fault;
 use crate::session::hub_sender;
 use crate::session::judging::judge;

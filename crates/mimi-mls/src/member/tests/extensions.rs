@@ -684,3 +684,73 @@ fn a_new_member_asks_to_be_added() {
     let StagedUpdate::Commit(commit) = staged.unwrap() else { panic!("a commit") };
     assert_eq!(commit.welcomes().len(), 1);
 }
+
+/// MLSX-1: the entries of a dictionary ascend and stand there once, in leaves and KeyPackages as in
+/// the group context and so in every GroupInfo.
+#[test]
+fn dictionaries_ascend() {
+    let mut room = Room::new();
+    let package = room.bob_device.key_packages(1, 1_000_000, now_ms(), &mut room.rng).unwrap();
+    let mut reader = Reader::new(package[0].octets());
+    let (_, parsed) = reader.mls::<openmls::prelude::KeyPackageIn>("key_package").unwrap();
+    let leaf = parsed.validate(&room.bob.crypto, openmls::prelude::ProtocolVersion::Mls10).unwrap();
+    let in_leaf = leaf.leaf_node().extensions().app_data_dictionary().unwrap().dictionary().clone();
+    let in_group = room.bob.group.extensions().app_data_dictionary().unwrap().dictionary().clone();
+    let damaged =
+        |octets: &[u8], dictionary: &AppDataDictionary, damage: &dyn Fn(&mut Vec<Vec<u8>>)| {
+            let entries = dictionary.entries().map(|entry| entry.tls_serialize_detached().unwrap());
+            let mut entries: Vec<Vec<u8>> = entries.collect();
+            let sound = entries.concat();
+            damage(&mut entries);
+            let damaged = entries.concat();
+            assert_eq!(sound.len(), damaged.len());
+            let start = octets.windows(sound.len()).position(|window| window == sound).unwrap();
+            [&octets[..start], &damaged, &octets[start + sound.len()..]].concat()
+        };
+    let swap: &dyn Fn(&mut Vec<Vec<u8>>) = &|entries| entries.swap(0, 1);
+    // The identifier of the first, twice.
+    let twice: &dyn Fn(&mut Vec<Vec<u8>>) = &|entries| {
+        let first = entries[0][..2].to_vec();
+        entries[1][..2].copy_from_slice(&first);
+    };
+    let same: &dyn Fn(&mut Vec<Vec<u8>>) = &|_| ();
+    for (damage, is_sound) in [(same, true), (swap, false), (twice, false)] {
+        let octets = damaged(package[0].octets(), &in_leaf, damage);
+        assert_eq!(KeyPackage::decode(&octets).is_ok(), is_sound);
+        let octets = damaged(room.hub.group_info().octets(), &in_group, damage);
+        assert_eq!(GroupInfo::decode(&octets).is_ok(), is_sound);
+    }
+}
+
+/// RTO-2, AMB-RTO-3, AMB-RTO-5: no tree is fetched from a URL, whoever names one; one that comes along
+/// is the group's, or no client joins.
+#[test]
+fn a_tree_elsewhere_is_not_fetched() {
+    let mut room = Room::new();
+    let carol = device("carol", &mut room.rng);
+    let elsewhere = RatchetTreeOption::HttpsUri {
+        url: "https://a.example/tree".to_owned(),
+        tree_signature: vec![7; 64],
+    };
+    let sound = room.join_material(Vec::new());
+    for (tree, reason) in [
+        (elsewhere, "not fetched from elsewhere"),
+        (RatchetTreeOption::OutOfBand { tree_signature: vec![7; 64] }, "did not come along"),
+        (RatchetTreeOption::DistributionService, "did not come along"),
+    ] {
+        let material = GroupInfoRatchetTreeTbe { ratchet_tree: tree, ..sound.clone() };
+        let (issuers, rng) = (&room.issuers, &mut room.rng);
+        let refused =
+            MemberGroup::join_by_external_commit(&carol, &material, None, issuers, rng, now_ms());
+        assert!(refused.unwrap_err().to_string().contains(reason), "{reason}");
+    }
+    let mut other = Room::new();
+    let bundle = other.commit(Vec::new(), &BTreeMap::new(), Default::default()).unwrap();
+    let staged = other.hub.stage(&UpdateRequest::Commit(bundle), &other.issuers, now_ms()).unwrap();
+    other.hub.merge(staged).unwrap();
+    let ratchet_tree = RatchetTreeOption::Full(other.hub.ratchet_tree());
+    let material = GroupInfoRatchetTreeTbe { ratchet_tree, ..sound };
+    let (issuers, rng) = (&room.issuers, &mut room.rng);
+    MemberGroup::join_by_external_commit(&carol, &material, None, issuers, rng, now_ms())
+        .unwrap_err();
+}
