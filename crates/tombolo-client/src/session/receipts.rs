@@ -27,9 +27,9 @@ use crate::session::saved::{self, of_message, room_value};
 use crate::session::send::Sending;
 
 /// Messages that one report is about at most; more make more reports, one after another.
-pub const REPORT_ENTRIES_MAX: usize = 256;
+pub const REPORT_ENTRIES_MAX: usize = 128;
 /// Messages of a room that a report may be owed for; of older ones nothing is told.
-pub const OWED_MAX: usize = 1_024;
+pub const OWED_MAX: usize = 256;
 /// Active participants of a room up to whom receipts are sent that the room does not require: in a
 /// crowd they would be more than the messages.
 pub const RECEIPTS_PARTICIPANTS_MAX: usize = 50;

@@ -220,8 +220,13 @@ fn what_is_owed_survives_a_crash() {
         world.faults.crashes = 10;
         world.faults.answers_lost = 10;
         world.faults.delays = 10;
-        let hello = world.text(ALICE, &room, "hello");
-        read(&mut world, CATHY, &room, &[hello]);
+        let draft = Draft::Text { text: "hello".to_owned(), in_reply_to: None };
+        world.start(ALICE, Command::Send { room: room.clone(), draft });
+        world.run();
+        let hello = world.state(CATHY, &room).messages[0].id;
+        let messages = vec![hello];
+        world.start(CATHY, Command::MarkRead { room: room.clone(), messages });
+        world.run();
         world.faults = super::world::Faults::default();
         world.run();
         assert_eq!(told(&world, ALICE, &room, hello), pairs(&[("cathy", "read")]), "seed {seed}");
