@@ -23,7 +23,7 @@ fn every_change_goes_to_update() {
     let (mut world, room) = World::with_room(1);
     let dave = world.device("c.example", "dave", "phone");
     world.befriend(dave, ALICE);
-    let (bob, cathy, user) = (world.user(BOB), world.user(CATHY), world.user(dave));
+    let (bob, user) = (world.user(BOB), world.user(dave));
     let to = || room.clone();
     let changes = [
         (ALICE, Command::AddUser { room: to(), user: user.clone() }),
@@ -36,8 +36,8 @@ fn every_change_goes_to_update() {
         (ALICE, Command::KickUser { room: to(), user: user.clone() }),
         (ALICE, Command::BanUser { room: to(), user: user.clone() }),
         (ALICE, Command::UnbanUser { room: to(), user: user.clone(), role: None }),
-        (ALICE, Command::RemoveUser { room: to(), user: cathy }),
-        (BOB, Command::LeaveRoom(to())),
+        (ALICE, Command::RemoveUser { room: to(), user: user.clone() }),
+        (CATHY, Command::LeaveRoom(to())),
     ];
     for (actor, change) in changes {
         let epoch = world.hub.room(&room).group.view().epoch;
