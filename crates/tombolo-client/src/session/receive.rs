@@ -10,7 +10,7 @@ use mimi_policy::{Actor, Denied, ProposedChange, RoomView, StagedChange};
 use mimi_wire::component::CONTENT_MEDIA_TYPES;
 use mimi_wire::content::rules::{Nonsense, check_acceptance};
 use mimi_wire::content::{MessageId, MimiContent};
-use mimi_wire::media::{ApplicationFraming, MIMI_CONTENT};
+use mimi_wire::media::ApplicationFraming;
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::status::MessageStatusReport;
 use mimi_wire::{Domain, MimiUri, Wire};
@@ -18,7 +18,7 @@ use mimi_wire::{Domain, MimiUri, Wire};
 use crate::event::ClientEvent;
 use crate::session::effects::{Effects, Moment};
 use crate::session::expiry::Life;
-use crate::session::franking::{Franked, KeptFrank};
+use crate::session::franking::{self, Franked, KeptFrank};
 use crate::session::freeze::Fault;
 use crate::session::hub_sender;
 use crate::session::judging::judge;
@@ -562,9 +562,7 @@ fn unframed(view: &RoomView, application_data: &[u8]) -> Result<Unframed, String
     if let Some(report) = report {
         return Ok(Unframed::Report(report));
     }
-    let media_type = &framing.media_type.media_type;
-    let is_content = media_type.is_empty() || media_type.eq_ignore_ascii_case(MIMI_CONTENT);
-    Ok(match is_content {
+    Ok(match franking::is_content(view, &framing) {
         true => Unframed::Content(framing.inner_application_content),
         false => Unframed::Other,
     })
