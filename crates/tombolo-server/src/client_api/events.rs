@@ -39,7 +39,10 @@ pub(super) use streams::Streams;
 use streams::Turn;
 
 /// Entries read at once; the store bounds their octets ([`tombolo_store::CLIENT_PAGE_OCTETS`]).
-const PAGE_ENTRIES_MAX: usize = 16;
+const PAGE_ENTRIES_MAX: usize = 64;
+/// Octets of text after which what has been read so far is written: entries that are there together
+/// travel together.
+const CHUNK_OCTETS: usize = 64 * 1024;
 /// A stream with nothing to say says so this often, so that both ends notice a dead connection; the
 /// store is read again then, should a wake-up have been lost.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -307,8 +310,8 @@ impl Feed {
             if self.turn.is_over() {
                 return Err(Ending::NewerStream);
             }
-            if let Some(event) = self.page.pop_front() {
-                return Ok(frame(&event));
+            if !self.page.is_empty() {
+                return Ok(self.chunk());
             }
             self.read().await?;
             if !self.page.is_empty() {
@@ -322,6 +325,16 @@ impl Feed {
                 Woken::Quiet => return Ok(Bytes::from_static(KEEP_ALIVE_COMMENT.as_bytes())),
             }
         }
+    }
+
+    /// The entries that have been read, as many as travel together.
+    fn chunk(&mut self) -> Bytes {
+        let mut text = Vec::new();
+        while text.len() < CHUNK_OCTETS {
+            let Some(event) = self.page.pop_front() else { break };
+            write_frame(&mut text, &event);
+        }
+        text.into()
     }
 
     /// Reads the next page, if there is one, and if the device is still signed in.
@@ -356,8 +369,8 @@ impl Feed {
     }
 }
 
-/// An entry as `text/event-stream` writes it.
-fn frame(logged: &LoggedEvent) -> Bytes {
+/// Adds an entry as `text/event-stream` writes it.
+fn write_frame(text: &mut Vec<u8>, logged: &LoggedEvent) {
     let LoggedEvent { id, event } = logged;
     let data = Data {
         stream: &event.stream,
@@ -365,8 +378,10 @@ fn frame(logged: &LoggedEvent) -> Bytes {
         timestamp_ms: event.timestamp_ms,
         payload: to_base64(&event.payload),
     };
-    let data = serde_json::to_string(&data).expect("strings and numbers always serialise");
-    Bytes::from(format!("id: {id}\nevent: {}\ndata: {data}\n\n", name(event.kind)))
+    let head = format!("id: {id}\nevent: {}\ndata: ", name(event.kind));
+    text.extend_from_slice(head.as_bytes());
+    serde_json::to_writer(&mut *text, &data).expect("strings and numbers always serialise");
+    text.extend_from_slice(b"\n\n");
 }
 
 /// The name of a kind of entry in the stream.
