@@ -2,13 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::stream;
 use mimi_policy::preset::Preset;
 use mimi_wire::{Domain, MimiUri};
 
 use super::{Client, ProviderAddress, Registration};
+use crate::client::ACKNOWLEDGE_EVERY;
 use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::session::request::{Outgoing, Request, Response, TransportError};
@@ -27,7 +28,8 @@ struct Wire {
     store: Arc<MemoryStore>,
     /// Nothing comes through.
     is_cut: Arc<AtomicBool>,
-    acknowledged: Mutex<u64>,
+    /// When, and up to which event.
+    acknowledged: Mutex<Vec<(Instant, u64)>>,
 }
 
 impl Wire {
@@ -37,7 +39,7 @@ impl Wire {
             domain: Domain::new(domain).unwrap(),
             store: store.clone(),
             is_cut: Arc::default(),
-            acknowledged: Mutex::new(0),
+            acknowledged: Mutex::default(),
         })
     }
 
@@ -105,7 +107,7 @@ impl Transport for Wire {
         let saved = self.store.saved();
         let cursor: u64 = crate::session::saved::unpack(&saved.values["cursor"], "it").unwrap();
         assert!(cursor >= id, "acknowledged before it was stored");
-        *self.acknowledged.lock().unwrap() = id;
+        self.acknowledged.lock().unwrap().push((Instant::now(), id));
         Box::pin(async { Ok(()) })
     }
 }
@@ -185,12 +187,34 @@ async fn a_conversation_survives_closing() {
     assert_eq!(bob.rooms().await.unwrap(), std::slice::from_ref(&room));
     let last = hub.lock().unwrap().streams[&bob.identity().client].last().unwrap().id;
     for _ in 0..1_000 {
-        if *bobs_wire.acknowledged.lock().unwrap() == last {
+        if bobs_wire.acknowledged.lock().unwrap().last().is_some_and(|(_, id)| *id == last) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("the last event was never acknowledged");
+}
+
+/// However many events come: the provider writes each acknowledgement down.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_acknowledged_now_and_then() {
+    let registered = Instant::now();
+    let hub = Arc::new(Mutex::new(Hub::new()));
+    let (alice, bob, [_, (_, bobs_wire)]) = pair(&hub).await;
+    bob.grant_consent(&alice.identity().user).await.unwrap();
+    let room = alice.create_room("Clubhouse", Preset::Cooperative).await.unwrap();
+    alice.add_user(&room, &bob.identity().user).await.unwrap();
+    let mut sent = 0;
+    let begun = Instant::now();
+    while begun.elapsed() < ACKNOWLEDGE_EVERY * 2 {
+        alice.send_text(&room, "hello").await.unwrap();
+        sent += 1;
+        sees(&bob, &room, |state| state.messages.len() == sent).await;
+    }
+    assert!(sent > 4);
+    let acknowledged = bobs_wire.acknowledged.lock().unwrap().len();
+    let at_most = 1 + registered.elapsed().as_secs();
+    assert!((2..=at_most).contains(&(acknowledged as u64)), "{acknowledged} of {sent}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

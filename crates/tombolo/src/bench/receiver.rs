@@ -6,6 +6,8 @@ use futures_util::StreamExt;
 use mimi_wire::Wire;
 use mimi_wire::protocol::notify::FanoutMessage;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tombolo_client::client::ACKNOWLEDGE_EVERY;
 use tombolo_client::session::stream_event::{StreamEvent, StreamEventKind};
 use tombolo_client::transport::{EventStream, HttpsTransport, Token, Transport, TransportFuture};
 
@@ -54,6 +56,7 @@ impl Receiver {
             cursor: after,
             acknowledged: after,
             acknowledging: None,
+            acknowledge_from: Instant::now(),
             part,
             counting: Arc::clone(&counting),
         };
@@ -85,8 +88,9 @@ struct Following {
     token: Token,
     cursor: u64,
     acknowledged: u64,
-    /// One at a time, as in the SDK.
+    /// One at a time and not too often, as in the SDK.
     acknowledging: Option<TransportFuture<()>>,
+    acknowledge_from: Instant,
     part: Part,
     counting: Arc<Mutex<Counting>>,
 }
@@ -108,17 +112,20 @@ impl Following {
 
     async fn read(&mut self, events: &mut EventStream) {
         loop {
+            let is_due = self.acknowledging.is_none() && self.cursor > self.acknowledged;
             let event = tokio::select! {
                 event = events.next() => event,
+                () = tokio::time::sleep_until(self.acknowledge_from), if is_due => {
+                    self.acknowledge();
+                    continue;
+                }
                 () = finished(&mut self.acknowledging) => {
                     self.acknowledging = None;
-                    self.acknowledge();
                     continue;
                 }
             };
             let Some(Ok(event)) = event else { return };
             self.take(&event);
-            self.acknowledge();
         }
     }
 
@@ -139,11 +146,10 @@ impl Following {
     }
 
     fn acknowledge(&mut self) {
-        if self.acknowledging.is_none() && self.cursor > self.acknowledged {
-            self.acknowledged = self.cursor;
-            let token = self.token.clone();
-            self.acknowledging = Some(self.transport.acknowledge(token, self.cursor));
-        }
+        self.acknowledge_from = Instant::now() + ACKNOWLEDGE_EVERY;
+        self.acknowledged = self.cursor;
+        let token = self.token.clone();
+        self.acknowledging = Some(self.transport.acknowledge(token, self.cursor));
     }
 }
 
