@@ -6,7 +6,6 @@ Python with Synapse, psycopg2, aiohttp and uvloop is looked for in a virtual env
 
 import glob
 import json
-import os
 import pathlib
 import shutil
 import subprocess
@@ -131,4 +130,4 @@ class Synapse(Peer):
 def postgres(program):
     """A program of PostgreSQL, the newest there is."""
     found = sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{program}"))
-    return found[-1] if found else shutil.which(program, path=os.defpath)
+    return found[-1] if found else shutil.which(program)
