@@ -65,9 +65,8 @@ impl ObservedTransport {
 
     fn update(&self, outgoing: Outgoing, body: &[u8]) -> TransportFuture<Response> {
         let phase = self.seen().phase.clone();
-        let bundle = match UpdateRequest::decode(body) {
-            Ok(UpdateRequest::Commit(bundle)) => bundle,
-            _ => return self.inner.request(outgoing),
+        let Ok(UpdateRequest::Commit(bundle)) = UpdateRequest::decode(body) else {
+            return self.inner.request(outgoing);
         };
         let request_octets = body.len();
         let welcome_octets = bundle.welcome.as_ref().map_or(0, |welcome| welcome.octets().len());
