@@ -322,3 +322,15 @@ fn forgotten_budgets_are_the_fuller_ones() {
     assert_eq!(budgets.take(&asker(usize::MAX), 1, 0), Ok(()), "there is room for one more");
     assert!(budgets.take(&asker(7), 1, 0).is_err(), "who has spent most is remembered");
 }
+
+/// PROTO-IDQ-2: what the index finds is looked at once more, for it knows hashes only: nobody is named
+/// who matches but one of two elements.
+#[test]
+fn candidates_are_compared() {
+    let both = query(&[(claim("given_name"), "Xavier"), (claim("family_name"), "Mather")]);
+    let response = answer(&QueryPolicy::default(), &both, &users());
+    assert_eq!(response.encode(), without_matches(NotFound).encode());
+    let parts = query(&[(PartialName, "xav"), (PartialName, "hew")]);
+    let response = answer(&QueryPolicy::default(), &parts, &users());
+    assert_eq!(response.response_code, NotFound);
+}
