@@ -34,7 +34,7 @@ fn name(text: &str) -> Vec<u8> {
 #[test]
 fn app_data_updates_that_do_not_go_together() {
     let status: &[u8] = &[0, 0];
-    let bad: [(&str, Vec<Vec<u8>>); 8] = [
+    let bad: [(&str, Vec<Vec<u8>>); 12] = [
         (
             "remove and update",
             vec![app_data(STATUS_POLICY, None), name("x"), app_data(STATUS_POLICY, Some(status))],
@@ -49,6 +49,11 @@ fn app_data_updates_that_do_not_go_together() {
         ("unknown", vec![app_data(PRIVATE, Some(b"x"))]),
         ("grease", vec![app_data(GREASE, Some(b"x"))]),
         ("list removed", vec![app_data(PARTICIPANTS, None)]),
+        // What says how messages are read never changes.
+        ("app_components", vec![app_data(0x0001, None)]),
+        ("safe_aad", vec![app_data(0x0002, None)]),
+        ("content_media_types", vec![app_data(0x0003, None)]),
+        ("another content_media_types", vec![app_data(0x0003, Some(&[3, 1, b'x', 0]))]),
     ];
     for (case, proposals) in &bad {
         let mut room = Room::new();
