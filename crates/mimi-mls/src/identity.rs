@@ -119,6 +119,16 @@ impl Issuers {
         self.basic.insert(domain);
     }
 
+    /// Forgets what a provider publishes.
+    pub fn forget(&mut self, domain: &Domain) {
+        self.x509.remove(domain);
+    }
+
+    /// The domains whose issuers are known.
+    pub fn domains(&self) -> impl Iterator<Item = &Domain> {
+        self.x509.keys()
+    }
+
     /// Whether issuers of the domain are known.
     pub fn knows(&self, domain: &Domain) -> bool {
         self.x509.contains_key(domain) || self.basic.contains(domain)

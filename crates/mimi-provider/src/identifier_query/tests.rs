@@ -334,3 +334,21 @@ fn candidates_are_compared() {
     let response = answer(&QueryPolicy::default(), &parts, &users());
     assert_eq!(response.response_code, NotFound);
 }
+
+/// POLICY-BASE-8: rooms are not found by search, discoverable or not: not by their URI, not by a name
+/// that a user could have.
+#[test]
+fn rooms_are_not_found() {
+    let everything = QueryPolicy::default();
+    for (source, value) in [
+        (Handle, "mimi://xyz.example/r/clubhouse"),
+        (Nick, "Clubhouse"),
+        (PartialName, "Clubhouse"),
+        (WholeProfile, "Clubhouse"),
+        (WholeProfile, "mimi://xyz.example/r/clubhouse"),
+    ] {
+        let response = ask(&everything, &users(), &query(&[(source, value)]));
+        assert_eq!(response.response_code, NotFound, "{value}");
+        assert!(names(&response).is_empty());
+    }
+}

@@ -108,6 +108,7 @@ async fn attempt(
     request: &GroupInfoRequest,
     parents: &BTreeMap<MimiUri, RoomView>,
 ) -> Result<GroupInfoResponse, Obstacle> {
+    let _turn = provider.working.turn(requester).await;
     let now_ms = provider.now_ms();
     let tbs = &request.tbs;
     verify(request)?;

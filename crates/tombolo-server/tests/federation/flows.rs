@@ -1,6 +1,7 @@
 //! The example flows of the protocol's section 3, with real MLS at every device: who is told what, octet
-//! for octet, and who is not. Beside them the ways in and out that have files of their own: FLOW-8 (`rules`), FLOW-9..11 (`joining`), FLOW-13 (`franking`), FLOW-15 (`kept_in_order`)
-//! and FLOW-16 (`restarts`).
+//! for octet, and who is not. Beside them the ways in and out that have files of their own: FLOW-8
+//! (`rules`), FLOW-9..11 (`joining`), FLOW-13 (`franking`), FLOW-15 (`kept_in_order`) and FLOW-16
+//! (`restarts`).
 
 use http::Method;
 use mimi_mls::label::verify_with_label;
