@@ -12,6 +12,7 @@
 //! One file per kind of operation; [`receive`] is what comes in.
 
 mod add_user;
+pub mod astray;
 mod change_room;
 pub mod command;
 pub mod commit;
@@ -81,6 +82,10 @@ pub struct Session {
     issuers: IssuerBook,
     rooms: BTreeMap<MimiUri, Room>,
     cursor: u64,
+    /// Names the era of the provider's log that the cursor is of.
+    era: Option<String>,
+    /// Up to here the stream repeats what this device knew before it was put back.
+    known_until: u64,
     registering: Option<Registering>,
     creating: BTreeMap<OperationId, Creating>,
     adding: BTreeMap<OperationId, Adding>,
@@ -105,6 +110,8 @@ impl Session {
             issuers: IssuerBook::default(),
             rooms: BTreeMap::new(),
             cursor: 0,
+            era: None,
+            known_until: 0,
             registering: None,
             creating: BTreeMap::new(),
             adding: BTreeMap::new(),
@@ -136,6 +143,11 @@ impl Session {
         if let Some(cursor) = saved.values.get(saved::CURSOR) {
             session.cursor = saved::unpack(cursor, "the event cursor")?;
         }
+        if let Some(era) = saved.values.get(saved::ERA) {
+            session.era = saved::unpack(era, "the log's era")?;
+        }
+        // Nothing encrypted leaves before it is known whether the store is the latest.
+        session.effects.hold();
         session.issuers = IssuerBook::restore(&saved.values)?;
         for (uri, room) in saved.rooms {
             session.restore_room(uri, room, now_ms)?;
@@ -161,8 +173,12 @@ impl Session {
                 .map_err(|error| ClientError::Storage(format!("the group of {uri}: {error}")))?;
             room.group = Some(group);
         }
+        room.footing = room_value_of(values, room_value::FOOTING, &uri)?.unwrap_or_default();
         room.last_view = room_value_of(values, room_value::LAST_VIEW, &uri)?;
         room.waiting = saved.waiting;
+        if !room.waiting.is_empty() {
+            self.effects.timer(now_ms.saturating_add(astray::GAP_MS), Timer::GapLate(uri.clone()));
+        }
         room.superseded_by = room_value_of(values, room_value::SUPERSEDED_BY, &uri)?;
         room.plan_to_leave_superseded(&mut self.effects, now_ms);
         let mut messages: Vec<_> = saved.messages.into_values().collect();
@@ -467,11 +483,15 @@ impl Session {
             | StreamEventKind::Proposal
             | StreamEventKind::Welcome => {
                 let room = event.stream.clone();
+                let welcome = (event.kind == StreamEventKind::Welcome).then(|| event.clone());
                 let unknown = || Room::new(room.clone(), Standing::Unknown);
                 self.rooms.entry(room.clone()).or_insert_with(unknown);
                 self.with_room(&room, &mut at, |room, means, at| {
                     room.take_event(event, means, at);
                 });
+                if let Some(welcome) = welcome {
+                    self.welcomed_again(&welcome, &mut at);
+                }
                 self.settle_direct(&room, &mut at);
                 self.forget_unjoined();
             }
@@ -534,6 +554,9 @@ impl Session {
             }
             Timer::LeaveSuperseded(room) => {
                 self.with_room(&room, at, |room, _, _| room.leave_superseded());
+            }
+            Timer::GapLate(room) => {
+                self.with_room(&room, at, |room, means, at| room.gap_late(means, at));
             }
             Timer::JoinAgain(room) => {
                 self.with_room(&room, at, |room, means, at| room.join_again(means, at));
