@@ -10,6 +10,7 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -18,9 +19,10 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, StatusCode};
-use mimi_provider::record::{DeviceRecord, EventKind, LoggedEvent};
-use mimi_provider::{Change, Transition};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use mimi_provider::era::{ResumeInput, resume};
+use mimi_provider::record::{DeviceRecord, EraId, EventKind, LoggedEvent};
+use mimi_provider::{Change, Reject, Transition};
 use mimi_wire::MimiUri;
 use serde::{Deserialize, Serialize};
 use tombolo_store::StoreError;
@@ -28,7 +30,7 @@ use tombolo_store::StoreError;
 use super::ClientApi;
 use super::request::{JsonBody, SignedIn, malformed, to_base64};
 use crate::http_error::HttpError;
-use crate::provider::storage_failed;
+use crate::provider::{Provider, storage_failed};
 use crate::wake::Listener;
 
 pub(super) use streams::Streams;
@@ -43,6 +45,10 @@ const PAGE_ENTRIES_FIRST: usize = 4;
 /// A stream with nothing to say says so this often, so that both ends notice a dead connection; the
 /// store is read again then, should a wake-up have been lost.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Headers of the stream: the era of the log, where the stream begins, what was acknowledged.
+const ERA: HeaderName = HeaderName::from_static("tombolo-era");
+const AFTER: HeaderName = HeaderName::from_static("tombolo-after");
+const ACKNOWLEDGED: HeaderName = HeaderName::from_static("tombolo-acknowledged");
 /// First words of every stream: headers reach the device at once, and `EventSource` learns how long
 /// to wait before it connects again.
 const GREETING: &str = "retry: 1000\n: connected\n\n";
@@ -52,6 +58,8 @@ const KEEP_ALIVE_COMMENT: &str = ": keep-alive\n\n";
 #[serde(deny_unknown_fields)]
 pub(super) struct After {
     after: Option<u64>,
+    /// Era of the log that `after` is of.
+    era: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -76,7 +84,8 @@ pub(super) async fn events(
     query: Result<Query<After>, axum::extract::rejection::QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    let Query(After { after }) = query.map_err(|error| malformed(&error))?;
+    let Query(After { after, era }) = query.map_err(|error| malformed(&error))?;
+    let era = era.as_deref().map(read_era).transpose()?;
     let cursor = match after.map_or_else(|| last_event_id(&headers), |after| Ok(Some(after)))? {
         Some(after) => after,
         None => {
@@ -84,7 +93,8 @@ pub(super) async fn events(
             cursor.map_err(storage_failed)?
         }
     };
-    let feed = Feed::open(api, device, cursor).await?;
+    let position = position(&api.provider, &device.client, era, cursor).await?;
+    let feed = Feed::open(api, device, position.after).await?;
     let body = stream::unfold(feed, async |mut feed| {
         let chunk = feed.next().await?;
         Some((Ok::<_, Infallible>(chunk), feed))
@@ -93,7 +103,58 @@ pub(super) async fn events(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(EraId(era)) = position.era {
+        headers.insert(ERA, header(&hex(&era)));
+    }
+    headers.insert(AFTER, header(&position.after.to_string()));
+    headers.insert(ACKNOWLEDGED, header(&position.acknowledged.to_string()));
     Ok(response)
+}
+
+/// Where a stream begins, and what a device compares with what it knows.
+struct Position {
+    era: Option<EraId>,
+    after: u64,
+    acknowledged: u64,
+}
+
+/// Decides where a device's stream begins; see [`mimi_provider::era`].
+async fn position(
+    provider: &Arc<Provider>,
+    client: &MimiUri,
+    era: Option<EraId>,
+    after: u64,
+) -> Result<Position, Reject> {
+    let store = &provider.store;
+    let history = store.history().await.map_err(storage_failed)?;
+    let acknowledged = store.client_cursor(client).await.map_err(storage_failed)?;
+    let input = ResumeInput { client, history: &history, era, after, acknowledged, stock: &[] };
+    let mut transition = resume(&input);
+    if transition.reply.put_back.is_some() {
+        let stock = store.key_packages(client, provider.now_ms(), usize::MAX).await;
+        transition = resume(&ResumeInput { stock: &stock.map_err(storage_failed)?, ..input });
+    }
+    let resumed = provider.apply(transition).await.map_err(storage_failed)?;
+    if let Some(put_back) = resumed.put_back {
+        tracing::warn!(%client, after, resumed = resumed.after, ?put_back, "a stream goes on earlier");
+    }
+    let era = history.eras.last().map(|era| era.id);
+    Ok(Position { era, after: resumed.after, acknowledged })
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+fn header(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("letters and digits")
+}
+
+fn read_era(text: &str) -> Result<EraId, HttpError> {
+    let digits = |place: usize| u8::from_str_radix(text.get(place..place + 2)?, 16).ok();
+    let octets: Option<Vec<u8>> = (0..16).map(|octet| digits(2 * octet)).collect();
+    let id = octets.filter(|_| text.len() == 32).and_then(|octets| octets.try_into().ok());
+    id.map(EraId).ok_or_else(|| malformed(&"an era is 32 hexadecimal digits"))
 }
 
 /// `POST /events/ack`: the device has stored everything up to an entry.
