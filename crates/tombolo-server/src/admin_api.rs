@@ -67,7 +67,7 @@ fn router(api: AdminApi) -> Router {
         .route("/peers/{name}/retry", post(peers::retry))
         .route("/peers/{name}/drop", post(peers::drop_waiting))
         .route("/status", get(status::status))
-        .method_not_allowed_fallback(async || HttpError::MethodNotAllowed("another method"));
+        .method_not_allowed_fallback(async || HttpError::MethodNotAllowed("".into()));
     Router::new()
         .nest(BASE_PATH, endpoints)
         .fallback(async || unknown_path())

@@ -147,11 +147,7 @@ async fn dispatch(
     let (endpoint, variable) = split_path(&path)?;
     let method = method_of(endpoint);
     if request.method() != method {
-        return Err(HttpError::MethodNotAllowed(if method == Method::GET {
-            "GET"
-        } else {
-            "POST"
-        }));
+        return Err(HttpError::MethodNotAllowed(method.to_string().into()));
     }
     let peer = authenticate::peer(provider, chain, &request)?;
     let _slot = slots.take(&peer).ok_or(HttpError::TooMany(REQUESTS_RETRY_AFTER_S))?;
