@@ -23,7 +23,7 @@ const TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// A directory this young is not fetched again because an endpoint is gone.
 const REFETCH_AGE_MIN: Duration = Duration::from_secs(1);
 /// A peer that does not answer is mostly just away: its directory is looked at again less often.
-const REFETCH_AGE_MIN_AWAY: Duration = Duration::from_secs(10);
+const REFETCH_AGE_MIN_AWAY: Duration = Duration::from_secs(5);
 /// After a failure the peer is not asked again for this long.
 const FAILURE_TTL: Duration = Duration::from_secs(2);
 /// A directory whose time is over is used for so much longer while no newer one can be had.
