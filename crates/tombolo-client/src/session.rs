@@ -31,6 +31,7 @@ mod judging;
 pub mod key_packages;
 mod leave_room;
 mod missed;
+mod own_devices;
 mod own_role;
 pub mod receive;
 mod register;
@@ -44,7 +45,7 @@ mod timeline;
 mod verdict;
 mod way_in;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_mls::device::Device;
 use mimi_mls::member::MemberGroup;
@@ -84,6 +85,8 @@ pub struct Session {
     cursor: u64,
     /// Names the era of the provider's log that the cursor is of.
     era: Option<String>,
+    /// Other devices of the user that were in rooms when the provider was asked for all.
+    devices_in_rooms: BTreeSet<MimiUri>,
     /// Up to here the stream repeats what this device knew before it was put back.
     known_until: u64,
     registering: Option<Registering>,
@@ -112,6 +115,7 @@ impl Session {
             cursor: 0,
             era: None,
             known_until: 0,
+            devices_in_rooms: BTreeSet::new(),
             registering: None,
             creating: BTreeMap::new(),
             adding: BTreeMap::new(),
@@ -144,7 +148,7 @@ impl Session {
             session.cursor = saved::unpack(cursor, "the event cursor")?;
         }
         if let Some(era) = saved.values.get(saved::ERA) {
-            session.era = saved::unpack(era, "the log's era")?;
+            session.era = Some(saved::unpack(era, "the log's era")?);
         }
         // Nothing encrypted leaves before it is known whether the store is the latest.
         session.effects.hold();
@@ -429,6 +433,7 @@ impl Session {
             Purpose::Register => self.registration_answered(answer),
             Purpose::Issuers(domain) => self.issuers_answered(&domain, answer, at),
             Purpose::Stock => self.stock_answered(answer, at),
+            Purpose::Devices => self.devices_answered(answer, at),
             Purpose::UploadKeyPackages => self.upload_answered(answer),
             Purpose::Consent(operation) => self.consent_answered(operation, answer),
             Purpose::ConsentRequests(operation) => {
@@ -518,6 +523,7 @@ impl Session {
             self.effects.resend_now();
             self.check_stock();
             self.refresh_issuers(now_ms);
+            self.check_own_devices();
             let rooms: Vec<MimiUri> = self.rooms.keys().cloned().collect();
             for room in rooms {
                 self.with_room(&room, &mut at, |_, _, _| {});
@@ -562,7 +568,10 @@ impl Session {
                 self.with_room(&room, at, |room, means, at| room.join_again(means, at));
             }
             Timer::Issuers(domain) => self.issuers_due(domain),
-            Timer::RefreshIssuers => self.refresh_issuers(at.now_ms),
+            Timer::RefreshIssuers => {
+                self.refresh_issuers(at.now_ms);
+                self.check_own_devices();
+            }
         }
     }
 

@@ -25,7 +25,7 @@ use crate::session::judging::judge;
 use crate::session::request::{Request, RequestId, Response};
 use crate::session::room::{Means, Room};
 use crate::session::saved::room_value;
-use crate::session::{add_user, change_room, join_links, own_role, remove_user};
+use crate::session::{add_user, change_room, join_links, own_devices, own_role, remove_user};
 
 /// How often a commit is built before its operation gives up.
 pub const COMMIT_ATTEMPTS_MAX: u32 = 12;
@@ -70,6 +70,8 @@ pub(crate) enum Intent {
     AddJoinLink(String),
     /// By the link's octets.
     RemoveJoinLink(Vec<u8>),
+    /// Devices of this user that are gone, by their URIs.
+    RemoveOwnDevices(Vec<MimiUri>),
     /// The user's own role, by what its credential claims.
     OwnRole(RoleIndex),
 }
@@ -118,6 +120,7 @@ impl Intent {
             },
             Self::AddJoinLink(link) => join_links::add_step(view, link),
             Self::RemoveJoinLink(link) => join_links::remove_step(view, link),
+            Self::RemoveOwnDevices(gone) => own_devices::step(view, pending, own, gone),
             Self::OwnRole(role) => own_role::step(view, pending, own, *role),
         }
     }
@@ -131,7 +134,7 @@ impl Intent {
     }
 
     fn is_quiet(&self) -> bool {
-        matches!(self, Self::CommitPendingOfOthers)
+        matches!(self, Self::CommitPendingOfOthers | Self::RemoveOwnDevices(_))
     }
 }
 

@@ -51,6 +51,7 @@ pub(crate) enum Purpose {
     Register,
     Issuers(Domain),
     Stock,
+    Devices,
     UploadKeyPackages,
     Consent(OperationId),
     ConsentRequests(OperationId),

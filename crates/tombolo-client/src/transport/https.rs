@@ -103,6 +103,7 @@ impl HttpsTransport {
             Request::Issuers(domain) => {
                 self.builder(Method::GET, &format!("/client/v1/issuers/{domain}"))
             }
+            Request::Devices => self.builder(Method::GET, "/client/v1/devices"),
             Request::KeyPackageStock => self.builder(Method::GET, "/client/v1/key-packages"),
             Request::UploadKeyPackages(body) => post("/client/v1/key-packages", body),
             Request::KeyMaterial { user, body } => {

@@ -40,11 +40,21 @@ fn room() -> MimiUri {
 
 /// Puts an entry into a room's log as a hub's decision would.
 async fn append(store: &MemoryStore, seq: Seq, payload: &[u8], audience: &[&str]) {
+    append_at(store, seq, payload, audience, now_ms()).await;
+}
+
+async fn append_at(
+    store: &MemoryStore,
+    seq: Seq,
+    payload: &[u8],
+    audience: &[&str],
+    timestamp_ms: u64,
+) {
     let event = NewEvent {
         stream: room(),
         seq,
         kind: EventKind::Application,
-        timestamp_ms: now_ms(),
+        timestamp_ms,
         payload: payload.to_vec(),
         audience: audience.iter().map(|name| domain(name)).collect(),
         targets: None,
@@ -275,7 +285,7 @@ async fn a_peer_that_is_away_for_a_month_is_stale_until_it_is_back() {
     let certificate = federation.certificate("b.example");
     let respond = with_directory(|_| status(201));
     let peer = FakePeer::start_on(&federation, &certificate, listener, respond);
-    append(&store, 2, b"new", &["b.example"]).await;
+    append_at(&store, 2, b"new", &["b.example"], now_ms() + 31 * DAY_MS).await;
     eventually(async || {
         operate::retry_peer(&config, "b.example").await.unwrap();
         peer.seen().first().cloned()

@@ -84,6 +84,8 @@ pub(crate) struct Hub {
     pub(crate) spoil: Option<fn(&mut Option<Frank>)>,
     /// Reports of abuse, as received.
     pub(crate) reports: Vec<AbuseReport>,
+    /// Devices that their providers do not know any more.
+    pub(crate) lost_devices: BTreeSet<MimiUri>,
     /// Messages are refused, whoever sends them.
     pub(crate) lets_nobody_write: bool,
     /// Commits are taken without asking the judge.
@@ -124,6 +126,7 @@ impl Hub {
             franks: false,
             spoil: None,
             reports: Vec::new(),
+            lost_devices: BTreeSet::new(),
             lets_nobody_write: false,
             is_corrupt: false,
             staple: None,
@@ -191,6 +194,11 @@ impl Hub {
                 let successor = self.successors.get(of).map(|issuer| issuer.pem().to_owned());
                 let issuers = std::iter::once(first.clone()).chain(successor).collect();
                 Response::Issuers { domain: of.clone(), issuers }
+            }
+            Request::Devices => {
+                let devices = self.users[&known()?].iter();
+                let devices = devices.filter(|client| !self.lost_devices.contains(client));
+                Response::Devices(devices.cloned().collect())
             }
             Request::KeyPackageStock => self.stock(client.unwrap()),
             Request::UploadKeyPackages(body) => {
@@ -602,6 +610,7 @@ fn kind(request: &Request) -> &'static str {
         Request::Register { .. } => "register",
         Request::Provider => "provider",
         Request::Issuers(_) => "issuers",
+        Request::Devices => "devices",
         Request::KeyPackageStock => "stock",
         Request::UploadKeyPackages(_) => "upload",
         Request::KeyMaterial { .. } => "key material",
