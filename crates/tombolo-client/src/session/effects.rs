@@ -111,6 +111,10 @@ pub(crate) enum Timer {
     JoinAgain(MimiUri),
     /// The stream has not brought the epoch that events wait for.
     GapLate(MimiUri),
+    /// What has become of messages is to be told.
+    Report(MimiUri),
+    /// The time of messages may be over.
+    Expire(MimiUri),
     /// Issuers a room waits for are asked for again.
     Issuers(Domain),
     /// Issuers that are known may have changed.

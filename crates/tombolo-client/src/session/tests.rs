@@ -2,7 +2,9 @@
 //! orders and crashes.
 
 mod astray;
+mod contents;
 mod direct;
+mod expiring;
 mod faults;
 mod flows;
 mod franking;
@@ -10,6 +12,7 @@ pub(crate) mod hub;
 mod judging;
 mod links;
 mod racing;
+mod receipts;
 mod rejoining;
 mod rules;
-mod world;
+pub(crate) mod world;

@@ -221,6 +221,25 @@ fn cached_proposals_are_included() {
     assert_eq!(hub.view.role_index_of(&user("c/cathy")), None);
 }
 
+/// PROTO-UPD-12: of an Add that waits the KeyPackage may expire; then no commit could have it, and none
+/// must be refused for that here. What came with it is still due.
+#[test]
+fn an_add_that_waits_holds_up_nobody() {
+    let mut hub = Hub::new(MEMBERS);
+    let dan = identity("d/dan/phone");
+    let changes = vec![listed(user("d/dan")), AddClient(dan)];
+    let change = proposals(&hub.view, &member(&hub.view, "a/alice/phone"), 1, changes);
+    hub.propose(&local("a/alice/phone"), &change).unwrap();
+    let bob = member(&hub.view, "b/bob/phone");
+    let neither = commit(&hub.view, bob.clone(), Vec::new());
+    let mut without = including(&hub, neither.clone());
+    without.proposals.pop();
+    hub.commit(&peer("b.example"), &neither, Extras::default()).unwrap_err();
+    hub.commit(&peer("b.example"), &without, Extras::default()).unwrap();
+    assert!(hub.view.role_index_of(&user("d/dan")).is_some());
+    assert!(hub.state.pending.is_empty());
+}
+
 /// PROTO-UPD-11: one bad proposal and none is kept.
 #[test]
 fn a_bundle_is_all_or_nothing() {
@@ -348,13 +367,32 @@ fn pending_proposals_have_a_limit() {
         message: Vec::new(),
         accepted_ms: NOW,
     };
-    hub.state.pending = (1..PENDING_PROPOSALS_MAX).map(pending).collect();
-    let change = one(PENDING_PROPOSALS_MAX, &hub.view);
-    let full = hub.propose(&local("a/alice/phone"), &change);
-    assert!(!matches!(full, Err(Reject::NotAllowed(_))), "there is room for one");
-    hub.state.pending.push(pending(PENDING_PROPOSALS_MAX + 1));
-    let change = one(PENDING_PROPOSALS_MAX + 2, &hub.view);
-    not_allowed(hub.propose(&local("a/alice/phone"), &change));
+    let Limits { pending_proposals_max, pending_proposals_per_sender_max, .. } = Limits::DEFAULT;
+    let by_bob = |seed: usize| {
+        let sender = member(&hub.view, "b/bob/phone");
+        let mut pending = pending(seed);
+        pending.proposal.sender = sender;
+        pending
+    };
+    // (pending, of them Alice's, whether one more of hers is taken)
+    let cases = [
+        (pending_proposals_max - 1, 0, true),
+        (pending_proposals_max, 0, false),
+        (pending_proposals_max - 1, pending_proposals_per_sender_max - 1, true),
+        (pending_proposals_max - 1, pending_proposals_per_sender_max, false),
+    ];
+    let cases = cases.map(|(count, alices, taken)| {
+        let of = |seed| if seed <= alices { pending(seed) } else { by_bob(seed) };
+        ((1..=count).map(of).collect::<Vec<_>>(), taken)
+    });
+    for (pending, taken) in cases {
+        let count = pending.len();
+        hub.state.pending = pending;
+        let change = one(count + 1, &hub.view);
+        let outcome = hub.propose(&local("a/alice/phone"), &change);
+        let refused = matches!(outcome, Err(Reject::NotAllowed(_)));
+        assert_eq!(refused, !taken, "{count} pending: {outcome:?}");
+    }
 }
 
 /// PROTO-GI-5, AMB-UPD-13, FLOW-6: an external commit needs the groupInfo that was asked for with
