@@ -520,7 +520,8 @@ impl Room {
         self.keep_frank(stored.id, frank);
         effects.store(StoreChange::PutMessage { room: self.uri.clone(), message: stored });
         if let Some(message) = self.shown_message(&root) {
-            effects.event(ClientEvent::Message { room: self.uri.clone(), message });
+            let (room, message) = (self.uri.clone(), Box::new(message));
+            effects.event(ClientEvent::Message { room, message });
         }
     }
 
