@@ -162,11 +162,7 @@ async fn dispatch(
     let (endpoint, variable) = split_path(&path)?;
     let method = method_of(endpoint);
     if request.method() != method {
-        return Err(HttpError::MethodNotAllowed(if method == Method::GET {
-            "GET"
-        } else {
-            "POST"
-        }));
+        return Err(HttpError::MethodNotAllowed(method.to_string().into()));
     }
     let peer = authenticate::peer(provider, caller.chain.as_deref(), &request)?;
     let own = slots.of_peer.take(&peer).ok_or_else(too_many)?;

@@ -22,11 +22,14 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use mimi_provider::record::{DeviceRecord, EventKind, LoggedEvent};
 use mimi_provider::{Change, Transition};
 use mimi_wire::MimiUri;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tombolo_store::StoreError;
 
-use super::ClientApi;
 use super::request::{JsonBody, SignedIn, malformed, to_base64};
+use super::route::{Parameter, Place, Route, Tag};
+use super::{ClientApi, schema};
 use crate::http_error::HttpError;
 use crate::provider::storage_failed;
 use crate::wake::Listener;
@@ -54,9 +57,12 @@ pub(super) struct After {
     after: Option<u64>,
 }
 
-#[derive(Deserialize)]
+/// What a device has stored.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Acknowledgement {
+    /// The last entry it has stored, with everything before.
+    #[schemars(range(max = schema::INTEGER_MAX))]
     id: u64,
 }
 
@@ -67,6 +73,50 @@ struct Data<'a> {
     timestamp_ms: u64,
     payload: String,
 }
+
+pub(super) fn routes() -> [Route; 2] {
+    let id = json!({ "type": "integer", "minimum": 0, "maximum": schema::INTEGER_MAX });
+    [
+        Route::get("/events", events)
+            .named(Tag::Events, "streamEvents", "Everything the device is to see", ABOUT_EVENTS)
+            .takes(Parameter {
+                name: "after",
+                place: Place::Query,
+                required: false,
+                about: "Entries after this one. Without it, `Last-Event-ID` counts, and without that the \
+                        last acknowledgement.",
+                schema: id.clone(),
+                example: json!(42),
+            })
+            .takes(Parameter {
+                name: "Last-Event-ID",
+                place: Place::Header,
+                required: false,
+                about: "As `after`; `EventSource` sends it when it connects again.",
+                schema: id,
+                example: json!(42),
+            })
+            .answers_events("The stream."),
+        Route::post("/events/ack", acknowledge)
+            .named(
+                Tag::Events,
+                "acknowledgeEvents",
+                "The device has stored everything up to an entry",
+                "From where a stream begins that names no entry. It moves forward only.",
+            )
+            .takes_json::<Acknowledgement>(json!({ "id": 42 }))
+            .answers_nothing(StatusCode::NO_CONTENT, "It is noted."),
+    ]
+}
+
+const ABOUT_EVENTS: &str = "\
+Server-sent events, in the order of the provider's log: `id` is the entry's position there, which grows and \
+has gaps; `event` is its kind (`application`, `commit`, `proposal`, `welcome`, `request_consent`, \
+`update_consent`, `key_packages_low`; skip others); `data` is JSON: `stream` (the room, or the user for what \
+is for the user alone), `seq`, `timestamp_ms`, `payload` (base64).\n\n\
+Every entry comes at least once; after a break a device names the last one it has stored, and gets everything \
+behind it. The provider writes no faster than the device reads. A comment line every 15 seconds shows that \
+the connection lives. A device has one stream: a newer one ends the older.";
 
 /// `GET`: the stream, after the entry the query names, or `Last-Event-ID`, or else after the last
 /// one the device has acknowledged.

@@ -7,9 +7,9 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use http::HeaderValue;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
 use mimi_provider::Reject;
 use mimi_provider::record::DeviceRecord;
 use mimi_provider::requester::{DeviceIdentity, Requester};
@@ -23,6 +23,9 @@ use crate::http_error::HttpError;
 use crate::provider::storage_failed;
 use crate::tls::{Holder, Standing};
 
+/// Media types of bodies.
+pub(super) const JSON: &str = "application/json";
+pub(super) const OCTET_STREAM: &str = "application/octet-stream";
 /// Octets of a JSON body.
 pub(super) const JSON_OCTETS_MAX: usize = 16 * 1024;
 /// Seconds after which a device with too many connections may come back.
@@ -109,6 +112,7 @@ impl<const MAX: usize> FromRequest<ClientApi> for Octets<MAX> {
     type Rejection = HttpError;
 
     async fn from_request(request: Request, api: &ClientApi) -> Result<Self, HttpError> {
+        expect_media_type(request.headers(), OCTET_STREAM)?;
         read(request, api, MAX).await.map(Self)
     }
 }
@@ -117,6 +121,7 @@ impl<T: DeserializeOwned> FromRequest<ClientApi> for JsonBody<T> {
     type Rejection = HttpError;
 
     async fn from_request(request: Request, api: &ClientApi) -> Result<Self, HttpError> {
+        expect_media_type(request.headers(), JSON)?;
         let octets = read(request, api, JSON_OCTETS_MAX).await?;
         serde_json::from_slice(&octets).map(Self).map_err(|error| malformed(&error))
     }
@@ -127,10 +132,24 @@ pub(super) fn decode<T: Wire>(octets: &[u8]) -> Result<T, HttpError> {
     T::decode(octets).map_err(|error: Malformed| malformed(&error))
 }
 
+/// Refuses a body that says it is something else; one that says nothing is taken at its octets.
+pub(super) fn expect_media_type(
+    headers: &HeaderMap,
+    expected: &'static str,
+) -> Result<(), HttpError> {
+    let Some(given) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let given = given.to_str().unwrap_or_default();
+    let essence = given.split_once(';').map_or(given, |(essence, _)| essence).trim();
+    match essence.eq_ignore_ascii_case(expected) {
+        true => Ok(()),
+        false => Err(HttpError::UnsupportedMediaType(expected)),
+    }
+}
+
 /// A body of MIMI, whose codes say how the request fared (AMB-TR-4).
 pub(super) fn binary(octets: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(octets));
-    let octet_stream = HeaderValue::from_static("application/octet-stream");
+    let octet_stream = HeaderValue::from_static(OCTET_STREAM);
     response.headers_mut().insert(CONTENT_TYPE, octet_stream);
     response
 }
