@@ -25,7 +25,7 @@ const EXCHANGES: usize = 40;
 /// What the flood may cost: so many times the median in quiet, and this on top. The flood's own work
 /// is done on the same processors.
 const FACTOR: u32 = 10;
-const ALLOWANCE: Duration = Duration::from_millis(150);
+const ALLOWANCE: Duration = Duration::from_millis(120);
 
 /// Three providers with default limits: the hub, the good peer, the hostile one.
 struct Three {
@@ -45,8 +45,8 @@ impl Three {
             config.debug.capture_dir = None;
             // What is built for tests is many times slower than what operators run.
             let requests = &mut config.limits.requests;
-            (requests.peer_burst_max, requests.peer_refill_us) = (200, 5_000);
-            (requests.device_burst_max, requests.device_refill_us) = (100, 10_000);
+            (requests.peer_burst_max, requests.peer_refill_us) = (100, 10_000);
+            (requests.device_burst_max, requests.device_refill_us) = (100, 20_000);
             let started = Running::start_with(config, store.shared(), Clock::system()).await;
             running.push(started.unwrap());
         }

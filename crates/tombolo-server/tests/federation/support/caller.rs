@@ -114,6 +114,16 @@ pub(crate) struct Http2 {
 }
 
 impl Http2 {
+    /// A peer's request whose body begins and does not end.
+    pub(crate) async fn begin(&mut self, from: &str, path: &str, first: Bytes) -> io::Result<()> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("https://a.example{path}"))
+            .header("from", format!("mimi@{from}"));
+        let sent = self.sender.send_request(request.body(unending(first)).unwrap()).await;
+        sent.map(drop).map_err(io::Error::other)
+    }
+
     /// A request as a peer, or as nobody; a body of `None` does not end.
     pub(crate) async fn send(
         &mut self,
