@@ -24,6 +24,7 @@ mod request;
 mod rooms;
 mod route;
 mod schema;
+mod secrets;
 mod submit_message;
 mod update;
 
@@ -94,7 +95,6 @@ fn routes() -> Vec<Route> {
         report_abuse::route(),
         identifier_query::route(),
         proxy_download::route(),
-        devices::route(),
     ];
     routes.extend(key_packages::routes());
     routes.extend(rooms::routes());
@@ -102,6 +102,8 @@ fn routes() -> Vec<Route> {
     routes.extend(profile::routes());
     routes.extend(assets::routes());
     routes.extend(events::routes());
+    routes.extend(devices::routes());
+    routes.extend(secrets::routes());
     routes
 }
 

@@ -1,5 +1,5 @@
 //! Delivery of logged events to peers: one lane per (stream, follower), in order, one request in
-//! flight, everything that waits in one body (PROTO-NTF-1, PROTO-NTF-9, AMB-NTF-7).
+//! flight, everything that waits in one body (PROTO-NTF-1, PROTO-NTF-9, AMB-NTF-7, FLOW-16).
 //!
 //! The cursor of a lane is in the store; a lane itself is only activity. It is woken by hints and, at
 //! start, for whatever the store says is waiting, so that a crash delays and never loses (PROTO-UPD-14).

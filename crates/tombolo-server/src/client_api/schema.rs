@@ -120,6 +120,18 @@ pub(super) fn user() -> Parameter {
     }
 }
 
+/// The device that a path names.
+pub(super) fn client() -> Parameter {
+    Parameter {
+        name: "client",
+        place: Place::Path,
+        required: true,
+        about: "The device's URI, percent-encoded as one segment of the path.",
+        schema: uri("d", "A client."),
+        example: json!("mimi://a.example/d/alice/laptop"),
+    }
+}
+
 /// A provider that a path names.
 pub(super) fn provider(name: &'static str, about: &'static str) -> Parameter {
     let schema = domain();

@@ -1,4 +1,4 @@
-//! `groupInfo`: what a client needs to join a room by itself (protocol section 5.6).
+//! `groupInfo`: what a client needs to join a room by itself (protocol section 5.6; FLOW-9..11).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `reportAbuse`: messages for the moderators of the room's hub (protocol section 5.9).
+//! `reportAbuse`: messages for the moderators of the room's hub (protocol section 5.9; FLOW-13).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `submitMessage`: application messages into a room's log (protocol section 5.4).
+//! `submitMessage`: application messages into a room's log (protocol section 5.4; FLOW-4).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `update`: changes to a room, decided by its hub (protocol section 5.3).
+//! `update`: changes to a room, decided by its hub (protocol section 5.3; FLOW-5, FLOW-7, FLOW-8).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -9,6 +9,7 @@ mod delivery;
 mod directory;
 mod faults;
 mod flood;
+mod flows;
 mod franking;
 mod hostile;
 mod identifier_query;
