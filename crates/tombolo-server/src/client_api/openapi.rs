@@ -228,7 +228,9 @@ fn operation(operation: &Operation, schemas: &mut SchemaGenerator) -> Value {
         written["parameters"] = operation.parameters.iter().map(parameter).collect();
     }
     if let Some(content) = content(&operation.body, schemas) {
-        written["requestBody"] = json!({ "required": true, "content": content });
+        // Where any number of octets will do, none will.
+        let is_required = !matches!(operation.body, Body::Octets { most: None, .. });
+        written["requestBody"] = json!({ "content": content, "required": is_required });
         if let Some(most) = octets_max(&operation.body) {
             written["requestBody"]["description"] = format!("At most {most} octets.").into();
         }
@@ -278,7 +280,7 @@ fn content(body: &Body, schemas: &mut SchemaGenerator) -> Option<Value> {
         }
         Body::Events => json!({
             "text/event-stream": {
-                "schema": { "type": "string", "description": "`text/event-stream` of HTML." },
+                "schema": { "description": "`text/event-stream` of HTML." },
                 "example": EVENTS_EXAMPLE,
             },
         }),
