@@ -9,7 +9,7 @@ use mimi_wire::{Domain, MimiUri, UriKind};
 
 use crate::record::{Account, DeviceChange, DeviceRecord, StoredKeyPackage};
 use crate::requester::DeviceIdentity;
-use crate::{Change, Effect, Expect, Reject, Transition};
+use crate::{Change, Effect, Expect, Limits, Reject, Transition};
 
 /// How long after its registration a device may ask again for a lost answer.
 pub const REGISTRATION_REPEAT_MS: u64 = 10 * 60 * 1_000;
@@ -21,10 +21,6 @@ pub const LABEL_OCTETS_MAX: usize = 64;
 pub const NAME_OCTETS_MAX: usize = 64;
 /// Claims of one account.
 pub const CLAIMS_MAX: usize = 16;
-/// Devices of one user.
-pub const DEVICES_PER_USER_MAX: usize = 32;
-/// KeyPackages in stock per client.
-pub const KEY_PACKAGES_PER_CLIENT_MAX: u64 = 200;
 /// Octets of an Ed25519 signature key.
 pub const SIGNATURE_KEY_OCTETS: usize = 32;
 
@@ -41,6 +37,8 @@ pub struct NewDeviceInput<'a> {
     pub token_sha256: [u8; 32],
     /// Its MLS signature key.
     pub signature_key: &'a [u8],
+    /// What the operator allows.
+    pub limits: &'a Limits,
     /// The time.
     pub now_ms: u64,
 }
@@ -150,8 +148,9 @@ pub fn new_device(input: &NewDeviceInput<'_>) -> Result<Transition<DeviceIdentit
     if input.devices.iter().any(|device| device.signature_key == input.signature_key) {
         return Err(Reject::Conflict("the signature key is another device's".into()));
     }
-    if input.devices.len() >= DEVICES_PER_USER_MAX {
-        let message = format!("the user has {DEVICES_PER_USER_MAX} devices already");
+    let devices_max = input.limits.devices_per_user_max;
+    if input.devices.len() >= devices_max {
+        let message = format!("the user has {devices_max} devices already");
         return Err(Reject::NotAllowed(message));
     }
     let device = DeviceRecord {
@@ -265,6 +264,7 @@ pub fn upload_key_packages(
     device: &DeviceRecord,
     offered: Vec<OfferedKeyPackage>,
     stock: u64,
+    limits: &Limits,
     now_ms: u64,
 ) -> Result<Transition<u64>, Reject> {
     let mut references = BTreeSet::new();
@@ -285,8 +285,9 @@ pub fn upload_key_packages(
         }
     }
     let stock = stock + references.len() as u64;
-    if stock > KEY_PACKAGES_PER_CLIENT_MAX {
-        let message = format!("more than {KEY_PACKAGES_PER_CLIENT_MAX} KeyPackages in stock");
+    let stock_max = limits.key_packages_per_device_max;
+    if stock > stock_max {
+        let message = format!("more than {stock_max} KeyPackages in stock");
         return Err(Reject::NotAllowed(message));
     }
     let mut transition = Transition::unchanged(stock);

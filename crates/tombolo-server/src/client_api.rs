@@ -33,11 +33,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use http::HeaderValue;
 use mimi_provider::Reject;
 use tokio::sync::watch;
 
 use crate::account::login_limit::LoginLimit;
 use crate::account::password::Passwords;
+use crate::bodies::Bodies;
 use crate::http_error::HttpError;
 use crate::provider::Provider;
 use events::Streams;
@@ -55,6 +57,8 @@ pub(crate) struct ClientApi {
     passwords: Passwords,
     login_limit: Arc<LoginLimit>,
     streams: Streams,
+    /// Octets of bodies that are held, by access token.
+    bodies: Bodies<HeaderValue>,
     /// Turns true when event streams must end.
     stopping: watch::Receiver<bool>,
 }
@@ -69,8 +73,11 @@ impl ClientApi {
         passwords: Passwords,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        let (login_limit, streams) = Default::default();
-        Self { provider, passwords, login_limit, streams, stopping }
+        let limits = &provider.config.limits;
+        let login_limit = Arc::new(LoginLimit::new(&limits.sign_in));
+        let [all_octets, _, device_octets] = limits.requests.body_octets();
+        let bodies = Bodies::new(all_octets, device_octets);
+        Self { provider, passwords, login_limit, streams: Streams::default(), bodies, stopping }
     }
 }
 

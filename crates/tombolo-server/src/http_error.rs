@@ -30,8 +30,10 @@ pub(crate) enum HttpError {
     /// The resource knows other methods, as `Allow` lists them (RFC 9110 section 10.2.1);
     /// empty where nobody lists them.
     MethodNotAllowed(Cow<'static, str>),
-    /// Too many requests; try again after this many seconds.
+    /// Too many requests, or too large ones, of whoever asks; try again after this many seconds.
     TooMany(u64),
+    /// Too many of all together; try again after this many seconds.
+    Overloaded(u64),
 }
 
 impl From<Reject> for HttpError {
@@ -112,13 +114,17 @@ impl HttpError {
                 let message = "too many requests".to_owned();
                 (StatusCode::TOO_MANY_REQUESTS, "unavailable", message)
             }
+            Self::Overloaded(_) => {
+                let message = "there is too much to do here at the moment".to_owned();
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+            }
         }
     }
 
     fn retry_after_s(&self) -> Option<u64> {
         match self {
             Self::Reject(Reject::Unavailable(_)) => Some(RETRY_AFTER_S),
-            Self::TooMany(after_s) => Some(*after_s),
+            Self::TooMany(after_s) | Self::Overloaded(after_s) => Some(*after_s),
             _ => None,
         }
     }

@@ -23,7 +23,15 @@ fn sign_up(
     signature_key: &[u8],
 ) -> Result<Transition<DeviceIdentity>, Reject> {
     let (account, token_sha256) = (&alice(), [9; 32]);
-    new_device(&NewDeviceInput { account, devices, name, token_sha256, signature_key, now_ms: NOW })
+    new_device(&NewDeviceInput {
+        account,
+        devices,
+        name,
+        token_sha256,
+        signature_key,
+        limits: &Limits::DEFAULT,
+        now_ms: NOW,
+    })
 }
 
 #[test]
@@ -88,9 +96,9 @@ fn devices_that_are_refused() {
     assert!(matches!(sign_up(&devices, "laptop", &[1; 32]), Err(Reject::Conflict(_))));
     assert!(matches!(sign_up(&devices, "laptop", &[2; 31]), Err(Reject::Malformed(_))));
     let numbered = |number: usize| device(&format!("d{number}"), u8::try_from(number).unwrap());
-    let mut devices: Vec<_> = (1..DEVICES_PER_USER_MAX).map(numbered).collect();
+    let mut devices: Vec<_> = (1..Limits::DEFAULT.devices_per_user_max).map(numbered).collect();
     sign_up(&devices, "phone", &[200; 32]).unwrap();
-    devices.push(numbered(DEVICES_PER_USER_MAX));
+    devices.push(numbered(Limits::DEFAULT.devices_per_user_max));
     assert!(matches!(sign_up(&devices, "phone", &[200; 32]), Err(Reject::NotAllowed(_))));
 }
 
@@ -107,7 +115,7 @@ fn offered(number: u8) -> OfferedKeyPackage {
 }
 
 fn upload(offered: Vec<OfferedKeyPackage>, stock: u64) -> Result<Transition<u64>, Reject> {
-    upload_key_packages(&device("phone", 1), offered, stock, NOW)
+    upload_key_packages(&device("phone", 1), offered, stock, &Limits::DEFAULT, NOW)
 }
 
 /// PROTO-ST-9.
@@ -134,8 +142,8 @@ fn key_packages_that_are_refused() {
     for bad in [of_another, last_resort, expired, offered(1)] {
         assert!(upload(vec![offered(1), bad], 0).is_err());
     }
-    upload(vec![offered(1)], KEY_PACKAGES_PER_CLIENT_MAX - 1).unwrap();
-    let full = upload(vec![offered(1)], KEY_PACKAGES_PER_CLIENT_MAX);
+    upload(vec![offered(1)], Limits::DEFAULT.key_packages_per_device_max - 1).unwrap();
+    let full = upload(vec![offered(1)], Limits::DEFAULT.key_packages_per_device_max);
     assert!(matches!(full, Err(Reject::NotAllowed(_))));
 }
 

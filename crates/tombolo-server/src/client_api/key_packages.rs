@@ -5,9 +5,7 @@ use axum::extract::State;
 use http::StatusCode;
 use mimi_mls::key_package::{KeyPackageFacts, inspect};
 use mimi_provider::Reject;
-use mimi_provider::account::{
-    KEY_PACKAGES_PER_CLIENT_MAX, KeyPackageUsage, OfferedKeyPackage, upload_key_packages,
-};
+use mimi_provider::account::{KeyPackageUsage, OfferedKeyPackage, upload_key_packages};
 use mimi_provider::requester::DeviceIdentity;
 use mimi_wire::limits::APPLICATION_BODY_OCTETS_MAX;
 use mimi_wire::mls::KeyPackage;
@@ -28,7 +26,6 @@ use crate::provider::storage_failed;
 #[derive(JsonSchema, Serialize)]
 pub(super) struct Stock {
     /// KeyPackages that are good and not used yet.
-    #[schemars(range(max = KEY_PACKAGES_PER_CLIENT_MAX))]
     stock: u64,
 }
 
@@ -101,7 +98,7 @@ pub(super) async fn upload(
     let offered = inspected.await.map_err(|error| Reject::Internal(error.to_string()))??;
     let stock = provider.store.key_package_stock(&device.client, now_ms).await;
     let stock = stock.map_err(storage_failed)?;
-    let transition = upload_key_packages(&device, offered, stock, now_ms)?;
+    let transition = upload_key_packages(&device, offered, stock, &provider.limits, now_ms)?;
     match provider.apply(transition).await {
         // Counted again: those sent before are not taken in twice (PROTO-KM-10).
         Ok(_) => stock_of(&api, &device.client, now_ms).await,

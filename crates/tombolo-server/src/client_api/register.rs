@@ -136,6 +136,7 @@ async fn sign_up(
             name,
             token_sha256: token::sha256(&token),
             signature_key,
+            limits: &provider.limits,
             now_ms,
         })?;
         // Certified before it is stored: a device without a certificate could do nothing.

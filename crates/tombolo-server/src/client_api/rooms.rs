@@ -82,6 +82,9 @@ pub(super) async fn found_room(
 ) -> Result<(StatusCode, Json<FoundedRoom>), HttpError> {
     let founding: RoomFounding = decode(&body)?;
     let creator = device.identity();
+    let user = &creator.user;
+    let founded_before = api.provider.foundings.take(user, api.provider.now_ms());
+    founded_before.map_err(HttpError::TooMany)?;
     let founded = rooms::found_room(&api.provider, &creator, &room, &founding).await?;
     Ok(match founded {
         Founded::New { accepted_timestamp } => {

@@ -8,6 +8,7 @@ mod bodies;
 mod delivery;
 mod directory;
 mod faults;
+mod flows;
 mod franking;
 mod hostile;
 mod identifier_query;
