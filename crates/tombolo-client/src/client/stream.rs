@@ -44,15 +44,7 @@ pub(crate) async fn follow(
     loop {
         let opened = Instant::now();
         let broken = match transport.events(token.clone(), after).await {
-            Err(error) => {
-                if error.is_refusal("unauthorized") && !is_signed_out {
-                    is_signed_out = true;
-                    if signals.send(StreamSignal::SignedOut).await.is_err() {
-                        return;
-                    }
-                }
-                Some(error)
-            }
+            Err(error) => Some(error),
             Ok(mut events) => {
                 is_signed_out = false;
                 if signals.send(StreamSignal::Connected(true)).await.is_err() {
@@ -79,6 +71,12 @@ pub(crate) async fn follow(
                 broken
             }
         };
+        if broken.as_ref().is_some_and(|error| error.is_refusal("unauthorized")) && !is_signed_out {
+            is_signed_out = true;
+            if signals.send(StreamSignal::SignedOut).await.is_err() {
+                return;
+            }
+        }
         if opened.elapsed() > GOOD_AFTER {
             failures = 0;
         }

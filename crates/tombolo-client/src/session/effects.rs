@@ -54,6 +54,8 @@ pub(crate) enum Purpose {
     UploadKeyPackages,
     Consent(OperationId),
     ConsentRequests(OperationId),
+    Devices(OperationId),
+    SignOut(OperationId),
     Find(OperationId, Domain),
     Profile(OperationId),
     SetProfile(OperationId),

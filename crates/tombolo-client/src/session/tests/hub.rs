@@ -197,6 +197,8 @@ impl Hub {
             }
             Request::Consent(body) => self.consent(body, now_ms),
             Request::ConsentRequests => Response::ConsentRequests(Vec::new()),
+            Request::Devices => Response::Devices(Vec::new()),
+            Request::SignOutDevice(_) | Request::SignOutOthers => Response::Done,
             // This hub knows nothing of what users say of themselves.
             Request::IdentifierQuery { .. } | Request::Profile | Request::SetProfile(_) => {
                 return Err(refused("unsupported"));
@@ -579,6 +581,8 @@ fn kind(request: &Request) -> &'static str {
         Request::ReportAbuse { .. } => "report",
         Request::Consent(_) => "consent",
         Request::ConsentRequests => "consent requests",
+        Request::Devices => "devices",
+        Request::SignOutDevice(_) | Request::SignOutOthers => "sign out",
         Request::IdentifierQuery { .. } => "identifier query",
         Request::Profile => "profile",
         Request::SetProfile(_) => "set profile",
