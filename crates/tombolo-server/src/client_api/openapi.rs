@@ -137,7 +137,7 @@ fn tag_name(tag: Tag) -> &'static str {
 }
 
 /// Every refusal there is: its status, its name in the document, and what it means.
-const REFUSALS: [(StatusCode, &str, &str); 13] = [
+const REFUSALS: [(StatusCode, &str, &str); 14] = [
     (StatusCode::BAD_REQUEST, "Malformed", "The request is not what the endpoint takes."),
     (StatusCode::UNAUTHORIZED, "Unauthorized", "No token of a device, or a wrong password."),
     (StatusCode::FORBIDDEN, "Forbidden", "A rule says no; the message says which."),
@@ -152,6 +152,11 @@ const REFUSALS: [(StatusCode, &str, &str); 13] = [
     (StatusCode::UNSUPPORTED_MEDIA_TYPE, "WrongMediaType", "The body is of another media type."),
     (StatusCode::RANGE_NOT_SATISFIABLE, "BeyondTheEnd", "The range begins after the last octet."),
     (StatusCode::TOO_MANY_REQUESTS, "TooMany", "Too many requests: later, as `Retry-After` says."),
+    (
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "TooLong",
+        "Path, query and headers together are too long to be read.",
+    ),
     (StatusCode::INTERNAL_SERVER_ERROR, "Internal", "Something is wrong here; the log says what."),
     (StatusCode::NOT_IMPLEMENTED, "Unsupported", "A provider on the way does not do this."),
     (
@@ -174,8 +179,10 @@ fn refusal(status: StatusCode, about: &str, error: &Value) -> Value {
             let header = json!({ "$ref": "#/components/headers/RetryAfter" });
             response["headers"] = json!({ "Retry-After": header });
         }
-        // Without a body: the answer of a range is about octets, not about JSON.
-        StatusCode::RANGE_NOT_SATISFIABLE => response = json!({ "description": about }),
+        // Without a body: one is about octets, not about JSON, the other is said before anybody looks.
+        StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            response = json!({ "description": about });
+        }
         _ => {}
     }
     response
