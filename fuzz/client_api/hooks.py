@@ -111,9 +111,12 @@ def before_call(context, case, kwargs):
     token, which only the provider would know of, and signing out the device that asks."""
     if _id(case) == "streamEvents":
         query = dict(case.query or {})
-        if str(query.get("follow", "true")).lower() == "true":
-            query["follow"] = "false"
-            case.query = query
+        follow = query.get("follow", True)
+        if str(follow).lower() == "true":
+            case.query = {**query, "follow": "false"}
+        elif follow is not False and not (isinstance(follow, (str, int, float)) and str(follow)):
+            # Lists and nothings, of which some would be written as no parameter at all.
+            case.query = {**query, "follow": "neither"}
     if _id(case) == "replaceToken" and isinstance(case.body, dict) and len(case.body) == 1:
         if re.fullmatch("[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", str(case.body.get("token"))):
             case.body = {"token": SETTING["token"]}
