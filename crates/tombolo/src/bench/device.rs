@@ -18,7 +18,8 @@ use super::federation::{PASSWORD, Site};
 
 /// How long anything may take that must happen while the scene is set.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Devices that connect from one local address: a provider takes 256 connections of each.
+/// Devices that connect from one local address, of which a provider takes only so many unproven
+/// connections.
 const DEVICES_PER_ADDRESS: usize = 200;
 
 /// A device that runs.

@@ -7,6 +7,7 @@ use tombolo_client::ProviderAddress;
 use tombolo_server::account::Password;
 use tombolo_server::admin_api::{AddUser, AdminClient};
 use tombolo_server::config::DebugConfig;
+use toml_edit::DocumentMut;
 
 use super::Settings;
 use crate::provider_home::{self, ProviderHome};
@@ -16,6 +17,21 @@ use crate::provider_process::{Log, ProviderProcess};
 pub(crate) const HUB: &str = "a.example";
 /// Every account's; whoever reads it gets into throw-away providers.
 pub(crate) const PASSWORD: &str = "for measurements only";
+
+/// Limits that keep one device, peer or address from taking everything (`[limits.SECTION]`), lifted
+/// because here few stand for many, as the peers' traffic limits are.
+pub(crate) const LIFTED: &[(&str, &str, i64)] = &[
+    ("requests", "device_burst_max", 10_000_000),
+    ("requests", "device_refill_us", 1),
+    ("requests", "working_per_device_max", 64),
+    ("requests", "peer_burst_max", 10_000_000),
+    ("requests", "peer_refill_us", 1),
+    ("requests", "unproven_burst_max", 10_000_000),
+    ("requests", "unproven_refill_us", 1),
+    ("connections", "openings_per_network_max", 1_000_000),
+    ("connections", "opening_refill_ms", 1),
+    ("connections", "unproven_per_network_max", 1_024),
+];
 
 /// A provider.
 #[derive(Debug)]
@@ -48,7 +64,9 @@ impl Federation {
         let names = std::iter::once(HUB.to_owned()).chain((1..=followers).map(follower_name));
         let mut homes = Vec::new();
         for name in names {
-            homes.push(ProviderHome::found(&directory, &name, DebugConfig::default())?);
+            let home = ProviderHome::found(&directory, &name, DebugConfig::default())?;
+            lift_limits(&home.config)?;
+            homes.push(home);
         }
         let root = provider_home::root(&directory);
         let mut sites = Vec::new();
@@ -143,6 +161,16 @@ impl Site {
         }
         Ok(octets)
     }
+}
+
+fn lift_limits(config: &Path) -> Result<(), String> {
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", config.display());
+    let text = std::fs::read_to_string(config).map_err(|error| failed(&error))?;
+    let mut document: DocumentMut = text.parse().map_err(|error| failed(&error))?;
+    for (section, key, most) in LIFTED {
+        document["limits"][section][key] = toml_edit::value(*most);
+    }
+    std::fs::write(config, document.to_string()).map_err(|error| failed(&error))
 }
 
 fn follower_name(number: usize) -> String {

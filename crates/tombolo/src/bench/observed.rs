@@ -8,7 +8,7 @@ use mimi_wire::Wire;
 use mimi_wire::protocol::update::{UpdateOutcome, UpdateRequest};
 use tombolo_client::session::request::{Outgoing, Request, Response};
 use tombolo_client::session::stream_event::{StreamEvent, StreamEventKind};
-use tombolo_client::transport::{EventStream, HttpsTransport, Token, Transport, TransportFuture};
+use tombolo_client::transport::{HttpsTransport, OpenStream, Token, Transport, TransportFuture};
 
 use super::phase::Phase;
 
@@ -104,16 +104,17 @@ impl Transport for ObservedTransport {
         }
     }
 
-    fn events(&self, token: Token, after: u64) -> TransportFuture<EventStream> {
-        let (opening, seen) = (self.inner.events(token, after), self.seen.clone());
+    fn events(&self, token: Token, after: u64, era: Option<String>) -> TransportFuture<OpenStream> {
+        let (opening, seen) = (self.inner.events(token, after, era), self.seen.clone());
         Box::pin(async move {
-            let events = opening.await?.inspect(move |event| {
+            let OpenStream { position, events } = opening.await?;
+            let events = events.inspect(move |event| {
                 if let Ok(StreamEvent { kind: StreamEventKind::Welcome, payload, .. }) = event {
                     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
                     seen.welcome_event_octets.push(payload.len());
                 }
             });
-            Ok(Box::pin(events) as EventStream)
+            Ok(OpenStream { position, events: Box::pin(events) })
         })
     }
 

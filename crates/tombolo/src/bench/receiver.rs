@@ -46,7 +46,7 @@ impl Receiver {
         after: u64,
         part: Part,
     ) -> Result<Self, String> {
-        let events = transport.events(token.clone(), after).await;
+        let events = transport.events(token.clone(), after, None).await;
         let events = events.map_err(|error| format!("an event stream does not open: {error}"))?;
         let phase = Phase::new(0);
         let counting = Arc::new(Mutex::new(Counting { phase, seen: Seen::default() }));
@@ -60,7 +60,7 @@ impl Receiver {
             part,
             counting: Arc::clone(&counting),
         };
-        let task = tokio::spawn(following.run(events));
+        let task = tokio::spawn(following.run(events.events));
         Ok(Self { part, counting, task })
     }
 
@@ -101,9 +101,9 @@ impl Following {
         loop {
             self.read(&mut events).await;
             events = loop {
-                let again = self.transport.events(self.token.clone(), self.cursor).await;
+                let again = self.transport.events(self.token.clone(), self.cursor, None).await;
                 match again {
-                    Ok(events) => break events,
+                    Ok(opened) => break opened.events,
                     Err(_) => tokio::time::sleep(REOPEN_PAUSE).await,
                 }
             };

@@ -1,11 +1,13 @@
 //! What a measurement found, in the fixed form that others script, and as a table for people.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tombolo_server::running::{JOURNAL_MODE, SYNCHRONOUS};
 
+use super::federation::LIFTED;
 use super::phase::{Counts, percentile_ms};
 use super::usage::{self, Cores};
 
@@ -85,6 +87,9 @@ impl Report {
             report.add("first_refusal", why);
         }
         report.add("durability", storage);
+        let lifted =
+            LIFTED.iter().map(|(section, key, value)| (format!("{section}.{key}"), *value));
+        report.add("limits_lifted", lifted.collect::<BTreeMap<_, _>>());
         let build = if cfg!(debug_assertions) { "development" } else { "release" };
         report.add("build", build);
         report.add("version", env!("CARGO_PKG_VERSION"));

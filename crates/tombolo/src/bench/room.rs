@@ -131,7 +131,8 @@ pub(crate) async fn agree(room: &MimiUri, writers: &[Device]) -> Result<(), Stri
 /// is the measurement's.
 pub(crate) async fn position(device: &Resting) -> Result<u64, String> {
     let failed = |error| format!("an event stream fails while the scene is set: {error}");
-    let mut events = device.transport.events(device.token.clone(), 0).await.map_err(failed)?;
+    let mut events =
+        device.transport.events(device.token.clone(), 0, None).await.map_err(failed)?.events;
     while let Some(event) = events.next().await {
         let event = event.map_err(failed)?;
         if event.kind == StreamEventKind::Application {
