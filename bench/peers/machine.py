@@ -9,7 +9,6 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 # Cores in use by others above which a measurement counts as disturbed.
 DISTURBED_CORES = 0.2
 QUIET_CORES = 0.25
-QUIET_SECONDS_MAX = 15
 
 
 def cpu_s(pid):
@@ -42,9 +41,9 @@ def children(pid):
     return found
 
 
-def wait_until_quiet():
+def wait_until_quiet(seconds):
     """Waits for a second in which hardly anybody works, but not for ever."""
-    for _ in range(QUIET_SECONDS_MAX):
+    for _ in range(seconds):
         before = machine_cpu_s()
         time.sleep(1)
         if machine_cpu_s() - before < QUIET_CORES:
