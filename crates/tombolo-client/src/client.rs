@@ -202,8 +202,7 @@ impl Client {
         }
     }
 
-    /// Signs a device of the user out, which may be this one: its provider knows it no longer, and has it
-    /// removed from the rooms that are hosted there.
+    /// Signs a device of the user out, which may be this one.
     pub async fn sign_out(&self, client: &MimiUri) -> Result<(), ClientError> {
         self.operate(Command::SignOut(client.clone())).await.map(drop)
     }

@@ -265,14 +265,6 @@ impl Session {
         self.cursor
     }
 
-    /// Rooms known on this device, in the order in which it came into them: those that come stand last.
-    pub fn rooms(&self) -> Vec<MimiUri> {
-        let known = self.rooms.values().filter(|room| room.standing.status().is_some());
-        let mut known: Vec<&Room> = known.collect();
-        known.sort_by_key(|room| (room.began_ms.unwrap_or(u64::MAX), &room.uri));
-        known.into_iter().map(|room| room.uri.clone()).collect()
-    }
-
     /// A room as it is shown.
     pub fn room(&self, room: &MimiUri) -> Result<RoomState, ClientError> {
         let known = self.rooms.get(room).and_then(|known| Some((known, known.state()?)));

@@ -1,7 +1,7 @@
 //! The OpenAPI document against the provider: what it lists is served as it says, and nothing else.
 
 use reqwest::{Method, StatusCode};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tombolo_server::client_api::document;
 
 use crate::harness::{JsonValue, Phone, Provider, error_code, segment};
@@ -143,7 +143,7 @@ async fn examples_of_bodies_are_taken() {
     let mut tried = 0;
     for endpoint in Documented::all() {
         let content = &endpoint.operation["requestBody"]["content"]["application/json"];
-        let Some(example) = content["example"].as_object().map(Map::clone) else { continue };
+        let Some(example) = content["example"].as_object().cloned() else { continue };
         // Those that end what others here need, and the device that is there already.
         if matches!(endpoint.name(), "replaceToken" | "replacePassword" | "deleteAccount") {
             continue;
