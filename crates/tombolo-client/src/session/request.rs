@@ -47,6 +47,8 @@ pub enum Request {
     Provider,
     /// `GET /issuers/{domain}`.
     Issuers(Domain),
+    /// `GET /devices`.
+    Devices,
     /// `GET /key-packages`.
     KeyPackageStock,
     /// `POST /key-packages`.
@@ -145,6 +147,8 @@ pub enum Response {
         /// PEM certificates.
         issuers: Vec<String>,
     },
+    /// To [`Request::Devices`]: those of the user.
+    Devices(Vec<MimiUri>),
     /// To [`Request::KeyPackageStock`] and [`Request::UploadKeyPackages`].
     Stock(u64),
     /// To [`Request::KeyMaterial`].

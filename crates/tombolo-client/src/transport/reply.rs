@@ -44,6 +44,16 @@ struct FoundedReply {
 }
 
 #[derive(Deserialize)]
+struct DevicesReply {
+    devices: Vec<DeviceReply>,
+}
+
+#[derive(Deserialize)]
+struct DeviceReply {
+    client: MimiUri,
+}
+
+#[derive(Deserialize)]
 struct ConsentReply {
     requests: Vec<ConsentRequestReply>,
 }
@@ -121,6 +131,10 @@ pub(crate) fn read(request: &Request, body: &[u8]) -> Result<Response, Transport
         Request::Profile => Response::Profile(Box::new(json(body)?)),
         Request::Consent(_) | Request::SetProfile(_) | Request::ReportAbuse { .. } => {
             Response::Done
+        }
+        Request::Devices => {
+            let reply: DevicesReply = json(body)?;
+            Response::Devices(reply.devices.into_iter().map(|device| device.client).collect())
         }
         Request::ConsentRequests => {
             let reply: ConsentReply = json(body)?;
