@@ -18,6 +18,7 @@ pub mod command;
 pub mod commit;
 mod consent;
 mod create_room;
+mod devices;
 mod direct;
 mod effects;
 pub(crate) mod expiry;
@@ -264,10 +265,12 @@ impl Session {
         self.cursor
     }
 
-    /// Rooms known on this device.
+    /// Rooms known on this device, in the order in which it came into them: those that come stand last.
     pub fn rooms(&self) -> Vec<MimiUri> {
         let known = self.rooms.values().filter(|room| room.standing.status().is_some());
-        known.map(|room| room.uri.clone()).collect()
+        let mut known: Vec<&Room> = known.collect();
+        known.sort_by_key(|room| (room.began_ms.unwrap_or(u64::MAX), &room.uri));
+        known.into_iter().map(|room| room.uri.clone()).collect()
     }
 
     /// A room as it is shown.
@@ -349,6 +352,9 @@ impl Session {
                 self.say_consent(operation, ConsentOperation::Revoke, user)
             }
             Command::ConsentRequests => self.ask_consent_requests(operation),
+            Command::Devices => self.ask_devices(operation),
+            Command::SignOut(client) => self.ask_sign_out(operation, client),
+            Command::SignOutOthers => self.ask_sign_out_others(operation),
             Command::Find { domain, elements } => self.find(operation, domain, elements),
             Command::Profile => self.ask_profile(operation),
             Command::SetProfile(profile) => self.set_profile(operation, &profile),
@@ -442,12 +448,14 @@ impl Session {
             Purpose::Register => self.registration_answered(answer),
             Purpose::Issuers(domain) => self.issuers_answered(&domain, answer, at),
             Purpose::Stock => self.stock_answered(answer, at),
-            Purpose::Devices => self.devices_answered(answer, at),
+            Purpose::OwnDevices => self.own_devices_answered(answer, at),
             Purpose::UploadKeyPackages => self.upload_answered(answer),
             Purpose::Consent(operation) => self.consent_answered(operation, answer),
             Purpose::ConsentRequests(operation) => {
                 self.consent_requests_answered(operation, answer);
             }
+            Purpose::Devices(operation) => self.devices_answered(operation, answer),
+            Purpose::SignOut(operation) => self.sign_out_answered(operation, answer),
             Purpose::Find(operation, domain) => self.find_answered(operation, &domain, answer),
             Purpose::Profile(operation) => self.profile_answered(operation, answer),
             Purpose::SetProfile(operation) => self.profile_set(operation, answer),

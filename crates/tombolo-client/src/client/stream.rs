@@ -47,15 +47,7 @@ pub(crate) async fn follow(
     loop {
         let opened = Instant::now();
         let broken = match transport.events(token.clone(), after, era.clone()).await {
-            Err(error) => {
-                if error.is_refusal("unauthorized") && !is_signed_out {
-                    is_signed_out = true;
-                    if signals.send(StreamSignal::SignedOut).await.is_err() {
-                        return;
-                    }
-                }
-                Some(error)
-            }
+            Err(error) => Some(error),
             Ok(OpenStream { position, mut events }) => {
                 is_signed_out = false;
                 if let Some(position) = &position {
@@ -89,6 +81,12 @@ pub(crate) async fn follow(
                 broken
             }
         };
+        if broken.as_ref().is_some_and(|error| error.is_refusal("unauthorized")) && !is_signed_out {
+            is_signed_out = true;
+            if signals.send(StreamSignal::SignedOut).await.is_err() {
+                return;
+            }
+        }
         if opened.elapsed() > GOOD_AFTER {
             failures = 0;
         }

@@ -27,16 +27,18 @@ impl Session {
             let clients = group.view().clients_of(&own.user).map(|client| &client.client);
             others.extend(clients.filter(|client| **client != own.client).cloned());
         }
-        if !others.is_empty() && !self.effects.is_asking(&Purpose::Devices) {
+        if !others.is_empty() && !self.effects.is_asking(&Purpose::OwnDevices) {
             self.devices_in_rooms = others;
-            self.effects.request(Purpose::Devices, Request::Devices);
+            self.effects.request(Purpose::OwnDevices, Request::Devices);
         }
     }
 
-    pub(crate) fn devices_answered(&mut self, answer: Answer, at: &mut Moment<'_>) {
+    pub(crate) fn own_devices_answered(&mut self, answer: Answer, at: &mut Moment<'_>) {
         let noted = std::mem::take(&mut self.devices_in_rooms);
         let known: BTreeSet<MimiUri> = match answer.result {
-            Ok(Response::Devices(devices)) => devices.into_iter().collect(),
+            Ok(Response::Devices(devices)) => {
+                devices.into_iter().map(|device| device.client).collect()
+            }
             other => {
                 tracing::info!(error = %refusal(other), "the user's devices are unknown");
                 return;

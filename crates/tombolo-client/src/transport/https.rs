@@ -22,7 +22,7 @@ use crate::session::request::{Outgoing, Request, Response, TransportError};
 use crate::session::stream_event::{LogPosition, StreamEvent};
 use crate::transport::assets::AssetTransport;
 use crate::transport::reply;
-use crate::transport::sse::{SseParser, read_event};
+use crate::transport::sse::{SseParser, is_end, read_end, read_event};
 use crate::transport::{EventStream, OpenStream, Token, Transport, TransportFuture};
 
 /// Octets of one answer: the largest handshake body, with room for what is around it.
@@ -103,7 +103,6 @@ impl HttpsTransport {
             Request::Issuers(domain) => {
                 self.builder(Method::GET, &format!("/client/v1/issuers/{domain}"))
             }
-            Request::Devices => self.builder(Method::GET, "/client/v1/devices"),
             Request::KeyPackageStock => self.builder(Method::GET, "/client/v1/key-packages"),
             Request::UploadKeyPackages(body) => post("/client/v1/key-packages", body),
             Request::KeyMaterial { user, body } => {
@@ -135,6 +134,12 @@ impl HttpsTransport {
                 post(&room_path(room.as_str(), "report-abuse"), body)
             }
             Request::Consent(body) => post("/client/v1/consent", body),
+            Request::Devices => self.builder(Method::GET, "/client/v1/devices"),
+            Request::SignOutDevice(client) => self.builder(
+                Method::DELETE,
+                &format!("/client/v1/devices/{}", segment(client.as_str())),
+            ),
+            Request::SignOutOthers => self.builder(Method::POST, "/client/v1/sign-out-others"),
             Request::ConsentRequests => self.builder(Method::GET, "/client/v1/consent"),
         }
     }
@@ -278,13 +283,18 @@ fn events_of(
         answer: Option<HttpResponse>,
         parser: SseParser,
         ready: VecDeque<StreamEvent>,
+        /// What the provider has said at the end, if it is worth saying.
+        ending: Option<TransportError>,
     }
-    let reading =
-        Reading { answer: Some(answer), parser: SseParser::default(), ready: VecDeque::new() };
+    let (parser, ready) = (SseParser::default(), VecDeque::new());
+    let reading = Reading { answer: Some(answer), parser, ready, ending: None };
     stream::unfold(reading, |mut reading| async move {
         loop {
             if let Some(event) = reading.ready.pop_front() {
                 return Some((Ok(event), reading));
+            }
+            if let Some(error) = reading.ending.take() {
+                return Some((Err(error), reading));
             }
             let mut answer = reading.answer.take()?;
             let piece = match answer.chunk().await {
@@ -294,12 +304,20 @@ fn events_of(
             };
             let fed = reading.parser.feed(&piece);
             let fed = fed.map_err(|fault| TransportError::Garbled(fault.to_string()));
-            match fed.and_then(|events| events.iter().map(read_event).collect()) {
-                Ok(events) => {
-                    reading.ready = events;
-                    reading.answer = Some(answer);
-                }
+            let mut fed = match fed {
+                Ok(events) => events,
                 Err(error) => return Some((Err(error), reading)),
+            };
+            // What comes before the end is still read.
+            let end = fed.iter().position(is_end);
+            let end = end.map(|at| read_end(&fed.split_off(at)[0]));
+            match fed.iter().map(read_event).collect::<Result<VecDeque<_>, _>>() {
+                Ok(events) => reading.ready = events,
+                Err(error) => return Some((Err(error), reading)),
+            }
+            match end {
+                None => reading.answer = Some(answer),
+                Some(ending) => reading.ending = ending,
             }
         }
     })

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::secret::SecretText;
 use crate::session::request::{Request, Response, TransportError};
+use crate::shown::DeviceEntry;
 
 #[derive(Deserialize)]
 struct RegisteredReply {
@@ -44,16 +45,6 @@ struct FoundedReply {
 }
 
 #[derive(Deserialize)]
-struct DevicesReply {
-    devices: Vec<DeviceReply>,
-}
-
-#[derive(Deserialize)]
-struct DeviceReply {
-    client: MimiUri,
-}
-
-#[derive(Deserialize)]
 struct ConsentReply {
     requests: Vec<ConsentRequestReply>,
 }
@@ -61,6 +52,11 @@ struct ConsentReply {
 #[derive(Deserialize)]
 struct ConsentRequestReply {
     requester: MimiUri,
+}
+
+#[derive(Deserialize)]
+struct DevicesReply {
+    devices: Vec<DeviceEntry>,
 }
 
 #[derive(Deserialize)]
@@ -132,9 +128,10 @@ pub(crate) fn read(request: &Request, body: &[u8]) -> Result<Response, Transport
         Request::Consent(_) | Request::SetProfile(_) | Request::ReportAbuse { .. } => {
             Response::Done
         }
+        Request::SignOutDevice(_) | Request::SignOutOthers => Response::Done,
         Request::Devices => {
             let reply: DevicesReply = json(body)?;
-            Response::Devices(reply.devices.into_iter().map(|device| device.client).collect())
+            Response::Devices(reply.devices)
         }
         Request::ConsentRequests => {
             let reply: ConsentReply = json(body)?;

@@ -243,6 +243,9 @@ pub(super) async fn acknowledge(
     SignedIn(device): SignedIn,
     JsonBody(Acknowledgement { id }): JsonBody<Acknowledgement>,
 ) -> Result<StatusCode, HttpError> {
+    if id > schema::INTEGER_MAX {
+        return Err(malformed(&"there can be no entry of this number"));
+    }
     let change = Change::Acknowledge { client: device.client, event_id: id };
     let (changes, expect, effects) = (vec![change], Vec::new(), Vec::new());
     let transition = Transition { changes, expect, effects, reply: () };

@@ -108,6 +108,7 @@ async fn a_newer_stream_of_a_device_ends_the_older() {
     let mut older = phone.events(None).await;
     let _newer = phone.events(None).await;
     assert_eq!(older.next().await, None);
+    assert_eq!(older.ended.as_deref(), Some("newer_stream"));
 }
 
 #[tokio::test]
@@ -166,4 +167,51 @@ async fn a_stream_tells_who_was_set_back() {
     for wrong in ["12", &"g".repeat(32), &"0".repeat(33)] {
         assert_eq!(open(&bob, &format!("era={wrong}")).await.0, StatusCode::BAD_REQUEST);
     }
+}
+
+/// A device that looks now and then gets what there is, and the connection back.
+#[tokio::test]
+async fn a_stream_that_does_not_follow_ends_at_the_end() {
+    let provider = Provider::start(&["alice", "bob"]).await;
+    let alice = provider.phone("alice", "phone").await;
+    let bob = provider.phone("bob", "phone").await;
+    disturb(&alice, &bob, 20).await;
+    let response = bob.request(Method::GET, "/events?after=0&follow=false").send().await.unwrap();
+    let mut events = bob.events_of(response);
+    assert_eq!(sequence(&events.take(40).await), (1..=40).collect::<Vec<u64>>());
+    assert_eq!(events.next().await, None);
+    assert_eq!(events.ended.as_deref(), Some("caught_up"));
+}
+
+/// Whoever names any entry gets everything behind it, and nothing before.
+#[tokio::test]
+async fn a_stream_begins_at_any_entry() {
+    let provider = Provider::start(&["alice", "bob"]).await;
+    let alice = provider.phone("alice", "phone").await;
+    let bob = provider.phone("bob", "phone").await;
+    disturb(&alice, &bob, 10).await;
+    let all = bob.events(Some(0)).await.take(20).await;
+    for (at, event) in all.iter().enumerate() {
+        let behind = bob.events(Some(event.id)).await.take(all.len() - at - 1).await;
+        assert_eq!(behind, all[at + 1..]);
+    }
+    let after = all[19].id + 1_000;
+    let ahead = bob.request(Method::GET, &format!("/events?after={after}")).send().await.unwrap();
+    assert_eq!(ahead.status(), StatusCode::CONFLICT);
+}
+
+/// Who does not read holds up nobody, and misses nothing.
+#[tokio::test]
+async fn a_reader_that_sleeps_holds_up_nobody() {
+    let provider = Provider::start(&["alice", "bob"]).await;
+    let alice = provider.phone("alice", "phone").await;
+    let bob = provider.phone("bob", "phone").await;
+    let sleeper = provider.phone("bob", "laptop").await;
+    let mut asleep = sleeper.events(Some(0)).await;
+    let mut awake = bob.events(Some(0)).await;
+    disturb(&alice, &bob, 150).await;
+    let in_time = tokio::time::timeout(std::time::Duration::from_secs(20), awake.take(300)).await;
+    let expected: Vec<u64> = (1..=300).collect();
+    assert_eq!(sequence(&in_time.expect("nobody waits for the sleeper")), expected);
+    assert_eq!(sequence(&asleep.take(300).await), expected);
 }

@@ -39,6 +39,7 @@ use tombolo_testkit::{Federation, TestIssuer};
 use crate::secret::SecretText;
 use crate::session::request::{Request, Response, TransportError};
 use crate::session::stream_event::{StreamEvent, StreamEventKind};
+use crate::shown::DeviceEntry;
 
 /// A room at its hub.
 pub(crate) struct HubRoom {
@@ -198,7 +199,14 @@ impl Hub {
             Request::Devices => {
                 let devices = self.users[&known()?].iter();
                 let devices = devices.filter(|client| !self.lost_devices.contains(client));
-                Response::Devices(devices.cloned().collect())
+                let entry = |of: &MimiUri| DeviceEntry {
+                    client: of.clone(),
+                    name: of.as_str().to_owned(),
+                    created_ms: 0,
+                    last_seen_ms: 0,
+                    current: client == Some(of),
+                };
+                Response::Devices(devices.map(entry).collect())
             }
             Request::KeyPackageStock => self.stock(client.unwrap()),
             Request::UploadKeyPackages(body) => {
@@ -231,6 +239,7 @@ impl Hub {
             }
             Request::Consent(body) => self.consent(body, now_ms),
             Request::ConsentRequests => Response::ConsentRequests(Vec::new()),
+            Request::SignOutDevice(_) | Request::SignOutOthers => Response::Done,
             // This hub knows nothing of what users say of themselves.
             Request::IdentifierQuery { .. } | Request::Profile | Request::SetProfile(_) => {
                 return Err(refused("unsupported"));
@@ -610,7 +619,6 @@ fn kind(request: &Request) -> &'static str {
         Request::Register { .. } => "register",
         Request::Provider => "provider",
         Request::Issuers(_) => "issuers",
-        Request::Devices => "devices",
         Request::KeyPackageStock => "stock",
         Request::UploadKeyPackages(_) => "upload",
         Request::KeyMaterial { .. } => "key material",
@@ -622,6 +630,8 @@ fn kind(request: &Request) -> &'static str {
         Request::ReportAbuse { .. } => "report",
         Request::Consent(_) => "consent",
         Request::ConsentRequests => "consent requests",
+        Request::Devices => "devices",
+        Request::SignOutDevice(_) | Request::SignOutOthers => "sign out",
         Request::IdentifierQuery { .. } => "identifier query",
         Request::Profile => "profile",
         Request::SetProfile(_) => "set profile",

@@ -177,6 +177,13 @@ impl Phone {
         T::decode(&reply.body).unwrap()
     }
 
+    /// Signs a device of the same user out.
+    pub(crate) async fn sign_out(&self, client: &MimiUri) {
+        let path = format!("/devices/{}", encoded(client));
+        let reply = self.call(Method::DELETE, &path, Vec::new()).await;
+        assert_eq!(reply.status.as_u16(), 204, "{:?}", reply.body);
+    }
+
     /// Uploads KeyPackages.
     pub(crate) async fn stock(&mut self, count: usize) {
         let packages = self.device.key_packages(count, 30 * DAY_S, now_ms(), &mut self.rng);
