@@ -87,7 +87,7 @@ pub(crate) fn router(api: ClientApi) -> Router {
         .route("/rooms/{room}/submit-message", only("POST", post(submit_message::submit_message)))
         .route("/rooms/{room}/group-info", only("POST", post(group_info::group_info)))
         .route("/rooms/{room}/report-abuse", only("POST", post(report_abuse::report_abuse)))
-        .route("/consent", only("GET and POST", get(consent::requests).post(consent::say)))
+        .route("/consent", only("GET and POST", get(consent::contacts).post(consent::say)))
         .route("/identifier-query/{domain}", only("POST", post(identifier_query::identifier_query)))
         .route("/profile", only("GET and PUT", get(profile::profile).put(profile::put_profile)))
         .route("/assets", only("GET and POST", get(assets::limits).post(assets::begin)))

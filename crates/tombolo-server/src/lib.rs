@@ -17,6 +17,7 @@ mod certificate_authority;
 pub mod client_api;
 pub mod clock;
 pub mod config;
+mod contact;
 pub mod delivery;
 pub mod dev_ca;
 pub mod federation;

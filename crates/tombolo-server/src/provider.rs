@@ -16,6 +16,7 @@ use crate::assets::serve::DownloadSlots;
 use crate::capture::Capture;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::contact::Contact;
 use crate::delivery::Delivery;
 use crate::federation::code_guesses::CodeGuesses;
 use crate::federation::identifier_query::Budgets;
@@ -64,6 +65,7 @@ pub struct Provider {
     pub(crate) rooms: Rooms,
     pub(crate) turns: Turns,
     pub(crate) queries: Budgets,
+    pub(crate) contact: Contact,
     pub(crate) code_guesses: CodeGuesses,
     pub(crate) wake: Wake,
     pub(crate) delivery: Delivery,
@@ -113,6 +115,7 @@ impl Provider {
             rooms: Rooms::default(),
             turns: Turns::default(),
             queries: Budgets::default(),
+            contact: Contact::default(),
             code_guesses: CodeGuesses::default(),
             wake: Wake::default(),
             delivery: Delivery::default(),
@@ -186,6 +189,7 @@ impl Provider {
                     crate::delivery::wake(self, stream, follower);
                 }
                 Effect::WakeStream(stream) => self.wake.stream(stream),
+                Effect::WakeArrivals => self.contact.wake(),
             }
         }
     }

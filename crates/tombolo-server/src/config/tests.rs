@@ -35,6 +35,11 @@ peers_file = "../peers.toml"
 [identifier_query]
 scope = "exact"
 fields = "email ORG"
+per_peer = "5 + 1/min"
+[contact]
+default = "deny"
+masked = false
+requests_per_pair = "2 + 1/d"
 [peers."b.example"]
 address = "127.0.0.1:9443"
 roots = ["b-ca.pem"]
