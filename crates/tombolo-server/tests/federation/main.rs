@@ -5,6 +5,7 @@
 mod assets;
 mod authentication;
 mod bodies;
+mod contact;
 mod delivery;
 mod directory;
 mod faults;
@@ -13,8 +14,10 @@ mod hostile;
 mod identifier_query;
 mod joining;
 mod kept_in_order;
+mod key_packages;
 mod peers;
 mod restarts;
 mod rooms;
 mod rules;
 mod support;
+mod timing;
