@@ -20,6 +20,7 @@ mod create_room;
 mod direct;
 mod effects;
 mod find;
+mod gifts;
 pub mod franking;
 mod freeze;
 mod hub_sender;
@@ -49,7 +50,6 @@ use mimi_mls::device::Device;
 use mimi_mls::member::MemberGroup;
 use mimi_policy::{ClientIdentity, RoomView};
 use mimi_wire::MimiUri;
-use mimi_wire::protocol::consent::ConsentOperation;
 use rand::CryptoRng;
 
 use crate::error::ClientError;
@@ -61,6 +61,7 @@ use crate::session::commit::Intent;
 use crate::session::create_room::Creating;
 use crate::session::direct::Opening;
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer};
+use crate::session::gifts::Gifts;
 use crate::session::issuers::IssuerBook;
 use crate::session::register::Registering;
 use crate::session::request::{Outgoing, RequestId, Response, TransportError};
@@ -84,6 +85,8 @@ pub struct Session {
     registering: Option<Registering>,
     creating: BTreeMap<OperationId, Creating>,
     adding: BTreeMap<OperationId, Adding>,
+    /// KeyPackages that came with grants.
+    gifts: Gifts,
     opening: BTreeMap<OperationId, Opening>,
     effects: Effects,
 }
@@ -108,6 +111,7 @@ impl Session {
             registering: None,
             creating: BTreeMap::new(),
             adding: BTreeMap::new(),
+            gifts: Gifts::default(),
             opening: BTreeMap::new(),
             effects: Effects::default(),
         }
@@ -135,6 +139,9 @@ impl Session {
         }
         if let Some(cursor) = saved.values.get(saved::CURSOR) {
             session.cursor = saved::unpack(cursor, "the event cursor")?;
+        }
+        if let Some(gifts) = saved.values.get(saved::GIFTS) {
+            session.gifts = saved::unpack(gifts, "KeyPackages of grants")?;
         }
         session.issuers = IssuerBook::restore(&saved.values)?;
         for (uri, room) in saved.rooms {
@@ -314,17 +321,10 @@ impl Session {
             Command::Register { user, password, device } => {
                 self.register(operation, user, password, device)
             }
-            Command::RequestConsent(user) => {
-                self.say_consent(operation, ConsentOperation::Request, user)
+            Command::SayContact { word, user, room } => {
+                self.say_contact(operation, word, user, room, at)
             }
-            Command::GrantConsent(user) => {
-                let grant = ConsentOperation::Grant { client_key_packages: Vec::new() };
-                self.say_consent(operation, grant, user)
-            }
-            Command::RevokeConsent(user) => {
-                self.say_consent(operation, ConsentOperation::Revoke, user)
-            }
-            Command::ConsentRequests => self.ask_consent_requests(operation),
+            Command::Contacts => self.ask_contacts(operation),
             Command::Find { domain, elements } => self.find(operation, domain, elements),
             Command::Profile => self.ask_profile(operation),
             Command::SetProfile(profile) => self.set_profile(operation, &profile),
@@ -333,7 +333,7 @@ impl Session {
                 self.create_subroom(operation, name, &parent)
             }
             Command::OpenDirect(user) => self.open_direct(operation, user),
-            Command::AddUser { room, user } => self.add_user(operation, room, user),
+            Command::AddUser { room, user } => self.add_user(operation, room, user, at),
             Command::JoinRoom(room) => self.join_room(operation, &room, Wish::default(), at),
             Command::JoinAs { room, role } => {
                 self.join_room(operation, &room, Wish { role: Some(role), ..Wish::default() }, at)
@@ -415,9 +415,7 @@ impl Session {
             Purpose::Stock => self.stock_answered(answer, at),
             Purpose::UploadKeyPackages => self.upload_answered(answer),
             Purpose::Consent(operation) => self.consent_answered(operation, answer),
-            Purpose::ConsentRequests(operation) => {
-                self.consent_requests_answered(operation, answer);
-            }
+            Purpose::Contacts(operation) => self.contacts_answered(operation, answer),
             Purpose::Find(operation, domain) => self.find_answered(operation, &domain, answer),
             Purpose::Profile(operation) => self.profile_answered(operation, answer),
             Purpose::SetProfile(operation) => self.profile_set(operation, answer),

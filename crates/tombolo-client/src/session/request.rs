@@ -10,6 +10,7 @@ use mimi_wire::protocol::update::UpdateResponse;
 use mimi_wire::{Domain, MimiUri};
 use thiserror::Error;
 
+use crate::contacts::Contacts;
 use crate::profile::Profile;
 use crate::secret::SecretText;
 
@@ -98,7 +99,7 @@ pub enum Request {
     /// `POST /consent`.
     Consent(Bytes),
     /// `GET /consent`.
-    ConsentRequests,
+    Contacts,
     /// `POST /identifier-query/{domain}`.
     IdentifierQuery {
         /// The provider asked.
@@ -145,7 +146,8 @@ pub enum Response {
         /// PEM certificates.
         issuers: Vec<String>,
     },
-    /// To [`Request::KeyPackageStock`] and [`Request::UploadKeyPackages`].
+    /// To [`Request::KeyPackageStock`] and [`Request::UploadKeyPackages`]: those that are valid for
+    /// a while.
     Stock(u64),
     /// To [`Request::KeyMaterial`].
     KeyMaterial(Box<KeyMaterialResponse>),
@@ -166,8 +168,8 @@ pub enum Response {
     Profile(Box<Profile>),
     /// To [`Request::Consent`], [`Request::SetProfile`] and [`Request::ReportAbuse`].
     Done,
-    /// To [`Request::ConsentRequests`].
-    ConsentRequests(Vec<MimiUri>),
+    /// To [`Request::Contacts`].
+    Contacts(Box<Contacts>),
 }
 
 /// Why a request has no [`Response`].

@@ -21,6 +21,8 @@ pub(crate) const DEVICE: &str = "device";
 pub(crate) const ACCOUNT: &str = "account";
 /// Name of the event cursor.
 pub(crate) const CURSOR: &str = "cursor";
+/// Name of the KeyPackages that came with grants.
+pub(crate) const GIFTS: &str = "gifts";
 /// Prefix of the names of issuers, by domain.
 pub(crate) const ISSUERS: &str = "issuers/";
 

@@ -130,7 +130,7 @@ impl HttpsTransport {
                 post(&room_path(room.as_str(), "report-abuse"), body)
             }
             Request::Consent(body) => post("/client/v1/consent", body),
-            Request::ConsentRequests => self.builder(Method::GET, "/client/v1/consent"),
+            Request::Contacts => self.builder(Method::GET, "/client/v1/consent"),
         }
     }
 }

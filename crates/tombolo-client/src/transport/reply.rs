@@ -36,21 +36,14 @@ struct IssuersReply {
 #[derive(Deserialize)]
 struct StockReply {
     stock: u64,
+    /// Of them, those that end soon.
+    #[serde(default)]
+    ending: u64,
 }
 
 #[derive(Deserialize)]
 struct FoundedReply {
     room: MimiUri,
-}
-
-#[derive(Deserialize)]
-struct ConsentReply {
-    requests: Vec<ConsentRequestReply>,
-}
-
-#[derive(Deserialize)]
-struct ConsentRequestReply {
-    requester: MimiUri,
 }
 
 #[derive(Deserialize)]
@@ -108,7 +101,8 @@ pub(crate) fn read(request: &Request, body: &[u8]) -> Result<Response, Transport
             Response::Issuers { domain: reply.domain, issuers: reply.issuers }
         }
         Request::KeyPackageStock | Request::UploadKeyPackages(_) => {
-            Response::Stock(json::<StockReply>(body)?.stock)
+            let StockReply { stock, ending } = json(body)?;
+            Response::Stock(stock.saturating_sub(ending))
         }
         Request::KeyMaterial { .. } => Response::KeyMaterial(wire(body)?),
         Request::FoundRoom { .. } | Request::DirectRoom(_) => {
@@ -122,11 +116,7 @@ pub(crate) fn read(request: &Request, body: &[u8]) -> Result<Response, Transport
         Request::Consent(_) | Request::SetProfile(_) | Request::ReportAbuse { .. } => {
             Response::Done
         }
-        Request::ConsentRequests => {
-            let reply: ConsentReply = json(body)?;
-            let requesters = reply.requests.into_iter().map(|request| request.requester);
-            Response::ConsentRequests(requesters.collect())
-        }
+        Request::Contacts => Response::Contacts(Box::new(json(body)?)),
     })
 }
 

@@ -8,6 +8,7 @@ use mimi_wire::content::MessageId;
 use tokio::sync::broadcast;
 use tombolo_client::{Client, ClientError, ClientEvent, RoomStatus, ShownMessage};
 
+use crate::chat::contacts;
 use crate::chat::files::{self, FileInput};
 use crate::chat::find;
 use crate::chat::help::HELP;
@@ -308,9 +309,11 @@ impl Conversation {
                     format!("-- {name}: this device missed changes; {who} came in meanwhile");
                 self.terminal.print(&line);
             }
-            ClientEvent::ConsentRequested { requester, .. } => {
-                let who = short(&requester);
-                let line = format!("-- {who} asks to contact you; /accept {who} allows it");
+            ClientEvent::ConsentRequested { requester, room } => {
+                self.terminal.print(&contacts::requested(&requester, room.as_ref()));
+            }
+            ClientEvent::ConsentWithdrawn { requester, .. } => {
+                let line = format!("-- {} no longer asks to contact you", short(&requester));
                 self.terminal.print(&line);
             }
             ClientEvent::ConsentChanged { target, granted, .. } => {
@@ -384,14 +387,10 @@ impl Conversation {
                 })
             }),
             Input::Rooms => Box::pin(async move { rooms(&client).await }),
-            Input::Ask(user) => Box::pin(async move {
-                client.request_consent(&user).await?;
-                Ok(Done::Say(format!("-- {} will be asked", short(&user))))
-            }),
-            Input::Accept(user) => Box::pin(async move {
-                client.grant_consent(&user).await?;
-                Ok(Done::Say(format!("-- {} may contact you now", short(&user))))
-            }),
+            Input::Contact(input) => {
+                let room = self.room.clone();
+                Box::pin(async move { contacts::run(&client, room, input).await })
+            }
             Input::Find(wanted) => {
                 Box::pin(async move { find::find(&client, wanted).await.map(Done::Say) })
             }

@@ -2,6 +2,7 @@
 
 use mimi_wire::MimiUri;
 
+use crate::chat::contacts::{self, ContactInput};
 use crate::chat::files::{self, FileInput};
 use crate::chat::find::{Find, ProfileInput, parse_find, parse_profile};
 use crate::chat::invitation::{LinkWish, Way, parse_way, parse_wish};
@@ -25,8 +26,7 @@ pub(crate) enum Input {
     Rooms,
     Who,
     History,
-    Ask(MimiUri),
-    Accept(MimiUri),
+    Contact(ContactInput),
     Find(Find),
     Profile(ProfileInput),
     Add(MimiUri),
@@ -69,8 +69,6 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
         "rooms" => Ok(Input::Rooms),
         "who" => Ok(Input::Who),
         "history" => Ok(Input::History),
-        "ask" => user(rest, "/ask USER").map(Input::Ask),
-        "accept" => user(rest, "/accept USER").map(Input::Accept),
         "find" => parse_find(rest).map(Input::Find),
         "profile" => parse_profile(rest).map(Input::Profile),
         "add" => user(rest, "/add USER").map(Input::Add),
@@ -86,9 +84,10 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
         "quit" | "exit" | "q" => Ok(Input::Quit),
         _ => match room_input::parse(name, rest) {
             Some(parsed) => parsed.map(Input::Room),
-            None => match files::parse(name, rest) {
-                Some(parsed) => parsed.map(Input::File),
-                None => Err(format!("/{name} is no command; /help lists them")),
+            None => match (files::parse(name, rest), contacts::parse(name, rest)) {
+                (Some(parsed), _) => parsed.map(Input::File),
+                (None, Some(parsed)) => parsed.map(Input::Contact),
+                (None, None) => Err(format!("/{name} is no command; /help lists them")),
             },
         },
     }

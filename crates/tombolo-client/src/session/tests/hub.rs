@@ -196,7 +196,7 @@ impl Hub {
                 Response::Done
             }
             Request::Consent(body) => self.consent(body, now_ms),
-            Request::ConsentRequests => Response::ConsentRequests(Vec::new()),
+            Request::Contacts => Response::Contacts(Box::default()),
             // This hub knows nothing of what users say of themselves.
             Request::IdentifierQuery { .. } | Request::Profile | Request::SetProfile(_) => {
                 return Err(refused("unsupported"));
@@ -578,7 +578,7 @@ fn kind(request: &Request) -> &'static str {
         Request::GroupInfo { .. } => "group info",
         Request::ReportAbuse { .. } => "report",
         Request::Consent(_) => "consent",
-        Request::ConsentRequests => "consent requests",
+        Request::Contacts => "contacts",
         Request::IdentifierQuery { .. } => "identifier query",
         Request::Profile => "profile",
         Request::SetProfile(_) => "set profile",
