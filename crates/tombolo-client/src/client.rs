@@ -21,8 +21,8 @@ use mimi_wire::{Domain, MimiUri};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::contacts::{ContactWord, Contacts};
 use crate::client::driver::{Driver, Input};
+use crate::contacts::{ContactWord, Contacts};
 use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::profile::{FoundUser, Profile};

@@ -8,6 +8,7 @@ mod contact;
 mod errors;
 mod files;
 mod identifier_query;
+mod limits;
 mod peers;
 mod policy;
 mod rate;
@@ -29,6 +30,10 @@ pub use assets::{
 };
 pub use contact::ContactConfig;
 pub use errors::{ConfigError, ConfigErrors};
+pub use limits::{
+    AccountLimits, ConnectionLimits, Limit, Limits, PeerLimits, ReportLimits, RequestLimits,
+    RoomLimits, SignInLimits,
+};
 pub use peers::{PeerConfig, PeerPolicy, load_peers_file};
 pub(crate) use rate::text as rate_text;
 
@@ -66,6 +71,8 @@ pub struct Config {
     pub policy: Envelope,
     /// What people may store, and what is fetched for them.
     pub assets: AssetsConfig,
+    /// How much it takes on.
+    pub limits: Limits,
     /// What it logs.
     pub log: LogConfig,
     /// For tests and demonstrations.
@@ -191,6 +198,7 @@ impl Config {
         let peers = peers::read(&mut root, report, &mut named.roots);
         let policy = policy::read(&mut root, report);
         let assets = assets::read(&mut root, report, domain.as_ref());
+        let limits = limits::read(&mut root, report);
         let log = read_log(&mut root, report);
         let mut debug = root.section(report, "debug");
         let capture_dir =
@@ -209,6 +217,7 @@ impl Config {
             peers,
             policy: policy?,
             assets: assets?,
+            limits: limits?,
             log: log?,
             debug: DebugConfig { capture_dir },
         })

@@ -10,7 +10,9 @@
 
 pub mod account;
 pub mod admin_api;
+mod answers;
 mod assets;
+mod bodies;
 mod budgets;
 pub mod capture;
 mod certificate_authority;
@@ -18,6 +20,7 @@ pub mod client_api;
 pub mod clock;
 pub mod config;
 mod contact;
+mod crowd;
 pub mod delivery;
 pub mod dev_ca;
 pub mod federation;
@@ -37,3 +40,4 @@ mod shares;
 pub mod tls;
 mod turns;
 pub mod wake;
+mod working;

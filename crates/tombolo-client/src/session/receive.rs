@@ -10,13 +10,13 @@ use mimi_policy::{Actor, Denied, ProposedChange, RoomView, StagedChange};
 use mimi_wire::component::CONTENT_MEDIA_TYPES;
 use mimi_wire::content::rules::{Nonsense, check_acceptance};
 use mimi_wire::content::{MessageId, MimiContent};
-use mimi_wire::media::{ApplicationFraming, MIMI_CONTENT};
+use mimi_wire::media::ApplicationFraming;
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::{Domain, MimiUri, Wire};
 
 use crate::event::ClientEvent;
 use crate::session::effects::{Effects, Moment};
-use crate::session::franking::{Franked, KeptFrank};
+use crate::session::franking::{self, Franked, KeptFrank};
 use crate::session::freeze::Fault;
 use crate::session::hub_sender;
 use crate::session::judging::judge;
@@ -488,8 +488,7 @@ fn unframed(view: &RoomView, application_data: &[u8]) -> Result<Option<Vec<u8>>,
     }
     let framing =
         ApplicationFraming::decode(application_data).map_err(|error| error.to_string())?;
-    let media_type = &framing.media_type.media_type;
-    let is_content = media_type.is_empty() || media_type.eq_ignore_ascii_case(MIMI_CONTENT);
+    let is_content = franking::is_content(view, &framing);
     Ok(is_content.then_some(framing.inner_application_content))
 }
 

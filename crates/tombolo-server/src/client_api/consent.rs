@@ -11,12 +11,15 @@ use mimi_provider::requester::DeviceIdentity;
 use mimi_wire::MimiUri;
 use mimi_wire::limits::APPLICATION_BODY_OCTETS_MAX;
 use mimi_wire::protocol::consent::{ConsentEntry, ConsentOperation};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use tombolo_store::StoreError;
 
-use super::ClientApi;
 use super::key_packages::inspected;
 use super::request::{Octets, SignedIn, decode};
+use super::route::{Route, Tag};
+use super::{ClientApi, schema};
 use crate::http_error::HttpError;
 use crate::provider::{Provider, storage_failed};
 
@@ -25,9 +28,9 @@ const TRIES_MAX: usize = 5;
 
 /// A user's contacts, as far as they are its own business. What others have decided about it is not
 /// told here: they let it know, or they do not (PROTO-CON-8).
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub(super) struct Contacts {
-    /// Who waits for the user's answer, oldest first.
+    /// Who waits for the user's answer, oldest first: one for each requester and room.
     requests: Vec<OpenRequest>,
     /// Whom the user has asked, without an answer that was told.
     asked: Vec<AskedOf>,
@@ -37,25 +40,96 @@ pub(super) struct Contacts {
     refused: Vec<DecidedAbout>,
 }
 
-#[derive(Serialize)]
+/// A request for consent.
+#[derive(JsonSchema, Serialize)]
 struct OpenRequest {
+    /// Who asks.
+    #[schemars(with = "schema::MimiUri")]
     requester: MimiUri,
+    /// For this room only, or for any.
+    #[schemars(with = "Option<schema::MimiUri>")]
     room: Option<MimiUri>,
+    /// When it was asked.
+    #[schemars(with = "schema::TimestampMs")]
     requested_ms: u64,
 }
 
-#[derive(Serialize)]
+/// Somebody whom the user has asked.
+#[derive(JsonSchema, Serialize)]
 struct AskedOf {
+    /// Who is asked.
+    #[schemars(with = "schema::MimiUri")]
     target: MimiUri,
+    /// For this room only, or for any.
+    #[schemars(with = "Option<schema::MimiUri>")]
     room: Option<MimiUri>,
+    /// When it was asked.
+    #[schemars(with = "schema::TimestampMs")]
     requested_ms: u64,
 }
 
-#[derive(Serialize)]
+/// A decision of the user.
+#[derive(JsonSchema, Serialize)]
 struct DecidedAbout {
+    /// About whom.
+    #[schemars(with = "schema::MimiUri")]
     requester: MimiUri,
+    /// For this room only, or for any.
+    #[schemars(with = "Option<schema::MimiUri>")]
     room: Option<MimiUri>,
+    /// When it was decided.
+    #[schemars(with = "schema::TimestampMs")]
     decided_ms: u64,
+}
+
+pub(super) fn routes() -> [Route; 2] {
+    [
+        Route::get("/consent", contacts)
+            .named(
+                Tag::Contacts,
+                "listContacts",
+                "Who asks, who is asked, who may and who may not",
+                "Requests that wait for the user's answer, its own ones that have none, and what it \
+                 has decided. What others have decided is not in it.",
+            )
+            .answers_json::<Contacts>(
+                StatusCode::OK,
+                "The user's contacts.",
+                json!({
+                    "requests": [{
+                        "requester": "mimi://b.example/u/bob",
+                        "room": null,
+                        "requested_ms": 1_790_000_000_000_u64,
+                    }],
+                    "asked": [],
+                    "granted": [{
+                        "requester": "mimi://c.example/u/cathy",
+                        "room": "mimi://c.example/r/clubhouse",
+                        "decided_ms": 1_790_000_000_000_u64,
+                    }],
+                    "refused": [],
+                }),
+            ),
+        Route::post("/consent", say)
+            .named(
+                Tag::Contacts,
+                "sayConsent",
+                "Asks for consent, or answers",
+                "Request and cancel as the requester, grant and revoke as the target, also unasked. \
+                 Another provider hears of it by delivery. A request is answered the same whether \
+                 the other user exists or not.",
+            )
+            .takes_octets(
+                APPLICATION_BODY_OCTETS_MAX,
+                "A `ConsentEntry` (protocol section 5.7 and 5.8).",
+            )
+            .answers_nothing(StatusCode::CREATED, "It is noted.")
+            .refuses(&[
+                StatusCode::FORBIDDEN,
+                StatusCode::CONFLICT,
+                StatusCode::SERVICE_UNAVAILABLE,
+            ]),
+    ]
 }
 
 /// `GET`: who asks, who is asked, who may and who may not.

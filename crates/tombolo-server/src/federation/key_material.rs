@@ -1,4 +1,4 @@
-//! `keyMaterial`: KeyPackages of a user's clients (protocol section 5.2).
+//! `keyMaterial`: KeyPackages of a user's clients (protocol section 5.2; FLOW-2, FLOW-3).
 //!
 //! Within a room the way is: client, its provider, the room's hub, the target's provider
 //! (PROTO-KM-2). This provider may be any of the last three at once.
@@ -12,7 +12,6 @@ use mimi_mls::identity::{IdentityError, claimed, identify};
 use mimi_mls::key_package::satisfies;
 use mimi_mls::label::verify_with_label;
 use mimi_policy::ClientIdentity;
-use mimi_provider::account::KEY_PACKAGES_PER_CLIENT_MAX;
 use mimi_provider::consent::{Consent, Disclosure};
 use mimi_provider::hub::key_material::Route;
 use mimi_provider::key_material::{
@@ -41,6 +40,8 @@ use crate::provider::{Provider, storage_failed};
 
 /// KeyPackages of one client and suite that are looked at first: all of them are alike, as a rule.
 const PACKAGES_FIRST: usize = 8;
+/// And that are looked at where none of these fits.
+const PACKAGES_MAX: usize = 1_000;
 
 pub(super) async fn handle(
     provider: &Arc<Provider>,
@@ -361,8 +362,7 @@ async fn stock_of(
         if first.iter().any(|package| covers(package, &tbs.required_capabilities)) {
             packages.extend(first);
         } else {
-            let all = usize::try_from(KEY_PACKAGES_PER_CLIENT_MAX).unwrap_or(usize::MAX);
-            packages.extend(store.key_packages(&client, suite, usable_ms, all).await?);
+            packages.extend(store.key_packages(&client, suite, usable_ms, PACKAGES_MAX).await?);
         }
     }
     Ok(ClientStock { client, packages, stock })

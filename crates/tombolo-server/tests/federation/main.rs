@@ -9,6 +9,7 @@ mod contact;
 mod delivery;
 mod directory;
 mod faults;
+mod flows;
 mod franking;
 mod hostile;
 mod identifier_query;

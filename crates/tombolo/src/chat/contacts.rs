@@ -75,7 +75,9 @@ pub(crate) async fn run(
 pub(crate) fn requested(requester: &MimiUri, room: Option<&MimiUri>) -> String {
     let who = short(requester);
     match room {
-        None => format!("-- {who} asks to contact you; /accept {who} allows it, /decline {who} not"),
+        None => {
+            format!("-- {who} asks to contact you; /accept {who} allows it, /decline {who} not")
+        }
         Some(room) => format!(
             "-- {who} asks to contact you in {room}; /accept {who} allows it in any room, \
              /decline {who} in none"
