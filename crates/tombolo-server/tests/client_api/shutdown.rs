@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
-use serde_json::json;
 use tokio::sync::oneshot;
 use tombolo_server::running::DRAIN_MAX;
 
