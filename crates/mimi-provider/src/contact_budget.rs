@@ -17,9 +17,9 @@ pub const REQUESTS_PER_PAIR: Rate = Rate::new(6, 3_600_000);
 /// Requests for contact of all of a peer's users to one of ours.
 pub const REQUESTS_PER_PEER_AND_TARGET: Rate = Rate::new(60, 600_000);
 /// Requests for key material through one peer, whoever's they are.
-pub const KEY_MATERIAL_PER_PEER: Rate = Rate::new(1_000, 50);
-/// Requests for key material of one user, by one way.
-pub const KEY_MATERIAL_PER_REQUESTER: Rate = Rate::new(200, 500);
+pub const KEY_MATERIAL_PER_PEER: Rate = Rate::new(5_000, 10);
+/// Requests for key material of one user, by one way: enough to fill a large room in one go.
+pub const KEY_MATERIAL_PER_REQUESTER: Rate = Rate::new(1_000, 100);
 /// Times that a user's KeyPackages are given through one peer.
 pub const RELEASES_PER_PEER_AND_TARGET: Rate = Rate::new(200, 15_000);
 /// Times that KeyPackages are given for one and the same request.

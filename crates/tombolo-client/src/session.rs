@@ -537,7 +537,11 @@ impl Session {
                 self.with_room(&room, at, |room, means, at| room.join_again(means, at));
             }
             Timer::Issuers(domain) => self.issuers_due(domain),
-            Timer::RefreshIssuers => self.refresh_issuers(at.now_ms),
+            Timer::RefreshIssuers => {
+                self.refresh_issuers(at.now_ms);
+                // KeyPackages end without anybody having used them.
+                self.check_stock();
+            }
         }
     }
 

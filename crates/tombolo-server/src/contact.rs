@@ -4,13 +4,14 @@
 //! Entries are looked at one after another, in their order, away from the requests that brought
 //! them: no answer waits for it. What was not looked at before a stop is looked at after the start.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mimi_provider::Change;
 use mimi_provider::consent::arrival::{ArrivalInput, answer_stream, take_in, user_of};
 use mimi_provider::contact_budget::ContactBudgets;
 use mimi_provider::record::StoredArrival;
+use mimi_provider::{Change, Reject};
 use mimi_wire::protocol::consent::ConsentEntry;
 use mimi_wire::{Domain, MimiUri, Wire};
 use tokio::sync::Notify;
@@ -19,6 +20,8 @@ use tombolo_store::StoreError;
 use crate::http_error::HttpError;
 use crate::provider::Provider;
 
+/// Arrivals that may wait to be looked at, in all: more come only if the storage is slow for long.
+pub(crate) const ARRIVALS_WAITING_MAX: u64 = 10_000;
 /// Arrivals read at once.
 const PAGE_MAX: usize = 64;
 /// How long to wait when the storage has failed.
@@ -29,12 +32,29 @@ const STORAGE_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Contact {
     budgets: Mutex<ContactBudgets>,
     waiting: Notify,
+    /// Arrivals that have woken the task and have not been looked at.
+    count: AtomicU64,
 }
 
 impl Contact {
     /// Something has arrived.
     pub(crate) fn wake(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
         self.waiting.notify_one();
+    }
+
+    /// Whether one more may come.
+    pub(crate) fn has_room(&self) -> Result<(), Reject> {
+        if self.count.load(Ordering::Relaxed) < ARRIVALS_WAITING_MAX {
+            return Ok(());
+        }
+        Err(Reject::Unavailable("too many requests for contact wait to be looked at".to_owned()))
+    }
+
+    fn looked_at_one(&self) {
+        // Those of before the start were never counted.
+        let less = |count: u64| Some(count.saturating_sub(1));
+        let _ = self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     fn budgets(&self) -> MutexGuard<'_, ContactBudgets> {
@@ -45,6 +65,7 @@ impl Contact {
 impl Provider {
     /// A peer brings a consent entry: its own budget, so that it comes back later.
     pub(crate) fn spend_entry(&self, peer: &Domain) -> Result<(), HttpError> {
+        self.contact.has_room()?;
         let rates = &self.config.contact.rates;
         too_many(self.contact.budgets().entry_of_peer(rates, peer, self.now_ms()))
     }
@@ -71,6 +92,7 @@ impl Provider {
         requester: &MimiUri,
         target: &MimiUri,
     ) -> Result<(), HttpError> {
+        self.contact.has_room()?;
         let (rates, now_ms) = (&self.config.contact.rates, self.now_ms());
         too_many(self.contact.budgets().request_of_ours(rates, requester, target, now_ms))
     }
@@ -121,9 +143,12 @@ async fn take_in_page(provider: &Arc<Provider>) -> Result<bool, StoreError> {
     for arrival in &page {
         loop {
             match take_in_one(provider, arrival).await {
-                Ok(()) => break,
+                Ok(()) => {
+                    provider.contact.looked_at_one();
+                    break;
+                }
                 // Somebody else wrote to the same stream: looked at anew.
-                Err(StoreError::Conflict(_)) => {}
+                Err(StoreError::Conflict(_)) => tokio::task::yield_now().await,
                 Err(failed) => return Err(failed),
             }
         }
@@ -175,4 +200,24 @@ async fn decide(
         answer_seq: store.last_seq(&answer_stream(own, entry)).await?,
         now_ms: provider.now_ms(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ARRIVALS_WAITING_MAX, Contact};
+
+    /// At the limit and one before it; what has been looked at makes room.
+    #[test]
+    fn arrivals_that_wait_are_bounded() {
+        let contact = Contact::default();
+        contact.looked_at_one();
+        for _ in 1..ARRIVALS_WAITING_MAX {
+            contact.wake();
+        }
+        assert!(contact.has_room().is_ok());
+        contact.wake();
+        assert!(contact.has_room().is_err());
+        contact.looked_at_one();
+        assert!(contact.has_room().is_ok());
+    }
 }
