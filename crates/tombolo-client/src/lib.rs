@@ -54,9 +54,11 @@ pub use client::{Client, ProviderAddress, Registration};
 pub use contacts::{ContactWord, Contacts};
 pub use error::ClientError;
 pub use event::ClientEvent;
+/// What shows the texts of messages.
+pub use mimi_render as render;
 pub use profile::{FoundUser, Profile};
-pub use session::command::{MetadataChange, NewJoinLink};
+pub use session::command::{Lifetime, MetadataChange, NewJoinLink, ReceiptSetting};
 pub use shown::{
     Attempt, Evidence, Participant, RefusedMessage, RoomState, RoomStatus, ShownJoinLink,
-    ShownMessage,
+    ShownMessage, ShownPart, ShownVersion,
 };

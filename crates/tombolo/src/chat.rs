@@ -2,12 +2,14 @@
 
 mod contacts;
 mod conversation;
+mod display;
 mod evidence;
 mod files;
 mod find;
 mod help;
 mod input;
 mod invitation;
+mod messages;
 mod operation;
 mod people;
 pub(crate) mod profile;

@@ -317,3 +317,21 @@ fn a_budget_runs_out_and_comes_back() {
     assert_eq!(budgets.take(&little, &other, 10, 5_000), Ok(()), "a costly one fits, too");
     assert_eq!(budgets.take(&little, &other, 1, 5_000), Err(60_000));
 }
+
+/// POLICY-BASE-8: rooms are not found by search, discoverable or not: not by their URI, not by a name
+/// that a user could have.
+#[test]
+fn rooms_are_not_found() {
+    let everything = QueryPolicy::default();
+    for (source, value) in [
+        (Handle, "mimi://xyz.example/r/clubhouse"),
+        (Nick, "Clubhouse"),
+        (PartialName, "Clubhouse"),
+        (WholeProfile, "Clubhouse"),
+        (WholeProfile, "mimi://xyz.example/r/clubhouse"),
+    ] {
+        let response = ask(&everything, &users(), &query(&[(source, value)]));
+        assert_eq!(response.response_code, NotFound, "{value}");
+        assert!(names(&response).is_empty());
+    }
+}

@@ -1,7 +1,9 @@
 //! The session against a hub in memory: the flows, and the same flows with losses, repeats, odd
 //! orders and crashes.
 
+mod contents;
 mod direct;
+mod expiring;
 mod faults;
 mod flows;
 mod franking;
@@ -9,6 +11,7 @@ pub(crate) mod hub;
 mod judging;
 mod links;
 mod racing;
+mod receipts;
 mod rejoining;
 mod rules;
-mod world;
+pub(crate) mod world;

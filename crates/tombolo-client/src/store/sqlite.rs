@@ -182,11 +182,17 @@ fn work(mut connection: Connection, jobs: &mpsc::Receiver<Job>) {
 }
 
 fn commit(connection: &mut Connection, changes: Vec<StoreChange>) -> rusqlite::Result<()> {
+    let removes = changes.iter().any(|it| matches!(it, StoreChange::RemoveMessage { .. }));
     let transaction = connection.transaction()?;
     for change in changes {
         write(&transaction, change)?;
     }
-    transaction.commit()
+    transaction.commit()?;
+    if removes {
+        // The log still has what was written; folding it in and cutting it off ends that, too.
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    }
+    Ok(())
 }
 
 fn write(transaction: &Transaction<'_>, change: StoreChange) -> rusqlite::Result<()> {
@@ -225,6 +231,9 @@ fn write(transaction: &Transaction<'_>, change: StoreChange) -> rusqlite::Result
                 message.content
             ],
         ),
+        StoreChange::RemoveMessage { room, id } => {
+            run("DELETE FROM messages WHERE room = ?1 AND id = ?2", params![room.as_str(), id.0])
+        }
         StoreChange::PutWaiting { room, event } => run(
             "INSERT OR REPLACE INTO waiting VALUES (?1, ?2, ?3)",
             params![room.as_str(), signed(event.id), encode(&event)],

@@ -6,7 +6,7 @@ use crate::chat::contacts::{self, ContactInput};
 use crate::chat::files::{self, FileInput};
 use crate::chat::find::{Find, ProfileInput, parse_find, parse_profile};
 use crate::chat::invitation::{LinkWish, Way, parse_way, parse_wish};
-
+use crate::chat::messages::{self, MessageInput};
 use crate::chat::room_input::{self, Chosen, RoomInput};
 
 /// One line, understood.
@@ -22,6 +22,7 @@ pub(crate) enum Input {
     Subroom(String, Vec<MimiUri>),
     Room(RoomInput),
     File(FileInput),
+    Message(MessageInput),
     OpenRoom(usize),
     Rooms,
     Who,
@@ -67,7 +68,7 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
         "rename" => words(rest, "/rename NAME").map(Input::Rename),
         "room" => number(rest, "/room N").map(Input::OpenRoom),
         "rooms" => Ok(Input::Rooms),
-        "who" => Ok(Input::Who),
+        "who" if rest.is_empty() => Ok(Input::Who),
         "history" => Ok(Input::History),
         "find" => parse_find(rest).map(Input::Find),
         "profile" => parse_profile(rest).map(Input::Profile),
@@ -87,7 +88,10 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
             None => match (files::parse(name, rest), contacts::parse(name, rest)) {
                 (Some(parsed), _) => parsed.map(Input::File),
                 (None, Some(parsed)) => parsed.map(Input::Contact),
-                (None, None) => Err(format!("/{name} is no command; /help lists them")),
+                (None, None) => match messages::parse(name, rest) {
+                    Some(parsed) => parsed.map(Input::Message),
+                    None => Err(format!("/{name} is no command; /help lists them")),
+                },
             },
         },
     }
