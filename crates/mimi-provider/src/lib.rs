@@ -14,6 +14,7 @@ pub mod budget;
 pub mod consent;
 pub mod contact_budget;
 pub mod delivery;
+pub mod era;
 pub mod follower;
 pub mod franking;
 pub mod hub;

@@ -17,7 +17,7 @@ use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
     Account, ConsentCounts, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor,
-    LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRoom, SuiteStock,
+    LogHistory, LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRoom, SuiteStock,
 };
 use mimi_wire::protocol::CipherSuite;
 use mimi_wire::{Domain, MimiUri};
@@ -189,6 +189,14 @@ impl Store for MemoryStore {
 
     fn waiting_followers(&self) -> StoreFuture<'_, Vec<FollowerCursor>> {
         self.read(State::waiting_followers)
+    }
+
+    fn stale_followers(&self) -> StoreFuture<'_, Vec<FollowerCursor>> {
+        self.read(State::stale_followers)
+    }
+
+    fn history(&self) -> StoreFuture<'_, LogHistory> {
+        self.read(State::history)
     }
 
     fn follower_cursor(

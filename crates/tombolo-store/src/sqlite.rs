@@ -27,7 +27,7 @@ use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
     Account, ConsentCounts, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor,
-    LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRoom, SuiteStock,
+    LogHistory, LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRoom, SuiteStock,
 };
 use mimi_wire::protocol::CipherSuite;
 use mimi_wire::{Domain, MimiUri};
@@ -348,6 +348,14 @@ impl Store for SqliteStore {
 
     fn waiting_followers(&self) -> StoreFuture<'_, Vec<FollowerCursor>> {
         self.read(read::waiting_followers)
+    }
+
+    fn stale_followers(&self) -> StoreFuture<'_, Vec<FollowerCursor>> {
+        self.read(read::stale_followers)
+    }
+
+    fn history(&self) -> StoreFuture<'_, LogHistory> {
+        self.read(read::history)
     }
 
     fn follower_cursor(

@@ -7,7 +7,7 @@ use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
     Account, ConsentCounts, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor,
-    LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRoom, SuiteStock,
+    LogHistory, LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRoom, SuiteStock,
 };
 use mimi_provider::{Change, Expect};
 use mimi_wire::protocol::CipherSuite;
@@ -134,6 +134,10 @@ pub trait Store: Send + Sync + 'static {
     fn stream_clients(&self, stream: &MimiUri) -> StoreFuture<'_, Vec<MimiUri>>;
     /// Peers whose cursor is behind the end of a stream.
     fn waiting_followers(&self) -> StoreFuture<'_, Vec<FollowerCursor>>;
+    /// Peers that are stale in a stream (AMB-NTF-10).
+    fn stale_followers(&self) -> StoreFuture<'_, Vec<FollowerCursor>>;
+    /// The eras of the whole log, and its end.
+    fn history(&self) -> StoreFuture<'_, LogHistory>;
     /// A peer's cursor in a stream.
     fn follower_cursor(
         &self,

@@ -48,6 +48,8 @@ pub enum Request {
     Provider,
     /// `GET /issuers/{domain}`.
     Issuers(Domain),
+    /// `GET /devices`.
+    Devices,
     /// `GET /key-packages`.
     KeyPackageStock,
     /// `POST /key-packages`.
@@ -146,6 +148,8 @@ pub enum Response {
         /// PEM certificates.
         issuers: Vec<String>,
     },
+    /// To [`Request::Devices`]: those of the user.
+    Devices(Vec<MimiUri>),
     /// To [`Request::KeyPackageStock`] and [`Request::UploadKeyPackages`]: those that are valid for
     /// a while.
     Stock(u64),

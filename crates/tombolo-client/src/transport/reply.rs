@@ -47,6 +47,16 @@ struct FoundedReply {
 }
 
 #[derive(Deserialize)]
+struct DevicesReply {
+    devices: Vec<DeviceReply>,
+}
+
+#[derive(Deserialize)]
+struct DeviceReply {
+    client: MimiUri,
+}
+
+#[derive(Deserialize)]
 struct ErrorReply {
     error: ErrorBody,
 }
@@ -116,7 +126,16 @@ pub(crate) fn read(request: &Request, body: &[u8]) -> Result<Response, Transport
         Request::Consent(_) | Request::SetProfile(_) | Request::ReportAbuse { .. } => {
             Response::Done
         }
-        Request::Contacts => Response::Contacts(Box::new(json(body)?)),
+struct DevicesReply {
+    devices: Vec<DeviceReply>,
+}
+
+#[derive(Deserialize)]
+struct DeviceReply {
+    client: MimiUri,
+}
+
+#[derive(Deserialize)]
     })
 }
 

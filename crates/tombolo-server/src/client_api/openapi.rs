@@ -157,7 +157,8 @@ const REFUSALS: [(StatusCode, &str, &str); 13] = [
     (
         StatusCode::SERVICE_UNAVAILABLE,
         "Unavailable",
-        "A provider that is needed does not answer: later, as `Retry-After` says.",
+        "A provider that is needed does not answer, or there is too much to do: later, as \
+         `Retry-After` says.",
     ),
 ];
 

@@ -2,8 +2,8 @@
 
 use mimi_provider::profile::StoredProfile;
 use mimi_provider::record::{
-    Account, Arrival, ConsentDecision, ConsentRecord, ConsentRequest, DeviceRecord, EventKind,
-    NewEvent, RoomKind, Seq, StoredKeyPackage,
+    Account, Arrival, ConsentDecision, ConsentRecord, ConsentRequest, DeviceRecord, EraId,
+    EventKind, NewEvent, RoomKind, Seq, StoredKeyPackage,
 };
 use mimi_provider::{Change, Expect};
 use mimi_wire::protocol::CipherSuite;
@@ -192,6 +192,8 @@ pub fn one_of_each() -> Vec<Change> {
         Change::Follow { stream: club.clone(), follower: peer("b.example"), after_seq: 0 },
         Change::Follow { stream: club.clone(), follower: peer("c.example"), after_seq: 0 },
         Change::Delivered { stream: club, follower: peer("c.example"), seq: 3 },
+        Change::GiveUp { stream: room("club"), follower: peer("b.example"), seq: 2, now_ms: 40 },
+        Change::BeginEra(EraId([7; 16])),
         Change::Acknowledge { client: phone, event_id: 2 },
     ]
 }
@@ -252,5 +254,7 @@ pub async fn everything(store: &impl Store) -> Vec<String> {
     tell!(waiting_followers());
     tell!(arrivals(2));
     tell!(arrivals(1000));
+    tell!(stale_followers());
+    tell!(history());
     told
 }

@@ -8,7 +8,7 @@ use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
     Account, ConsentCounts, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor,
-    LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRoom, SuiteStock,
+    LogHistory, LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRoom, SuiteStock,
 };
 use mimi_wire::protocol::CipherSuite;
 use mimi_wire::{Domain, MimiUri};
@@ -111,6 +111,8 @@ impl Store for FaultyStore {
         fn client_cursor(client: &MimiUri) -> u64;
         fn stream_clients(stream: &MimiUri) -> Vec<MimiUri>;
         fn waiting_followers() -> Vec<FollowerCursor>;
+        fn stale_followers() -> Vec<FollowerCursor>;
+        fn history() -> LogHistory;
         fn follower_cursor(stream: &MimiUri, follower: &Domain) -> Option<FollowerCursor>;
         fn follower_batch(
             stream: &MimiUri,

@@ -19,7 +19,7 @@ fn a_new_file_gets_the_current_schema() {
     std::fs::write(scratch.path(), []).unwrap();
     drop(scratch.open());
     let db = scratch.raw();
-    assert_eq!(pragma(&db, "user_version"), 6);
+    assert_eq!(pragma(&db, "user_version"), 7);
     assert_eq!(pragma(&db, "page_size"), 4096);
     let mode: String = db.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
     assert_eq!(mode, "wal");
@@ -36,7 +36,7 @@ async fn an_older_file_is_brought_up_to_date() {
     db.pragma_update(None, "user_version", 1).unwrap();
     drop(db);
     let store = scratch.open();
-    assert_eq!(pragma(&scratch.raw(), "user_version"), 6);
+    assert_eq!(pragma(&scratch.raw(), "user_version"), 7);
     write(&store, one_of_each()).await.unwrap();
     let found = store.find_profiles(&[1], 9).await.unwrap();
     assert_eq!(found.len(), 1);
