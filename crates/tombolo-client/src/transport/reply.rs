@@ -126,16 +126,11 @@ pub(crate) fn read(request: &Request, body: &[u8]) -> Result<Response, Transport
         Request::Consent(_) | Request::SetProfile(_) | Request::ReportAbuse { .. } => {
             Response::Done
         }
-struct DevicesReply {
-    devices: Vec<DeviceReply>,
-}
-
-#[derive(Deserialize)]
-struct DeviceReply {
-    client: MimiUri,
-}
-
-#[derive(Deserialize)]
+        Request::Contacts => Response::Contacts(Box::new(json(body)?)),
+        Request::Devices => {
+            let reply: DevicesReply = json(body)?;
+            Response::Devices(reply.devices.into_iter().map(|device| device.client).collect())
+        }
     })
 }
 

@@ -68,11 +68,11 @@ async fn a_current_file_is_left_as_it_is() {
 fn a_newer_file_is_refused() {
     let scratch = super::inline();
     drop(scratch.open());
-    scratch.raw().pragma_update(None, "user_version", 7).unwrap();
+    scratch.raw().pragma_update(None, "user_version", 9).unwrap();
     let error = SqliteStore::open(scratch.path(), Options::default()).unwrap_err();
     assert!(matches!(error, OpenError::Newer { found: 7, known: 4 }), "{error}");
     assert!(error.to_string().contains("upgrade"), "{error}");
-    assert_eq!(pragma(&scratch.raw(), "user_version"), 7);
+    assert_eq!(pragma(&scratch.raw(), "user_version"), 9);
 }
 
 #[test]
