@@ -70,7 +70,7 @@ fn a_newer_file_is_refused() {
     drop(scratch.open());
     scratch.raw().pragma_update(None, "user_version", 9).unwrap();
     let error = SqliteStore::open(scratch.path(), Options::default()).unwrap_err();
-    assert!(matches!(error, OpenError::Newer { found: 7, known: 4 }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 9, known: 7 }), "{error}");
     assert!(error.to_string().contains("upgrade"), "{error}");
     assert_eq!(pragma(&scratch.raw(), "user_version"), 9);
 }
