@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::client::driver::{Driver, Input};
+use crate::contacts::{ContactWord, Contacts};
 use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::profile::{FoundUser, Profile};
@@ -171,25 +172,41 @@ impl Client {
         self.events.subscribe()
     }
 
-    /// Asks a user for consent to be contacted.
+    /// Asks a user for consent to be contacted, in any room.
     pub async fn request_consent(&self, target: &MimiUri) -> Result<(), ClientError> {
-        self.operate(Command::RequestConsent(target.clone())).await.map(drop)
+        self.say_contact(ContactWord::Ask, target, None).await
+    }
+
+    /// Takes the request back.
+    pub async fn cancel_consent_request(&self, target: &MimiUri) -> Result<(), ClientError> {
+        self.say_contact(ContactWord::TakeBack, target, None).await
     }
 
     /// Lets a user contact us, for any room.
     pub async fn grant_consent(&self, requester: &MimiUri) -> Result<(), ClientError> {
-        self.operate(Command::GrantConsent(requester.clone())).await.map(drop)
+        self.say_contact(ContactWord::Accept, requester, None).await
     }
 
-    /// No longer lets a user contact us.
+    /// No longer lets a user contact us, or turns one away who has not asked yet.
     pub async fn revoke_consent(&self, requester: &MimiUri) -> Result<(), ClientError> {
-        self.operate(Command::RevokeConsent(requester.clone())).await.map(drop)
+        self.say_contact(ContactWord::TurnAway, requester, None).await
     }
 
-    /// Open requests to us.
-    pub async fn consent_requests(&self) -> Result<Vec<MimiUri>, ClientError> {
-        match self.operate(Command::ConsentRequests).await? {
-            Outcome::Users(users) => Ok(users),
+    /// Says something about contact with a user, for one room or any.
+    pub async fn say_contact(
+        &self,
+        word: ContactWord,
+        user: &MimiUri,
+        room: Option<&MimiUri>,
+    ) -> Result<(), ClientError> {
+        let (user, room) = (user.clone(), room.cloned());
+        self.operate(Command::SayContact { word, user, room }).await.map(drop)
+    }
+
+    /// Who asks for our consent, whom we have asked, whom we let in and whom we turned away.
+    pub async fn contacts(&self) -> Result<Contacts, ClientError> {
+        match self.operate(Command::Contacts).await? {
+            Outcome::Contacts(contacts) => Ok(*contacts),
             other => Err(unexpected(&other)),
         }
     }

@@ -9,6 +9,7 @@ use crate::shown::{RoomStatus, ShownMessage};
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "most are messages; each is moved a few times")]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "most events are messages")]
 pub enum ClientEvent {
     /// A message was shown, edited or deleted, or got a reaction.
     Message {
@@ -68,6 +69,13 @@ pub enum ClientEvent {
     },
     /// Somebody asks to be allowed to contact us.
     ConsentRequested {
+        /// Who.
+        requester: MimiUri,
+        /// For one room or any.
+        room: Option<MimiUri>,
+    },
+    /// Somebody no longer asks for it.
+    ConsentWithdrawn {
         /// Who.
         requester: MimiUri,
         /// For one room or any.

@@ -39,6 +39,7 @@
 
 pub mod asset_rules;
 pub mod client;
+pub mod contacts;
 pub mod error;
 pub mod event;
 pub mod profile;
@@ -50,6 +51,7 @@ pub mod transport;
 
 pub use client::files::Download;
 pub use client::{Client, ProviderAddress, Registration};
+pub use contacts::{ContactWord, Contacts};
 pub use error::ClientError;
 pub use event::ClientEvent;
 /// What shows the texts of messages.

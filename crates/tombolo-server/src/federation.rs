@@ -7,7 +7,6 @@
 
 mod authenticate;
 pub(crate) mod code_guesses;
-mod consent;
 pub(crate) mod directory;
 pub(crate) mod group_info;
 pub(crate) mod identifier_query;

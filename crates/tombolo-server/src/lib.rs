@@ -19,6 +19,7 @@ mod certificate_authority;
 pub mod client_api;
 pub mod clock;
 pub mod config;
+mod contact;
 mod crowd;
 pub mod delivery;
 pub mod dev_ca;

@@ -16,6 +16,7 @@ use crate::assets::serve::DownloadSlots;
 use crate::capture::Capture;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::contact::Contact;
 use crate::delivery::Delivery;
 use crate::federation::code_guesses::CodeGuesses;
 use crate::federation::identifier_query::Budgets;
@@ -69,6 +70,7 @@ pub struct Provider {
     pub(crate) rooms: Rooms,
     pub(crate) turns: Turns,
     pub(crate) queries: Budgets,
+    pub(crate) contact: Contact,
     pub(crate) code_guesses: CodeGuesses,
     pub(crate) wake: Wake,
     pub(crate) delivery: Delivery,
@@ -119,6 +121,7 @@ impl Provider {
             rooms: Rooms::new(limits.rooms.hot_max),
             turns: Turns::default(),
             queries: Budgets::default(),
+            contact: Contact::default(),
             code_guesses: CodeGuesses::new(&limits.rooms),
             wake: Wake::default(),
             delivery: Delivery::new(limits.peers.deliveries_per_peer_max),
@@ -195,6 +198,7 @@ impl Provider {
                     crate::delivery::wake(self, stream, follower);
                 }
                 Effect::WakeStream(stream) => self.wake.stream(stream),
+                Effect::WakeArrivals => self.contact.wake(),
             }
         }
     }

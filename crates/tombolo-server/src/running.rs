@@ -31,7 +31,7 @@ use crate::keys::open_or_create_hub_keys;
 use crate::private_file;
 use crate::provider::{Parts, Provider};
 use crate::tls::Identity;
-use crate::{delivery, federation, rooms};
+use crate::{contact, delivery, federation, rooms};
 
 pub(crate) use address_file::admin_address;
 pub use address_file::{ADMIN_ADDRESS_FILE, AddressFileError};
@@ -180,6 +180,7 @@ impl Running {
         delivery::start(provider);
         self.background.spawn(maintain(Arc::clone(provider)));
         self.background.spawn(rooms::follow_all(Arc::clone(provider)));
+        self.background.spawn(contact::take_in_arrivals(Arc::clone(provider)));
         let stopping = || self.stopping.subscribe();
         let for_peers = stopped(stopping());
         let serving = federation::serve(Arc::clone(provider), listeners.federation, for_peers);

@@ -140,7 +140,7 @@ impl HttpsTransport {
                 &format!("/client/v1/devices/{}", segment(client.as_str())),
             ),
             Request::SignOutOthers => self.builder(Method::POST, "/client/v1/sign-out-others"),
-            Request::ConsentRequests => self.builder(Method::GET, "/client/v1/consent"),
+            Request::Contacts => self.builder(Method::GET, "/client/v1/consent"),
         }
     }
 }
