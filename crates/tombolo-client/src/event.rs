@@ -15,7 +15,7 @@ pub enum ClientEvent {
         /// The room.
         room: MimiUri,
         /// The message as it is now shown.
-        message: ShownMessage,
+        message: Box<ShownMessage>,
     },
     /// Somebody has told that messages of ours have arrived, or were read.
     Status {

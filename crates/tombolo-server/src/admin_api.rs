@@ -7,6 +7,7 @@
 mod client;
 mod listener;
 pub mod operate;
+mod peers;
 mod removal;
 mod reports;
 mod status;
@@ -29,6 +30,7 @@ use crate::provider::Provider;
 
 pub use client::{AdminClient, AdminError};
 pub(crate) use listener::serve;
+pub use peers::{PeerActed, PeerList, PeerStatus};
 pub use removal::Removed;
 pub use reports::{
     ClosedReport, ListedReport, NewHubKey, ReportList, ReportedMessage, ShownReport,
@@ -61,6 +63,9 @@ fn router(api: AdminApi) -> Router {
         .route("/reports/{id}", get(reports::show))
         .route("/reports/{id}/close", post(reports::close))
         .route("/franking/hub-key", post(reports::rotate))
+        .route("/peers", get(peers::list))
+        .route("/peers/{name}/retry", post(peers::retry))
+        .route("/peers/{name}/drop", post(peers::drop_waiting))
         .route("/status", get(status::status))
         .method_not_allowed_fallback(async || HttpError::MethodNotAllowed("".into()));
     Router::new()

@@ -23,6 +23,7 @@ use mimi_wire::protocol::directory::Directory;
 use thiserror::Error;
 
 pub(crate) use answer::{Answer, PeerError};
+pub(crate) use directories::Suspicion;
 pub(crate) use public_address::is_public;
 pub(crate) use table::PeerTables;
 

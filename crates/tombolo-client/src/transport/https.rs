@@ -9,6 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use futures_util::stream;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, Response as HttpResponse, Url};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
@@ -18,11 +19,11 @@ use serde_json::json;
 use crate::client::ProviderAddress;
 use crate::error::ClientError;
 use crate::session::request::{Outgoing, Request, Response, TransportError};
-use crate::session::stream_event::StreamEvent;
+use crate::session::stream_event::{LogPosition, StreamEvent};
 use crate::transport::assets::AssetTransport;
 use crate::transport::reply;
 use crate::transport::sse::{SseParser, is_end, read_end, read_event};
-use crate::transport::{EventStream, Token, Transport, TransportFuture};
+use crate::transport::{EventStream, OpenStream, Token, Transport, TransportFuture};
 
 /// Octets of one answer: the largest handshake body, with room for what is around it.
 pub const ANSWER_OCTETS_MAX: usize = 17 * 1024 * 1024;
@@ -32,6 +33,9 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Silence after which the event stream counts as broken: three keep-alives missed.
 pub const SILENCE_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// Octets of an era's name.
+pub const ERA_OCTETS_MAX: usize = 128;
 
 /// Everything but the unreserved characters of RFC 3986 is escaped.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -153,15 +157,20 @@ impl Transport for HttpsTransport {
         })
     }
 
-    fn events(&self, token: Token, after: u64) -> TransportFuture<EventStream> {
+    fn events(&self, token: Token, after: u64, era: Option<String>) -> TransportFuture<OpenStream> {
         let mut url = self.base.clone();
         url.set_path("/client/v1/events");
         url.query_pairs_mut().append_pair("after", &after.to_string());
+        if let Some(era) = era {
+            url.query_pairs_mut().append_pair("era", &era);
+        }
         let builder = self.client.get(url).header("accept", "text/event-stream");
         let builder = builder.bearer_auth(token.reveal());
         Box::pin(async move {
             let answer = success(builder).await?;
-            Ok(Box::pin(events_of(answer)) as EventStream)
+            let position = position_of(answer.headers());
+            let events = Box::pin(events_of(answer)) as EventStream;
+            Ok(OpenStream { position, events })
         })
     }
 
@@ -253,6 +262,17 @@ pub(super) fn unreachable(error: reqwest::Error) -> TransportError {
         cause = deeper;
     }
     TransportError::Unreachable(cause.to_string())
+}
+
+/// Where the provider's log is, as the head of the stream says.
+fn position_of(headers: &HeaderMap) -> Option<LogPosition> {
+    let text = |name| headers.get(name)?.to_str().ok();
+    let number = |name| text(name)?.parse().ok();
+    Some(LogPosition {
+        era: text("tombolo-era").filter(|era| era.len() <= ERA_OCTETS_MAX)?.to_owned(),
+        after: number("tombolo-after")?,
+        acknowledged: number("tombolo-acknowledged")?,
+    })
 }
 
 /// The events of an answer, until it ends or is at fault.

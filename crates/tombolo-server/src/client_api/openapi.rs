@@ -162,7 +162,8 @@ const REFUSALS: [(StatusCode, &str, &str); 14] = [
     (
         StatusCode::SERVICE_UNAVAILABLE,
         "Unavailable",
-        "A provider that is needed does not answer: later, as `Retry-After` says.",
+        "A provider that is needed does not answer, or there is too much to do: later, as \
+         `Retry-After` says.",
     ),
 ];
 

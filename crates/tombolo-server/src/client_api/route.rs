@@ -150,10 +150,12 @@ impl Route {
             parameters: Vec::new(),
             body: Body::Empty,
             answers: Vec::new(),
-            // Any endpoint may be asked too often or at too great length, and may find our disk full.
+            // Any endpoint may be asked too often, by one or by all, or at too great length, and may find
+            // our disk full.
             refusals: vec![
                 StatusCode::TOO_MANY_REQUESTS,
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                StatusCode::SERVICE_UNAVAILABLE,
                 StatusCode::INTERNAL_SERVER_ERROR,
             ],
         };

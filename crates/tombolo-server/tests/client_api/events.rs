@@ -124,6 +124,51 @@ async fn events_survive_a_restart() {
     assert_eq!(bob.events(Some(0)).await.take(6).await, before);
 }
 
+/// A device that names the era of its cursor is told where the stream goes on, and which of the two
+/// was set back; then its KeyPackages may have been used, and are released (PROTO-KM-10).
+#[tokio::test]
+async fn a_stream_tells_who_was_set_back() {
+    let provider = Provider::start(&["alice", "bob"]).await;
+    let alice = provider.phone("alice", "phone").await;
+    let mut bob = provider.phone("bob", "phone").await;
+    disturb(&alice, &bob, 2).await;
+    let last = bob.events(Some(0)).await.take(4).await[3].id;
+    let open = async |bob: &Phone, query: &str| {
+        let path = format!("/events?follow=false&{query}");
+        let answer = bob.request(Method::GET, &path).send().await.unwrap();
+        let header =
+            |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let numbers = ["tombolo-after", "tombolo-acknowledged"]
+            .map(|name| header(name).map(|text| text.parse::<u64>().unwrap()));
+        (answer.status(), header("tombolo-era"), numbers)
+    };
+    let stock = async |bob: &Phone| bob.get("/key-packages").await["stock"].as_u64().unwrap();
+    let key_packages = bob.key_packages(3);
+    assert_eq!(bob.post("/key-packages", key_packages).await.status(), StatusCode::OK);
+    let (_, era, numbers) = open(&bob, &format!("after={last}")).await;
+    assert_eq!(numbers, [Some(last), Some(0)]);
+    let era = era.unwrap();
+    assert_eq!(open(&bob, &format!("after={last}&era={era}")).await.2, [Some(last), Some(0)]);
+    assert_eq!(stock(&bob).await, 3, "nothing is amiss");
+    // Beyond what there is, and of a log that nobody knows.
+    let beyond = last + 5;
+    let (status, _, numbers) = open(&bob, &format!("after={beyond}&era={era}")).await;
+    assert_eq!((status, numbers), (StatusCode::OK, [Some(last), Some(0)]));
+    assert_eq!(stock(&bob).await, 0);
+    let unknown = "0".repeat(32);
+    assert_eq!(open(&bob, &format!("after={last}&era={unknown}")).await.2, [Some(0), Some(0)]);
+    // The device has forgotten what it acknowledged.
+    let acknowledged = bob.post("/events/ack", format!("{{\"id\":{last}}}").into_bytes()).await;
+    assert_eq!(acknowledged.status(), StatusCode::NO_CONTENT);
+    let key_packages = bob.key_packages(3);
+    assert_eq!(bob.post("/key-packages", key_packages).await.status(), StatusCode::OK);
+    assert_eq!(open(&bob, &format!("after=0&era={era}")).await.2, [Some(0), Some(last)]);
+    assert_eq!(stock(&bob).await, 0);
+    for wrong in ["12", &"g".repeat(32), &"0".repeat(33)] {
+        assert_eq!(open(&bob, &format!("era={wrong}")).await.0, StatusCode::BAD_REQUEST);
+    }
+}
+
 /// A device that looks now and then gets what there is, and the connection back.
 #[tokio::test]
 async fn a_stream_that_does_not_follow_ends_at_the_end() {

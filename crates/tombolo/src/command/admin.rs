@@ -9,6 +9,7 @@ use tombolo_server::admin_api::operate;
 use tombolo_server::admin_api::{AddUser, ListedUser, Removed, SetClaims, Status, Waiting};
 use tombolo_server::config::Config;
 
+use super::admin_peers::PeersCommand;
 use super::admin_reports::{ReportsCommand, rotate_hub_key};
 use super::{Failure, say};
 
@@ -51,6 +52,11 @@ enum AdminCommand {
     },
     /// Frank the messages to come with a fresh key; old messages are proven by the old ones
     RotateHubKey,
+    /// Look at the deliveries to other providers, and act on them
+    Peers {
+        #[command(subcommand)]
+        command: Option<PeersCommand>,
+    },
     /// Show how the provider fares: users, rooms, and what waits for other providers and why
     Status {
         /// Print one JSON object
@@ -138,6 +144,9 @@ impl Admin {
                 Ok(())
             }
             AdminCommand::Reports { command } => command.run(&config).await,
+            AdminCommand::Peers { command } => {
+                command.unwrap_or(PeersCommand::List { json: false }).run(&config).await
+            }
             AdminCommand::RotateHubKey => rotate_hub_key(&config).await,
             AdminCommand::Status { json } => show_status(&config, json).await,
         }

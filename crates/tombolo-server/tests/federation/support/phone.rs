@@ -47,7 +47,7 @@ use tombolo_server::issuer::ClientIssuer;
 use tombolo_server::running::Running;
 use tombolo_store::{Commit, Store};
 
-use super::{Caller, Federation, Reply, SharedStore, domain, eventually, now_ms};
+use super::{Caller, Connection, Federation, Reply, SharedStore, domain, eventually, now_ms};
 
 const SUITE: u16 = mimi_mls::CIPHERSUITE;
 const DAY_S: u64 = 24 * 60 * 60;
@@ -158,6 +158,17 @@ impl Phone {
         let headers = [("host", host.as_str()), ("authorization", &bearer)];
         let path = format!("/client/v1{path}");
         connection.send(method, &path, &headers, Bytes::from(body)).await.unwrap()
+    }
+
+    /// A connection to its provider, and what it says there about itself.
+    pub(crate) async fn connect(&self) -> (Connection, [(&'static str, String); 2]) {
+        let host = self.user.domain();
+        let connection = self.caller.connect(self.address, host.as_str()).await.unwrap();
+        let headers = [
+            ("host", host.as_str().to_owned()),
+            ("authorization", format!("Bearer {}", self.token)),
+        ];
+        (connection, headers)
     }
 
     async fn post<T: Wire>(&self, path: &str, body: Vec<u8>) -> T {
