@@ -6,6 +6,7 @@
 
 mod client;
 mod listener;
+mod ohttp_key;
 pub mod operate;
 mod removal;
 mod reports;
@@ -29,6 +30,7 @@ use crate::provider::Provider;
 
 pub use client::{AdminClient, AdminError};
 pub(crate) use listener::serve;
+pub use ohttp_key::NewOhttpKey;
 pub use removal::Removed;
 pub use reports::{
     ClosedReport, ListedReport, NewHubKey, ReportList, ReportedMessage, ShownReport,
@@ -61,6 +63,7 @@ fn router(api: AdminApi) -> Router {
         .route("/reports/{id}", get(reports::show))
         .route("/reports/{id}/close", post(reports::close))
         .route("/franking/hub-key", post(reports::rotate))
+        .route("/ohttp-key", post(ohttp_key::rotate))
         .route("/status", get(status::status))
         .method_not_allowed_fallback(async || HttpError::MethodNotAllowed("another method"));
     Router::new()

@@ -14,6 +14,7 @@ mod issuers;
 mod key_material;
 mod key_packages;
 mod listener;
+mod ohttp_relay;
 mod profile;
 mod provider_info;
 mod proxy_download;
@@ -93,6 +94,10 @@ pub(crate) fn router(api: ClientApi) -> Router {
         .route("/assets", only("GET and POST", get(assets::limits).post(assets::begin)))
         .route("/assets/{id}", only("GET, PATCH and DELETE", assets::of_upload()))
         .route("/proxy-download/{hub}/{url}", only("GET", get(proxy_download::proxy_download)))
+        .route(
+            "/ohttp-relay/{hub}",
+            only("GET and POST", get(ohttp_relay::keys).post(ohttp_relay::relay)),
+        )
         .route("/devices", only("GET", get(devices::devices)))
         .route("/events", only("GET", get(events::events)))
         .route("/events/ack", only("POST", post(events::acknowledge)));

@@ -14,6 +14,7 @@ pub(crate) mod group_info;
 pub(crate) mod identifier_query;
 pub(crate) mod key_material;
 pub(crate) mod notify;
+mod ohttp_gateway;
 pub(crate) mod outgoing;
 mod proxy_download;
 pub(crate) mod report_abuse;
@@ -36,6 +37,7 @@ use http::header::{CONTENT_TYPE, RANGE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use mimi_ohttp::GATEWAY_PATH;
 use mimi_provider::Reject;
 use mimi_wire::Domain;
 use mimi_wire::limits::{APPLICATION_BODY_OCTETS_MAX, HANDSHAKE_BODY_OCTETS_MAX};
@@ -143,6 +145,9 @@ async fn dispatch(
             name,
             request.headers().get(RANGE),
         );
+    }
+    if path == GATEWAY_PATH {
+        return ohttp_gateway::handle(provider, slots, chain, request).await;
     }
     let (endpoint, variable) = split_path(&path)?;
     let method = method_of(endpoint);

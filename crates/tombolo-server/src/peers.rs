@@ -36,6 +36,9 @@ use link::Link;
 /// Peers we hold a connection pool for at once; beyond that, unused ones make room.
 const LINKS_MAX: usize = 1_024;
 
+/// Name of the request to a peer's Oblivious HTTP gateway, by which its media type is told.
+pub(crate) const OHTTP_GATEWAY: &str = "ohttpGateway";
+
 /// Why the peers cannot be set up.
 #[derive(Debug, Error)]
 #[non_exhaustive]

@@ -67,7 +67,10 @@ fn the_examples_of_the_rfc() {
         assert_eq!(AssetRequest::decode(&known[..known.len() - padding]).unwrap(), request);
     }
     assert_eq!(rewritten(&indeterminate, Mode::KnownLength), known);
-    assert_eq!(rewritten(&known, Mode::IndeterminateLength), indeterminate[..indeterminate.len() - 10]);
+    assert_eq!(
+        rewritten(&known, Mode::IndeterminateLength),
+        indeterminate[..indeterminate.len() - 10]
+    );
 
     let interim = octets(INTERIM_RESPONSE);
     let response = AssetResponse::decode(&interim).unwrap();

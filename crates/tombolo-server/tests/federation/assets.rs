@@ -15,19 +15,24 @@ use crate::support::{
     Caller, FakePeer, Federation, LocalUser, Reply, Seen, SharedStore, domain, status,
 };
 
-const NEARBY: &str = "[assets]\nuse_peer_addresses = true\n";
+pub(crate) const NEARBY: &str = "[assets]\nuse_peer_addresses = true\n";
 
-async fn start(federation: &Federation, name: &str, assets: &str, store: &MemoryStore) -> Running {
+pub(crate) async fn start(
+    federation: &Federation,
+    name: &str,
+    assets: &str,
+    store: &MemoryStore,
+) -> Running {
     let config = federation.config(name, assets);
     Running::start_with(config, store.shared(), Clock::system()).await.unwrap()
 }
 
-fn octets(count: usize) -> Bytes {
+pub(crate) fn octets(count: usize) -> Bytes {
     (0..count).map(|index| u8::try_from(index % 251).unwrap()).collect()
 }
 
 /// Uploads in two bodies, and gives the URL.
-async fn upload(
+pub(crate) async fn upload(
     federation: &Federation,
     running: &Running,
     user: &LocalUser,
@@ -67,7 +72,7 @@ async fn proxied(caller: &Caller, hub: &Running, from: &str, url: &str) -> Reply
 }
 
 /// A peer that serves assets to anyone, and says so in its directory.
-async fn asset_peer(
+pub(crate) async fn asset_peer(
     federation: &Federation,
     name: &'static str,
     hosts: &'static [&'static str],

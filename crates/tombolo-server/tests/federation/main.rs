@@ -13,6 +13,7 @@ mod hostile;
 mod identifier_query;
 mod joining;
 mod kept_in_order;
+mod oblivious;
 mod peers;
 mod restarts;
 mod rooms;

@@ -9,7 +9,7 @@ use tombolo_server::admin_api::operate;
 use tombolo_server::admin_api::{AddUser, ListedUser, Removed, SetClaims, Status, Waiting};
 use tombolo_server::config::Config;
 
-use super::admin_reports::{ReportsCommand, rotate_hub_key};
+use super::admin_reports::{ReportsCommand, rotate_hub_key, rotate_ohttp_key};
 use super::{Failure, say};
 
 /// Octets of standard input that are read for a password.
@@ -51,6 +51,8 @@ enum AdminCommand {
     },
     /// Frank the messages to come with a fresh key; old messages are proven by the old ones
     RotateHubKey,
+    /// Let oblivious downloads be sealed to a fresh key; the old one is deleted after two days
+    RotateOhttpKey,
     /// Show how the provider fares: users, rooms, and what waits for other providers and why
     Status {
         /// Print one JSON object
@@ -139,6 +141,7 @@ impl Admin {
             }
             AdminCommand::Reports { command } => command.run(&config).await,
             AdminCommand::RotateHubKey => rotate_hub_key(&config).await,
+            AdminCommand::RotateOhttpKey => rotate_ohttp_key(&config).await,
             AdminCommand::Status { json } => show_status(&config, json).await,
         }
     }
