@@ -6,7 +6,6 @@ mod connector;
 mod directories;
 mod issuer_files;
 mod link;
-mod public_address;
 mod table;
 
 use std::collections::HashMap;
@@ -22,8 +21,9 @@ use mimi_wire::protocol::directory::Directory;
 use thiserror::Error;
 
 pub(crate) use answer::{Answer, PeerError};
-pub(crate) use public_address::is_public;
 pub(crate) use table::PeerTables;
+
+pub(crate) use mimi_wire::public_address::is_public;
 
 use crate::capture::{Capture, Direction};
 use crate::clock;

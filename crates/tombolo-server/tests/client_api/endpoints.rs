@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::harness::{JsonValue, Provider, error_code, segment};
 
 /// Every endpoint that needs a token.
-pub(crate) const SIGNED_IN: [(Method, &str); 20] = [
+pub(crate) const SIGNED_IN: [(Method, &str); 22] = [
     (Method::GET, "/provider"),
     (Method::GET, "/issuers/a.example"),
     (Method::GET, "/key-packages"),
@@ -25,6 +25,8 @@ pub(crate) const SIGNED_IN: [(Method, &str); 20] = [
     (Method::PATCH, "/assets/0a"),
     (Method::DELETE, "/assets/0a"),
     (Method::GET, "/proxy-download/b.example/{asset}"),
+    (Method::GET, "/ohttp-relay/a.example"),
+    (Method::POST, "/ohttp-relay/a.example"),
     (Method::GET, "/devices"),
     (Method::GET, "/events"),
     (Method::POST, "/events/ack"),

@@ -1,5 +1,6 @@
 //! Bodies that are not what an endpoint takes: a clear 4xx, and the provider goes on.
 
+use mimi_ohttp::SEALED_REQUEST_OCTETS_MAX;
 use mimi_wire::limits::{APPLICATION_BODY_OCTETS_MAX, HANDSHAKE_BODY_OCTETS_MAX};
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
@@ -19,6 +20,7 @@ fn body_octets_max(path: &str) -> usize {
     match path {
         "/rooms/{room}" | "/rooms/{room}/update" => HANDSHAKE_BODY_OCTETS_MAX,
         "/register" | "/events/ack" | "/assets" => JSON_OCTETS_MAX,
+        "/ohttp-relay/a.example" => SEALED_REQUEST_OCTETS_MAX,
         _ => APPLICATION_BODY_OCTETS_MAX,
     }
 }

@@ -7,6 +7,7 @@ mod authentication;
 mod bodies;
 mod delivery;
 mod directory;
+mod downloads;
 mod faults;
 mod franking;
 mod hostile;
