@@ -1,17 +1,10 @@
 //! Files between devices of the SDK, over the real stack, by each way there is (protocol section
 //! 5.10): what the room allows and the user wants, and nothing else.
 
-use mimi_policy::policy_file::RoomPolicy;
-use mimi_policy::preset::Preset;
+use mimi_policy::policy_file;
 use mimi_wire::MimiUri;
-use mimi_wire::Wire;
-use mimi_wire::component::ASSET_POLICY;
 use mimi_wire::content::MessageId;
-use mimi_wire::room::asset_policy::DownloadPrivacyType::{Direct, HubProxy, Ohttp};
-use mimi_wire::room::asset_policy::{
-    AssetPolicy, AssetUploadLocation, DownloadPrivacy, DownloadPrivacyType,
-    ProviderAssetUploadDomains,
-};
+use mimi_wire::room::asset_policy::DownloadPrivacyType::{self, Direct, HubProxy, Ohttp};
 use tombolo_client::{ClientError, Download, DownloadSettings};
 use tombolo_server::clock::Clock;
 use tombolo_server::running::Running;
@@ -19,7 +12,7 @@ use tombolo_server::running::Running;
 use crate::assets::NEARBY;
 use crate::rooms::{NAMES, Trio};
 use crate::rules::Person;
-use crate::support::{Federation, SharedStore, captured, domain};
+use crate::support::{Federation, SharedStore, captured};
 
 /// Larger than one oblivious response, and than the pieces of an upload.
 const OCTETS: usize = 2_500_000;
@@ -39,36 +32,29 @@ async fn trio() -> Trio {
     trio
 }
 
-fn asset_policy(
-    allowed: &[DownloadPrivacyType],
-    default: DownloadPrivacyType,
-    max_attachment: u64,
-) -> AssetPolicy {
-    let hosts = |name: &&str| ProviderAssetUploadDomains {
-        provider: domain(name),
-        asset_upload_destinations: vec![domain(name)],
-    };
-    AssetPolicy {
-        asset_upload_location: AssetUploadLocation::LocalProvider,
-        upload_domains: NAMES.iter().map(hosts).collect(),
-        download_privacy: DownloadPrivacy {
-            allowed_download_types: allowed.to_vec(),
-            forbidden_download_types: Vec::new(),
-            default_download_type: default,
-        },
-        max_image: u64::MAX,
-        max_audio: u64::MAX,
-        max_video: u64::MAX,
-        max_attachment,
-        forbidden_media_types: Vec::new(),
-        permitted_media_types: None,
-    }
+/// Rules of a room: those of a preset, and which ways files may come.
+fn rules(allowed: &str, default: &str, max_attachment: usize) -> String {
+    let hosts: Vec<_> = NAMES
+        .iter()
+        .map(|name| {
+            format!("{{ provider = \"{name}\", asset_upload_destinations = [\"{name}\"] }}")
+        })
+        .collect();
+    format!(
+        "preset = \"cooperative\"\n\
+         [asset_policy]\n\
+         asset_upload_location = \"localProvider\"\n\
+         upload_domains = [{}]\n\
+         allowed_download_types = {allowed}\n\
+         default_download_type = \"{default}\"\n\
+         max_attachment = {max_attachment}\n",
+        hosts.join(", ")
+    )
 }
 
-/// A room of alice's at a.example with an asset policy, and bob and cathy in it.
-async fn room(alice: &Person, others: &[&Person], name: &str, policy: &AssetPolicy) -> MimiUri {
-    let mut rules = RoomPolicy::of_preset(Preset::Cooperative);
-    rules.components.insert(ASSET_POLICY, policy.encode());
+/// A room of alice's at a.example by such rules, and others in it.
+async fn room(alice: &Person, others: &[&Person], name: &str, rules: &str) -> MimiUri {
+    let rules = policy_file::parse(rules).unwrap();
     let room = alice.client.create_room_with(name, rules).await.unwrap();
     for other in others {
         alice.client.add_user(&room, &other.user()).await.unwrap();
@@ -99,7 +85,7 @@ async fn a_file_comes_by_every_way() {
     for person in [&bob, &cathy] {
         person.client.grant_consent(&alice.user()).await.unwrap();
     }
-    let every = asset_policy(&[Ohttp, HubProxy, Direct], HubProxy, OCTETS as u64);
+    let every = rules(r#"["ohttp", "hubProxy", "direct"]"#, "hubProxy", OCTETS);
     let every = room(&alice, &[&bob, &cathy], "every", &every).await;
     let content: Vec<u8> = (0..OCTETS).map(|index| u8::try_from(index % 251).unwrap()).collect();
     let text = "text/plain";
@@ -138,7 +124,7 @@ async fn a_file_comes_by_every_way() {
     assert!(past_b.iter().all(|body| !contains(body, b"c.example") && !contains(body, &id)));
 
     // A room that wants it obliviously or not at all.
-    let strict = asset_policy(&[Ohttp], Ohttp, u64::MAX);
+    let strict = rules(r#"["ohttp"]"#, "ohttp", OCTETS);
     let strict = room(&alice, &[&bob], "strict", &strict).await;
     let sent = alice.client.send_content(&strict, "note.txt", text, b"note").await.unwrap();
     for ways in [vec![HubProxy, Direct], vec![Direct]] {
@@ -148,7 +134,8 @@ async fn a_file_comes_by_every_way() {
     let got = download(&bob, &strict, sent, &[Direct, HubProxy, Ohttp]).await.unwrap();
     assert_eq!((got.content, got.way), (b"note".to_vec(), Ohttp));
     // And one that wants it directly, which nobody does by default.
-    let open = room(&alice, &[&bob], "open", &asset_policy(&[Direct], Direct, u64::MAX)).await;
+    let open = rules(r#"["direct"]"#, "direct", OCTETS);
+    let open = room(&alice, &[&bob], "open", &open).await;
     let sent = alice.client.send_content(&open, "note.txt", text, b"note").await.unwrap();
     let refused = download(&bob, &open, sent, &DownloadSettings::default().ways).await;
     assert!(matches!(refused, Err(ClientError::Refused(_))), "PROTO-DL-1: {refused:?}");
