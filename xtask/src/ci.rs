@@ -112,9 +112,13 @@ pub(crate) fn present(program: &str) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
+/// The cargo that runs us.
+pub(crate) fn cargo_program() -> String {
+    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
+}
+
 pub(crate) fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<(), String> {
-    let program = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let mut command = Command::new(program);
+    let mut command = Command::new(cargo_program());
     command.args(arguments).envs(environment.iter().copied());
     match command.status() {
         Ok(status) if status.success() => Ok(()),

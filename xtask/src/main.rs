@@ -2,6 +2,7 @@
 
 mod ci;
 mod fuzz;
+mod openapi;
 mod requirements;
 mod style;
 mod walls;
@@ -18,6 +19,8 @@ usage: cargo xtask TASK
   fuzz          each fuzz target for a moment, where the nightly compiler is; `fuzz SECONDS` for
                 so long each, `fuzz SECONDS TARGET` for one
 
+  openapi       writes docs/openapi.json anew, when the client API has changed
+
   cargo xtask ci --from STEP   starts at a step: fmt, walls, requirements, style, clippy, doc,
                                deny, test, doctest, fuzz, vectors
 ";
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         ["walls"] => walls::check(),
         ["requirements"] => requirements::check(),
         ["style"] => style::check(),
+        ["openapi"] => openapi::write(),
         ["fuzz"] => fuzz::check(),
         ["fuzz", seconds] => fuzz::run(seconds, None),
         ["fuzz", seconds, target] => fuzz::run(seconds, Some(target)),

@@ -1,5 +1,5 @@
 //! `docs/requirements.toml` lists every requirement and whether it is fulfilled; a fulfilled one must
-//! be named where it is checked and in a test that proves it.
+//! be named where it is checked and in a test that proves it, an excluded one says why it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -41,6 +41,8 @@ struct Coverage {
     listed_musts: usize,
     /// Those that wait, by family and number.
     open: Vec<String>,
+    /// Those that we do not fulfil on purpose, by the reason given.
+    excluded: BTreeMap<String, Vec<String>>,
 }
 
 /// What the list says, and what is wrong with it.
@@ -57,12 +59,16 @@ pub(crate) fn check() -> Result<(), String> {
     let listed = std::fs::read_to_string(PATH).map_err(|error| format!("{PATH}: {error}"))?;
     let report = report(&listed, &sources(Path::new("crates"))?)?;
     for (document, coverage) in &report.coverage {
-        let Coverage { fulfilled, listed, fulfilled_musts, listed_musts, open } = coverage;
+        let Coverage { fulfilled, listed, fulfilled_musts, listed_musts, open, excluded } =
+            coverage;
         crate::say(&format!(
             "   {document:34} {fulfilled:3} of {listed:3}, musts {fulfilled_musts:3} of {listed_musts:3}"
         ));
         for line in open.chunks(8) {
             crate::say(&format!("      open: {}", line.join(" ")));
+        }
+        for (reason, ids) in excluded {
+            crate::say(&format!("      excluded: {}: {reason}", ids.join(" ")));
         }
     }
     if report.faults.is_empty() { Ok(()) } else { Err(report.faults.join("\n")) }
@@ -114,15 +120,27 @@ fn judge(
     }
     let firm = ["MUST", "must", "REQUIRED", "MANDATORY"];
     let must = usize::from(firm.iter().any(|word| level.contains(word)));
-    coverage.listed += 1;
-    coverage.listed_musts += must;
+    let reason = entry.get("reason").and_then(toml::Value::as_str).unwrap_or_default();
     match state {
-        "open" => {
-            coverage.open.push(id.to_owned());
+        // Not counted: a coverage of what nobody claims would say nothing.
+        "excluded" if reason.is_empty() => {
+            return Err(format!("{id}: excluded without a `reason`"));
+        }
+        "excluded" => {
+            coverage.excluded.entry(reason.to_owned()).or_default().push(id.to_owned());
             return Ok(());
         }
-        "fulfilled" => {}
-        other => return Err(format!("{id}: state is {other:?}, must be fulfilled or open")),
+        _ if !reason.is_empty() => return Err(format!("{id}: a `reason` is for what is excluded")),
+        "open" | "fulfilled" => {}
+        other => {
+            return Err(format!("{id}: state is {other:?}, must be fulfilled, open or excluded"));
+        }
+    }
+    coverage.listed += 1;
+    coverage.listed_musts += must;
+    if state == "open" {
+        coverage.open.push(id.to_owned());
+        return Ok(());
     }
     coverage.fulfilled += 1;
     coverage.fulfilled_musts += must;

@@ -9,15 +9,18 @@ use mimi_policy::{
     StagedProposal, participant_list,
 };
 use mimi_wire::MimiUri;
+use mimi_wire::registry::extension_type::REQUIRED_WIRE_FORMATS;
 use mimi_wire::room::participant_list::ParticipantListUpdate;
 use mimi_wire::room::preauth::Claim;
 use openmls::group::{GroupContext, PublicGroup, QueuedProposal, StagedCommit};
 use openmls::messages::proposals::{Proposal, ProposalOrRefType};
-use openmls::prelude::{Credential, LeafNode, LeafNodeIndex, Sender};
+use openmls::prelude::{Credential, LeafNode, LeafNodeIndex, ProposalIn, ProposalOrRefIn, Sender};
 use openmls_rust_crypto::RustCrypto;
 
 use crate::components;
-use crate::context::{check_leaf, check_requirements, external_sender, hub_sender, room_view_with};
+use crate::context::{
+    check_leaf, check_requirements, check_wire_formats, external_sender, hub_sender, room_view_with,
+};
 use crate::error::StageError;
 use crate::framing::FrameSender;
 use crate::identity::{IdentityError, claim_of, claims_of};
@@ -130,14 +133,36 @@ pub(crate) fn read_proposal(
             ProposedChange::ExternalJoin(joiner.clone())
         }
         Proposal::AppDataUpdate(update) => components::read(update, reference.as_deref())?,
-        Proposal::GroupContextExtensions(_) => ProposedChange::GroupContextExtensions,
+        Proposal::GroupContextExtensions(proposed) => {
+            // Every room requires AppDataUpdate (AMB-ST-6). Found out here, before a proposal that
+            // no commit can include waits for one.
+            let current = epoch.group.group_context().extensions().app_data_dictionary();
+            if proposed.extensions().app_data_dictionary() != current {
+                return Err(fault("the dictionary changes by AppDataUpdate only (MLSX-4)"));
+            }
+            ProposedChange::GroupContextExtensions
+        }
         Proposal::ReInit(_) => ProposedChange::ReInit,
         Proposal::PreSharedKey(_) => ProposedChange::PreSharedKey,
-        Proposal::AppEphemeral(_) | Proposal::Custom(_) => {
-            ProposedChange::Unknown(queued.proposal().proposal_type().into())
+        Proposal::AppEphemeral(_) => {
+            return Err(fault("no component here takes ephemeral data (MLSX-5)"));
         }
+        Proposal::Custom(_) => ProposedChange::Unknown(queued.proposal().proposal_type().into()),
     };
     Ok(StagedProposal { sender, reference, change })
+}
+
+/// What a commit lists, looked at before the library does: to it an inline SelfRemove is one like
+/// any other.
+pub(crate) fn check_listed(listed: &[ProposalOrRefIn]) -> Result<(), StageError> {
+    let is_inline_self_remove = |listed: &ProposalOrRefIn| match listed {
+        ProposalOrRefIn::Proposal(proposal) => **proposal == ProposalIn::SelfRemove,
+        ProposalOrRefIn::Reference(_) => false,
+    };
+    if listed.iter().any(is_inline_self_remove) {
+        return Err(StageError::proposal(None, "SelfRemove comes by reference only (MLSX-6)"));
+    }
+    Ok(())
 }
 
 /// Reads a staged commit and checks what the library leaves to the application.
@@ -205,7 +230,7 @@ fn committer(
             let leaf = epoch.group.ext_commit_sender_index(staged).map_err(StageError::invalid)?;
             Ok((leaf.u32(), Some(identity)))
         }
-        _ => Err(StageError::invalid("servers do not commit (PROTO-ST-7)")),
+        _ => Err(StageError::invalid("servers do not commit (ARCH-2, PROTO-ST-7)")),
     }
 }
 
@@ -380,7 +405,18 @@ fn check_after(
     if hub_sender(context)? != hub_sender(epoch.group.group_context())? {
         return Err(StageError::proposal(None, "the hub stays the first external sender"));
     }
+    check_wire_formats_of_all(epoch, context)?;
     check_requirements(context, after)
+}
+
+/// MLSX-11: what becomes required, everybody in the group must support.
+fn check_wire_formats_of_all(epoch: Epoch<'_>, context: &GroupContext) -> Result<(), StageError> {
+    let before = epoch.group.group_context().extensions().unknown(REQUIRED_WIRE_FORMATS);
+    if context.extensions().unknown(REQUIRED_WIRE_FORMATS) == before {
+        return Ok(());
+    }
+    let tree = epoch.group.treesync().export_ratchet_tree();
+    tree.leaves().try_for_each(|leaf| check_wire_formats(leaf, context))
 }
 
 /// The reference of a proposal by reference; inline ones have none (AMB-UPD-7).
@@ -388,5 +424,13 @@ pub(crate) fn reference_of(queued: &QueuedProposal) -> Option<Vec<u8>> {
     match queued.proposal_or_ref_type() {
         ProposalOrRefType::Reference => Some(queued.proposal_reference_ref().as_slice().to_vec()),
         ProposalOrRefType::Proposal => None,
+    }
+}
+
+/// The leaf that a SelfRemove takes out.
+pub(crate) fn leaver(queued: &QueuedProposal) -> Option<LeafIndex> {
+    match (queued.proposal(), queued.sender()) {
+        (Proposal::SelfRemove, Sender::Member(leaf)) => Some(leaf.u32()),
+        _ => None,
     }
 }

@@ -1,13 +1,13 @@
 //! Changes to the `app_data_dictionary`: reading AppDataUpdate proposals and computing the new
-//! dictionary (PROTO-ST-6, mls-extensions section 4.7).
+//! dictionary (PROTO-ST-6, MLSX-3, mls-extensions section 4.7).
 
 use std::collections::BTreeMap;
 
 use mimi_policy::{ProposedChange, RoomView, participant_list};
 use mimi_wire::Wire;
 use mimi_wire::component::{
-    BASE_ROOM_POLICY, ComponentId, FRANKING_AGENT, JOIN_LINKS, MLS_OPERATIONAL_POLICY,
-    PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST, ROOM_METADATA,
+    APP_COMPONENTS, BASE_ROOM_POLICY, CONTENT_MEDIA_TYPES, ComponentId, FRANKING_AGENT, JOIN_LINKS,
+    MLS_OPERATIONAL_POLICY, PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST, ROOM_METADATA, SAFE_AAD,
 };
 use mimi_wire::room::join_links::{JoinLinksData, JoinLinksUpdate};
 use mimi_wire::room::participant_list::ParticipantListUpdate;
@@ -31,9 +31,17 @@ const OTHER_WHOLE_REPLACEMENTS: [ComponentId; 10] = [
     0x002f, // bot_policy
     0x0030, // message_expiration_policy
 ];
-/// Without these there is no room (AMB-PL-7).
-const INDISPENSABLE: [ComponentId; 4] =
-    [PARTICIPANT_LIST, ROOM_METADATA, ROLES_LIST, BASE_ROOM_POLICY];
+/// Never removed: without the first four there is no room (AMB-PL-7), and the others say how all
+/// messages are read, late ones of an earlier epoch too.
+const INDISPENSABLE: [ComponentId; 7] = [
+    PARTICIPANT_LIST,
+    ROOM_METADATA,
+    ROLES_LIST,
+    BASE_ROOM_POLICY,
+    APP_COMPONENTS,
+    SAFE_AAD,
+    CONTENT_MEDIA_TYPES,
+];
 
 /// What one AppDataUpdate asks, in the terms of the room.
 pub(crate) fn read(

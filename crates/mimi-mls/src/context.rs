@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 use mimi_policy::{ClientView, RoomView};
 use mimi_wire::codec::{Malformed, Reader};
 use mimi_wire::component::{
-    APP_COMPONENTS, BASE_ROOM_POLICY, ComponentId, PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST,
-    ROOM_METADATA, SAFE_AAD,
+    APP_COMPONENTS, BASE_ROOM_POLICY, CONTENT_MEDIA_TYPES, ComponentId, PARTICIPANT_LIST,
+    PREAUTH_LIST, ROLES_LIST, ROOM_METADATA, SAFE_AAD,
 };
+use mimi_wire::franking::SafeAad;
 use mimi_wire::limits::OPAQUE_OCTETS_MAX;
+use mimi_wire::media::MediaTypeList;
 use mimi_wire::mls::ExternalSender;
+use mimi_wire::registry::WireFormats;
+use mimi_wire::registry::extension_type::{REQUIRED_WIRE_FORMATS, SUPPORTED_WIRE_FORMATS};
 use mimi_wire::room::participant_list::ParticipantListData;
 use mimi_wire::{Domain, MimiUri, UriKind, Wire};
 use openmls::component::ComponentsList;
@@ -70,7 +74,7 @@ pub(crate) fn check_requirements(
     if room.kind() != UriKind::Room {
         return Err(StageError::invalid(format!("{room} is not a room URI")));
     }
-    // The hub is the host of the room's URI, and nobody else (AMB-ID-3, PROTO-GI-6).
+    // The hub is the host of the room's URI, and nobody else (ARCH-1, AMB-ID-3, PROTO-GI-6).
     let hub = sender_domain(&hub_sender(context)?)?;
     if hub != room.domain() {
         let reason =
@@ -130,8 +134,9 @@ fn wire_sender(sender: &openmls::prelude::ExternalSender) -> Result<ExternalSend
     Ok(ExternalSender::decode(&octets)?)
 }
 
-/// A new leaf must know the components the group requires (mls-extensions section 4.7); the
-/// library does not look.
+/// A new leaf must know the components the group requires (MLSX-2), take its media types (MLSX-8)
+/// and its wire formats (MLSX-11); the library does not look. What it lists beyond that is of no
+/// concern (MLSX-12).
 pub(crate) fn check_leaf(leaf: &LeafNode, context: &GroupContext) -> Result<(), StageError> {
     let group = dictionary(context)?;
     let known = leaf.extensions().app_data_dictionary().map(|extension| extension.dictionary());
@@ -143,9 +148,60 @@ pub(crate) fn check_leaf(leaf: &LeafNode, context: &GroupContext) -> Result<(), 
             return Err(StageError::proposal(None, reason));
         }
     }
+    check_media_types(known, group)?;
+    check_wire_formats(leaf, context)
+}
+
+fn check_media_types(
+    known: Option<&AppDataDictionary>,
+    group: &AppDataDictionary,
+) -> Result<(), StageError> {
+    let Some(required) = optional::<MediaTypeList>(group, CONTENT_MEDIA_TYPES)? else {
+        return Ok(());
+    };
+    let own = known.map(|known| optional::<MediaTypeList>(known, CONTENT_MEDIA_TYPES));
+    let own = own.transpose()?.flatten().unwrap_or_default();
+    match own.missing(&required).first() {
+        None => Ok(()),
+        Some(missing) => {
+            let reason = format!("a leaf does not take {:?}", missing.media_type);
+            Err(StageError::proposal(None, reason))
+        }
+    }
+}
+
+pub(crate) fn check_wire_formats(
+    leaf: &LeafNode,
+    context: &GroupContext,
+) -> Result<(), StageError> {
+    let Some(required) = context.extensions().unknown(REQUIRED_WIRE_FORMATS) else {
+        return Ok(());
+    };
+    let required = WireFormats::decode(&required.0)?;
+    let own = leaf.extensions().unknown(SUPPORTED_WIRE_FORMATS);
+    let own = own.map(|own| WireFormats::decode(&own.0)).transpose()?.unwrap_or_default();
+    match own.missing(&required).first() {
+        None => Ok(()),
+        Some(missing) => {
+            let reason = format!("a leaf does not support wire format {missing:#06x}");
+            Err(StageError::proposal(None, reason))
+        }
+    }
+}
+
+/// MLSX-7, AMB-FRK-13: with `safe_aad` in the group, all authenticated data is one SafeAAD. The
+/// library would take anything behind it.
+pub(crate) fn check_authenticated_data(
+    authenticated_data: &[u8],
+    context: &GroupContext,
+) -> Result<(), StageError> {
+    if context.safe_aad_required() {
+        SafeAad::decode(authenticated_data)?;
+    }
     Ok(())
 }
 
+/// The dictionary; one that is not in order the library does not even parse (MLSX-1).
 pub(crate) fn dictionary(context: &GroupContext) -> Result<&AppDataDictionary, StageError> {
     let extension = context.extensions().app_data_dictionary();
     let missing = || StageError::invalid("the group context has no app_data_dictionary");

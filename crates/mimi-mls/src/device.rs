@@ -123,8 +123,8 @@ impl Device {
             let provider = Provider { crypto: &crypto, rand: &rand, pieces: &self.pieces };
             let bundle = openmls::prelude::KeyPackage::builder()
                 .key_package_lifetime(lifetime)
-                .leaf_node_capabilities(leaf::capabilities())
-                .leaf_node_extensions(leaf::extensions())
+                .leaf_node_capabilities(leaf::capabilities(&rand))
+                .leaf_node_extensions(leaf::extensions(&rand))
                 .build(leaf::SUITE, &provider, &self.key, self.credential_with_key()?)
                 .map_err(StageError::internal)?;
             let key_package = bundle.key_package();

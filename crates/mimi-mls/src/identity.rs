@@ -1,4 +1,5 @@
-//! Credentials to users (AMB-ID-1, AMB-ID-4): X.509 chains under an issuer of the user's own domain.
+//! Credentials to users (IDENT-1, AMB-ID-1, AMB-ID-4): X.509 chains under an issuer of the user's
+//! own domain (IDENT-2).
 //!
 //! Decides who a client is. Whether that client may be in a room is for the judge to say.
 
@@ -26,6 +27,8 @@ const CHAIN_CERTIFICATES_MAX: usize = 3;
 const CERTIFICATE_OCTETS_MAX: usize = 16 * 1024;
 /// Issuers that a domain publishes at once.
 const ISSUERS_MAX: usize = 16;
+/// The host of whoever has no domain: nobody's, so nobody vouches for it (IDENT-4).
+const NO_DOMAIN: &str = "local.invalid";
 /// Issuers of one domain beyond which earlier ones are forgotten.
 const KEPT_ISSUERS_MAX: usize = 8;
 
@@ -116,6 +119,16 @@ impl Issuers {
         self.basic.insert(domain);
     }
 
+    /// Forgets what a provider publishes.
+    pub fn forget(&mut self, domain: &Domain) {
+        self.x509.remove(domain);
+    }
+
+    /// The domains whose issuers are known.
+    pub fn domains(&self) -> impl Iterator<Item = &Domain> {
+        self.x509.keys()
+    }
+
     /// Whether issuers of the domain are known.
     pub fn knows(&self, domain: &Domain) -> bool {
         self.x509.contains_key(domain) || self.basic.contains(domain)
@@ -169,6 +182,19 @@ pub(crate) fn prove(
     issuers: &Issuers,
     validity: Validity,
 ) -> Result<ClientIdentity, IdentityError> {
+    let identity = prove_by_type(credential, signature_key, issuers, validity)?;
+    if identity.user.domain().as_str() == NO_DOMAIN {
+        return Err(IdentityError::not_proven("local.invalid is nobody's domain"));
+    }
+    Ok(identity)
+}
+
+fn prove_by_type(
+    credential: &openmls::prelude::Credential,
+    signature_key: &[u8],
+    issuers: &Issuers,
+    validity: Validity,
+) -> Result<ClientIdentity, IdentityError> {
     match credential.credential_type() {
         CredentialType::X509 => prove_x509(credential, signature_key, issuers, validity),
         CredentialType::Basic => {
@@ -178,6 +204,7 @@ pub(crate) fn prove(
             }
             Ok(identity)
         }
+        // IDENT-3: other types are surveyed and none is mandated.
         other => Err(IdentityError::CredentialType(other.into())),
     }
 }

@@ -126,7 +126,7 @@ fn ends_within(key_package: &openmls::prelude::KeyPackage, margin_s: u64, now_ms
     key_package.life_time().not_after() <= now_ms / 1_000 + margin_s
 }
 
-/// As an extension of RFC 9420's registry, or as the component of mls-extensions.
+/// As an extension of RFC 9420's registry, or as the component of mls-extensions (MLSX-9).
 fn is_last_resort(key_package: &openmls::prelude::KeyPackage) -> bool {
     let component = mimi_wire::component::LAST_RESORT_KEY_PACKAGE;
     let dictionary = key_package.extensions().app_data_dictionary();

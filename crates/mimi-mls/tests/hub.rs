@@ -349,7 +349,7 @@ fn a_founding_that_is_no_room_is_refused() {
     room.commit("bob/phone", &CommitPlan::default());
 }
 
-/// PROTO-GI-6, AMB-ID-3: the first external sender is the provider of the room's URI.
+/// ARCH-1, PROTO-GI-6, AMB-ID-3: the first external sender is the provider of the room's URI.
 #[test]
 fn a_room_belongs_to_its_hub() {
     let mut federation = Federation::new(&["a.example", "b.example"]);

@@ -56,6 +56,7 @@ fn reason(result: Result<ClientIdentity, IdentityError>) -> String {
     }
 }
 
+/// IDENT-1.
 #[test]
 fn a_certificate_of_the_domain_s_issuer_proves_client_and_user() {
     let issuer = TestIssuer::new("a.example");
@@ -70,12 +71,16 @@ fn a_certificate_of_the_domain_s_issuer_proves_client_and_user() {
     identify(&credential(&chain), &key(1), &trusting(&[&issuer]), now_ms()).unwrap();
 }
 
+/// IDENT-1, ARCH-2: neither less nor more, and a server is no member.
 #[test]
 fn names_must_be_one_client_and_one_user_of_one_domain() {
     let issuer = TestIssuer::new("a.example");
     let issuers = trusting(&[&issuer, &TestIssuer::new("b.example")]);
-    let names: [&[&str]; 8] = [
+    let names: [&[&str]; 11] = [
         &[],
+        &["mimi://a.example"],
+        &["mimi://a.example", USER],
+        &["mimi://a.example/r/club", USER],
         &[CLIENT],
         &[USER],
         &[CLIENT, USER, "mimi://a.example/u/bob"],
@@ -90,7 +95,7 @@ fn names_must_be_one_client_and_one_user_of_one_domain() {
     }
 }
 
-/// The heart of AMB-ID-1: an issuer counts for URIs of its own domain only.
+/// IDENT-2, the heart of AMB-ID-1: an issuer counts for URIs of its own domain only.
 #[test]
 fn another_domain_s_issuer_proves_nothing() {
     let (ours, theirs) = (TestIssuer::new("a.example"), TestIssuer::new("b.example"));
@@ -267,8 +272,36 @@ fn garbage_is_no_credential() {
     let trailing = [certificate, vec![0]].concat();
     reason(identify(&credential(&[trailing]), &key(1), &issuers, now_ms()));
     reason(identify(&typed(2, &[0x80]), &key(1), &issuers, now_ms()));
-    let other = identify(&typed(3, b""), &key(1), &issuers, now_ms());
-    assert_eq!(other, Err(IdentityError::CredentialType(3)));
+}
+
+/// IDENT-3: of what else may say who somebody is nothing is taken: multi-credentials, what is for
+/// private use, GREASE.
+#[test]
+fn other_credential_types_are_not_accepted() {
+    let issuer = TestIssuer::new("a.example");
+    let content = mimi_wire::codec::Writer::default().into_octets();
+    for kind in [0, 3, 4, 0x0a0a, 0xf000, 0xffff] {
+        for content in [content.as_slice(), CLIENT.as_bytes(), issuer.der()] {
+            let other = identify(&typed(kind, content), &key(1), &trusting(&[&issuer]), now_ms());
+            assert_eq!(other, Err(IdentityError::CredentialType(kind)));
+        }
+    }
+}
+
+/// IDENT-4: `local.invalid` is the host of whoever has no domain. It can be written, and nobody is
+/// proven by it, whatever an operator trusts.
+#[test]
+fn nobody_is_proven_without_a_domain() {
+    const CLIENT: &str = "mimi://local.invalid/d/alice/phone";
+    let issuer = TestIssuer::new("local.invalid");
+    let mut issuers = trusting(&[&issuer]);
+    issuers.allow_basic(Domain::new("local.invalid").unwrap());
+    let chain = [issuer.issue_with(&key(1), &[CLIENT, "mimi://local.invalid/u/alice"], |_| {})];
+    for credential in [credential(&chain), typed(1, CLIENT.as_bytes())] {
+        assert_eq!(claimed(&credential).unwrap().client.as_str(), CLIENT);
+        let proven = identify(&credential, &key(1), &issuers, now_ms());
+        assert!(reason(proven).contains("local.invalid"));
+    }
 }
 
 /// AMB-ID-4: a `basic` credential names a client, where an operator accepts that.

@@ -29,7 +29,10 @@ enum Restriction {
 
 /// The users that proposals, accepted and not yet committed, restrict. What a proposal grants is
 /// not looked at.
-pub fn restrictions(view: &RoomView, pending: &[StagedProposal]) -> Restrictions {
+pub fn restrictions<'a>(
+    view: &RoomView,
+    pending: impl IntoIterator<Item = &'a StagedProposal>,
+) -> Restrictions {
     let mut restrictions = Restrictions::default();
     let mut leaves: BTreeSet<LeafIndex> = BTreeSet::new();
     for proposal in pending {

@@ -7,20 +7,20 @@ use mimi_wire::room::claim_name::NamedClaim;
 use mimi_wire::uri::UriError;
 use mimi_wire::{Domain, MimiUri, UriKind};
 
-use crate::record::{Account, DeviceRecord, StoredKeyPackage};
+use crate::record::{Account, DeviceChange, DeviceRecord, StoredKeyPackage};
 use crate::requester::DeviceIdentity;
-use crate::{Change, Expect, Reject, Transition};
+use crate::{Change, Effect, Expect, Limits, Reject, Transition};
 
 /// How long after its registration a device may ask again for a lost answer.
 pub const REGISTRATION_REPEAT_MS: u64 = 10 * 60 * 1_000;
+/// How exactly it is kept when a device was last here.
+pub const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+/// Octets of what a person calls a device.
+pub const LABEL_OCTETS_MAX: usize = 64;
 /// Octets of a user's or device's name.
 pub const NAME_OCTETS_MAX: usize = 64;
 /// Claims of one account.
 pub const CLAIMS_MAX: usize = 16;
-/// Devices of one user.
-pub const DEVICES_PER_USER_MAX: usize = 32;
-/// KeyPackages in stock per client.
-pub const KEY_PACKAGES_PER_CLIENT_MAX: u64 = 200;
 /// Octets of an Ed25519 signature key.
 pub const SIGNATURE_KEY_OCTETS: usize = 32;
 
@@ -37,6 +37,8 @@ pub struct NewDeviceInput<'a> {
     pub token_sha256: [u8; 32],
     /// Its MLS signature key.
     pub signature_key: &'a [u8],
+    /// What the operator allows.
+    pub limits: &'a Limits,
     /// The time.
     pub now_ms: u64,
 }
@@ -131,9 +133,10 @@ pub fn new_device(input: &NewDeviceInput<'_>) -> Result<Transition<DeviceIdentit
     let user_name = user.segments().concat();
     let client = built(MimiUri::build(&user.domain(), UriKind::Client, &[&user_name, input.name]))?;
     if let Some(device) = input.devices.iter().find(|device| asks_again(device, input, &client)) {
-        let again = DeviceRecord { token_sha256: input.token_sha256, ..device.clone() };
+        // Not put in anew: it may have been signed out in the meantime.
+        let change = DeviceChange::Token(input.token_sha256);
         return Ok(Transition {
-            changes: vec![Change::PutDevice(again)],
+            changes: vec![Change::ChangeDevice { client: device.client.clone(), change }],
             expect: Vec::new(),
             effects: Vec::new(),
             reply: DeviceIdentity { user: user.clone(), client },
@@ -145,8 +148,9 @@ pub fn new_device(input: &NewDeviceInput<'_>) -> Result<Transition<DeviceIdentit
     if input.devices.iter().any(|device| device.signature_key == input.signature_key) {
         return Err(Reject::Conflict("the signature key is another device's".into()));
     }
-    if input.devices.len() >= DEVICES_PER_USER_MAX {
-        let message = format!("the user has {DEVICES_PER_USER_MAX} devices already");
+    let devices_max = input.limits.devices_per_user_max;
+    if input.devices.len() >= devices_max {
+        let message = format!("the user has {devices_max} devices already");
         return Err(Reject::NotAllowed(message));
     }
     let device = DeviceRecord {
@@ -156,6 +160,7 @@ pub fn new_device(input: &NewDeviceInput<'_>) -> Result<Transition<DeviceIdentit
         token_sha256: input.token_sha256,
         signature_key: input.signature_key.to_vec(),
         created_ms: input.now_ms,
+        last_seen_ms: day_of(input.now_ms),
     };
     Ok(Transition {
         // Putting a device in lets it see its user's stream from there on.
@@ -164,6 +169,87 @@ pub fn new_device(input: &NewDeviceInput<'_>) -> Result<Transition<DeviceIdentit
         effects: Vec::new(),
         reply: DeviceIdentity { user: user.clone(), client },
     })
+}
+
+/// Which devices of a user are to be signed out.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SignOut {
+    /// This one, which may be the one that asks.
+    One(MimiUri),
+    /// All but the one that asks.
+    Others,
+}
+
+/// A device signs out devices of its user: their tokens and KeyPackages are good no longer once this is
+/// written. The reply is who they were.
+pub fn sign_out(
+    asking: &DeviceRecord,
+    devices: &[DeviceRecord],
+    which: &SignOut,
+) -> Result<Transition<Vec<MimiUri>>, Reject> {
+    let is_meant = |client: &MimiUri| match which {
+        SignOut::One(one) => client == one,
+        SignOut::Others => *client != asking.client,
+    };
+    let clients = devices.iter().map(|device| &device.client);
+    let gone: Vec<MimiUri> = clients.filter(|client| is_meant(client)).cloned().collect();
+    if gone.is_empty() && matches!(which, SignOut::One(_)) {
+        return Err(no_such_device());
+    }
+    Ok(Transition {
+        changes: gone.iter().cloned().map(Change::RemoveDevice).collect(),
+        // Their event streams end.
+        effects: vec![Effect::WakeStream(asking.user.clone())],
+        ..Transition::unchanged(gone)
+    })
+}
+
+/// A person calls a device of its own something else. Its URI stays.
+pub fn rename_device(
+    devices: &[DeviceRecord],
+    client: &MimiUri,
+    name: &str,
+) -> Result<Transition<()>, Reject> {
+    let proper = (1..=LABEL_OCTETS_MAX).contains(&name.len())
+        && name.trim() == name
+        && !name.chars().any(char::is_control);
+    if !proper {
+        let rule = "without control characters, and no spaces around them";
+        return Err(Reject::Malformed(format!(
+            "a device is called by 1 to {LABEL_OCTETS_MAX} octets {rule}"
+        )));
+    }
+    if !devices.iter().any(|device| device.client == *client) {
+        return Err(no_such_device());
+    }
+    Ok(changed(client, DeviceChange::Name(name.to_owned())))
+}
+
+/// A device gives itself another access token, and the old one up.
+pub fn change_token(device: &DeviceRecord, token_sha256: [u8; 32]) -> Transition<()> {
+    let mut transition = changed(&device.client, DeviceChange::Token(token_sha256));
+    // Who holds the old one, reads no further.
+    transition.effects.push(Effect::WakeStream(device.user.clone()));
+    transition
+}
+
+/// A device is here. Only the day is kept, so there is something to write once a day.
+pub fn seen(device: &DeviceRecord, now_ms: u64) -> Option<Transition<()>> {
+    let day = day_of(now_ms);
+    (device.last_seen_ms != day).then(|| changed(&device.client, DeviceChange::Seen(day)))
+}
+
+fn changed(client: &MimiUri, change: DeviceChange) -> Transition<()> {
+    let changes = vec![Change::ChangeDevice { client: client.clone(), change }];
+    Transition { changes, ..Transition::unchanged(()) }
+}
+
+fn no_such_device() -> Reject {
+    Reject::Unknown("you have no such device".to_owned())
+}
+
+fn day_of(now_ms: u64) -> u64 {
+    now_ms - now_ms % DAY_MS
 }
 
 /// Only for a while: later, a new token for a device somebody uses would sign that device out.
@@ -178,6 +264,7 @@ pub fn upload_key_packages(
     device: &DeviceRecord,
     offered: Vec<OfferedKeyPackage>,
     stock: u64,
+    limits: &Limits,
     now_ms: u64,
 ) -> Result<Transition<u64>, Reject> {
     let mut references = BTreeSet::new();
@@ -198,8 +285,9 @@ pub fn upload_key_packages(
         }
     }
     let stock = stock + references.len() as u64;
-    if stock > KEY_PACKAGES_PER_CLIENT_MAX {
-        let message = format!("more than {KEY_PACKAGES_PER_CLIENT_MAX} KeyPackages in stock");
+    let stock_max = limits.key_packages_per_device_max;
+    if stock > stock_max {
+        let message = format!("more than {stock_max} KeyPackages in stock");
         return Err(Reject::NotAllowed(message));
     }
     let mut transition = Transition::unchanged(stock);

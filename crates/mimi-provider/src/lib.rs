@@ -17,6 +17,7 @@ pub mod franking;
 pub mod hub;
 pub mod identifier_query;
 pub mod key_material;
+pub mod limits;
 pub mod profile;
 pub mod record;
 pub mod reject;
@@ -25,6 +26,7 @@ pub mod requester;
 pub mod saved;
 pub mod transition;
 
+pub use limits::Limits;
 pub use reject::Reject;
 pub use transition::{Change, Effect, Expect, Transition};
 

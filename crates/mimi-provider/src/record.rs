@@ -36,6 +36,19 @@ pub struct DeviceRecord {
     pub signature_key: Vec<u8>,
     /// Milliseconds since the epoch.
     pub created_ms: u64,
+    /// The day on which it was last here, in milliseconds since the epoch: no more is kept.
+    pub last_seen_ms: u64,
+}
+
+/// What changes about a device that stays.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum DeviceChange {
+    /// What a person calls it.
+    Name(String),
+    /// SHA-256 of another access token; the one before is good no longer.
+    Token([u8; 32]),
+    /// The day on which it was here, in milliseconds since the epoch.
+    Seen(u64),
 }
 
 /// A KeyPackage in stock.

@@ -6,7 +6,8 @@ use mimi_wire::{Domain, MimiUri};
 use crate::hub::member_set::MemberSet;
 use crate::profile::{StoredProfile, Term};
 use crate::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceRecord, NewEvent, RoomKind, Seq, StoredKeyPackage,
+    Account, ConsentRecord, ConsentRequest, DeviceChange, DeviceRecord, NewEvent, RoomKind, Seq,
+    StoredKeyPackage,
 };
 
 /// What to store, who to wake, what to answer.
@@ -62,6 +63,20 @@ pub enum Change {
         user: MimiUri,
         /// All of it.
         claims: Vec<NamedClaim>,
+    },
+    /// Another password of an account, as a PHC string.
+    SetPassword {
+        /// The user.
+        user: MimiUri,
+        /// The hash.
+        hash: String,
+    },
+    /// A device changes; no effect on one that is signed out.
+    ChangeDevice {
+        /// The device.
+        client: MimiUri,
+        /// In what.
+        change: DeviceChange,
     },
     /// A new or replaced device; it joins its user's stream.
     PutDevice(DeviceRecord),

@@ -61,6 +61,55 @@ impl SafeHtml {
         &self.0
     }
 
+    /// What can be read, without markup, a line for each block; where links lead stands behind their
+    /// text.
+    pub fn to_text(&self) -> String {
+        // What the library has written has no blank in the names of closing tags.
+        const ENDS: [&str; 14] = [
+            "<br>",
+            "</p>",
+            "</div>",
+            "</li>",
+            "</tr>",
+            "</h1>",
+            "</h2>",
+            "</h3>",
+            "</h4>",
+            "</h5>",
+            "</h6>",
+            "</blockquote>",
+            "</pre>",
+            "<hr>",
+        ];
+        let mut marked = self.with_targets();
+        for end in ENDS {
+            marked = marked.replace(end, "\n");
+        }
+        let text = unescaped(&without_tags(&marked));
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// With the target of each link behind its text, unless it is that.
+    fn with_targets(&self) -> String {
+        let mut pieces = self.0.split("<a ");
+        let mut text = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            let Some((attributes, rest)) = piece.split_once('>') else { continue };
+            let (inner, after) = rest.split_once("</a>").unwrap_or((rest, ""));
+            text.push_str(inner);
+            match attribute(attributes, "href") {
+                Some(href) if unescaped(&without_tags(inner)) != unescaped(href) => {
+                    // Written as the library writes text.
+                    text.push_str(&format!(" &lt;{}&gt;", href.replace('<', "&lt;")));
+                }
+                _ => {}
+            }
+            text.push_str(after);
+        }
+        text
+    }
+
     /// Every link, in order. What the library has written has one form, so it is read as that.
     pub fn links(&self) -> Vec<HtmlLink> {
         let link = |rest: &str| {

@@ -167,6 +167,11 @@ impl Statuses {
         changes
     }
 
+    /// Drops what is known of a message, and gives those who had reported of it.
+    pub fn forget(&mut self, id: &MessageId) -> Vec<MimiUri> {
+        self.0.remove(id).unwrap_or_default().into_keys().collect()
+    }
+
     /// What is reported of a message, by user.
     pub fn of(&self, id: &MessageId) -> impl Iterator<Item = (&MimiUri, MessageStatus)> {
         self.0.get(id).into_iter().flatten().map(|(user, status)| (user, *status))

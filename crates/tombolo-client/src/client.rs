@@ -29,7 +29,9 @@ use crate::event::ClientEvent;
 use crate::profile::{FoundUser, Profile};
 use crate::secret::SecretText;
 use crate::session::Session;
-use crate::session::command::{Command, Draft, MetadataChange, NewJoinLink, Outcome};
+use crate::session::command::{
+    Command, Draft, Lifetime, MetadataChange, NewJoinLink, Outcome, ReceiptSetting,
+};
 use crate::shown::{Evidence, RoomState};
 use crate::store::{ClientStore, Saved, SqliteStore, StoreChange, StoreFailure};
 use crate::transport::{HttpsTransport, Transport};
@@ -409,9 +411,14 @@ impl Client {
         self.operate(command).await.map(drop)
     }
 
-    /// Writes a message. Returns once the hub has accepted it.
+    /// Writes a message in Markdown; HTML in it is text. Returns once the hub has accepted it.
     pub async fn send_text(&self, room: &MimiUri, text: &str) -> Result<MessageId, ClientError> {
         self.send(room, Draft::Text { text: text.to_owned(), in_reply_to: None }).await
+    }
+
+    /// Writes a message that is shown exactly as it is, without any markup.
+    pub async fn send_plain(&self, room: &MimiUri, text: &str) -> Result<MessageId, ClientError> {
+        self.send(room, Draft::Plain { text: text.to_owned() }).await
     }
 
     /// Writes a message in a topic, which it opens or goes on with.
@@ -480,6 +487,36 @@ impl Client {
     /// Takes an own message back.
     pub async fn delete(&self, room: &MimiUri, message: MessageId) -> Result<(), ClientError> {
         self.send(room, Draft::Delete { message }).await.map(drop)
+    }
+
+    /// Says that messages have been read: what is told of that, and what ends after it, begins.
+    pub async fn mark_read(
+        &self,
+        room: &MimiUri,
+        messages: &[MessageId],
+    ) -> Result<(), ClientError> {
+        let command = Command::MarkRead { room: room.clone(), messages: messages.to_vec() };
+        self.operate(command).await.map(drop)
+    }
+
+    /// What others are told of their messages, where their room leaves it open; `None` while that
+    /// has not been said, which tells nothing.
+    pub async fn receipts(&self) -> Result<Option<ReceiptSetting>, ClientError> {
+        self.ask(Input::Receipts).await
+    }
+
+    /// Says what others are to be told of their messages.
+    pub async fn set_receipts(&self, receipts: ReceiptSetting) -> Result<(), ClientError> {
+        self.operate(Command::SetReceipts(receipts)).await.map(drop)
+    }
+
+    /// Says for how long what is written in a room from now on is to be seen.
+    pub async fn set_lifetime(
+        &self,
+        room: &MimiUri,
+        lifetime: Lifetime,
+    ) -> Result<(), ClientError> {
+        self.operate(Command::SetLifetime { room: room.clone(), lifetime }).await.map(drop)
     }
 
     /// Stops after storing everything received; the device can be opened again.

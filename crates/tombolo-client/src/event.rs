@@ -1,6 +1,7 @@
 //! What a person or an app wants to know of at once.
 
 use mimi_wire::MimiUri;
+use mimi_wire::content::MessageId;
 
 use crate::shown::{RoomStatus, ShownMessage};
 
@@ -14,6 +15,22 @@ pub enum ClientEvent {
         room: MimiUri,
         /// The message as it is now shown.
         message: ShownMessage,
+    },
+    /// Somebody has told that messages of ours have arrived, or were read.
+    Status {
+        /// The room.
+        room: MimiUri,
+        /// Who.
+        by: MimiUri,
+        /// The messages.
+        messages: Vec<MessageId>,
+    },
+    /// The time of a message was over: it is gone, with all that was about it.
+    Expired {
+        /// The room.
+        room: MimiUri,
+        /// The message.
+        message: MessageId,
     },
     /// Participants, roles, clients, name or epoch changed.
     RoomChanged {

@@ -53,9 +53,11 @@ pub use client::files::Download;
 pub use client::{Client, ProviderAddress, Registration};
 pub use error::ClientError;
 pub use event::ClientEvent;
+/// What shows the texts of messages.
+pub use mimi_render as render;
 pub use profile::{FoundUser, Profile};
-pub use session::command::{MetadataChange, NewJoinLink};
+pub use session::command::{Lifetime, MetadataChange, NewJoinLink, ReceiptSetting};
 pub use shown::{
     Attempt, Evidence, Participant, RefusedMessage, RoomState, RoomStatus, ShownJoinLink,
-    ShownMessage,
+    ShownMessage, ShownPart, ShownVersion,
 };

@@ -19,6 +19,7 @@ mod consent;
 mod create_room;
 mod direct;
 mod effects;
+pub(crate) mod expiry;
 mod find;
 pub mod franking;
 mod freeze;
@@ -31,6 +32,7 @@ pub mod key_packages;
 mod leave_room;
 mod missed;
 mod own_role;
+pub mod receipts;
 pub mod receive;
 mod register;
 mod remove_user;
@@ -62,6 +64,7 @@ use crate::session::create_room::Creating;
 use crate::session::direct::Opening;
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer};
 use crate::session::issuers::IssuerBook;
+use crate::session::receipts::ReceiptSetting;
 use crate::session::register::Registering;
 use crate::session::request::{Outgoing, RequestId, Response, TransportError};
 use crate::session::room::{Means, Room, Standing};
@@ -85,6 +88,8 @@ pub struct Session {
     creating: BTreeMap<OperationId, Creating>,
     adding: BTreeMap<OperationId, Adding>,
     opening: BTreeMap<OperationId, Opening>,
+    /// What the user tells of others' messages, once that has been said.
+    receipts: Option<ReceiptSetting>,
     effects: Effects,
 }
 
@@ -109,6 +114,7 @@ impl Session {
             creating: BTreeMap::new(),
             adding: BTreeMap::new(),
             opening: BTreeMap::new(),
+            receipts: None,
             effects: Effects::default(),
         }
     }
@@ -135,6 +141,9 @@ impl Session {
         }
         if let Some(cursor) = saved.values.get(saved::CURSOR) {
             session.cursor = saved::unpack(cursor, "the event cursor")?;
+        }
+        if let Some(receipts) = saved.values.get(saved::RECEIPTS) {
+            session.receipts = Some(saved::unpack(receipts, "what is told of messages")?);
         }
         session.issuers = IssuerBook::restore(&saved.values)?;
         for (uri, room) in saved.rooms {
@@ -165,14 +174,8 @@ impl Session {
         room.waiting = saved.waiting;
         room.superseded_by = room_value_of(values, room_value::SUPERSEDED_BY, &uri)?;
         room.plan_to_leave_superseded(&mut self.effects, now_ms);
-        let mut messages: Vec<_> = saved.messages.into_values().collect();
-        messages.sort_by_key(|message| (message.timestamp_ms, message.id));
-        for message in &messages {
-            let verdict = room_value_of(&saved.values, &saved::verdict_name(&message.id), &uri)?;
-            room.load_message(message, verdict.unwrap_or(verdict::Verdict::Applied));
-            let frank = room_value_of(&saved.values, &saved::frank_name(&message.id), &uri)?;
-            room.keep_frank(message.id, frank);
-        }
+        room.load_messages(saved.messages, values, &mut self.effects, now_ms)?;
+        room.resume_reports(&mut self.effects, now_ms);
         self.resume_room(&mut room, &saved.values, &own)?;
         if room.standing == Standing::Rejoining && room.joining.is_none() {
             room.resume_rejoining();
@@ -363,6 +366,11 @@ impl Session {
             Command::ReportAbuse { room, messages, note } => {
                 self.report_abuse(operation, &room, &messages, note)
             }
+            Command::MarkRead { room, messages } => self.mark_read(operation, &room, &messages, at),
+            Command::SetReceipts(receipts) => self.set_receipts(operation, receipts),
+            Command::SetLifetime { room, lifetime } => {
+                self.set_lifetime(operation, &room, lifetime)
+            }
             Command::Send { room, draft } => {
                 let room = self.in_place_of(&room);
                 self.send(operation, &room, draft, at)?;
@@ -538,6 +546,14 @@ impl Session {
             Timer::JoinAgain(room) => {
                 self.with_room(&room, at, |room, means, at| room.join_again(means, at));
             }
+            Timer::Report(room) => {
+                self.with_room(&room, at, |room, means, at| room.report_due(means, at));
+            }
+            Timer::Expire(room) => {
+                self.with_room(&room, at, |room, means, at| {
+                    room.expire(at.now_ms, means.effects);
+                });
+            }
             Timer::Issuers(domain) => self.issuers_due(domain),
             Timer::RefreshIssuers => self.refresh_issuers(at.now_ms),
         }
@@ -549,7 +565,8 @@ impl Session {
         let known = self.rooms.get_mut(room);
         let known = known.ok_or_else(|| ClientError::NotInRoom(room.clone()))?;
         let (device, issuers) = (&mut self.device, &mut self.issuers);
-        Ok((known, Means { device, own, issuers, effects: &mut self.effects }))
+        let receipts = self.receipts.unwrap_or_default();
+        Ok((known, Means { device, own, issuers, effects: &mut self.effects, receipts }))
     }
 
     /// Does something in a room, if it is known, and lets what waits there go on.

@@ -1,11 +1,16 @@
 //! Rooms and messages as a person sees them.
 
+mod parts;
+
 use mimi_policy::{RoomView, StagedChange};
 use mimi_wire::MimiUri;
-use mimi_wire::content::{ExternalPart, MessageId};
+use mimi_wire::content::{ExternalPart, MessageId, NestedPart};
 use mimi_wire::room::metadata::RoomMetadata;
 use mimi_wire::room::roles::RoleData;
+use mimi_wire::status::MessageStatus;
 use serde::{Deserialize, Serialize};
+
+pub use parts::ShownPart;
 
 /// Where this device stands in a room.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -57,9 +62,14 @@ pub struct ShownMessage {
     /// When the hub accepted it, in milliseconds since the epoch.
     pub timestamp_ms: u64,
     /// The text of the newest version; `None` once deleted or when there is nothing to show.
+    /// Markdown as it is written; [`parts`](Self::parts) tells what is.
     pub text: Option<String>,
+    /// The newest version, whole; `None` once deleted.
+    pub body: Option<NestedPart>,
     /// The message it answers, by the id of its first version where this device knows it.
     pub in_reply_to: Option<MessageId>,
+    /// The time of the message it answers is over.
+    pub answers_expired: bool,
     /// The topic it is in now; empty for none.
     pub topic: Vec<u8>,
     /// What can be fetched of its newest version; empty once deleted.
@@ -68,13 +78,34 @@ pub struct ShownMessage {
     pub edited: bool,
     /// Deleted.
     pub deleted: bool,
+    /// Of an edited message all versions, the first one first; empty once deleted
+    /// (CONTENT-EDIT-3).
+    pub versions: Vec<ShownVersion>,
     /// Who reacted how, in order.
     pub reactions: Vec<(MimiUri, String)>,
+    /// Of a message of our own: what others have told of it.
+    pub statuses: Vec<(MimiUri, MessageStatus)>,
+    /// When it ends, in milliseconds since the epoch, as far as that is known: the time of one that
+    /// ends after it is read begins with that.
+    pub ends_ms: Option<u64>,
     /// Its sender may not do what it is: it is shown as what it is, and was never applied.
     pub refused: Option<Box<RefusedMessage>>,
     /// Why the room's hub could not prove who sent it, where it should be able to: such a message
     /// cannot be reported (AMB-FRK-8). Of the first version.
     pub unfrankable: Option<String>,
+}
+
+/// One version of a message.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ShownVersion {
+    /// Its id.
+    pub id: MessageId,
+    /// When the hub accepted it, in milliseconds since the epoch.
+    pub timestamp_ms: u64,
+    /// What it said.
+    pub text: Option<String>,
+    /// Who has reacted to this version, in order: what came after, they may not have seen.
+    pub reacted: Vec<MimiUri>,
 }
 
 /// A message that its receivers do not apply (CONTENT-EDIT-1, POLICY-CAP-MSG-2).
@@ -175,6 +206,10 @@ pub struct RoomState {
     pub offered_role: Option<(u32, String)>,
     /// In order of acceptance by the hub.
     pub messages: Vec<ShownMessage>,
+    /// How many of them this user has not read, as far as that was said.
+    pub unread: usize,
+    /// For how long what is written here now is to be seen, in seconds after it is read.
+    pub lifetime_s: Option<u32>,
 }
 
 /// What a device keeps of an event that it could not follow: enough for others to judge it again.

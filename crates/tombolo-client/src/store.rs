@@ -71,6 +71,13 @@ pub enum StoreChange {
         /// The message.
         message: StoredMessage,
     },
+    /// A message is gone for good, e.g. because its time is over.
+    RemoveMessage {
+        /// The room.
+        room: MimiUri,
+        /// Its id.
+        id: MessageId,
+    },
     /// An event of a room that cannot be processed yet.
     PutWaiting {
         /// The room.

@@ -65,7 +65,7 @@ fn router(api: AdminApi) -> Router {
         .route("/franking/hub-key", post(reports::rotate))
         .route("/ohttp-key", post(ohttp_key::rotate))
         .route("/status", get(status::status))
-        .method_not_allowed_fallback(async || HttpError::MethodNotAllowed("another method"));
+        .method_not_allowed_fallback(async || HttpError::MethodNotAllowed("".into()));
     Router::new()
         .nest(BASE_PATH, endpoints)
         .fallback(async || unknown_path())

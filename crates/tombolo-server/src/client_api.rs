@@ -15,6 +15,7 @@ mod key_material;
 mod key_packages;
 mod listener;
 mod ohttp_relay;
+mod openapi;
 mod profile;
 mod provider_info;
 mod proxy_download;
@@ -22,6 +23,9 @@ mod register;
 mod report_abuse;
 mod request;
 mod rooms;
+mod route;
+mod schema;
+mod secrets;
 mod submit_message;
 mod update;
 
@@ -30,17 +34,19 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::response::IntoResponse;
-use axum::routing::{MethodRouter, get, post, put};
+use http::HeaderValue;
 use mimi_provider::Reject;
 use tokio::sync::watch;
 
 use crate::account::login_limit::LoginLimit;
 use crate::account::password::Passwords;
+use crate::bodies::Bodies;
 use crate::http_error::HttpError;
 use crate::provider::Provider;
 use events::Streams;
 pub(crate) use listener::serve;
+pub use openapi::document;
+use route::Route;
 
 /// Where the API is at the client listener.
 pub const BASE_PATH: &str = "/client/v1";
@@ -52,6 +58,8 @@ pub(crate) struct ClientApi {
     passwords: Passwords,
     login_limit: Arc<LoginLimit>,
     streams: Streams,
+    /// Octets of bodies that are held, by access token.
+    bodies: Bodies<HeaderValue>,
     /// Turns true when event streams must end.
     stopping: watch::Receiver<bool>,
 }
@@ -66,52 +74,49 @@ impl ClientApi {
         passwords: Passwords,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        let (login_limit, streams) = Default::default();
-        Self { provider, passwords, login_limit, streams, stopping }
+        let limits = &provider.config.limits;
+        let login_limit = Arc::new(LoginLimit::new(&limits.sign_in));
+        let [all_octets, _, device_octets] = limits.requests.body_octets();
+        let bodies = Bodies::new(all_octets, device_octets);
+        Self { provider, passwords, login_limit, streams: Streams::default(), bodies, stopping }
     }
 }
 
-/// All endpoints.
+/// All endpoints: what is served, and what [`document`] says.
+fn routes() -> Vec<Route> {
+    let mut routes = vec![
+        openapi::route(),
+        register::route(),
+        provider_info::route(),
+        issuers::route(),
+        key_material::route(),
+        update::route(),
+        submit_message::route(),
+        group_info::route(),
+        report_abuse::route(),
+        identifier_query::route(),
+        proxy_download::route(),
+    ];
+    routes.extend(key_packages::routes());
+    routes.extend(rooms::routes());
+    routes.extend(consent::routes());
+    routes.extend(profile::routes());
+    routes.extend(assets::routes());
+    routes.extend(ohttp_relay::routes());
+    routes.extend(events::routes());
+    routes.extend(devices::routes());
+    routes.extend(secrets::routes());
+    routes
+}
+
+/// All endpoints, served.
 pub(crate) fn router(api: ClientApi) -> Router {
-    let endpoints = Router::new()
-        .route("/register", only("POST", post(register::register)))
-        .route("/provider", only("GET", get(provider_info::provider_info)))
-        .route("/issuers/{domain}", only("GET", get(issuers::issuers)))
-        .route(
-            "/key-packages",
-            only("GET and POST", get(key_packages::stock).post(key_packages::upload)),
-        )
-        .route("/key-material/{user}", only("POST", post(key_material::key_material)))
-        .route("/rooms/{room}", only("PUT", put(rooms::found_room)))
-        .route("/direct/{user}", only("GET", get(rooms::direct_room)))
-        .route("/rooms/{room}/update", only("POST", post(update::update)))
-        .route("/rooms/{room}/submit-message", only("POST", post(submit_message::submit_message)))
-        .route("/rooms/{room}/group-info", only("POST", post(group_info::group_info)))
-        .route("/rooms/{room}/report-abuse", only("POST", post(report_abuse::report_abuse)))
-        .route("/consent", only("GET and POST", get(consent::requests).post(consent::say)))
-        .route("/identifier-query/{domain}", only("POST", post(identifier_query::identifier_query)))
-        .route("/profile", only("GET and PUT", get(profile::profile).put(profile::put_profile)))
-        .route("/assets", only("GET and POST", get(assets::limits).post(assets::begin)))
-        .route("/assets/{id}", only("GET, PATCH and DELETE", assets::of_upload()))
-        .route("/proxy-download/{hub}/{url}", only("GET", get(proxy_download::proxy_download)))
-        .route(
-            "/ohttp-relay/{hub}",
-            only("GET and POST", get(ohttp_relay::keys).post(ohttp_relay::relay)),
-        )
-        .route("/devices", only("GET", get(devices::devices)))
-        .route("/events", only("GET", get(events::events)))
-        .route("/events/ack", only("POST", post(events::acknowledge)));
     Router::new()
-        .nest(BASE_PATH, endpoints)
+        .nest(BASE_PATH, route::router(routes()))
         .fallback(async || unknown_path())
         // Every body is read with a limit of its own (see `request`).
         .layer(DefaultBodyLimit::disable())
         .with_state(api)
-}
-
-/// Answers other methods than the endpoint's in the form of every other error.
-fn only(methods: &'static str, endpoint: MethodRouter<ClientApi>) -> MethodRouter<ClientApi> {
-    endpoint.fallback(async move || HttpError::MethodNotAllowed(methods).into_response())
 }
 
 fn unknown_path() -> HttpError {

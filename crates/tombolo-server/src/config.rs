@@ -7,6 +7,7 @@ mod assets;
 mod errors;
 mod files;
 mod identifier_query;
+mod limits;
 mod peers;
 mod policy;
 mod section;
@@ -26,6 +27,10 @@ pub use assets::{
     USER_MIB_MAX_DEFAULT,
 };
 pub use errors::{ConfigError, ConfigErrors};
+pub use limits::{
+    AccountLimits, ConnectionLimits, Limit, Limits, ObliviousLimits, PeerLimits, ReportLimits,
+    RequestLimits, RoomLimits, SignInLimits,
+};
 pub use peers::{PeerConfig, PeerPolicy, load_peers_file};
 
 use errors::Report;
@@ -58,6 +63,8 @@ pub struct Config {
     pub policy: Envelope,
     /// What people may store, and what is fetched for them.
     pub assets: AssetsConfig,
+    /// How much it takes on.
+    pub limits: Limits,
     /// What it logs.
     pub log: LogConfig,
     /// For tests and demonstrations.
@@ -182,6 +189,7 @@ impl Config {
         let peers = peers::read(&mut root, report, &mut named.roots);
         let policy = policy::read(&mut root, report);
         let assets = assets::read(&mut root, report, domain.as_ref());
+        let limits = limits::read(&mut root, report);
         let log = read_log(&mut root, report);
         let mut debug = root.section(report, "debug");
         let capture_dir =
@@ -198,6 +206,7 @@ impl Config {
             peers,
             policy: policy?,
             assets: assets?,
+            limits: limits?,
             log: log?,
             debug: DebugConfig { capture_dir },
         })

@@ -1,5 +1,5 @@
 //! Delivery of logged events to peers: one lane per (stream, follower), in order, one request in
-//! flight, everything that waits in one body (PROTO-NTF-1, PROTO-NTF-9, AMB-NTF-7).
+//! flight, everything that waits in one body (PROTO-NTF-1, PROTO-NTF-9, AMB-NTF-7, FLOW-16).
 //!
 //! The cursor of a lane is in the store; a lane itself is only activity. It is woken by hints and, at
 //! start, for whatever the store says is waiting, so that a crash delays and never loses (PROTO-UPD-14).
@@ -18,14 +18,14 @@ use crate::provider::Provider;
 use lane::Lane;
 pub(crate) use status::waiting;
 
-/// Requests in flight to one peer, over all its lanes.
-const REQUESTS_PER_PEER_MAX: usize = 32;
 /// A peer's calls make us try its failing lanes at most this often.
 const HEARD_OF_EVERY_MS: u64 = 3_000;
 
 /// All lanes.
 #[derive(Debug)]
 pub(crate) struct Delivery {
+    /// Requests in flight to one peer, over all its lanes.
+    per_peer_max: usize,
     lanes: Mutex<Lanes>,
     /// Turns true when no lane may begin anything new.
     stop: watch::Sender<bool>,
@@ -69,14 +69,14 @@ enum LastRequest {
 /// A stream and one of its followers.
 type Key = (MimiUri, Domain);
 
-impl Default for Delivery {
-    fn default() -> Self {
-        let (stop, _) = watch::channel(false);
-        Self { lanes: Mutex::default(), stop, failing_peers: AtomicU64::new(0) }
-    }
-}
-
 impl Delivery {
+    /// At most `per_peer_max` requests are in flight to one peer.
+    pub(crate) fn new(per_peer_max: usize) -> Self {
+        let (stop, _) = watch::channel(false);
+        let (lanes, failing_peers) = Default::default();
+        Self { per_peer_max, lanes, stop, failing_peers }
+    }
+
     fn lanes(&self) -> MutexGuard<'_, Lanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -84,7 +84,7 @@ impl Delivery {
     fn slots_of(&self, follower: &Domain) -> Arc<Semaphore> {
         let mut lanes = self.lanes();
         let slots = lanes.in_flight.entry(follower.clone());
-        Arc::clone(slots.or_insert_with(|| Arc::new(Semaphore::new(REQUESTS_PER_PEER_MAX))))
+        Arc::clone(slots.or_insert_with(|| Arc::new(Semaphore::new(self.per_peer_max))))
     }
 
     /// Notes whether the last request of a lane failed.

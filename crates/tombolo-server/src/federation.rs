@@ -6,7 +6,6 @@
 //! the function that passes the request on to it.
 
 mod authenticate;
-mod body;
 pub(crate) mod code_guesses;
 mod consent;
 pub(crate) mod directory;
@@ -26,16 +25,17 @@ pub(crate) mod update_consent;
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RANGE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use mimi_ohttp::GATEWAY_PATH;
 use mimi_provider::Reject;
@@ -43,30 +43,42 @@ use mimi_wire::Domain;
 use mimi_wire::limits::{APPLICATION_BODY_OCTETS_MAX, HANDSHAKE_BODY_OCTETS_MAX};
 use mimi_wire::protocol::directory::{DIRECTORY_PATH, Endpoint};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::answers;
 use crate::assets::{self, ASSETS_PATH};
+use crate::bodies::{self, Bodies};
 use crate::capture::Direction;
+use crate::config::RequestLimits;
 use crate::http_error::HttpError;
 use crate::provider::Provider;
 use crate::running::DRAIN_MAX;
-use crate::shares::Shares;
-use crate::tls::{self, ConnectionLimits, PeerChain};
+use crate::shares::{Share, Shares};
+use crate::tls::{self, Holder, PeerChain, Standing};
 
-/// Requests handled at once; further ones are told to come back (AMB-TR-4).
-const REQUESTS_MAX: usize = 1_024;
-/// Of them, of one peer.
-const REQUESTS_PER_PEER_MAX: usize = 128;
-/// Seconds after which they may.
+/// Seconds after which whoever was one too many may come back (AMB-TR-4).
 const REQUESTS_RETRY_AFTER_S: u64 = 1;
+/// Answers with more octets than this count among the bodies until they are taken.
+const LARGE_ANSWER_OCTETS: u64 = 64 * 1024;
 /// Path of our endpoints, before their names.
 const ENDPOINTS_PATH: &str = "/mimi/v1/";
 
-/// Places for requests: so many in all, and so many for each proven peer.
+/// Places for requests: so many in all, so many for each proven peer, and for each network of those
+/// who have proven nothing.
 #[derive(Clone)]
 struct Slots {
     all: Arc<Semaphore>,
     of_peer: Shares<Domain>,
+    of_network: Shares<IpAddr>,
+    bodies: Bodies<Domain>,
+    body_max: Duration,
+}
+
+/// The connection that a request came on.
+#[derive(Clone)]
+struct Caller {
+    standing: Standing,
+    chain: Option<Arc<PeerChain>>,
 }
 
 /// An authenticated request with its whole body.
@@ -89,19 +101,61 @@ pub async fn serve(
 ) {
     let roots = Arc::clone(provider.peers.tables());
     let config = tls::federation_server_config(Arc::clone(&provider.identity), roots);
-    let slots = Slots {
-        all: Arc::new(Semaphore::new(REQUESTS_MAX)),
-        of_peer: Shares::new(REQUESTS_PER_PEER_MAX),
-    };
-    let service_for = move |_: SocketAddr, chain: Option<Arc<PeerChain>>| {
+    let limits = provider.config.limits;
+    let slots = Slots::new(&limits.requests);
+    let service_for = move |_: SocketAddr, standing: Standing, chain: Option<Arc<PeerChain>>| {
         let (provider, slots) = (Arc::clone(&provider), slots.clone());
+        let caller = Caller { standing, chain };
         service_fn(move |request: Request<Incoming>| {
-            let (provider, slots, chain) = (Arc::clone(&provider), slots.clone(), chain.clone());
-            respond(provider, slots, chain, request)
+            respond(Arc::clone(&provider), slots.clone(), caller.clone(), request)
         })
     };
-    let limits = ConnectionLimits { drain_max: DRAIN_MAX, ..ConnectionLimits::default() };
-    tls::serve(listener, config, limits, shutdown, service_for).await;
+    tls::serve(listener, config, limits.connections, DRAIN_MAX, shutdown, service_for).await;
+}
+
+impl Slots {
+    fn new(limits: &RequestLimits) -> Self {
+        let [all_octets, peer_octets, _] = limits.body_octets();
+        Self {
+            all: Arc::new(Semaphore::new(limits.peers_max)),
+            of_peer: Shares::new(limits.per_peer_max),
+            of_network: Shares::new(limits.anonymous_per_network_max),
+            bodies: Bodies::new(all_octets, peer_octets),
+            body_max: limits.body_max(),
+        }
+    }
+
+    /// Lets a peer in: who it is, proven, and its place.
+    fn admit(
+        &self,
+        provider: &Provider,
+        caller: &Caller,
+        request: &Request<Incoming>,
+    ) -> Result<(Domain, Share<Domain>), HttpError> {
+        let too_many = || HttpError::TooMany(REQUESTS_RETRY_AFTER_S);
+        let peer = authenticate::peer(provider, caller.chain.as_deref(), request)?;
+        let own = self.of_peer.take(&peer).ok_or_else(too_many)?;
+        match caller.standing.prove(Holder::Peer(peer.clone())) {
+            true => Ok((peer, own)),
+            false => Err(too_many()),
+        }
+    }
+
+    /// An answer that keeps a peer's places until it has been taken.
+    fn until_taken(
+        &self,
+        response: Response<Body>,
+        slot: OwnedSemaphorePermit,
+        own: Share<Domain>,
+        peer: Domain,
+    ) -> Result<Response<Body>, HttpError> {
+        let mut large = self.bodies.share_of(peer);
+        let octets = response.body().size_hint().exact();
+        if let Some(octets) = octets.filter(|octets| *octets > LARGE_ANSWER_OCTETS) {
+            large.grow(usize::try_from(octets).unwrap_or(usize::MAX))?;
+        }
+        Ok(answers::holding(response, (slot, own, large)))
+    }
 }
 
 /// Answers in a task of its own: a peer that hangs up does not stop half-way what it asked for, and
@@ -109,16 +163,14 @@ pub async fn serve(
 async fn respond(
     provider: Arc<Provider>,
     slots: Slots,
-    chain: Option<Arc<PeerChain>>,
+    caller: Caller,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     let Ok(slot) = Arc::clone(&slots.all).try_acquire_owned() else {
-        return Ok(HttpError::TooMany(REQUESTS_RETRY_AFTER_S).into_response());
+        return Ok(HttpError::Overloaded(REQUESTS_RETRY_AFTER_S).into_response());
     };
-    let handling = tokio::spawn(async move {
-        let _slot = slot;
-        dispatch(&provider, &slots.of_peer, chain.as_deref(), request).await
-    });
+    let handling =
+        tokio::spawn(async move { dispatch(&provider, &slots, slot, &caller, request).await });
     let outcome = match handling.await {
         Ok(outcome) => outcome,
         Err(error) => Err(HttpError::Reject(Reject::Internal(error.to_string()))),
@@ -126,43 +178,39 @@ async fn respond(
     Ok(outcome.unwrap_or_else(IntoResponse::into_response))
 }
 
+/// `slot` is kept until a peer has taken its answer; nobody else may keep one.
 async fn dispatch(
     provider: &Arc<Provider>,
-    slots: &Shares<Domain>,
-    chain: Option<&PeerChain>,
+    slots: &Slots,
+    slot: OwnedSemaphorePermit,
+    caller: &Caller,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, HttpError> {
     let path = request.uri().path().to_owned();
-    if path == DIRECTORY_PATH {
-        authenticate::host(&provider.domain, &request)?;
-        return directory::handle(provider, request.method());
-    }
-    if let Some(name) = path.strip_prefix(ASSETS_PATH) {
-        authenticate::host(&provider.config.assets.host, &request)?;
-        return assets::serve::handle(
-            provider,
-            request.method(),
-            name,
-            request.headers().get(RANGE),
-        );
+    let too_many = || HttpError::TooMany(REQUESTS_RETRY_AFTER_S);
+    let asks_for_keys = path == GATEWAY_PATH && request.method() != Method::POST;
+    if path == DIRECTORY_PATH || path.starts_with(ASSETS_PATH) || asks_for_keys {
+        let own = slots.of_network.take(&caller.standing.network()).ok_or_else(too_many)?;
+        let response = for_anybody(provider, &path, &request)?;
+        return Ok(answers::holding(response, own));
     }
     if path == GATEWAY_PATH {
-        return ohttp_gateway::handle(provider, slots, chain, request).await;
+        let (peer, own) = slots.admit(provider, caller, &request)?;
+        let response = ohttp_gateway::handle(provider, slots, peer.clone(), request).await;
+        let response = response.unwrap_or_else(IntoResponse::into_response);
+        return slots.until_taken(response, slot, own, peer);
     }
     let (endpoint, variable) = split_path(&path)?;
     let method = method_of(endpoint);
     if request.method() != method {
-        return Err(HttpError::MethodNotAllowed(if method == Method::GET {
-            "GET"
-        } else {
-            "POST"
-        }));
+        return Err(HttpError::MethodNotAllowed(method.to_string().into()));
     }
-    let peer = authenticate::peer(provider, chain, &request)?;
-    let _slot = slots.take(&peer).ok_or(HttpError::TooMany(REQUESTS_RETRY_AFTER_S))?;
+    let (peer, own) = slots.admit(provider, caller, &request)?;
     crate::delivery::peer_is_up(provider, &peer);
     let range = request.headers().get(RANGE).cloned();
-    let body = body::read(request, body_octets_max(endpoint)).await?;
+    let share = slots.bodies.share_of(peer.clone());
+    let octets_max = body_octets_max(endpoint);
+    let body = bodies::read(request.into_body(), octets_max, slots.body_max, share).await?;
     let call = Call { peer, variable: variable.to_owned(), body, range };
     keep(provider, &call, endpoint, "request", Direction::In, &call.body).await;
     let peer = call.peer.clone();
@@ -173,7 +221,27 @@ async fn dispatch(
         let status = status.as_u16();
         tracing::debug!(endpoint, %peer, status, code, message, "a peer's request is refused");
     }
-    outcome
+    slots.until_taken(outcome.unwrap_or_else(IntoResponse::into_response), slot, own, peer)
+}
+
+/// What is answered to whoever asks.
+fn for_anybody(
+    provider: &Arc<Provider>,
+    path: &str,
+    request: &Request<Incoming>,
+) -> Result<Response<Body>, HttpError> {
+    match path.strip_prefix(ASSETS_PATH) {
+        None if path == GATEWAY_PATH => ohttp_gateway::keys(provider, request),
+        None => {
+            authenticate::host(&provider.domain, request)?;
+            directory::handle(provider, request.method())
+        }
+        Some(name) => {
+            authenticate::host(&provider.config.assets.host, request)?;
+            let range = request.headers().get(RANGE);
+            assets::serve::handle(provider, request.method(), name, range)
+        }
+    }
 }
 
 async fn keep(

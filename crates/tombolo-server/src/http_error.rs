@@ -1,11 +1,14 @@
 //! Refusals as HTTP answers: the one map from [`Reject`] to status and JSON body, for peers and for
 //! local clients alike (AMB-TR-4).
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use mimi_provider::Reject;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Seconds after which a client may try again what failed for want of somebody else.
@@ -22,10 +25,15 @@ pub(crate) enum HttpError {
     TooLarge(usize),
     /// The body did not arrive in time.
     TooSlow,
-    /// The resource knows other methods.
-    MethodNotAllowed(&'static str),
-    /// Too many requests; try again after this many seconds.
+    /// The body is of another media type than this.
+    UnsupportedMediaType(&'static str),
+    /// The resource knows other methods, as `Allow` lists them (RFC 9110 section 10.2.1);
+    /// empty where nobody lists them.
+    MethodNotAllowed(Cow<'static, str>),
+    /// Too many requests, or too large ones, of whoever asks; try again after this many seconds.
     TooMany(u64),
+    /// Too many of all together; try again after this many seconds.
+    Overloaded(u64),
 }
 
 impl From<Reject> for HttpError {
@@ -34,14 +42,23 @@ impl From<Reject> for HttpError {
     }
 }
 
-#[derive(Serialize)]
-struct ErrorBody<'a> {
+/// What every refusal says.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Error")]
+pub(crate) struct ErrorBody<'a> {
+    /// What is wrong.
     error: ErrorDetail<'a>,
 }
 
-#[derive(Serialize)]
+/// Why a request is refused.
+#[derive(JsonSchema, Serialize)]
 struct ErrorDetail<'a> {
+    /// A short word for programs: `malformed`, `peer_misbehaved`, `stale`, `invalid_proposals`,
+    /// `denied` (by the room's policy), `not_allowed` (by another rule), `unknown`, `conflict`,
+    /// `unsupported`, `unavailable`, `internal`, `unauthorized`, `too_large` or
+    /// `unsupported_media_type`. Others may come.
     code: &'static str,
+    /// A sentence for a person.
     message: &'a str,
 }
 
@@ -82,13 +99,24 @@ impl HttpError {
                 let message = "the body did not arrive in time".to_owned();
                 (StatusCode::REQUEST_TIMEOUT, "unavailable", message)
             }
-            Self::MethodNotAllowed(method) => {
-                let message = format!("only {method} is allowed here");
+            Self::UnsupportedMediaType(taken) => {
+                let message = format!("the body must be {taken}");
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+            }
+            Self::MethodNotAllowed(allowed) => {
+                let message = match &**allowed {
+                    "" => "this method is not allowed here".to_owned(),
+                    allowed => format!("allowed here: {allowed}"),
+                };
                 (StatusCode::METHOD_NOT_ALLOWED, "malformed", message)
             }
             Self::TooMany(_) => {
                 let message = "too many requests".to_owned();
                 (StatusCode::TOO_MANY_REQUESTS, "unavailable", message)
+            }
+            Self::Overloaded(_) => {
+                let message = "there is too much to do here at the moment".to_owned();
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
             }
         }
     }
@@ -96,7 +124,7 @@ impl HttpError {
     fn retry_after_s(&self) -> Option<u64> {
         match self {
             Self::Reject(Reject::Unavailable(_)) => Some(RETRY_AFTER_S),
-            Self::TooMany(after_s) => Some(*after_s),
+            Self::TooMany(after_s) | Self::Overloaded(after_s) => Some(*after_s),
             _ => None,
         }
     }
@@ -114,6 +142,12 @@ impl IntoResponse for HttpError {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Self::MethodNotAllowed(allowed) = &self
+            && !allowed.is_empty()
+            && let Ok(allowed) = HeaderValue::from_str(allowed)
+        {
+            headers.insert(ALLOW, allowed);
+        }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

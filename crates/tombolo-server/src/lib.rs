@@ -10,13 +10,16 @@
 
 pub mod account;
 pub mod admin_api;
+mod answers;
 mod assets;
+mod bodies;
 mod budgets;
 pub mod capture;
 mod certificate_authority;
 pub mod client_api;
 pub mod clock;
 pub mod config;
+mod crowd;
 pub mod delivery;
 pub mod dev_ca;
 pub mod federation;
@@ -38,3 +41,4 @@ mod shares;
 pub mod tls;
 mod turns;
 pub mod wake;
+mod working;

@@ -14,18 +14,11 @@ use std::sync::Arc;
 use mimi_wire::{Domain, MimiUri};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::config::ObliviousLimits;
 use crate::http_error::HttpError;
 use crate::shares::{Share, Shares};
 use published_keys::PublishedKeys;
 
-/// Requests that our gateway answers at once: each holds the asset, or a part of it, in memory.
-pub(crate) const GATEWAY_REQUESTS_MAX: usize = 64;
-/// Of them, of one relay.
-pub(crate) const GATEWAY_REQUESTS_PER_PEER_MAX: usize = 16;
-/// Requests that we relay at once, for all of our own people.
-pub(crate) const RELAYED_MAX: usize = 64;
-/// Of them, for one user.
-pub(crate) const RELAYED_PER_USER_MAX: usize = 8;
 /// Seconds after which further ones may come back.
 const RETRY_AFTER_S: u64 = 2;
 
@@ -39,19 +32,17 @@ pub(crate) struct Oblivious {
     keys: PublishedKeys,
 }
 
-impl Default for Oblivious {
-    fn default() -> Self {
+impl Oblivious {
+    pub(crate) fn new(limits: &ObliviousLimits) -> Self {
         Self {
-            answered: Arc::new(Semaphore::new(GATEWAY_REQUESTS_MAX)),
-            answered_of_peer: Shares::new(GATEWAY_REQUESTS_PER_PEER_MAX),
-            relayed: Arc::new(Semaphore::new(RELAYED_MAX)),
-            relayed_of_user: Shares::new(RELAYED_PER_USER_MAX),
+            answered: Arc::new(Semaphore::new(limits.answered_max)),
+            answered_of_peer: Shares::new(limits.answered_per_provider_max),
+            relayed: Arc::new(Semaphore::new(limits.relayed_max)),
+            relayed_of_user: Shares::new(limits.relayed_per_user_max),
             keys: PublishedKeys::default(),
         }
     }
-}
 
-impl Oblivious {
     fn place_of_peer(
         &self,
         peer: &Domain,
@@ -72,42 +63,43 @@ fn place<K: Clone + Eq + std::hash::Hash>(
     shares: &Shares<K>,
     of: &K,
 ) -> Result<(OwnedSemaphorePermit, Share<K>), HttpError> {
-    let too_many = || HttpError::TooMany(RETRY_AFTER_S);
-    let share = shares.take(of).ok_or_else(too_many)?;
-    let permit = Arc::clone(all).try_acquire_owned().map_err(|_| too_many())?;
+    let share = shares.take(of).ok_or(HttpError::TooMany(RETRY_AFTER_S))?;
+    let permit = Arc::clone(all).try_acquire_owned();
+    let permit = permit.map_err(|_| HttpError::Overloaded(RETRY_AFTER_S))?;
     Ok((permit, share))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{GATEWAY_REQUESTS_MAX, GATEWAY_REQUESTS_PER_PEER_MAX, Oblivious, RELAYED_MAX};
-    use super::{RELAYED_PER_USER_MAX, RETRY_AFTER_S};
+    use super::{Oblivious, RETRY_AFTER_S};
+    use crate::config::ObliviousLimits;
     use crate::http_error::HttpError;
-
-    const TOO_MANY: HttpError = HttpError::TooMany(RETRY_AFTER_S);
 
     /// Each limit at n and n + 1; a place that is given back is there again.
     #[test]
-    fn places_are_limited() {
-        let oblivious = Oblivious::default();
+    fn oblivious_downloads_at_once_are_limited() {
+        let limits = ObliviousLimits {
+            answered_max: 5,
+            answered_per_provider_max: 3,
+            relayed_max: 4,
+            relayed_per_user_max: 2,
+        };
+        let oblivious = Oblivious::new(&limits);
         let peer = |n: usize| format!("p{n}.example").parse().unwrap();
         let user = |n: usize| format!("mimi://a.example/u/{n}").parse().unwrap();
-        let mut places: Vec<_> = (0..GATEWAY_REQUESTS_PER_PEER_MAX)
-            .map(|_| oblivious.place_of_peer(&peer(0)).unwrap())
-            .collect();
-        assert_eq!(oblivious.place_of_peer(&peer(0)).unwrap_err(), TOO_MANY);
-        for n in GATEWAY_REQUESTS_PER_PEER_MAX..GATEWAY_REQUESTS_MAX {
-            places.push(oblivious.place_of_peer(&peer(n)).unwrap());
-        }
-        assert_eq!(oblivious.place_of_peer(&peer(1)).unwrap_err(), TOO_MANY);
-        places.pop();
-        places.push(oblivious.place_of_peer(&peer(1)).unwrap());
+        let too_many = HttpError::TooMany(RETRY_AFTER_S);
+        let overloaded = HttpError::Overloaded(RETRY_AFTER_S);
         let mut places: Vec<_> =
-            (0..RELAYED_PER_USER_MAX).map(|_| oblivious.place_of_user(&user(0)).unwrap()).collect();
-        assert_eq!(oblivious.place_of_user(&user(0)).unwrap_err(), TOO_MANY);
-        for n in RELAYED_PER_USER_MAX..RELAYED_MAX {
-            places.push(oblivious.place_of_user(&user(n)).unwrap());
-        }
-        assert_eq!(oblivious.place_of_user(&user(1)).unwrap_err(), TOO_MANY);
+            (0..3).map(|_| oblivious.place_of_peer(&peer(0)).unwrap()).collect();
+        assert_eq!(oblivious.place_of_peer(&peer(0)).unwrap_err(), too_many);
+        places.extend((1..3).map(|n| oblivious.place_of_peer(&peer(n)).unwrap()));
+        assert_eq!(oblivious.place_of_peer(&peer(3)).unwrap_err(), overloaded);
+        places.pop();
+        places.push(oblivious.place_of_peer(&peer(3)).unwrap());
+        let mut places: Vec<_> =
+            (0..2).map(|_| oblivious.place_of_user(&user(0)).unwrap()).collect();
+        assert_eq!(oblivious.place_of_user(&user(0)).unwrap_err(), too_many);
+        places.extend((1..3).map(|n| oblivious.place_of_user(&user(n)).unwrap()));
+        assert_eq!(oblivious.place_of_user(&user(3)).unwrap_err(), overloaded);
     }
 }

@@ -10,6 +10,7 @@ mod table;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -27,14 +28,12 @@ pub(crate) use mimi_wire::public_address::is_public;
 
 use crate::capture::{Capture, Direction};
 use crate::clock;
-use crate::config::{Config, PeerPolicy};
+use crate::config::{Config, PeerLimits, PeerPolicy};
+use crate::crowd::makes_way;
 use crate::tls::{Identity, RootsError};
 use directories::Directories;
 use issuer_files::IssuerFiles;
 use link::Link;
-
-/// Peers we hold a connection pool for at once; beyond that, unused ones make room.
-const LINKS_MAX: usize = 1_024;
 
 /// Name of the request to a peer's Oblivious HTTP gateway, by which its media type is told.
 pub(crate) const OHTTP_GATEWAY: &str = "ohttpGateway";
@@ -55,11 +54,15 @@ pub enum PeersError {
 #[derive(Debug)]
 pub(crate) struct Peers {
     domain: Domain,
+    limits: PeerLimits,
+    began: Instant,
     identity: Arc<Identity>,
     tables: Arc<PeerTables>,
     links: Mutex<HashMap<Domain, Link>>,
     directories: Directories,
     issuers: ArcSwap<Issuers>,
+    /// The providers whose issuers are kept, with the time they were last learned at.
+    learned: Mutex<HashMap<Domain, u64>>,
     issuer_files: IssuerFiles,
     capture: Option<Arc<Capture>>,
 }
@@ -89,14 +92,18 @@ impl Peers {
         let mut issuers = Issuers::default();
         let issuer_files = IssuerFiles::new(&config.data_dir);
         issuer_files.load_into(&mut issuers);
+        let learned = issuers.domains().map(|domain| (domain.clone(), 0)).collect();
         issuers.trust(config.domain.clone(), &[issuer_pem.to_owned()])?;
         Ok(Self {
             domain: config.domain.clone(),
+            limits: config.limits.peers,
+            began: clock::monotonic(),
             identity,
             tables: Arc::new(PeerTables::new(config)?),
             links: Mutex::default(),
-            directories: Directories::default(),
+            directories: Directories::new(config.limits.peers.known_max),
             issuers: ArcSwap::from_pointee(issuers),
+            learned: Mutex::new(learned),
             issuer_files,
             capture,
         })
@@ -114,7 +121,7 @@ impl Peers {
         let (endpoint, body) = (request.endpoint, request.body.clone());
         self.keep(Direction::Out, peer, &format!("{endpoint}-request"), &body).await;
         let started = clock::monotonic();
-        let outcome = link.send(&self.domain, request).await;
+        let outcome = link.send(&self.domain, request, self.limits.exchange_ms_max).await;
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &outcome {
             Ok(answer) => {
@@ -138,7 +145,7 @@ impl Peers {
         url: String,
         range: Option<HeaderValue>,
     ) -> Result<Response<Incoming>, PeerError> {
-        self.link(peer)?.open(&self.domain, url, range).await
+        self.link(peer)?.open(&self.domain, url, range, self.limits.exchange_ms_max).await
     }
 
     async fn keep(&self, direction: Direction, peer: &Domain, what: &str, body: &[u8]) {
@@ -164,8 +171,14 @@ impl Peers {
         if let Some(link) = links.get(peer).filter(|link| link.generation() == generation) {
             return Ok(link.clone());
         }
-        if links.len() >= LINKS_MAX {
+        if links.len() >= self.limits.links_max {
             links.retain(|_, link| link.is_recent());
+        }
+        // What is in flight on it goes on; its connections are just not used again.
+        if links.len() >= self.limits.links_max
+            && let Some(oldest) = makes_way(links.iter().map(|it| (it.0, self.ms_at(it.1.used()))))
+        {
+            links.remove(&oldest);
         }
         let identity = Arc::clone(&self.identity);
         let link = Link::new(peer, identity, Arc::clone(&self.tables), generation)?;
@@ -202,8 +215,39 @@ impl Peers {
             issuers
         });
         match outcome {
-            Ok(()) => self.issuer_files.keep(peer, pem),
+            Ok(()) => {
+                self.issuer_files.keep(peer, pem);
+                self.make_way_for(peer);
+            }
             Err(error) => tracing::warn!(%peer, %error, "the peer's client issuers are not used"),
         }
+    }
+
+    /// Notes that a peer's issuers have been learned. If there are too many, others are forgotten:
+    /// they are fetched again when they are needed.
+    fn make_way_for(&self, peer: &Domain) {
+        let now_ms = self.ms_at(clock::monotonic());
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        learned.insert(peer.clone(), now_ms);
+        if learned.len() <= self.limits.known_max {
+            return;
+        }
+        let others = learned.iter().filter(|(domain, _)| *domain != peer);
+        let Some(forgotten) = makes_way(others.map(|(domain, at_ms)| (domain, *at_ms))) else {
+            return;
+        };
+        learned.remove(&forgotten);
+        drop(learned);
+        self.issuers.rcu(|issuers| {
+            let mut issuers = Issuers::clone(issuers);
+            issuers.forget(&forgotten);
+            issuers
+        });
+        self.issuer_files.forget(&forgotten);
+    }
+
+    fn ms_at(&self, instant: Instant) -> u64 {
+        let since = instant.saturating_duration_since(self.began);
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 }

@@ -26,10 +26,11 @@ use crate::ohttp_keys::OhttpKeys;
 use crate::peers::{Peers, PeersError};
 use crate::proxy::AssetProxy;
 use crate::reports::Reports;
-use crate::rooms::Rooms;
+use crate::rooms::{Foundings, Rooms};
 use crate::tls::Identity;
 use crate::turns::Turns;
 use crate::wake::Wake;
+use crate::working::Working;
 
 /// What a provider is made of; [`crate::running`] reads it from the configuration.
 pub struct Parts {
@@ -57,6 +58,10 @@ pub struct Parts {
 pub struct Provider {
     pub(crate) config: Config,
     pub(crate) domain: Domain,
+    /// What decisions are handed of the limits in `config`.
+    pub(crate) limits: mimi_provider::Limits,
+    pub(crate) working: Working,
+    pub(crate) foundings: Foundings,
     pub(crate) clock: Clock,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) hub_keys: HubKeys,
@@ -101,6 +106,7 @@ impl Provider {
     /// Puts the parts together. Nothing runs yet.
     pub fn new(parts: Parts) -> Result<Arc<Self>, PeersError> {
         let config = parts.config;
+        let limits = config.limits;
         let capture = config.debug.capture_dir.clone().map(Capture::new).map(Arc::new);
         let issuer_pem = parts.client_issuer.certificate_pem();
         let identity = Arc::clone(&parts.identity);
@@ -117,17 +123,20 @@ impl Provider {
             identity: parts.identity,
             peers,
             reports: Reports::default(),
-            rooms: Rooms::default(),
+            rooms: Rooms::new(limits.rooms.hot_max),
             turns: Turns::default(),
             queries: Budgets::default(),
-            code_guesses: CodeGuesses::default(),
+            code_guesses: CodeGuesses::new(&limits.rooms),
             wake: Wake::default(),
-            delivery: Delivery::default(),
+            delivery: Delivery::new(limits.peers.deliveries_per_peer_max),
+            limits: limits.of_decisions(),
+            working: Working::new(&limits.requests),
+            foundings: Foundings::new(&limits.rooms),
             capture,
             assets: parts.assets,
             downloads: DownloadSlots::default(),
             proxy: AssetProxy::default(),
-            oblivious: Oblivious::default(),
+            oblivious: Oblivious::new(&limits.oblivious),
         }))
     }
 

@@ -8,6 +8,7 @@ mod dependent;
 mod evict;
 mod follower_room;
 mod found_room;
+mod foundings;
 mod hub_room;
 mod slots;
 
@@ -20,13 +21,12 @@ pub(crate) use dependent::{follow_all, follow_parent, keep_inside_parent, view_o
 pub(crate) use evict::{Proposed, evict, has_died, list_changes};
 pub(crate) use follower_room::{FollowerLock, FollowerRoom, follow};
 pub(crate) use found_room::found_room;
+pub(crate) use foundings::Foundings;
 pub(crate) use hub_room::{HubLock, HubRoom};
 use slots::Slots;
 
 use crate::provider::Provider;
 
-/// Rooms kept in memory, of each kind.
-const HOT_ROOMS_MAX: usize = 1_024;
 /// Entries of a log read at once.
 const LOG_PAGE: usize = 256;
 
@@ -37,13 +37,12 @@ pub(crate) struct Rooms {
     followers: Slots<FollowerRoom>,
 }
 
-impl Default for Rooms {
-    fn default() -> Self {
-        Self { hubs: Slots::new(HOT_ROOMS_MAX), followers: Slots::new(HOT_ROOMS_MAX) }
-    }
-}
-
 impl Rooms {
+    /// At most `hot_max` of each kind are kept.
+    pub(crate) fn new(hot_max: usize) -> Self {
+        Self { hubs: Slots::new(hot_max), followers: Slots::new(hot_max) }
+    }
+
     /// A room hosted here, locked.
     pub(crate) async fn hub(
         &self,

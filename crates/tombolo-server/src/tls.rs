@@ -5,6 +5,7 @@
 //! `From` is known.
 
 mod activity;
+mod admission;
 mod configuration;
 mod identity;
 mod listener;
@@ -12,12 +13,13 @@ mod peer_chain;
 mod peer_verifier;
 mod roots;
 
+pub(crate) use admission::{Holder, Standing, network};
 pub use configuration::client_api_server_config;
 pub(crate) use configuration::{
     anonymous_client_config, client_config, crypto, federation_server_config,
 };
 pub use identity::{Identity, IdentityError};
-pub(crate) use listener::{ConnectionLimits, serve};
+pub(crate) use listener::serve;
 pub(crate) use peer_chain::PeerChain;
 pub(crate) use peer_verifier::HandshakeRoots;
 pub use roots::RootsError;

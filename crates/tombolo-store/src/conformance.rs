@@ -75,6 +75,7 @@ macro_rules! conformance_suite {
                 an_account_is_created_once,
                 claims_of_an_account_are_set,
                 a_device_is_found_by_its_token,
+                a_device_changes_while_it_is_there,
                 a_token_is_of_one_device,
                 a_device_joins_its_users_stream,
                 a_removed_device_leaves_nothing,
@@ -134,6 +135,8 @@ macro_rules! conformance_suite {
                 a_long_history_is_searched,
                 joining_twice_is_joining_once,
                 a_cursor_only_moves_on,
+                pages_hold_so_many_octets,
+                the_end_of_the_log_is_known,
             }
         }
     };

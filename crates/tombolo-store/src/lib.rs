@@ -16,4 +16,6 @@ pub mod memory;
 pub mod sqlite;
 mod store;
 
-pub use store::{Commit, Committed, FollowerBatch, Store, StoreError, StoreFuture};
+pub use store::{
+    CLIENT_PAGE_OCTETS, Commit, Committed, FollowerBatch, Store, StoreError, StoreFuture,
+};

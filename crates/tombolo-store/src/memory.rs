@@ -154,6 +154,10 @@ impl Store for MemoryStore {
         self.read(|state| state.client_events(client, after_id, limit))
     }
 
+    fn last_event_id(&self) -> StoreFuture<'_, u64> {
+        self.read(|state| state.last_id())
+    }
+
     fn client_cursor(&self, client: &MimiUri) -> StoreFuture<'_, u64> {
         self.read(|state| state.client_cursors.get(client).copied().unwrap_or_default())
     }

@@ -310,6 +310,10 @@ impl Store for SqliteStore {
         self.read(move |db| read_log::client_events(db, &client, after_id, limit))
     }
 
+    fn last_event_id(&self) -> StoreFuture<'_, u64> {
+        self.read(read::last_event_id)
+    }
+
     fn client_cursor(&self, client: &MimiUri) -> StoreFuture<'_, u64> {
         let client = client.clone();
         self.read(move |db| read::client_cursor(db, &client))

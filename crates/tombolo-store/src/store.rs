@@ -44,6 +44,10 @@ pub enum StoreError {
 /// A future of the store.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
+/// Octets of payloads after which a page for a client is full: who reads slowly holds no more than
+/// that, and one entry.
+pub const CLIENT_PAGE_OCTETS: usize = 1024 * 1024;
+
 /// A provider's storage. Reads see every commit whose future has resolved.
 pub trait Store: Send + Sync + 'static {
     /// Queues a commit at once, in the order of calls; the future resolves when it is durable.
@@ -104,7 +108,8 @@ pub trait Store: Send + Sync + 'static {
     fn last_seq(&self, stream: &MimiUri) -> StoreFuture<'_, Seq>;
     /// Entries of a stream after `after`, at most `limit`.
     fn log(&self, stream: &MimiUri, after: Seq, limit: usize) -> StoreFuture<'_, Vec<LoggedEvent>>;
-    /// Entries a client may see after a position of the whole log, at most `limit`.
+    /// Entries a client may see after a position of the whole log: at most `limit`, and none after
+    /// their payloads have reached [`CLIENT_PAGE_OCTETS`].
     fn client_events(
         &self,
         client: &MimiUri,
@@ -113,6 +118,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> StoreFuture<'_, Vec<LoggedEvent>>;
     /// What a client has acknowledged; 0 at first.
     fn client_cursor(&self, client: &MimiUri) -> StoreFuture<'_, u64>;
+    /// The last entry of the whole log; 0 when there is none.
+    fn last_event_id(&self) -> StoreFuture<'_, u64>;
     /// Clients that see a stream now.
     fn stream_clients(&self, stream: &MimiUri) -> StoreFuture<'_, Vec<MimiUri>>;
     /// Peers whose cursor is behind the end of a stream.

@@ -1,12 +1,14 @@
 //! `tombolo chat`: a plain terminal client for one person.
 
 mod conversation;
+mod display;
 mod evidence;
 mod files;
 mod find;
 mod help;
 mod input;
 mod invitation;
+mod messages;
 mod operation;
 mod people;
 pub(crate) mod profile;

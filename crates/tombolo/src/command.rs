@@ -6,6 +6,7 @@ pub(crate) mod chat;
 pub(crate) mod demo;
 pub(crate) mod init;
 pub(crate) mod inspect;
+pub(crate) mod openapi;
 pub(crate) mod policy;
 pub(crate) mod serve;
 

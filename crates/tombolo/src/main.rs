@@ -29,6 +29,8 @@ enum Command {
     Admin(command::admin::Admin),
     Policy(command::policy::Policy),
     Inspect(command::inspect::Inspect),
+    #[command(name = "openapi")]
+    OpenApi(command::openapi::OpenApi),
 }
 
 #[tokio::main]
@@ -45,6 +47,7 @@ async fn main() -> ExitCode {
         Command::Admin(admin) => admin.run().await,
         Command::Policy(policy) => return policy.run(),
         Command::Inspect(inspect) => return inspect.run(),
+        Command::OpenApi(openapi) => openapi.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -67,6 +67,7 @@ fn what_is_open_is_listed_and_needs_nothing() {
         fulfilled_musts: 1,
         listed_musts: 3,
         open: vec!["AB-2".to_owned(), "AB-3".to_owned(), "AB-10".to_owned()],
+        ..Coverage::default()
     };
     assert_eq!(report, Report { coverage: vec![("draft".to_owned(), coverage)], faults: vec![] });
 }
@@ -88,13 +89,44 @@ fn entries_of_another_form_are_faults() {
         ),
         (
             "AB-1 = { actor = \"H\", level = \"MUST\", state = \"done\" }",
-            "AB-1: state is \"done\", must be fulfilled or open",
+            "AB-1: state is \"done\", must be fulfilled, open or excluded",
         ),
     ] {
         assert_eq!(faults(entry, "", ""), [fault]);
     }
     assert!(report("AB-1 = 7", &Sources::new()).is_err());
     assert!(report("[draft", &Sources::new()).is_err());
+}
+
+fn excluded(id: &str, reason: &str) -> String {
+    format!("{id} = {{ actor = \"H\", level = \"MUST\", state = \"excluded\"{reason} }}\n")
+}
+
+#[test]
+fn what_is_excluded_says_why_and_is_not_counted() {
+    let reason = ", reason = \"nobody could\"";
+    let listed = list(&[
+        excluded("AB-1", reason),
+        excluded("AB-2", reason),
+        entry("AB-3", "MUST", "fulfilled"),
+    ]);
+    let report = of(&listed, "// AB-3", "/// AB-3");
+    let ids = vec!["AB-1".to_owned(), "AB-2".to_owned()];
+    let coverage = Coverage {
+        fulfilled: 1,
+        listed: 1,
+        fulfilled_musts: 1,
+        listed_musts: 1,
+        excluded: [("nobody could".to_owned(), ids)].into(),
+        ..Coverage::default()
+    };
+    assert_eq!(report, Report { coverage: vec![("draft".to_owned(), coverage)], faults: vec![] });
+    for reason in ["", ", reason = \"\"", ", reason = 7"] {
+        let fault = "AB-1: excluded without a `reason`";
+        assert_eq!(faults(&excluded("AB-1", reason), "", ""), [fault]);
+    }
+    let open = excluded("AB-1", reason).replace("\"excluded\"", "\"open\"");
+    assert_eq!(faults(&open, "", ""), ["AB-1: a `reason` is for what is excluded"]);
 }
 
 #[test]

@@ -13,8 +13,11 @@ use openmls_rust_crypto::RustCrypto;
 
 use super::group_info::NewEpoch;
 use super::{HubGroup, QueuedProposal, StagedCommit, StagedProposals, welcome};
-use crate::changes::{CommitReading, Epoch, Identify, read_commit, read_proposal, reference_of};
+use crate::changes::{
+    CommitReading, Epoch, Identify, check_listed, leaver, read_commit, read_proposal, reference_of,
+};
 use crate::components;
+use crate::context::check_authenticated_data;
 use crate::error::StageError;
 use crate::external_update;
 use crate::framing::{FrameBody, PublicFrame};
@@ -31,6 +34,7 @@ impl HubGroup {
         let FrameBody::Commit { proposals: listed, .. } = &frame.body else {
             return Err(StageError::invalid("not a commit"));
         };
+        check_listed(listed)?;
         let processed = self.process(&bundle.commit)?;
         let sender = processed.sender().clone();
         let staged = self.resolve(processed)?;
@@ -66,6 +70,7 @@ impl HubGroup {
         })
     }
 
+    /// Of members, external senders and those who ask to be added (MLSX-13).
     pub(super) fn stage_proposals(
         &self,
         bundle: &ProposalBundle,
@@ -112,6 +117,7 @@ impl HubGroup {
             let (current, given) = (self.view.epoch, frame.epoch);
             return Err(StageError::WrongEpoch { current, given });
         }
+        check_authenticated_data(frame.authenticated_data, self.context())?;
         Ok(frame)
     }
 
@@ -218,10 +224,16 @@ impl HubGroup {
                 keys.insert(add.key_package().leaf_node().signature_key().as_slice().to_vec());
             }
         }
+        let mut leavers: BTreeSet<LeafIndex> = self.cached.iter().filter_map(leaver).collect();
         for (queued, staged) in queued.iter().zip(staged) {
             let reference = queued.proposal_reference_ref().as_slice();
             if !references.insert(reference) {
                 return Err(StageError::proposal(Some(reference), "already accepted"));
+            }
+            // Any sender can make several that differ; a commit could include but one.
+            if leaver(queued).is_some_and(|leaf| !leavers.insert(leaf)) {
+                let reason = "one SelfRemove of a client in an epoch (MLSX-6)";
+                return Err(StageError::proposal(Some(reference), reason));
             }
             if let (Proposal::Add(add), ProposedChange::AddClient(identity)) =
                 (queued.proposal(), &staged.change)

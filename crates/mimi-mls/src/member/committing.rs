@@ -17,7 +17,7 @@ use openmls::prelude::{LeafNodeIndex, MlsMessageOut, Sender};
 use rand::CryptoRng;
 
 use super::{CommitPlan, MemberGroup, wire};
-use crate::changes::{CommitReading, already_proven, read_commit};
+use crate::changes::{CommitReading, already_proven, leaver, read_commit};
 use crate::components;
 use crate::device::Device;
 use crate::error::StageError;
@@ -198,10 +198,6 @@ impl MemberGroup {
 
 /// Members whose SelfRemove is pending.
 fn leavers(member: &MemberGroup) -> BTreeSet<u32> {
-    let leaver = |queued: &QueuedProposal| match (queued.proposal(), queued.sender()) {
-        (Proposal::SelfRemove, Sender::Member(leaf)) => Some(leaf.u32()),
-        _ => None,
-    };
     member.group.pending_proposals().filter_map(leaver).collect()
 }
 

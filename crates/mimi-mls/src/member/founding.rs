@@ -51,11 +51,12 @@ impl MemberGroup {
         let extensions = group_context_extensions(device, founding, credential_type)?;
         let not_before_s = (now_ms / 1_000).saturating_sub(SKEW_S);
         let lifetime = Lifetime::init(not_before_s, not_before_s.saturating_add(LEAF_LIFETIME_S));
+        let rand = Seeded::from_rng(rng);
         let config = MlsGroupCreateConfig::builder()
             .ciphersuite(leaf::SUITE)
             .lifetime(lifetime)
-            .capabilities(leaf::capabilities())
-            .with_leaf_node_extensions(leaf::extensions())
+            .capabilities(leaf::capabilities(&rand))
+            .with_leaf_node_extensions(leaf::extensions(&rand))
             .map_err(StageError::internal)?
             .wire_format_policy(PURE_PLAINTEXT_WIRE_FORMAT_POLICY)
             .padding_size(PADDING_OCTETS)
@@ -66,7 +67,7 @@ impl MemberGroup {
             .build();
         let crypto = RustCrypto::default();
         let pieces = Pieces::default();
-        let provider = Provider { crypto: &crypto, rand: &Seeded::from_rng(rng), pieces: &pieces };
+        let provider = Provider { crypto: &crypto, rand: &rand, pieces: &pieces };
         let group_id = GroupId::from_slice(&founding.group_id);
         let signer = device.signer();
         let group = MlsGroup::new_with_group_id(&provider, signer, &config, group_id, credential)
@@ -146,8 +147,10 @@ fn group_context_extensions(
         (PREAUTH_LIST, founding.preauth.encode()),
         (BASE_ROOM_POLICY, founding.base_policy.encode()),
     ];
-    let mut present: Vec<_> = components.iter().map(|(id, _)| *id).collect();
-    present.insert(0, SAFE_AAD);
+    let others = founding.components.keys().copied();
+    let mut present: Vec<_> = components.iter().map(|(id, _)| *id).chain(others).collect();
+    present.push(SAFE_AAD);
+    present.sort_unstable();
     let mut dictionary = AppDataDictionary::new();
     dictionary.insert(APP_COMPONENTS, leaf::component_list(&present));
     dictionary.insert(SAFE_AAD, leaf::component_list(&[FRANK_AAD]));

@@ -96,14 +96,14 @@ impl MemberGroup {
         let update = participants
             .map(|update| AppDataUpdateProposal::update(PARTICIPANT_LIST, update.encode()));
         let updates = components::resolve(&before, &update)?;
-        let parameters = LeafNodeParameters::builder()
-            .with_capabilities(leaf::capabilities())
-            .with_extensions(leaf::extensions())
-            .build();
         let self_removes = self_removes(&material.pending_proposals);
         let leavers: Vec<u32> = self_removes.iter().map(|(leaf, _)| *leaf).collect();
         let crypto = RustCrypto::default();
         let rand = Seeded::from_rng(rng);
+        let parameters = LeafNodeParameters::builder()
+            .with_capabilities(leaf::capabilities(&rand))
+            .with_extensions(leaf::extensions(&rand))
+            .build();
         let pieces = Pieces::default();
         let provider = Provider { crypto: &crypto, rand: &rand, pieces: &pieces };
         let mut builder = MlsGroup::external_commit_builder()
@@ -186,6 +186,10 @@ pub(super) fn replaced(queued: &QueuedProposal, leavers: &[u32]) -> bool {
 fn full_tree(tree: &RatchetTreeOption) -> Result<RatchetTreeIn, StageError> {
     match tree {
         RatchetTreeOption::Full(tree) => Ok(tree.parsed().clone()),
+        // RTO-2, AMB-RTO-5: which hosts may be asked for a tree, no group can say yet.
+        RatchetTreeOption::HttpsUri { .. } => {
+            Err(StageError::invalid("a ratchet tree is not fetched from elsewhere"))
+        }
         _ => Err(StageError::invalid("the ratchet tree did not come along")),
     }
 }

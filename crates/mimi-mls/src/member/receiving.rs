@@ -14,8 +14,11 @@ use openmls::prelude::{
 
 use super::faults::{Fault, commit_not_processed, commit_not_staged, rejoin_needed, unreadable};
 use super::{MemberGroup, ReceiveError, Received, StagedMemberCommit};
-use crate::changes::{CommitReading, read_commit, read_proposal, reference_of};
+use crate::changes::{
+    CommitReading, check_listed, leaver, read_commit, read_proposal, reference_of,
+};
 use crate::components;
+use crate::context::check_authenticated_data;
 use crate::error::StageError;
 use crate::external_update;
 use crate::framing::{FrameBody, PublicFrame};
@@ -101,6 +104,8 @@ impl MemberGroup {
         if frame.epoch > self.view.epoch {
             return Ok(Received::Future { epoch: frame.epoch });
         }
+        let context = self.group.public_group().group_context();
+        check_authenticated_data(&frame.authenticated_data, context).map_err(unreadable)?;
         let processed = match self.process(message) {
             Ok(processed) => processed,
             Err(Fault::ValidationError(ValidationError::UnableToDecrypt(
@@ -108,8 +113,8 @@ impl MemberGroup {
             ))) => return Ok(Received::Repeat),
             Err(fault) => return Err(unreadable(fault)),
         };
-        // Authentic now that the message has been decrypted. What is no SafeAAD is none of ours to
-        // refuse: the library has done so where the group has it.
+        // Authentic now that the message has been decrypted. Without `safe_aad` in the group it may
+        // be anything.
         let aad = SafeAad::decode(&frame.authenticated_data);
         let franking_tag = aad.and_then(|aad| aad.franking_tag()).unwrap_or_default();
         let epoch = processed.epoch().as_u64();
@@ -146,9 +151,12 @@ impl MemberGroup {
         let mut proposals = Vec::new();
         let mut fresh: Vec<QueuedProposal> = Vec::new();
         for message in messages {
-            if let Some(received) = self.out_of_epoch(message)? {
+            let frame = PublicFrame::parse(message).map_err(unreadable)?;
+            if let Some(received) = self.out_of_epoch(&frame)? {
                 return Ok(received);
             }
+            let context = self.group.public_group().group_context();
+            check_authenticated_data(frame.authenticated_data, context).map_err(unreadable)?;
             let update = external_update::read(message, self.group.public_group());
             let queued = match update.map_err(unreadable)? {
                 Some(queued) => queued,
@@ -162,6 +170,10 @@ impl MemberGroup {
             let known = self.group.pending_proposals().chain(&fresh).map(reference_of);
             if known.into_iter().any(|known| known == reference) {
                 continue;
+            }
+            let leavers = self.group.pending_proposals().chain(&fresh).filter_map(leaver);
+            if leaver(&queued).is_some_and(|leaf| leavers.into_iter().any(|it| it == leaf)) {
+                return Err(unreadable("one SelfRemove of a client in an epoch (MLSX-6)"));
             }
             let validity = Validity::MayHaveExpired(now_ms);
             let identify = |credential: &_, key: &[u8]| prove(credential, key, issuers, validity);
@@ -187,7 +199,8 @@ impl MemberGroup {
         issuers: &Issuers,
         now_ms: u64,
     ) -> Result<Received, ReceiveError> {
-        if let Some(received) = self.out_of_epoch(message)? {
+        let frame = PublicFrame::parse(message).map_err(unreadable)?;
+        if let Some(received) = self.out_of_epoch(&frame)? {
             // Who joined by this commit is in its epoch already, and learns only now what the hub
             // has stapled to it.
             return Ok(match self.take_stapled(stapled, issuers, now_ms) {
@@ -195,10 +208,12 @@ impl MemberGroup {
                 None => received,
             });
         }
-        let frame = PublicFrame::parse(message).map_err(unreadable)?;
         let FrameBody::Commit { proposals: listed, .. } = &frame.body else {
             return Err(ReceiveError::Unreadable("not a commit".to_owned()));
         };
+        let context = self.group.public_group().group_context();
+        check_authenticated_data(frame.authenticated_data, context)?;
+        check_listed(listed)?;
         self.check_has(listed)?;
         let processed = self.process(message).map_err(commit_not_processed)?;
         let sender = processed.sender().clone();
@@ -251,8 +266,7 @@ impl MemberGroup {
     }
 
     /// What a handshake of another epoch is; `None` for the current one.
-    fn out_of_epoch(&self, message: &MlsMessage) -> Result<Option<Received>, ReceiveError> {
-        let frame = PublicFrame::parse(message).map_err(unreadable)?;
+    fn out_of_epoch(&self, frame: &PublicFrame<'_>) -> Result<Option<Received>, ReceiveError> {
         if frame.group_id != self.group_id() {
             return Err(ReceiveError::Unreadable("of another group".to_owned()));
         }

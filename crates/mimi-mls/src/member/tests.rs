@@ -34,6 +34,9 @@ use crate::identity::Issuers;
 use crate::leaf;
 use crate::provider::{Provider, Seeded};
 
+mod extensions;
+mod handmade;
+
 /// Alice and bob of a.example, with basic credentials.
 struct Room {
     hub: HubGroup,
@@ -107,10 +110,10 @@ impl Room {
         let mut rng = StdRng::seed_from_u64(1);
         let mut issuers = Issuers::default();
         let domain = Domain::new("a.example").unwrap();
-        issuers.allow_basic(domain.clone());
+        issuers.allow_basic(domain);
         let alice_device = device("alice", &mut rng);
         let mut bob_device = device("bob", &mut rng);
-        let founding = founding(&HubKeys::from_seed(domain, [5; 32]));
+        let founding = founding(&handmade::hub_keys());
         let (mut alice, group_info, tree) =
             MemberGroup::create(&alice_device, &founding, &mut rng, now_ms()).unwrap();
         let mut hub = HubGroup::open(&group_info, &tree, &issuers, now_ms()).unwrap();
@@ -275,7 +278,7 @@ fn a_leaf_does_not_change_hands() {
 fn a_leaf_keeps_knowing_the_room_s_components() {
     let mut room = Room::new();
     let leaf = LeafNodeParameters::builder()
-        .with_capabilities(leaf::capabilities())
+        .with_capabilities(leaf::capabilities(&room.alice.crypto))
         .with_extensions(openmls::extensions::Extensions::empty())
         .build();
     let bundle = room.commit(Vec::new(), &BTreeMap::new(), leaf).unwrap();

@@ -1,4 +1,4 @@
-//! Who comes and who goes: participants and their clients (room-policy section 8.1).
+//! Who comes and who goes: participants and their clients (room-policy section 8.1, ARCH-6).
 
 use mimi_wire::component::MLS_OPERATIONAL_POLICY;
 use mimi_wire::room::capability::Capability;

@@ -113,7 +113,7 @@ fn leaves_are_removed_once_and_only_where_they_are() {
 
 #[test]
 fn removal_takes_list_entry_and_clients_together() {
-    // POLICY-CAP-REM-1, PROTO-UPD-3, AMB-POL-41
+    // POLICY-CAP-REM-1, PROTO-UPD-3, ARCH-6, AMB-POL-41
     let room = Room::usual();
     let allowed = assert_allowed(room.commit("alice", room.removal("bob")));
     assert_eq!(allowed.participants().participants.len(), 2);

@@ -13,6 +13,7 @@ fn device(name: &str, key: u8) -> DeviceRecord {
         token_sha256: [key; 32],
         signature_key: vec![key; SIGNATURE_KEY_OCTETS],
         created_ms: NOW,
+        last_seen_ms: NOW - NOW % DAY_MS,
     }
 }
 
@@ -22,7 +23,15 @@ fn sign_up(
     signature_key: &[u8],
 ) -> Result<Transition<DeviceIdentity>, Reject> {
     let (account, token_sha256) = (&alice(), [9; 32]);
-    new_device(&NewDeviceInput { account, devices, name, token_sha256, signature_key, now_ms: NOW })
+    new_device(&NewDeviceInput {
+        account,
+        devices,
+        name,
+        token_sha256,
+        signature_key,
+        limits: &Limits::DEFAULT,
+        now_ms: NOW,
+    })
 }
 
 #[test]
@@ -70,8 +79,9 @@ fn a_device() {
 fn a_device_that_asks_again() {
     let phone = device("phone", 1);
     let again = sign_up(std::slice::from_ref(&phone), "phone", &[1; 32]).unwrap();
-    let stored = DeviceRecord { token_sha256: [9; 32], ..phone.clone() };
-    assert_eq!((again.changes, again.expect), (vec![Change::PutDevice(stored)], Vec::new()));
+    let change = DeviceChange::Token([9; 32]);
+    let renewed = vec![Change::ChangeDevice { client: phone.client.clone(), change }];
+    assert_eq!((again.changes, again.expect), (renewed, Vec::new()));
     let created_ms = NOW - REGISTRATION_REPEAT_MS;
     let older = DeviceRecord { created_ms, ..phone.clone() };
     sign_up(&[older], "phone", &[1; 32]).unwrap();
@@ -86,9 +96,9 @@ fn devices_that_are_refused() {
     assert!(matches!(sign_up(&devices, "laptop", &[1; 32]), Err(Reject::Conflict(_))));
     assert!(matches!(sign_up(&devices, "laptop", &[2; 31]), Err(Reject::Malformed(_))));
     let numbered = |number: usize| device(&format!("d{number}"), u8::try_from(number).unwrap());
-    let mut devices: Vec<_> = (1..DEVICES_PER_USER_MAX).map(numbered).collect();
+    let mut devices: Vec<_> = (1..Limits::DEFAULT.devices_per_user_max).map(numbered).collect();
     sign_up(&devices, "phone", &[200; 32]).unwrap();
-    devices.push(numbered(DEVICES_PER_USER_MAX));
+    devices.push(numbered(Limits::DEFAULT.devices_per_user_max));
     assert!(matches!(sign_up(&devices, "phone", &[200; 32]), Err(Reject::NotAllowed(_))));
 }
 
@@ -105,7 +115,7 @@ fn offered(number: u8) -> OfferedKeyPackage {
 }
 
 fn upload(offered: Vec<OfferedKeyPackage>, stock: u64) -> Result<Transition<u64>, Reject> {
-    upload_key_packages(&device("phone", 1), offered, stock, NOW)
+    upload_key_packages(&device("phone", 1), offered, stock, &Limits::DEFAULT, NOW)
 }
 
 /// PROTO-ST-9.
@@ -132,8 +142,8 @@ fn key_packages_that_are_refused() {
     for bad in [of_another, last_resort, expired, offered(1)] {
         assert!(upload(vec![offered(1), bad], 0).is_err());
     }
-    upload(vec![offered(1)], KEY_PACKAGES_PER_CLIENT_MAX - 1).unwrap();
-    let full = upload(vec![offered(1)], KEY_PACKAGES_PER_CLIENT_MAX);
+    upload(vec![offered(1)], Limits::DEFAULT.key_packages_per_device_max - 1).unwrap();
+    let full = upload(vec![offered(1)], Limits::DEFAULT.key_packages_per_device_max);
     assert!(matches!(full, Err(Reject::NotAllowed(_))));
 }
 
@@ -150,4 +160,51 @@ fn claims_of_an_account() {
     let reject = set_claims(&alice(), twice.clone()).unwrap_err();
     assert_eq!(reject.to_string(), "malformed: O is given twice");
     assert!(new_account(&domain("a.example"), "bob", None, twice, NOW).is_err());
+}
+
+/// One device or all others; never somebody else's.
+#[test]
+fn signing_out() {
+    let devices = [device("phone", 1), device("laptop", 2), device("desk", 3)];
+    let gone = |which: &SignOut| sign_out(&devices[0], &devices, which);
+    let one = SignOut::One(devices[1].client.clone());
+    let laptop = gone(&one).unwrap();
+    assert_eq!(laptop.reply, [devices[1].client.clone()]);
+    assert_eq!(laptop.changes, [Change::RemoveDevice(devices[1].client.clone())]);
+    assert_eq!(laptop.effects, [Effect::WakeStream(devices[0].user.clone())]);
+    let itself = SignOut::One(devices[0].client.clone());
+    assert_eq!(gone(&itself).unwrap().reply, [devices[0].client.clone()]);
+    let others = gone(&SignOut::Others).unwrap();
+    assert_eq!(others.reply, [devices[1].client.clone(), devices[2].client.clone()]);
+    let stranger = SignOut::One(client("a/bob/phone"));
+    assert!(matches!(gone(&stranger), Err(Reject::Unknown(_))));
+    assert_eq!(sign_out(&devices[0], &devices[..1], &SignOut::Others).unwrap().reply, []);
+}
+
+#[test]
+fn what_a_person_calls_a_device() {
+    let devices = [device("phone", 1)];
+    let called = |name: &str| rename_device(&devices, &devices[0].client, name);
+    for name in ["Zoë's phone", "x", &"a".repeat(LABEL_OCTETS_MAX)] {
+        let change = DeviceChange::Name(name.to_owned());
+        let changes = vec![Change::ChangeDevice { client: devices[0].client.clone(), change }];
+        assert_eq!(called(name).unwrap().changes, changes);
+    }
+    for name in ["", " x", "x ", "a\nb", "\u{0}", &"a".repeat(LABEL_OCTETS_MAX + 1)] {
+        assert!(matches!(called(name), Err(Reject::Malformed(_))), "{name:?}");
+    }
+    let unknown = rename_device(&devices, &client("a/alice/laptop"), "x");
+    assert!(matches!(unknown, Err(Reject::Unknown(_))));
+}
+
+/// No more than the day is ever known.
+#[test]
+fn when_a_device_was_here() {
+    let phone = device("phone", 1);
+    let day = phone.last_seen_ms;
+    assert_eq!(seen(&phone, day), None);
+    assert_eq!(seen(&phone, day + DAY_MS - 1), None);
+    let change = DeviceChange::Seen(day + DAY_MS);
+    let tomorrow = seen(&phone, day + DAY_MS).unwrap();
+    assert_eq!(tomorrow.changes, [Change::ChangeDevice { client: phone.client, change }]);
 }

@@ -26,7 +26,7 @@ use crate::hub::submit_message::{SubmitMessageInput, submit_message};
 use crate::hub::update::{HubBundle, UpdateInput, UpdateKind, Updated, WelcomePart, update};
 use crate::record::{EventKind, NewEvent};
 use crate::requester::{DeviceIdentity, Requester};
-use crate::{Change, Reject, Transition};
+use crate::{Change, Limits, Reject, Transition};
 
 pub(crate) struct Hub {
     pub(crate) state: HubState,
@@ -185,8 +185,13 @@ impl Hub {
                 let UpdateRequest::Proposals(bundle) = request else { panic!("proposals") };
                 let references = fixture::references(change);
                 let octets = request.encode();
-                let input =
-                    HubProposalsInput { bundle, octets: &octets, change, references: &references };
+                let input = HubProposalsInput {
+                    bundle,
+                    octets: &octets,
+                    change,
+                    references: &references,
+                    limits: &Limits::DEFAULT,
+                };
                 propose(
                     &self.state,
                     Judge::of(&view),
@@ -218,6 +223,7 @@ impl Hub {
             view: &self.view,
             index: &RoomIndex::of(&self.view),
             envelope: &self.envelope,
+            limits: &Limits::DEFAULT,
             request,
             octets: &request.encode(),
             change,

@@ -15,12 +15,9 @@ use mimi_wire::room::join_links::{JoinLink, JoinLinkPolicy, JoinLinksData};
 use mimi_wire::{MimiUri, Wire};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::Reject;
 use crate::hub::state::HubState;
 use crate::saved::sha256;
-
-/// Join links of one room: each travels in the group context of every commit.
-pub const JOIN_LINKS_MAX: usize = 256;
+use crate::{Limits, Reject};
 
 /// What somebody's `joiningCode` is worth now. A code that nobody made, that was revoked, or that is
 /// of another form is spent.
@@ -59,7 +56,12 @@ pub(super) fn standing_codes(view: &RoomView) -> BTreeSet<[u8; 32]> {
 
 /// Judges the links a change brings by what only a hub knows: the time (AMB-POL-20), and how much
 /// it is willing to carry.
-pub(super) fn check_new(view: &RoomView, change: &StagedChange, now_ms: u64) -> Result<(), Reject> {
+pub(super) fn check_new(
+    view: &RoomView,
+    change: &StagedChange,
+    limits: &Limits,
+    now_ms: u64,
+) -> Result<(), Reject> {
     let updates = change.proposals.iter().filter_map(|proposal| match &proposal.change {
         ProposedChange::JoinLinks(update) => Some(update),
         _ => None,
@@ -73,8 +75,9 @@ pub(super) fn check_new(view: &RoomView, change: &StagedChange, now_ms: u64) -> 
             lasts_no_longer(view, link, now_ms)?;
         }
     }
-    if grows && count > JOIN_LINKS_MAX {
-        let reason = format!("a room keeps at most {JOIN_LINKS_MAX} join links");
+    let most = limits.join_links_max;
+    if grows && count > most {
+        let reason = format!("a room keeps at most {most} join links");
         return Err(Reject::NotAllowed(reason));
     }
     Ok(())

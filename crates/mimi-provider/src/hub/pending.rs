@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use mimi_policy::envelope::Envelope;
-use mimi_policy::{Judge, StagedChange, StagedProposal};
+use mimi_policy::{Actor, Judge, StagedChange, StagedProposal};
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::protocol::update::{ProposalBundle, ProposalRef};
 use mimi_wire::{Domain, Wire};
@@ -12,10 +12,11 @@ use crate::hub::audience;
 use crate::hub::join_links;
 use crate::hub::log::{Entry, LogWriter};
 use crate::hub::member_set::MemberSet;
+use crate::hub::propose::BUNDLE_PROPOSALS_MAX;
 use crate::hub::state::{HubState, deserted, leaf_removed};
-use crate::hub::update::{PENDING_PROPOSALS_MAX, Updated, is_persistent, updated, within_a_body};
+use crate::hub::update::{Updated, is_persistent, updated, within_a_body};
 use crate::record::EventKind;
-use crate::{Change, Reject, Transition};
+use crate::{Change, Limits, Reject, Transition};
 
 /// Proposals that the judge has allowed, and the room they are for.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,8 @@ pub(super) struct Accepting<'a> {
     pub(super) judge: Judge<'a>,
     /// What the operator lets rooms be.
     pub(super) envelope: &'a Envelope,
+    /// How much it lets wait.
+    pub(super) limits: &'a Limits,
     pub(super) change: &'a StagedChange,
     pub(super) octets: &'a [u8],
     pub(super) now_ms: u64,
@@ -42,9 +45,7 @@ pub(super) fn accept_proposals(
     if references.len() != input.change.proposals.len() {
         return Err(Reject::Internal("not every proposal has a reference".into()));
     }
-    if state.pending.len() + references.len() > PENDING_PROPOSALS_MAX {
-        return Err(Reject::NotAllowed("too many proposals wait for a commit".into()));
-    }
+    not_too_many(state, input)?;
     fits_what_is_pending(state, input, references)?;
     let view = input.judge.view();
     log.append(Entry {
@@ -57,6 +58,28 @@ pub(super) fn accept_proposals(
     });
     free_members(state, input, &mut log);
     within_a_body(log.finish(updated(state, input.change, timestamp)))
+}
+
+/// A queue that somebody has filled must not keep others from proposing, nor the hub from removing
+/// who filled it: each sender has a share, and one bundle of the hub's fits in any case.
+fn not_too_many(state: &HubState, input: &Accepting<'_>) -> Result<(), Reject> {
+    let new = &input.change.proposals;
+    let Limits { pending_proposals_max, pending_proposals_per_sender_max, .. } = *input.limits;
+    let of_hub =
+        |proposal: &StagedProposal| matches!(proposal.sender, Actor::ExternalSender { .. });
+    let Some(first) = new.first() else { return Ok(()) };
+    let most = match of_hub(first) {
+        true => pending_proposals_max + BUNDLE_PROPOSALS_MAX,
+        false => pending_proposals_max,
+    };
+    if state.pending.len() + new.len() > most {
+        return Err(Reject::NotAllowed("too many proposals wait for a commit".into()));
+    }
+    let same_sender = state.pending.iter().filter(|it| it.proposal.sender == first.sender);
+    if !of_hub(first) && same_sender.count() + new.len() > pending_proposals_per_sender_max {
+        return Err(Reject::NotAllowed("too many of your proposals wait for a commit".into()));
+    }
+    Ok(())
 }
 
 /// PROTO-NTF-5.
@@ -114,5 +137,5 @@ fn fits_what_is_pending(
     if let Err(denied) = allowed {
         return invalid(format!("not together with what is pending: {denied}"));
     }
-    join_links::check_new(view, &together, input.now_ms)
+    join_links::check_new(view, &together, input.limits, input.now_ms)
 }

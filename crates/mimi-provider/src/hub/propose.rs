@@ -5,7 +5,7 @@
 //! Whom it wants out is remembered until they are: an external commit voids every proposal but
 //! SelfRemoves, and then they are made anew for the epoch it leads to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_policy::envelope::Envelope;
 use mimi_policy::parent::orphans;
@@ -22,7 +22,7 @@ use crate::hub::pending::{Accepting, accept_proposals};
 use crate::hub::state::{Evicted, HubState, Pending, leaf_removed};
 use crate::hub::update::{Updated, updated};
 use crate::record::EventKind;
-use crate::{Reject, Transition};
+use crate::{Limits, Reject, Transition};
 
 /// Proposals of one bundle (AMB-UPD-12).
 pub const BUNDLE_PROPOSALS_MAX: usize = 256;
@@ -75,14 +75,16 @@ impl HubChange {
     }
 
     fn and(&self, other: &Self) -> Self {
-        let both = |one: &[u32], other: &[u32]| {
-            let both: BTreeSet<u32> = one.iter().chain(other).copied().collect();
-            both.into_iter().collect()
-        };
-        Self {
-            remove: both(&self.remove, &other.remove),
-            unlist: both(&self.unlist, &other.unlist),
+        Self::all([self, other])
+    }
+
+    fn all<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
+        let (mut remove, mut unlist) = (BTreeSet::new(), BTreeSet::new());
+        for part in parts {
+            remove.extend(&part.remove);
+            unlist.extend(&part.unlist);
         }
+        Self { remove: remove.into_iter().collect(), unlist: unlist.into_iter().collect() }
     }
 
     fn proposals(&self, own: &Domain) -> Vec<StagedProposal> {
@@ -151,38 +153,66 @@ impl Now<'_> {
         }
         let on_their_way: BTreeSet<LeafIndex> =
             self.pending.iter().filter_map(|pending| leaf_removed(&pending.proposal)).collect();
+        // One look at the room for all of them: it may be large, and so may be what is due.
+        let positions = self.positions(&users);
+        let mut leaves: BTreeMap<&MimiUri, Vec<LeafIndex>> = BTreeMap::new();
+        let mut of_clients = Vec::new();
+        for member in self.view.clients.iter().filter(|it| !on_their_way.contains(&it.leaf)) {
+            if users.contains(&member.user) {
+                leaves.entry(&member.user).or_default().push(member.leaf);
+            }
+            if clients.contains(&member.client) {
+                of_clients.push(HubChange { remove: vec![member.leaf], unlist: Vec::new() });
+            }
+        }
+        let of_users = users.iter().map(|user| HubChange {
+            remove: leaves.remove(user).unwrap_or_default(),
+            unlist: positions.get(user).copied().into_iter().collect(),
+        });
+        let parts: Vec<HubChange> =
+            of_users.chain(of_clients).filter(|it| !it.is_empty()).collect();
         let mut due = HubChange::default();
-        for user in users {
-            let leaves = self.view.clients_of(user).map(|client| client.leaf);
-            let remove = leaves.filter(|leaf| !on_their_way.contains(leaf)).collect();
-            let unlist = self.position(user).into_iter().collect();
-            let whole = HubChange { remove, unlist };
-            // Where the list cannot be changed the clients go all the same (AMB-ST-4).
-            let clients_alone = HubChange { unlist: Vec::new(), ..whole.clone() };
-            let _ = self.take(&mut due, &whole) || self.take(&mut due, &clients_alone);
-        }
-        for client in clients {
-            let leaf = self.view.clients.iter().find(|member| member.client == *client);
-            let leaf = leaf.map(|member| member.leaf).filter(|leaf| !on_their_way.contains(leaf));
-            let alone = HubChange { remove: leaf.into_iter().collect(), unlist: Vec::new() };
-            self.take(&mut due, &alone);
-        }
+        self.take_all(&mut due, &parts);
         (!due.is_empty()).then_some(due)
     }
 
-    /// The place of a user in the list, unless its removal is pending or cannot be proposed.
-    fn position(&self, user: &MimiUri) -> Option<u32> {
+    /// The places of users in the list, but for those whose removal is pending or cannot be
+    /// proposed.
+    fn positions<'u>(&'u self, users: &BTreeSet<&MimiUri>) -> BTreeMap<&'u MimiUri, u32> {
         if self.list_changes == ListChanges::Refused {
-            return None;
+            return BTreeMap::new();
         }
-        let mut listed = self.view.participants.participants.iter();
-        let position = listed.position(|pair| pair.user == *user)?;
-        let position = u32::try_from(position).ok()?;
-        let is_pending = self.pending.iter().any(|pending| match &pending.proposal.change {
-            ProposedChange::ParticipantList(update) => update.removed_indices.contains(&position),
-            _ => false,
+        let pending = self.pending.iter().filter_map(|pending| match &pending.proposal.change {
+            ProposedChange::ParticipantList(update) => Some(&update.removed_indices),
+            _ => None,
         });
-        (!is_pending).then_some(position)
+        let is_pending: BTreeSet<u32> = pending.flatten().copied().collect();
+        let listed = (0..).zip(&self.view.participants.participants);
+        let wanted =
+            listed.filter(|(at, pair)| users.contains(&pair.user) && !is_pending.contains(at));
+        wanted.map(|(position, pair)| (&pair.user, position)).collect()
+    }
+
+    /// Adds as many parts as may be. They are tried in halves: one after the other, each would be
+    /// judged together with all before it, and the work grow with the square of their number.
+    fn take_all(&self, due: &mut HubChange, parts: &[HubChange]) {
+        if self.take(due, &HubChange::all(parts)) {
+            return;
+        }
+        match parts {
+            [] => {}
+            // Where the list cannot be changed the clients go all the same (AMB-ST-4).
+            [part] if !part.unlist.is_empty() => {
+                let clients_alone = HubChange { unlist: Vec::new(), ..part.clone() };
+                self.take(due, &clients_alone);
+            }
+            [_] => {}
+            _ => {
+                let (first, second) = parts.split_at(parts.len() / 2);
+                self.take_all(due, first);
+                self.take_all(due, second);
+            }
+        }
     }
 
     /// Adds a part, if there is something in it, the judge allows it together with all that is
@@ -245,6 +275,8 @@ pub struct HubProposalsInput<'a> {
     pub change: &'a StagedChange,
     /// Their references, in order.
     pub references: &'a [ProposalRef],
+    /// What the operator allows.
+    pub limits: &'a Limits,
 }
 
 /// Writes down whom the hub wants out from now on, and what it proposes to that end, if it can.
@@ -275,7 +307,7 @@ pub fn propose(
         let nothing = StagedChange { epoch: view.epoch, committer: None, proposals: Vec::new() };
         return Ok(log.finish(updated(state, &nothing, timestamp)));
     };
-    let HubProposalsInput { bundle, octets, change, references } = *input;
+    let HubProposalsInput { bundle, octets, change, references, limits } = *input;
     if change
         .proposals
         .iter()
@@ -284,7 +316,7 @@ pub fn propose(
         return Err(Reject::Internal("the hub speaks for itself alone".into()));
     }
     judge.decide(change)?;
-    let accepting = Accepting { own, judge, envelope, change, octets, now_ms };
+    let accepting = Accepting { own, judge, envelope, limits, change, octets, now_ms };
     accept_proposals(state, log, &accepting, bundle, references, timestamp)
 }
 

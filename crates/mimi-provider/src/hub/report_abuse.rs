@@ -12,14 +12,7 @@ use crate::abuse::{ReportId, ReportNote, ReportQueue};
 use crate::franking::{Evidence, FrankingAgent, HubKeyRing};
 use crate::hub::state::HubState;
 use crate::requester::Requester;
-use crate::{Reject, Transition};
-
-/// Messages in one report: the draft's "handful".
-pub const REPORTED_MESSAGES_MAX: usize = 64;
-/// Open reports of one provider.
-pub const OPEN_REPORTS_PER_PROVIDER_MAX: usize = 1_000;
-/// Octets of all of them.
-pub const OPEN_REPORT_OCTETS_PER_PROVIDER_MAX: usize = 64 * 1024 * 1024;
+use crate::{Limits, Reject, Transition};
 
 /// A report, and what it is judged by.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +35,8 @@ pub struct ReportAbuseInput<'a> {
     pub agent: &'a dyn FrankingAgent,
     /// This hub's keys.
     pub hub_keys: &'a HubKeyRing,
+    /// What the operator allows.
+    pub limits: &'a Limits,
     /// The time.
     pub now_ms: u64,
 }
@@ -69,13 +64,15 @@ pub fn report_abuse(
     if let Some(reporter) = reporter.filter(|user| view.is_active(user)) {
         may_use(view, reporter, Capability::CAN_REPORT_ABUSE)?;
     }
-    if report.messages.len() > REPORTED_MESSAGES_MAX {
-        let reason = format!("a report has at most {REPORTED_MESSAGES_MAX} messages");
+    let limits = input.limits;
+    if report.messages.len() > limits.reported_messages_max {
+        let most = limits.reported_messages_max;
+        let reason = format!("a report has at most {most} messages");
         return Err(Reject::NotAllowed(reason));
     }
     let (open, octets) = queue.open_of(&from);
-    if open >= OPEN_REPORTS_PER_PROVIDER_MAX
-        || octets.saturating_add(input.octets.len()) > OPEN_REPORT_OCTETS_PER_PROVIDER_MAX
+    if open >= limits.open_reports_per_provider_max
+        || octets.saturating_add(input.octets.len()) > limits.open_report_octets_per_provider_max
     {
         let reason = "the moderators have too many open reports of this provider".to_owned();
         return Err(Reject::Unavailable(reason));

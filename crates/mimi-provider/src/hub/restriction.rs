@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use mimi_policy::{ClientView, Restrictions, RoomView, StagedProposal, restrictions};
+use mimi_policy::{ClientView, Restrictions, RoomView, restrictions};
 use mimi_wire::MimiUri;
 use mimi_wire::room::capability::Capability;
 use mimi_wire::room::participant_list::RoleIndex;
@@ -15,9 +15,8 @@ use crate::hub::state::{Evicted, HubState};
 
 /// The restrictions of this moment.
 pub(super) fn of(state: &HubState, view: &RoomView) -> Restrictions {
-    let pending: Vec<StagedProposal> =
-        state.pending.iter().map(|pending| pending.proposal.clone()).collect();
-    let mut restrictions = restrictions(view, &pending);
+    let pending = state.pending.iter().map(|pending| &pending.proposal);
+    let mut restrictions = restrictions(view, pending);
     for user in &state.leaving {
         restrictions.mark_gone(user);
     }

@@ -28,7 +28,7 @@ use crate::hub::state::{HubState, JoinGrant, Pending, SNAPSHOT_EVERY, leaf_remov
 use crate::record::{EventKind, Seq};
 use crate::requester::Requester;
 use crate::saved::sha256;
-use crate::{Change, Expect, Reject, Transition};
+use crate::{Change, Expect, Limits, Reject, Transition};
 
 /// A verified update and the room it is for.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +43,8 @@ pub struct UpdateInput<'a> {
     pub index: &'a RoomIndex,
     /// What the operator lets rooms be.
     pub envelope: &'a Envelope,
+    /// How much the operator lets it hold.
+    pub limits: &'a Limits,
     /// The request.
     pub request: &'a UpdateRequest,
     /// The request's octets as received: kept for replay and to know a repeat.
@@ -123,9 +125,6 @@ pub enum SnapshotDue {
     Later,
 }
 
-/// Proposals of one epoch that a room keeps; a member could fill the queue for ever otherwise.
-pub const PENDING_PROPOSALS_MAX: usize = 1_024;
-
 /// Octets of one `FanoutMessage`: a `notify` body holds at least one, and a frank that comes later.
 pub const FANOUT_OCTETS_MAX: usize = HANDSHAKE_BODY_OCTETS_MAX - 64 * 1024;
 
@@ -148,7 +147,7 @@ pub fn update(state: &HubState, input: &UpdateInput<'_>) -> Result<Transition<Up
     // PROTO-UPD-2, -3, -10, PROTO-ST-8 and the room's roles.
     let codes = presented_code(state, input, actor);
     input.judge().with_join_codes(JoinCodes::Presented(&codes)).decide(input.change)?;
-    join_links::check_new(input.view, input.change, input.now_ms)?;
+    join_links::check_new(input.view, input.change, input.limits, input.now_ms)?;
     match (&input.request, input.kind) {
         (UpdateRequest::Commit(bundle), UpdateKind::Commit { .. }) => commit(state, input, bundle),
         (UpdateRequest::Proposals(bundle), UpdateKind::Proposals { references }) => {
@@ -231,8 +230,9 @@ fn propose(
     bundle: &ProposalBundle,
     references: &[ProposalRef],
 ) -> Result<Transition<Updated>, Reject> {
-    let UpdateInput { own, view, change, octets, now_ms, envelope, .. } = *input;
-    let accepting = Accepting { own, judge: input.judge(), envelope, change, octets, now_ms };
+    let UpdateInput { own, view, change, octets, now_ms, envelope, limits, .. } = *input;
+    let judge = input.judge();
+    let accepting = Accepting { own, judge, envelope, limits, change, octets, now_ms };
     let log = LogWriter::new(state, view.room());
     let timestamp = state.next_timestamp(now_ms);
     accept_proposals(state, log, &accepting, bundle, references, timestamp)

@@ -205,6 +205,7 @@ impl HubNode {
             view: &hot.view,
             index: &RoomIndex::of(&hot.view),
             envelope: &Envelope::default(),
+            limits: &mimi_provider::Limits::DEFAULT,
             request: &request,
             octets,
             change: &meaning.change,

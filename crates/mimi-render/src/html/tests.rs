@@ -147,3 +147,16 @@ proptest! {
         prop_assert!(!safe.as_str().contains("href=\"javascript"));
     }
 }
+
+/// Texts are read line by line, entities as what they stand for, links with where they lead.
+#[test]
+fn html_as_text() {
+    let text = |html: &str| SafeHtml::sanitize(html).to_text();
+    assert_eq!(text("<h1>a</h1><p>b<br>c &lt;d&gt; &amp;lt;</p>"), "a\nb\nc <d> &lt;");
+    assert_eq!(text("<ul><li>a</li><li>b</li></ul><script>x</script>"), "a\nb");
+    let link = "see <a href=\"https://evil.example/?a=1&amp;b=2\">https://a.example/</a> now";
+    assert_eq!(text(link), "see https://a.example/ <https://evil.example/?a=1&b=2> now");
+    assert_eq!(text("<a href=\"https://a.example/\">https://a.example/</a>"), "https://a.example/");
+    assert_eq!(text("plain"), "plain");
+    assert_eq!(text(""), "");
+}

@@ -93,8 +93,15 @@ impl MimiContent {
     /// as can be of the others (CONTENT-PART-1); without those that another of them refers to,
     /// which are shown where they are referred to (CONTENT-PART-3).
     pub fn chosen_parts(&self, receiver: &impl Receiver) -> Vec<IndexedPart<'_>> {
+        self.body.chosen_parts(receiver)
+    }
+}
+
+impl NestedPart {
+    /// As [`MimiContent::chosen_parts`], of a message's body.
+    pub fn chosen_parts(&self, receiver: &impl Receiver) -> Vec<IndexedPart<'_>> {
         let mut chosen = Vec::new();
-        choose(&self.body, 1, &mut 0, receiver, &mut chosen);
+        choose(self, 1, &mut 0, receiver, &mut chosen);
         let referred: BTreeSet<PartIndex> =
             chosen.iter().flat_map(|part| references(part.part)).collect();
         chosen.retain(|part| !referred.contains(&part.index));

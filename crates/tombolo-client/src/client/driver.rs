@@ -23,7 +23,7 @@ use crate::client::{EVENTS_BUFFERED, storage};
 use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::session::Session;
-use crate::session::command::{Command, Notice, OperationId, Outcome};
+use crate::session::command::{Command, Notice, OperationId, Outcome, ReceiptSetting};
 use crate::session::request::{RequestId, Response, TransportError};
 use crate::shown::{Evidence, RoomState};
 use crate::store::ClientStore;
@@ -47,6 +47,7 @@ pub(crate) enum Input {
     Room(MimiUri, oneshot::Sender<Result<RoomState, ClientError>>),
     View(MimiUri, oneshot::Sender<Result<RoomView, ClientError>>),
     Evidence(MimiUri, oneshot::Sender<Result<Vec<Evidence>, ClientError>>),
+    Receipts(oneshot::Sender<Option<ReceiptSetting>>),
     Assets(oneshot::Sender<AssetAccess>),
     Close(oneshot::Sender<Result<(), ClientError>>),
 }
@@ -284,6 +285,7 @@ impl Driver {
             Some(Input::Assets(answer)) => {
                 drop(answer.send((self.transport.assets(), self.session.token())));
             }
+            Some(Input::Receipts(answer)) => drop(answer.send(self.session.receipts())),
             Some(Input::Rooms(answer)) => drop(answer.send(self.session.rooms())),
             Some(Input::Room(room, answer)) => drop(answer.send(self.session.room(&room))),
             Some(Input::View(room, answer)) => drop(answer.send(self.session.view(&room))),

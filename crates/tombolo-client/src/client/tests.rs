@@ -176,7 +176,10 @@ async fn a_conversation_survives_closing() {
     alice.send_text(&room, "anybody?").await.unwrap();
     let bob = Client::start(bobs_store.clone(), bobs_wire.clone()).await.unwrap();
     let state = sees(&bob, &room, |state| state.messages.len() == 3).await;
-    assert_eq!(state, alice.room(&room).await.unwrap());
+    let alices = alice.room(&room).await.unwrap();
+    // Everybody has read own words only.
+    assert_eq!((state.unread, alices.unread), (2, 1));
+    assert_eq!(state, RoomState { unread: 2, ..alices });
     bob.send_text(&room, "here").await.unwrap();
     sees(&alice, &room, |state| state.messages.len() == 4).await;
     assert_eq!(bob.rooms().await.unwrap(), std::slice::from_ref(&room));

@@ -13,7 +13,9 @@ use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::profile::{FoundUser, Profile};
 use crate::secret::SecretText;
+pub use crate::session::expiry::Lifetime;
 pub use crate::session::join_links::NewJoinLink;
+pub use crate::session::receipts::ReceiptSetting;
 
 /// Names an operation until it is finished.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -174,6 +176,22 @@ pub enum Command {
         /// For the moderators; may be empty.
         note: String,
     },
+    /// Messages have been read: what is told of that, and what ends after it, begins.
+    MarkRead {
+        /// The room.
+        room: MimiUri,
+        /// The messages.
+        messages: Vec<MessageId>,
+    },
+    /// What to tell others of their messages, in all rooms that leave it open.
+    SetReceipts(ReceiptSetting),
+    /// For how long what is written in a room from now on is to be seen.
+    SetLifetime {
+        /// The room.
+        room: MimiUri,
+        /// For how long.
+        lifetime: Lifetime,
+    },
     /// Sends a message.
     Send {
         /// The room.
@@ -207,10 +225,15 @@ pub enum MetadataChange {
 pub enum Draft {
     /// A text, perhaps an answer.
     Text {
-        /// The text.
+        /// The text, in Markdown (GFM-MIMI); HTML in it is text (CONTENT-GFM-1).
         text: String,
         /// The message it answers.
         in_reply_to: Option<MessageId>,
+    },
+    /// A text that is shown exactly as it is written, without any markup.
+    Plain {
+        /// The text.
+        text: String,
     },
     /// A text that opens a topic, or goes on with it.
     Topic {

@@ -108,6 +108,10 @@ pub(crate) enum Timer {
     LeaveSuperseded(MimiUri),
     /// Joining starts over.
     JoinAgain(MimiUri),
+    /// What has become of messages is to be told.
+    Report(MimiUri),
+    /// The time of messages may be over.
+    Expire(MimiUri),
     /// Issuers a room waits for are asked for again.
     Issuers(Domain),
     /// Issuers that are known may have changed.

@@ -13,7 +13,7 @@ use mimi_wire::content::{ExtensionKey, ExtensionValue, MessageId, MimiContent};
 use mimi_wire::franking::{
     FrankAad, FrankingAgentData, FrankingIntegrityTbs, ServerFrankingContext,
 };
-use mimi_wire::media::{ApplicationFraming, MediaType};
+use mimi_wire::media::{ApplicationFraming, ContentType, MIMI_CONTENT, MediaType, MediaTypeList};
 use mimi_wire::protocol::report_abuse::{AbuseReport, AbuseType, AbusiveMessage};
 use mimi_wire::protocol::submit_message::Frank;
 use mimi_wire::protocol::{CipherSuite, Extensions};
@@ -61,14 +61,25 @@ pub(crate) struct Franked<'a> {
 /// The content as the room's messages carry it (AMB-CNT-18).
 pub(crate) fn application_data(view: &RoomView, content: &[u8]) -> Vec<u8> {
     // In rooms without the component the content stands alone.
-    match view.other_components.contains_key(&CONTENT_MEDIA_TYPES) {
-        true => ApplicationFraming {
-            media_type: MediaType::default(),
-            inner_application_content: content.to_vec(),
-        }
-        .encode(),
-        false => content.to_vec(),
+    if !view.other_components.contains_key(&CONTENT_MEDIA_TYPES) {
+        return content.to_vec();
     }
+    let inner_application_content = content.to_vec();
+    let mut framing =
+        ApplicationFraming { media_type: MediaType::default(), inner_application_content };
+    // No type is the group's first (MLSX-8); where that is another one, ours is named.
+    if !is_content(view, &framing) {
+        framing.media_type = MediaType::new(MIMI_CONTENT);
+    }
+    framing.encode()
+}
+
+/// Whether framed content is a MIMI message: by the type it names, or the group's first (MLSX-8).
+pub(crate) fn is_content(view: &RoomView, framing: &ApplicationFraming) -> bool {
+    let group = view.other_components.get(&CONTENT_MEDIA_TYPES);
+    let group = group.and_then(|octets| MediaTypeList::decode(octets).ok()).unwrap_or_default();
+    let named = group.type_of(framing);
+    named.is_some_and(|named| ContentType::from(named).essence == MIMI_CONTENT)
 }
 
 /// The tag of a message of our own: over exactly what is encrypted, framing included (FRANK-2,

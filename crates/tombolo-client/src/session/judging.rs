@@ -1,4 +1,4 @@
-//! The judge as clients ask it, over commits of others and of our own: what members' credentials
+//! The judge as clients ask it, the hub's own (ARCH-4, AMB-POL-19), over commits of others and of our own: what members' credentials
 //! claim is known from the group, whether a join code was good is the hub's to know (AMB-POL-20).
 
 use mimi_mls::member::MemberGroup;

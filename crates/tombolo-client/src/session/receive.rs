@@ -10,13 +10,15 @@ use mimi_policy::{Actor, Denied, ProposedChange, RoomView, StagedChange};
 use mimi_wire::component::CONTENT_MEDIA_TYPES;
 use mimi_wire::content::rules::{Nonsense, check_acceptance};
 use mimi_wire::content::{MessageId, MimiContent};
-use mimi_wire::media::{ApplicationFraming, MIMI_CONTENT};
+use mimi_wire::media::ApplicationFraming;
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
+use mimi_wire::status::MessageStatusReport;
 use mimi_wire::{Domain, MimiUri, Wire};
 
 use crate::event::ClientEvent;
 use crate::session::effects::{Effects, Moment};
-use crate::session::franking::{Franked, KeptFrank};
+use crate::session::expiry::Life;
+use crate::session::franking::{self, Franked, KeptFrank};
 use crate::session::freeze::Fault;
 use crate::session::hub_sender;
 use crate::session::judging::judge;
@@ -130,6 +132,7 @@ impl Room {
         if matches!(fanout.kind, FanoutKind::Welcome { .. }) {
             return self.welcomed(&fanout, means, at);
         }
+        let is_commit = matches!(fanout.kind, FanoutKind::Commit { .. });
         // What follows our own commit is for the group that it makes; what the hub has stapled to it
         // is too.
         if self.joining.is_some() && !self.join_echoed(&fanout.message, means.effects, at) {
@@ -141,12 +144,16 @@ impl Room {
         }
         match &fanout.kind {
             FanoutKind::Application { .. } => {
-                self.send_echoed(&fanout, means);
+                self.send_echoed(&fanout, means, at);
             }
             FanoutKind::Proposal { .. } => self.leaving_echoed(&fanout.message, means.effects),
             FanoutKind::Commit { .. } | FanoutKind::Welcome { .. } => {}
         }
-        self.receive(event, &fanout, means, at)
+        let processed = self.receive(event, &fanout, means, at);
+        if is_commit && self.began_ms.is_none() && matches!(processed, Processed::Done) {
+            self.begin(fanout.timestamp, means.effects);
+        }
+        processed
     }
 
     fn receive(
@@ -350,6 +357,7 @@ impl Room {
                 let hub = hub_sender::domain_of(group.hub_sender());
                 if *group.view().room() == self.uri && hub == Some(self.uri.domain()) {
                     self.joined_otherwise(means.effects);
+                    self.begin(fanout.timestamp, means.effects);
                     self.enter_by_welcome(group, means.effects, at);
                 } else {
                     tracing::warn!(room = %self.uri, "a Welcome is for another room; dropped");
@@ -387,21 +395,43 @@ impl Room {
         franked: &Franked<'_>,
         timestamp_ms: u64,
         means: &mut Means<'_>,
-        at: &Moment<'_>,
+        at: &mut Moment<'_>,
     ) {
         let Franked { epoch, application_data, .. } = *franked;
         let read = self.read_message(user, epoch, application_data, timestamp_ms, at.now_ms);
         match read {
-            Ok(Some((stored, verdict))) => {
-                if let Verdict::Refused(Refusal { reason, rule }) = &verdict {
-                    tracing::warn!(room = %self.uri, id = %stored.id, rule, reason, "not applied");
+            Ok(Read::Message(read)) => self.take_message(*read, franked, means, at),
+            Ok(Read::Report(reporter, report)) => {
+                if let Some(view) = self.view_of(epoch).cloned() {
+                    self.reported(&reporter, &report, &view, means, at);
                 }
-                let frank = self.kept_frank(&stored, franked);
-                self.show(stored, verdict, frank, means.effects);
             }
-            Ok(None) => {}
+            Ok(Read::Nothing) => {}
             Err(reason) => tracing::warn!(room = %self.uri, %reason, "a message is dropped"),
         }
+    }
+
+    /// Shows a message, unless its time was over before it came.
+    fn take_message(
+        &mut self,
+        read: ReadMessage,
+        franked: &Franked<'_>,
+        means: &mut Means<'_>,
+        at: &mut Moment<'_>,
+    ) {
+        let ReadMessage { stored, verdict, life } = read;
+        let (id, sender) = (stored.id, stored.sender.clone());
+        if let Verdict::Refused(Refusal { reason, rule }) = &verdict {
+            tracing::warn!(room = %self.uri, %id, rule, reason, "not applied");
+        }
+        let end_ms = life.expires.and_then(|expires| expires.deletes_at_ms(None));
+        if end_ms.is_some_and(|end_ms| end_ms <= at.now_ms) {
+            return self.came_too_late(&id, means.effects);
+        }
+        let frank = self.kept_frank(&stored, franked);
+        self.keep_other_life(&id, life, means.effects);
+        self.show(stored, verdict, frank, means.effects);
+        self.arrived(&id, &sender, means, at);
     }
 
     /// The message to be shown; nothing for repeats and for what is not shown.
@@ -412,12 +442,16 @@ impl Room {
         application_data: &[u8],
         timestamp_ms: u64,
         now_ms: u64,
-    ) -> Result<Option<(StoredMessage, Verdict)>, String> {
+    ) -> Result<Read, String> {
         // CONTENT-SEC-1: what makes no sense is discarded, with a line in the log.
         let nonsense = |nonsense: Nonsense| format!("sent by {sender}: {nonsense}");
-        check_acceptance(timestamp_ms, Some(now_ms), None).map_err(nonsense)?;
+        check_acceptance(timestamp_ms, Some(now_ms), self.began_ms).map_err(nonsense)?;
         let view = self.view_of(epoch).ok_or("its epoch is not known")?;
-        let Some(octets) = unframed(view, application_data)? else { return Ok(None) };
+        let octets = match unframed(view, application_data)? {
+            Unframed::Content(octets) => octets,
+            Unframed::Report(report) => return Ok(Read::Report(sender, report)),
+            Unframed::Other => return Ok(Read::Nothing),
+        };
         let content = MimiContent::decode(&octets).map_err(|error| error.to_string())?;
         // What it claims must be what is proven (AMB-CNT-4, PROTO-SUB-6).
         content.check_claims(Some(&sender), Some(&self.uri)).map_err(nonsense)?;
@@ -425,12 +459,18 @@ impl Room {
         content.check_expiry(timestamp_ms).map_err(nonsense)?;
         let id = MessageId::compute(&sender, &self.uri, &octets, &content.salt);
         if self.timeline.knows(&id) || self.sends.iter().any(|sending| sending.id() == id) {
-            return Ok(None);
+            return Ok(Read::Nothing);
+        }
+        let report = MessageStatusReport::from_content(&content);
+        if let Some(report) = report.map_err(|error| format!("{id}: {error}"))? {
+            return Ok(Read::Report(sender, report));
         }
         let role = self.timeline.role(&content).map_err(|reason| format!("{id}: {reason}"))?;
         let judged = verdict::judge(view, &sender, &content, &role, &self.timeline);
         let verdict = judged.unwrap_or_else(|denied| Verdict::Refused(Refusal::from(&denied)));
-        Ok(Some((StoredMessage { id, sender, timestamp_ms, content: octets }, verdict)))
+        let life = Life::of(view, &role, content.expires, timestamp_ms);
+        let stored = StoredMessage { id, sender, timestamp_ms, content: octets };
+        Ok(Read::Message(Box::new(ReadMessage { stored, verdict, life })))
     }
 
     /// Stores and shows a message as what it is.
@@ -452,7 +492,7 @@ impl Room {
         }
         self.keep_frank(stored.id, frank);
         effects.store(StoreChange::PutMessage { room: self.uri.clone(), message: stored });
-        if let Some(message) = self.timeline.show(&root) {
+        if let Some(message) = self.shown_message(&root) {
             effects.event(ClientEvent::Message { room: self.uri.clone(), message });
         }
     }
@@ -481,16 +521,45 @@ impl Room {
     }
 }
 
-/// The content inside the framing; `None` for media types that are not messages (AMB-CNT-18).
-fn unframed(view: &RoomView, application_data: &[u8]) -> Result<Option<Vec<u8>>, String> {
+/// What application data turn out to be.
+enum Read {
+    Message(Box<ReadMessage>),
+    /// Of messages of the room, by this user.
+    Report(MimiUri, MessageStatusReport),
+    /// A repeat, or something that is not for us.
+    Nothing,
+}
+
+/// A message of the conversation.
+struct ReadMessage {
+    stored: StoredMessage,
+    verdict: Verdict,
+    life: Life,
+}
+
+/// What is inside the framing.
+enum Unframed {
+    Content(Vec<u8>),
+    Report(MessageStatusReport),
+    /// A media type that is no message (AMB-CNT-18).
+    Other,
+}
+
+fn unframed(view: &RoomView, application_data: &[u8]) -> Result<Unframed, String> {
     if !view.other_components.contains_key(&CONTENT_MEDIA_TYPES) {
-        return Ok(Some(application_data.to_vec()));
+        return Ok(Unframed::Content(application_data.to_vec()));
     }
     let framing =
         ApplicationFraming::decode(application_data).map_err(|error| error.to_string())?;
-    let media_type = &framing.media_type.media_type;
-    let is_content = media_type.is_empty() || media_type.eq_ignore_ascii_case(MIMI_CONTENT);
-    Ok(is_content.then_some(framing.inner_application_content))
+    // AMB-STA-1: where there is a framing, a report may stand in it alone.
+    let report = MessageStatusReport::from_framing(&framing).map_err(|error| error.to_string())?;
+    if let Some(report) = report {
+        return Ok(Unframed::Report(report));
+    }
+    Ok(match franking::is_content(view, &framing) {
+        true => Unframed::Content(framing.inner_application_content),
+        false => Unframed::Other,
+    })
 }
 
 /// Whether proposals take a user out of the room by the user's own wish.

@@ -15,17 +15,19 @@ use crate::event::ClientEvent;
 use crate::session::commit::Commits;
 use crate::session::create_room::Founding;
 use crate::session::effects::{Effects, Moment, Timer};
+use crate::session::expiry::Expiry;
 use crate::session::franking::KeptFrank;
 use crate::session::issuers::IssuerBook;
 use crate::session::join_links;
 use crate::session::join_room::Joining;
 use crate::session::leave_room::Leaving;
+use crate::session::receipts::{ReceiptSetting, Receipts};
 use crate::session::remove_user::is_ban;
 use crate::session::saved::{LastView, room_value};
 use crate::session::send::Sending;
 use crate::session::stream_event::StreamEvent;
 use crate::session::timeline::Timeline;
-use crate::shown::{Evidence, Participant, RoomState, RoomStatus};
+use crate::shown::{Evidence, Participant, RoomState, RoomStatus, ShownMessage};
 use crate::store::StoreChange;
 
 /// Earlier epochs whose view is kept: messages sent in them may still come.
@@ -75,6 +77,8 @@ pub(crate) struct Means<'a> {
     pub(crate) own: &'a ClientIdentity,
     pub(crate) issuers: &'a mut IssuerBook,
     pub(crate) effects: &'a mut Effects,
+    /// What the user tells of others' messages.
+    pub(crate) receipts: ReceiptSetting,
 }
 
 /// See the module.
@@ -106,6 +110,13 @@ pub(crate) struct Room {
     pub(crate) evidence: Vec<Evidence>,
     /// Another direct room of the same people has taken this one's place.
     pub(crate) superseded_by: Option<MimiUri>,
+    /// What is known and to be told of messages at those who get them.
+    pub(crate) receipts: Receipts,
+    /// When messages end.
+    pub(crate) expiry: Expiry,
+    /// The hub's time of the event by which this device came in, or of the first one that it took:
+    /// no message can be older (CONTENT-SEC-1).
+    pub(crate) began_ms: Option<u64>,
 }
 
 impl Room {
@@ -129,6 +140,9 @@ impl Room {
             commit_pending_due: false,
             evidence: Vec::new(),
             superseded_by: None,
+            receipts: Receipts::default(),
+            expiry: Expiry::default(),
+            began_ms: None,
         }
     }
 
@@ -254,6 +268,22 @@ impl Room {
         }
     }
 
+    /// A message as it is shown, with what others tell of it.
+    pub(crate) fn shown_message(&self, id: &MessageId) -> Option<ShownMessage> {
+        let shown = self.timeline.show(id)?;
+        Some(ShownMessage { statuses: self.receipts.of(id), ends_ms: self.ends_ms(id), ..shown })
+    }
+
+    fn is_unread(&self, id: &MessageId) -> bool {
+        self.timeline.is_plain(id) && !self.receipts.is_read(id)
+    }
+
+    /// Hears when this device came in, by the hub's clock (CONTENT-SEC-1).
+    pub(crate) fn begin(&mut self, timestamp_ms: u64, effects: &mut Effects) {
+        effects.put_room(&self.uri, room_value::BEGAN, &timestamp_ms);
+        self.began_ms = Some(timestamp_ms);
+    }
+
     /// The room as it is shown.
     pub(crate) fn state(&self) -> Option<RoomState> {
         let status = self.status()?;
@@ -288,7 +318,9 @@ impl Room {
             participants: participants.collect(),
             join_links: join_links::shown(view),
             offered_role: None,
-            messages: self.timeline.shown(),
+            messages: self.timeline.ids().filter_map(|id| self.shown_message(id)).collect(),
+            unread: self.timeline.ids().filter(|id| self.is_unread(id)).count(),
+            lifetime_s: self.lifetime_now_s(view),
         })
     }
 }

@@ -21,6 +21,8 @@ pub(crate) const DEVICE: &str = "device";
 pub(crate) const ACCOUNT: &str = "account";
 /// Name of the event cursor.
 pub(crate) const CURSOR: &str = "cursor";
+/// Name of what is told of messages that arrive.
+pub(crate) const RECEIPTS: &str = "receipts";
 /// Prefix of the names of issuers, by domain.
 pub(crate) const ISSUERS: &str = "issuers/";
 
@@ -48,8 +50,34 @@ pub(crate) mod room_value {
     pub(crate) const VERDICT: &str = "verdict/";
     /// Prefix of what is kept of messages' franks.
     pub(crate) const FRANK: &str = "frank/";
+    /// Prefix of what members have reported of messages, by message and user.
+    pub(crate) const STATUS: &str = "status/";
+    /// Prefix of what a device of the user has reported of others' messages.
+    pub(crate) const TOLD: &str = "told/";
+    /// Prefix of what is still to be reported of messages.
+    pub(crate) const OWED: &str = "owed/";
+    /// Prefix of the times at which messages were read.
+    pub(crate) const READ: &str = "read/";
+    /// For how long the messages that are written here are to live.
+    pub(crate) const LIFETIME: &str = "lifetime";
+    /// Prefix of the lives of messages that the room's policy has made others.
+    pub(crate) const OTHER_LIFE: &str = "life/";
+    /// Prefix of messages whose time is over.
+    pub(crate) const EXPIRED: &str = "expired/";
+    /// The hub's time of the event by which this device came in.
+    pub(crate) const BEGAN: &str = "began";
     /// Prefix of what is kept of events that were not followed.
     pub(crate) const EVIDENCE: &str = "evidence/";
+}
+
+/// Name of one message's value among those of a kind.
+pub(crate) fn of_message(prefix: &str, id: &MessageId) -> String {
+    format!("{prefix}{id}")
+}
+
+/// The message that a value's name tells.
+pub(crate) fn message_of(name: &str, prefix: &str) -> Option<MessageId> {
+    name.strip_prefix(prefix)?.parse().ok()
 }
 
 /// Name of the evidence that an event is.

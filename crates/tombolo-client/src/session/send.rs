@@ -2,6 +2,8 @@
 //! comes and stored with the ratchet's step before it leaves.
 
 use bytes::Bytes;
+use mimi_policy::message::may_submit;
+use mimi_render::escape_html_tags;
 use mimi_wire::content::{Disposition, MessageId, MimiContent, NestedPart, Part};
 use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::notify::FanoutMessage;
@@ -14,7 +16,9 @@ use crate::session::Session;
 use crate::session::command::{Draft, OperationId, Outcome};
 use crate::session::commit::Intent;
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
+use crate::session::expiry;
 use crate::session::franking::{self, Franked};
+use crate::session::receipts;
 use crate::session::request::{Request, RequestId, Response};
 use crate::session::room::{Means, Room};
 use crate::session::saved::room_value;
@@ -24,6 +28,8 @@ use crate::store::StoredMessage;
 
 /// Octets of a message's content, with room for what encrypts and carries it (AMB-TR-5).
 pub const CONTENT_OCTETS_MAX: usize = 900 * 1024;
+/// Media type of texts without markup.
+const PLAIN_TYPE: &str = "text/plain;charset=utf-8";
 /// How often a message is encrypted before its operation gives up.
 pub const ENCRYPTIONS_MAX: u32 = 8;
 /// How long the stream may take to bring the epoch that the hub is in, before the hub is asked
@@ -53,6 +59,29 @@ pub(crate) struct SavedSending {
 }
 
 impl Sending {
+    /// A message to be sent, stored as such.
+    pub(crate) fn new(
+        content: &MimiContent,
+        own: &MimiUri,
+        room: &MimiUri,
+        operation: Option<OperationId>,
+        effects: &mut Effects,
+    ) -> Result<Self, ClientError> {
+        let encoded = content.encode().map_err(|error| ClientError::Other(error.to_string()))?;
+        if encoded.len() > CONTENT_OCTETS_MAX {
+            return Err(ClientError::Other("the message is too long".to_owned()));
+        }
+        let stored = SavedSending {
+            number: effects.number(),
+            id: MessageId::compute(own, room, &encoded, &content.salt).0,
+            content: encoded,
+            encrypted: None,
+            encryptions: 0,
+        };
+        effects.put_room(room, stored.row(), &stored);
+        Ok(Self { operation, stored, request: None, behind: 0 })
+    }
+
     pub(crate) fn id(&self) -> MessageId {
         MessageId(self.stored.id)
     }
@@ -86,21 +115,8 @@ impl Session {
         let role = known.timeline.role(&content);
         let role = role.map_err(|reason| ClientError::Other(reason.to_owned()))?;
         verdict::judge(view, own, &content, &role, &known.timeline)?;
-        let encoded = content.encode().map_err(|error| ClientError::Other(error.to_string()))?;
-        if encoded.len() > CONTENT_OCTETS_MAX {
-            return Err(ClientError::Other("the message is too long".to_owned()));
-        }
-        let id = MessageId::compute(own, room, &encoded, &salt);
-        let stored = SavedSending {
-            number: means.effects.number(),
-            id: id.0,
-            content: encoded,
-            encrypted: None,
-            encryptions: 0,
-        };
-        means.effects.put_room(room, stored.row(), &stored);
-        let operation = Some(operation);
-        known.sends.push_back(Sending { operation, stored, request: None, behind: 0 });
+        let sending = Sending::new(&content, own, room, Some(operation), means.effects)?;
+        known.sends.push_back(sending);
         Ok(())
     }
 }
@@ -117,17 +133,32 @@ impl Room {
             let root = self.timeline.root(id);
             root.ok_or_else(|| ClientError::Other(format!("there is no message {id} in {room}")))
         };
+        let view = self.member()?.view();
+        // Whatever is about another message ends with that.
+        let new = |content: MimiContent| {
+            let policy = expiry::policy(view);
+            let expires = expiry::of_new_message(policy.as_ref(), self.expiry.lifetime);
+            MimiContent { expires, ..content }
+        };
         Ok(match draft {
-            Draft::Text { text, in_reply_to: None } => MimiContent::text(salt, own, room, &text),
+            Draft::Text { text, in_reply_to: None } => {
+                new(MimiContent::text(salt, own, room, &escape_html_tags(&text)))
+            }
             Draft::Text { text, in_reply_to: Some(to) } => {
                 let root = root(&to)?;
                 let to = self.timeline.newest_version(&root);
                 // A reply stays in the topic of what it answers.
                 let topic_id = self.timeline.topic(&root).to_vec();
-                MimiContent { topic_id, ..MimiContent::reply(salt, own, room, to, &text) }
+                let text = escape_html_tags(&text);
+                new(MimiContent { topic_id, ..MimiContent::reply(salt, own, room, to, &text) })
+            }
+            Draft::Plain { text } => {
+                let body = NestedPart::single(Disposition::RENDER, PLAIN_TYPE, text.as_bytes());
+                new(MimiContent { body, ..MimiContent::text(salt, own, room, "") })
             }
             Draft::Topic { text, topic } => {
-                MimiContent { topic_id: topic, ..MimiContent::text(salt, own, room, &text) }
+                let text = escape_html_tags(&text);
+                new(MimiContent { topic_id: topic, ..MimiContent::text(salt, own, room, &text) })
             }
             Draft::SetTopic { message, topic } => {
                 let of = root(&message)?;
@@ -141,7 +172,7 @@ impl Room {
                 let disposition = Disposition::ATTACHMENT;
                 let part = Part::External(part);
                 let body = NestedPart { disposition, language: String::new(), part };
-                MimiContent { body, ..MimiContent::text(salt, own, room, "") }
+                new(MimiContent { body, ..MimiContent::text(salt, own, room, "") })
             }
             Draft::Reaction { to, reaction } => {
                 let to = self.timeline.newest_version(&root(&to)?);
@@ -149,7 +180,7 @@ impl Room {
             }
             Draft::Edit { message, text } => {
                 let of = root(&message)?;
-                let edit = MimiContent::edit(salt, own, room, of, &text);
+                let edit = MimiContent::edit(salt, own, room, of, &escape_html_tags(&text));
                 self.in_place_of(edit, &of)
             }
             Draft::Delete { message } => {
@@ -252,7 +283,10 @@ impl Room {
         let view = self.member()?.view();
         let unreadable = || ClientError::Other("a message of our own is malformed".to_owned());
         let content = MimiContent::decode(content).map_err(|_| unreadable())?;
-        // What it was about is there still.
+        if receipts::is_report(&content) {
+            return Ok(may_submit(view, own)?);
+        }
+        // What it was about is there still, unless its time is over.
         let role = self.timeline.role(&content).map_err(|_| unreadable())?;
         verdict::judge(view, own, &content, &role, &self.timeline)?;
         Ok(())
@@ -278,7 +312,7 @@ impl Room {
         };
         match response {
             SubmitMessageResponse::Accepted { accepted_timestamp, frank } => {
-                self.send_accepted(accepted_timestamp, frank.as_ref(), means);
+                self.send_accepted(accepted_timestamp, frank.as_ref(), means, at);
             }
             SubmitMessageResponse::NotAllowed => {
                 let text = "the hub does not let this user write to the room".to_owned();
@@ -290,17 +324,28 @@ impl Room {
 
     /// The message under way comes back in the stream: accepted, if the answer did not say so
     /// (PROTO-NTF-7).
-    pub(crate) fn send_echoed(&mut self, fanout: &FanoutMessage, means: &mut Means<'_>) {
+    pub(crate) fn send_echoed(
+        &mut self,
+        fanout: &FanoutMessage,
+        means: &mut Means<'_>,
+        at: &mut Moment<'_>,
+    ) {
         let echoed = self.sends.front().is_some_and(|sending| {
             let encrypted = sending.stored.encrypted.as_ref();
             encrypted.is_some_and(|(_, octets)| octets == fanout.message.octets())
         });
         if echoed {
-            self.send_accepted(fanout.timestamp, fanout.frank(), means);
+            self.send_accepted(fanout.timestamp, fanout.frank(), means, at);
         }
     }
 
-    fn send_accepted(&mut self, timestamp_ms: u64, frank: Option<&Frank>, means: &mut Means<'_>) {
+    fn send_accepted(
+        &mut self,
+        timestamp_ms: u64,
+        frank: Option<&Frank>,
+        means: &mut Means<'_>,
+        at: &mut Moment<'_>,
+    ) {
         let Some(sending) = self.sends.pop_front() else { return };
         if let Some(request) = sending.request {
             means.effects.cancel(request);
@@ -319,7 +364,12 @@ impl Room {
             let tag = franking::tag(view, &stored.content, application_data);
             self.kept_frank(&stored, &Franked { epoch, application_data, tag, frank })
         });
-        self.show(stored, Verdict::Applied, kept, means.effects);
+        // A report is none of the conversation.
+        if !MimiContent::decode(&stored.content).is_ok_and(|it| receipts::is_report(&it)) {
+            self.show(stored, Verdict::Applied, kept, means.effects);
+            let own = means.own.user.clone();
+            self.arrived(&id, &own, means, at);
+        }
         means.effects.finish(sending.operation, Ok(Outcome::Message(id)));
     }
 

@@ -2,6 +2,7 @@
 //! orders and crashes.
 
 mod direct;
+mod expiring;
 mod faults;
 mod flows;
 mod franking;
@@ -9,6 +10,7 @@ pub(crate) mod hub;
 mod judging;
 mod links;
 mod racing;
+mod receipts;
 mod rejoining;
 mod rules;
 mod world;

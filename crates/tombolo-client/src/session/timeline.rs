@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_wire::MimiUri;
-use mimi_wire::content::{Disposition, ExternalPart, MessageId, MimiContent, Part};
+use mimi_wire::content::{Disposition, Expiration, ExternalPart, MessageId, MimiContent, Part};
 
 use crate::session::verdict::Verdict;
-use crate::shown::{Attempt, RefusedMessage, ShownMessage};
+use crate::shown::{Attempt, RefusedMessage, ShownMessage, ShownVersion};
 use crate::store::StoredMessage;
 
 /// What a message is, in the light of those before it.
@@ -65,11 +65,52 @@ pub(crate) struct Timeline {
     order: BTreeSet<(u64, MessageId)>,
     /// What is about a plain message, by time.
     about: BTreeMap<MessageId, BTreeSet<(u64, MessageId)>>,
+    /// Messages that were here, and whose time is over.
+    expired: BTreeSet<MessageId>,
 }
 
 impl Timeline {
     pub(crate) fn knows(&self, id: &MessageId) -> bool {
         self.entries.contains_key(id)
+    }
+
+    /// Whether a message is one of its own, and applied.
+    pub(crate) fn is_plain(&self, id: &MessageId) -> bool {
+        let entry = self.entries.get(id);
+        entry.is_some_and(|entry| matches!(entry.role, Role::Plain { .. }) && !entry.is_refused())
+    }
+
+    /// First versions of the messages that are shown, in order.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &MessageId> {
+        self.order.iter().map(|(_, id)| id)
+    }
+
+    /// How a message wants to end. What is about another one ends with that.
+    pub(crate) fn expires(&self, id: &MessageId) -> Option<Expiration> {
+        let entry = self.entries.get(id)?;
+        let by_itself = matches!(entry.role, Role::Plain { .. } | Role::Reaction { .. });
+        if by_itself || entry.is_refused() { entry.content.expires } else { None }
+    }
+
+    /// Takes out a message and all that is about it; gives everything that is gone.
+    pub(crate) fn remove(&mut self, id: &MessageId) -> Vec<MessageId> {
+        let about = self.about.remove(id).unwrap_or_default();
+        let gone: Vec<MessageId> =
+            std::iter::once(*id).chain(about.into_iter().map(|(_, id)| id)).collect();
+        for id in &gone {
+            let Some(entry) = self.entries.remove(id) else { continue };
+            self.order.remove(&(entry.timestamp_ms, *id));
+            // A reaction that ends by itself.
+            for others in self.about.values_mut() {
+                others.remove(&(entry.timestamp_ms, *id));
+            }
+        }
+        gone
+    }
+
+    /// The time of a message is over.
+    pub(crate) fn note_expired(&mut self, id: MessageId) {
+        self.expired.insert(id);
     }
 
     /// Who sent a message.
@@ -223,6 +264,7 @@ impl Timeline {
     }
 
     /// All messages, in order.
+    #[cfg(test)]
     pub(crate) fn shown(&self) -> Vec<ShownMessage> {
         self.order.iter().filter_map(|(_, id)| self.show(id)).collect()
     }
@@ -243,6 +285,8 @@ impl Timeline {
         let Role::Plain { in_reply_to } = entry.role else { return None };
         let mut shown = ShownMessage {
             text: entry.text.clone(),
+            body: Some(entry.content.body.clone()),
+            answers_expired: in_reply_to.is_some_and(|to| self.expired.contains(&to)),
             in_reply_to: in_reply_to.map(|to| self.root(&to).unwrap_or(to)),
             topic: self.topic(id).to_vec(),
             attachments: attachments(&entry.content),
@@ -254,11 +298,13 @@ impl Timeline {
             match (entry.role, &entry.text) {
                 (Role::Edit { .. }, text) if !shown.deleted => {
                     shown.text.clone_from(text);
+                    shown.body = Some(entry.content.body.clone());
                     shown.attachments = attachments(&entry.content);
                     shown.edited = true;
                 }
                 (Role::Deletion { .. }, _) => {
                     shown.text = None;
+                    shown.body = None;
                     shown.attachments.clear();
                     shown.deleted = true;
                 }
@@ -279,7 +325,37 @@ impl Timeline {
                 shown.reactions.push(reaction);
             }
         }
+        if shown.edited && !shown.deleted {
+            shown.versions = self.shown_versions(id);
+        }
         Some(shown)
+    }
+
+    /// What an edited message has said one after another, the present included, and who has reacted
+    /// to which of it (CONTENT-EDIT-3).
+    fn shown_versions(&self, root: &MessageId) -> Vec<ShownVersion> {
+        let about = || self.about.get(root).into_iter().flatten().map(|(_, id)| id);
+        let is_edit = |id: &&MessageId| {
+            self.entries.get(*id).is_some_and(|entry| matches!(entry.role, Role::Edit { .. }))
+        };
+        let reactions_to = |version: &MessageId| {
+            let reactions = about().filter_map(|id| self.entries.get(id));
+            let to_it = reactions.filter(|entry| {
+                matches!(entry.role, Role::Reaction { .. })
+                    && entry.content.in_reply_to.as_ref() == Some(version)
+            });
+            to_it.map(|entry| entry.sender.clone()).collect()
+        };
+        let version = |id: &MessageId| {
+            let entry = self.entries.get(id)?;
+            Some(ShownVersion {
+                id: *id,
+                timestamp_ms: entry.timestamp_ms,
+                text: entry.text.clone(),
+                reacted: reactions_to(id),
+            })
+        };
+        std::iter::once(root).chain(about().filter(is_edit)).filter_map(version).collect()
     }
 
     /// What a refused message was to do.
@@ -316,12 +392,17 @@ fn bare(id: &MessageId, entry: &Entry) -> ShownMessage {
         sender: entry.sender.clone(),
         timestamp_ms: entry.timestamp_ms,
         text: None,
+        body: None,
         in_reply_to: None,
+        answers_expired: false,
         topic: Vec::new(),
         attachments: Vec::new(),
         edited: false,
         deleted: false,
+        versions: Vec::new(),
         reactions: Vec::new(),
+        statuses: Vec::new(),
+        ends_ms: None,
         refused: None,
         unfrankable: entry.frank_fault.clone(),
     }

@@ -55,6 +55,9 @@ impl Saved {
             StoreChange::PutMessage { room, message } => {
                 rooms.entry(room).or_default().messages.entry(message.id).or_insert(message);
             }
+            StoreChange::RemoveMessage { room, id } => {
+                rooms.entry(room).or_default().messages.remove(&id);
+            }
             StoreChange::PutWaiting { room, event } => {
                 rooms.entry(room).or_default().waiting.insert(event.id, event);
             }

@@ -225,6 +225,9 @@ fn write(transaction: &Transaction<'_>, change: StoreChange) -> rusqlite::Result
                 message.content
             ],
         ),
+        StoreChange::RemoveMessage { room, id } => {
+            run("DELETE FROM messages WHERE room = ?1 AND id = ?2", params![room.as_str(), id.0])
+        }
         StoreChange::PutWaiting { room, event } => run(
             "INSERT OR REPLACE INTO waiting VALUES (?1, ?2, ?3)",
             params![room.as_str(), signed(event.id), encode(&event)],

@@ -3,22 +3,18 @@
 //! Every attempt takes a share of a budget that refills with time; a right password gives it back.
 //! So a person who knows the password is not held up, and a guesser soon is.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use mimi_wire::MimiUri;
 
 use crate::budgets::Budgets;
+use crate::config::SignInLimits;
+use crate::tls::network;
 
 #[cfg(test)]
 mod tests;
 
-/// Wrong passwords in a row for one user.
-pub(crate) const ATTEMPTS_PER_USER_MAX: u32 = 10;
-/// Wrong passwords in a row from one address.
-pub(crate) const ATTEMPTS_PER_ADDRESS_MAX: u32 = 100;
-/// One attempt comes back after this long.
-pub(crate) const ATTEMPT_REFILL_MS: u64 = 60_000;
 /// Budgets of everyone who has tried lately.
 #[derive(Debug)]
 pub(crate) struct LoginLimit(Mutex<Limits>);
@@ -27,15 +23,6 @@ pub(crate) struct LoginLimit(Mutex<Limits>);
 struct Limits {
     users: Budgets<MimiUri>,
     addresses: Budgets<IpAddr>,
-}
-
-impl Default for LoginLimit {
-    fn default() -> Self {
-        Self(Mutex::new(Limits {
-            users: Budgets::new(ATTEMPTS_PER_USER_MAX, ATTEMPT_REFILL_MS),
-            addresses: Budgets::new(ATTEMPTS_PER_ADDRESS_MAX, ATTEMPT_REFILL_MS),
-        }))
-    }
 }
 
 /// An attempt that may be made. Dropping it leaves it counted.
@@ -55,6 +42,13 @@ pub(crate) struct TooMany {
 }
 
 impl LoginLimit {
+    pub(crate) fn new(limits: &SignInLimits) -> Self {
+        Self(Mutex::new(Limits {
+            users: Budgets::new(limits.wrong_per_user_max, limits.refill_ms),
+            addresses: Budgets::new(limits.wrong_per_network_max, limits.refill_ms),
+        }))
+    }
+
     /// Takes one attempt for a user from an address.
     pub(crate) fn attempt(
         &self,
@@ -81,16 +75,5 @@ impl Attempt<'_> {
         let mut budgets = self.limit.0.lock().unwrap_or_else(PoisonError::into_inner);
         budgets.users.give_back(&self.user);
         budgets.addresses.give_back(&self.address);
-    }
-}
-
-/// Whoever has one IPv6 address has a whole /64 of them.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let prefix = u128::from(address) & !u128::from(u64::MAX);
-            IpAddr::V6(Ipv6Addr::from(prefix))
-        }
-        address => address,
     }
 }

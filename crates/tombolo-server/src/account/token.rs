@@ -27,6 +27,11 @@ pub(crate) fn sha256(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
+/// Whether a token that a device has made up is one that [`generate`] could have made.
+pub(crate) fn is_proper(token: &str) -> bool {
+    URL_SAFE_NO_PAD.decode(token).is_ok_and(|octets| octets.len() == TOKEN_OCTETS)
+}
+
 /// The bearer token of a request (RFC 6750 section 2.1).
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?;

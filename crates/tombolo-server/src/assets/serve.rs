@@ -48,7 +48,7 @@ pub(crate) fn handle(
     range: Option<&HeaderValue>,
 ) -> Result<Response<Body>, HttpError> {
     if method != Method::GET && method != Method::HEAD {
-        return Err(HttpError::MethodNotAllowed("GET and HEAD"));
+        return Err(HttpError::MethodNotAllowed("GET, HEAD".into()));
     }
     let permit = Arc::clone(&provider.downloads.0).try_acquire_owned();
     let slot = permit.map_err(|_| HttpError::TooMany(RETRY_AFTER_S))?;

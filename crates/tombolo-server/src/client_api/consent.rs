@@ -8,27 +8,79 @@ use mimi_provider::consent::{LocalConsentInput, OtherUser, local_consent, stream
 use mimi_wire::MimiUri;
 use mimi_wire::limits::APPLICATION_BODY_OCTETS_MAX;
 use mimi_wire::protocol::consent::ConsentEntry;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use tombolo_store::StoreError;
 
-use super::ClientApi;
 use super::request::{Octets, SignedIn, decode};
+use super::route::{Route, Tag};
+use super::{ClientApi, schema};
 use crate::http_error::HttpError;
 use crate::provider::storage_failed;
 
 /// How often a lost race is run again.
 const TRIES_MAX: usize = 5;
 
-#[derive(Serialize)]
+/// Who waits for an answer.
+#[derive(JsonSchema, Serialize)]
 pub(super) struct OpenRequests {
+    /// One for each requester and room.
     requests: Vec<OpenRequest>,
 }
 
-#[derive(Serialize)]
+/// A request for consent.
+#[derive(JsonSchema, Serialize)]
 struct OpenRequest {
+    /// Who asks.
+    #[schemars(with = "schema::MimiUri")]
     requester: MimiUri,
+    /// For this room only, or for any.
+    #[schemars(with = "Option<schema::MimiUri>")]
     room: Option<MimiUri>,
+    /// When it was asked.
+    #[schemars(with = "schema::TimestampMs")]
     requested_ms: u64,
+}
+
+pub(super) fn routes() -> [Route; 2] {
+    [
+        Route::get("/consent", requests)
+            .named(
+                Tag::Contacts,
+                "listConsentRequests",
+                "Who waits for an answer",
+                "Requests that the user has neither granted nor revoked, and nobody has taken back.",
+            )
+            .answers_json::<OpenRequests>(
+                StatusCode::OK,
+                "The requests.",
+                json!({ "requests": [{
+                    "requester": "mimi://b.example/u/bob",
+                    "room": null,
+                    "requested_ms": 1_790_000_000_000_u64,
+                }] }),
+            ),
+        Route::post("/consent", say)
+            .named(
+                Tag::Contacts,
+                "sayConsent",
+                "Asks for consent, or answers",
+                "Request and cancel as the requester, grant and revoke as the target, also unasked. \
+                 Another provider hears of it by delivery.",
+            )
+            .takes_octets(
+                APPLICATION_BODY_OCTETS_MAX,
+                "A `ConsentEntry` (protocol section 5.7 and 5.8).",
+            )
+            .answers_nothing(StatusCode::CREATED, "It is noted.")
+            .refuses(&[
+                StatusCode::FORBIDDEN,
+                StatusCode::NOT_FOUND,
+                StatusCode::NOT_IMPLEMENTED,
+                StatusCode::SERVICE_UNAVAILABLE,
+            ]),
+    ]
 }
 
 /// `GET`: who waits for an answer.

@@ -19,14 +19,18 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use mimi_provider::account::seen;
 use mimi_provider::record::{DeviceRecord, EventKind, LoggedEvent};
-use mimi_provider::{Change, Transition};
+use mimi_provider::{Change, Reject, Transition};
 use mimi_wire::MimiUri;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tombolo_store::StoreError;
 
-use super::ClientApi;
 use super::request::{JsonBody, SignedIn, malformed, to_base64};
+use super::route::{Parameter, Place, Route, Tag};
+use super::{ClientApi, schema};
 use crate::http_error::HttpError;
 use crate::provider::storage_failed;
 use crate::wake::Listener;
@@ -34,12 +38,8 @@ use crate::wake::Listener;
 pub(super) use streams::Streams;
 use streams::Turn;
 
-/// Entries read at once; each may be as large as a handshake.
+/// Entries read at once; the store bounds their octets ([`tombolo_store::CLIENT_PAGE_OCTETS`]).
 const PAGE_ENTRIES_MAX: usize = 16;
-/// After a page of more octets than this the next one is a single entry.
-const PAGE_OCTETS_MAX: usize = 1024 * 1024;
-/// Entries of the first page, of which nothing is known.
-const PAGE_ENTRIES_FIRST: usize = 4;
 /// A stream with nothing to say says so this often, so that both ends notice a dead connection; the
 /// store is read again then, should a wake-up have been lost.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -50,13 +50,17 @@ const KEEP_ALIVE_COMMENT: &str = ": keep-alive\n\n";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct After {
+pub(super) struct Asked {
     after: Option<u64>,
+    follow: Option<bool>,
 }
 
-#[derive(Deserialize)]
+/// What a device has stored.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Acknowledgement {
+    /// The last entry it has stored, with everything before.
+    #[schemars(range(max = schema::INTEGER_MAX))]
     id: u64,
 }
 
@@ -68,23 +72,82 @@ struct Data<'a> {
     payload: String,
 }
 
+pub(super) fn routes() -> [Route; 2] {
+    let id = json!({ "type": "integer", "minimum": 0, "maximum": schema::INTEGER_MAX });
+    [
+        Route::get("/events", events)
+            .named(Tag::Events, "streamEvents", "Everything the device is to see", ABOUT_EVENTS)
+            .takes(Parameter {
+                name: "after",
+                place: Place::Query,
+                required: false,
+                about: "Entries after this one. Without it, `Last-Event-ID` counts, and without that the \
+                        last acknowledgement.",
+                schema: id.clone(),
+                example: json!(42),
+            })
+            .takes(Parameter {
+                name: "Last-Event-ID",
+                place: Place::Header,
+                required: false,
+                about: "As `after`; `EventSource` sends it when it connects again.",
+                schema: id,
+                example: json!(42),
+            })
+            .takes(Parameter {
+                name: "follow",
+                place: Place::Query,
+                required: false,
+                about: "Whether to go on when there is nothing more (`true`, the default), or to end there: \
+                        for devices that look now and then.",
+                schema: json!({ "type": "boolean", "default": true }),
+                example: json!(false),
+            })
+            .answers_events("The stream.")
+            .refuses(&[StatusCode::CONFLICT]),
+        Route::post("/events/ack", acknowledge)
+            .named(
+                Tag::Events,
+                "acknowledgeEvents",
+                "The device has stored everything up to an entry",
+                "From where a stream begins that names no entry. It moves forward only.",
+            )
+            .takes_json::<Acknowledgement>(json!({ "id": 42 }))
+            .answers_nothing(StatusCode::NO_CONTENT, "It is noted."),
+    ]
+}
+
+const ABOUT_EVENTS: &str = "\
+Server-sent events, in the order of the provider's log: `id` is the entry's position there, which grows and \
+has gaps; `event` is its kind (`application`, `commit`, `proposal`, `welcome`, `request_consent`, \
+`update_consent`, `key_packages_low`; skip others); `data` is JSON: `stream` (the room, or the user for what \
+is for the user alone), `seq`, `timestamp_ms`, `payload` (base64).\n\n\
+Every entry comes at least once; after a break a device names the last one it has stored, and gets everything \
+behind it. The provider writes no faster than the device reads. A comment line every 15 seconds shows that \
+the connection lives.\n\n\
+The last event is `end`, without an id; its `data` is JSON with a `reason`: `caught_up` (with \
+`follow=false`), `signed_out`, `token_replaced`, `newer_stream` (a device has one stream, and a newer one ends \
+the older), `stopping` or `failed`. A stream that breaks without one is opened again. 409 says that the log has \
+not got as far as the entry that the device names: the provider has been set back.";
+
 /// `GET`: the stream, after the entry the query names, or `Last-Event-ID`, or else after the last
 /// one the device has acknowledged.
 pub(super) async fn events(
     State(api): State<ClientApi>,
     SignedIn(device): SignedIn,
-    query: Result<Query<After>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    let Query(After { after }) = query.map_err(|error| malformed(&error))?;
-    let cursor = match after.map_or_else(|| last_event_id(&headers), |after| Ok(Some(after)))? {
-        Some(after) => after,
+    let Query(Asked { after, follow }) = query.map_err(|error| malformed(&error))?;
+    let named = after.map_or_else(|| last_event_id(&headers), |after| Ok(Some(after)))?;
+    let cursor = match named {
+        Some(after) => there_is(&api, after).await?,
         None => {
             let cursor = api.provider.store.client_cursor(&device.client).await;
             cursor.map_err(storage_failed)?
         }
     };
-    let feed = Feed::open(api, device, cursor).await?;
+    let feed = Feed::open(api, device, cursor, follow.unwrap_or(true)).await?;
     let body = stream::unfold(feed, async |mut feed| {
         let chunk = feed.next().await?;
         Some((Ok::<_, Infallible>(chunk), feed))
@@ -109,6 +172,16 @@ pub(super) async fn acknowledge(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Refuses a position that the log has not reached: whoever waited there would miss what comes before.
+/// The provider has been set back to an older state of its storage, or the device has mixed something up.
+async fn there_is(api: &ClientApi, after: u64) -> Result<u64, HttpError> {
+    let last = api.provider.store.last_event_id().await.map_err(storage_failed)?;
+    if after <= last {
+        return Ok(after);
+    }
+    Err(Reject::Conflict(format!("the log ends at {last}: begin there or before")).into())
+}
+
 fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, HttpError> {
     let Some(value) = headers.get("last-event-id") else { return Ok(None) };
     let id = value.to_str().ok().and_then(|text| text.parse().ok());
@@ -119,105 +192,168 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, HttpError> {
 struct Feed {
     api: ClientApi,
     client: MimiUri,
+    user: MimiUri,
     /// What the device is signed in by.
     token_sha256: [u8; 32],
     /// The last entry read from the store.
     cursor: u64,
     /// Read and not yet taken.
     page: VecDeque<LoggedEvent>,
-    /// Entries the next page may have.
-    page_entries: usize,
+    /// Whether it goes on when there is nothing more.
+    follow: bool,
     listener: Listener,
     turn: Turn,
     greeted: bool,
+    ended: bool,
+}
+
+/// Why a stream ends, as it says itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Ending {
+    /// There is nothing more, and the device did not want to wait.
+    CaughtUp,
+    /// The device is not signed in any more.
+    SignedOut,
+    /// The device has another token now.
+    TokenReplaced,
+    /// The device has opened a newer stream.
+    NewerStream,
+    /// The provider stops.
+    Stopping,
+    /// Something is wrong here.
+    Failed,
+}
+
+impl Ending {
+    fn name(self) -> &'static str {
+        match self {
+            Self::CaughtUp => "caught_up",
+            Self::SignedOut => "signed_out",
+            Self::TokenReplaced => "token_replaced",
+            Self::NewerStream => "newer_stream",
+            Self::Stopping => "stopping",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Without an id: it is no entry of the log.
+    fn frame(self) -> Bytes {
+        Bytes::from(format!("event: end\ndata: {{\"reason\":\"{}\"}}\n\n", self.name()))
+    }
 }
 
 /// Why a feed stopped waiting.
 enum Woken {
-    /// There may be more.
+    /// There may be more, or an end.
     Hint,
     /// Nothing happened for a while.
     Quiet,
-    /// The provider stops, or the device has opened a newer stream.
-    End,
 }
 
 impl Feed {
-    async fn open(api: ClientApi, device: DeviceRecord, cursor: u64) -> Result<Self, HttpError> {
+    async fn open(
+        api: ClientApi,
+        device: DeviceRecord,
+        cursor: u64,
+        follow: bool,
+    ) -> Result<Self, HttpError> {
+        if let Some(transition) = seen(&device, api.provider.now_ms()) {
+            api.provider.apply(transition).await.map_err(storage_failed)?;
+        }
         let DeviceRecord { client, user, token_sha256, .. } = device;
         // Listening begins before the store is read, so that nothing falls in between.
         let listener = api.provider.wake.listen(&client);
         let rooms = api.provider.store.rooms_of(&client).await.map_err(storage_failed)?;
-        listener.watch(rooms.into_iter().chain([user]));
+        listener.watch(rooms.into_iter().chain([user.clone()]));
         let turn = api.streams.begin(&client);
         let page = VecDeque::new();
-        let page_entries = PAGE_ENTRIES_FIRST;
-        let greeted = false;
-        Ok(Self { api, client, token_sha256, cursor, page, page_entries, listener, turn, greeted })
+        let (greeted, ended) = (false, false);
+        Ok(Self {
+            api,
+            client,
+            user,
+            token_sha256,
+            cursor,
+            page,
+            follow,
+            listener,
+            turn,
+            greeted,
+            ended,
+        })
     }
 
     /// What to write next; `None` ends the stream.
     async fn next(&mut self) -> Option<Bytes> {
+        if self.ended {
+            return None;
+        }
         if !self.greeted {
             self.greeted = true;
             return Some(Bytes::from_static(GREETING.as_bytes()));
         }
+        let written = self.entry().await;
+        Some(written.unwrap_or_else(|ending| {
+            self.ended = true;
+            ending.frame()
+        }))
+    }
+
+    async fn entry(&mut self) -> Result<Bytes, Ending> {
         loop {
-            if *self.api.stopping.borrow() || self.turn.is_over() {
-                return None;
+            if *self.api.stopping.borrow() {
+                return Err(Ending::Stopping);
+            }
+            if self.turn.is_over() {
+                return Err(Ending::NewerStream);
             }
             if let Some(event) = self.page.pop_front() {
-                return Some(frame(&event));
+                return Ok(frame(&event));
             }
-            match self.read().await {
-                Ok(true) => {}
-                Ok(false) => return None,
-                Err(error) => {
-                    tracing::error!(client = %self.client, %error, "an event stream ends");
-                    return None;
-                }
-            }
+            self.read().await?;
             if !self.page.is_empty() {
                 continue;
             }
+            if !self.follow {
+                return Err(Ending::CaughtUp);
+            }
             match self.wait().await {
                 Woken::Hint => {}
-                Woken::Quiet => return Some(Bytes::from_static(KEEP_ALIVE_COMMENT.as_bytes())),
-                Woken::End => return None,
+                Woken::Quiet => return Ok(Bytes::from_static(KEEP_ALIVE_COMMENT.as_bytes())),
             }
         }
     }
 
-    /// Reads the next page, if there is one; `false` for a device that is signed out by now.
-    async fn read(&mut self) -> Result<bool, StoreError> {
+    /// Reads the next page, if there is one, and if the device is still signed in.
+    async fn read(&mut self) -> Result<(), Ending> {
         let store = &self.api.provider.store;
-        if store.device_by_token(self.token_sha256).await?.is_none() {
-            return Ok(false);
+        let failed = |error: StoreError| {
+            tracing::error!(client = %self.client, %error, "an event stream ends");
+            Ending::Failed
+        };
+        if store.device_by_token(self.token_sha256).await.map_err(failed)?.is_none() {
+            let devices = store.devices(&self.user).await.map_err(failed)?;
+            let is_there = devices.iter().any(|device| device.client == self.client);
+            return Err(if is_there { Ending::TokenReplaced } else { Ending::SignedOut });
         }
-        let events = store.client_events(&self.client, self.cursor, self.page_entries).await?;
-        self.page_entries = next_page_entries(self.page_entries, &events);
+        let events = store.client_events(&self.client, self.cursor, PAGE_ENTRIES_MAX).await;
+        let events = events.map_err(failed)?;
         if let Some(last) = events.last() {
             self.cursor = last.id;
         }
         self.page = events.into();
-        Ok(true)
+        Ok(())
     }
 
     async fn wait(&mut self) -> Woken {
         tokio::select! {
             () = self.listener.woken() => Woken::Hint,
             () = tokio::time::sleep(KEEP_ALIVE) => Woken::Quiet,
-            () = self.turn.over() => Woken::End,
+            () = self.turn.over() => Woken::Hint,
             // The sender going away means the same as its signal.
-            _ = self.api.stopping.wait_for(|stopping| *stopping) => Woken::End,
+            _ = self.api.stopping.wait_for(|stopping| *stopping) => Woken::Hint,
         }
     }
-}
-
-/// One entry after a large page, else more and more of them.
-fn next_page_entries(last: usize, page: &[LoggedEvent]) -> usize {
-    let octets: usize = page.iter().map(|logged| logged.event.payload.len()).sum();
-    if octets > PAGE_OCTETS_MAX { 1 } else { (2 * last).min(PAGE_ENTRIES_MAX) }
 }
 
 /// An entry as `text/event-stream` writes it.

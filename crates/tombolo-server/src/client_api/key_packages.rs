@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use http::StatusCode;
 use mimi_mls::key_package::{KeyPackageFacts, inspect};
 use mimi_provider::Reject;
 use mimi_provider::account::{KeyPackageUsage, OfferedKeyPackage, upload_key_packages};
@@ -10,17 +11,50 @@ use mimi_wire::limits::APPLICATION_BODY_OCTETS_MAX;
 use mimi_wire::mls::KeyPackage;
 use mimi_wire::protocol::key_material::KeyPackageList;
 use mimi_wire::{MimiUri, Wire};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use tombolo_store::StoreError;
 
 use super::ClientApi;
 use super::request::{Octets, SignedIn, decode};
+use super::route::{Route, Tag};
 use crate::http_error::HttpError;
 use crate::provider::storage_failed;
 
-#[derive(Serialize)]
+/// What a device has in stock.
+#[derive(JsonSchema, Serialize)]
 pub(super) struct Stock {
+    /// KeyPackages that are good and not used yet.
     stock: u64,
+}
+
+pub(super) fn routes() -> [Route; 2] {
+    let example = json!({ "stock": 50 });
+    [
+        Route::get("/key-packages", stock)
+            .named(
+                Tag::KeyPackages,
+                "countKeyPackages",
+                "How many KeyPackages are left",
+                "The event `key_packages_low` says when to make new ones.",
+            )
+            .answers_json::<Stock>(StatusCode::OK, "The stock.", example.clone()),
+        Route::post("/key-packages", upload)
+            .named(
+                Tag::KeyPackages,
+                "uploadKeyPackages",
+                "More KeyPackages",
+                "All are taken or none: each must be the device's own, signed with its registered key, \
+                 and not of last resort. Those that were sent before are not taken in twice.",
+            )
+            .takes_octets(
+                APPLICATION_BODY_OCTETS_MAX,
+                "`KeyPackage key_packages<V>`: KeyPackages of MLS behind their length.",
+            )
+            .answers_json::<Stock>(StatusCode::OK, "The stock with them.", example)
+            .refuses(&[StatusCode::FORBIDDEN, StatusCode::CONFLICT]),
+    ]
 }
 
 /// `GET`: how many are left.
@@ -64,7 +98,7 @@ pub(super) async fn upload(
     let offered = inspected.await.map_err(|error| Reject::Internal(error.to_string()))??;
     let stock = provider.store.key_package_stock(&device.client, now_ms).await;
     let stock = stock.map_err(storage_failed)?;
-    let transition = upload_key_packages(&device, offered, stock, now_ms)?;
+    let transition = upload_key_packages(&device, offered, stock, &provider.limits, now_ms)?;
     match provider.apply(transition).await {
         // Counted again: those sent before are not taken in twice (PROTO-KM-10).
         Ok(_) => stock_of(&api, &device.client, now_ms).await,

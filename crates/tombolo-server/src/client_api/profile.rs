@@ -5,51 +5,67 @@ use axum::extract::State;
 use http::StatusCode;
 use mimi_provider::Reject;
 use mimi_provider::profile::{
-    FieldName, Findability, Profile, ProfileEntry, Searchability, Visibility, set_profile,
+    FIELDS_MAX, FieldName, Findability, Profile, ProfileEntry, Searchability, VALUE_OCTETS_MAX,
+    Visibility, set_profile,
 };
 use mimi_wire::MimiUri;
 use mimi_wire::protocol::identifier_query::FieldSource;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::ClientApi;
 use super::request::{JsonBody, SignedIn};
+use super::route::{Route, Tag};
 use crate::http_error::HttpError;
 use crate::provider::storage_failed;
 
-/// A profile in JSON.
-#[derive(Deserialize, Serialize)]
+/// What a user lets others know and find.
+#[derive(Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ProfileBody {
+    /// Whether queries find the user at all.
     findability: FindabilityWord,
+    /// What the user says of itself.
+    #[schemars(length(max = FIELDS_MAX))]
     fields: Vec<FieldBody>,
 }
 
-#[derive(Deserialize, Serialize)]
+/// A field of a profile.
+#[derive(Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 struct FieldBody {
+    /// Which vocabulary the name is of.
     source: SourceWord,
+    /// The name of an OpenID Connect claim, or of a vCard property.
     name: String,
+    /// The value.
+    #[schemars(length(max = VALUE_OCTETS_MAX))]
     value: String,
+    /// By which queries it is found.
     searchability: SearchabilityWord,
+    /// Whether it is in the answer to a query that finds the user.
     visibility: VisibilityWord,
 }
 
-#[derive(Clone, Copy, Deserialize, Serialize)]
+/// Whether queries find the user at all.
+#[derive(Clone, Copy, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum FindabilityWord {
     Hidden,
     Findable,
 }
 
-/// As the draft calls them.
-#[derive(Clone, Copy, Deserialize, Serialize)]
+/// A vocabulary, as the draft calls it.
+#[derive(Clone, Copy, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 enum SourceWord {
     OidcStdClaim,
     VcardField,
 }
 
-#[derive(Clone, Copy, Deserialize, Serialize)]
+/// By which queries a field is found.
+#[derive(Clone, Copy, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum SearchabilityWord {
     NotFindable,
@@ -57,11 +73,44 @@ enum SearchabilityWord {
     Searchable,
 }
 
-#[derive(Clone, Copy, Deserialize, Serialize)]
+/// Whether a field is shown.
+#[derive(Clone, Copy, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum VisibilityWord {
     Concealed,
     Shown,
+}
+
+pub(super) fn routes() -> [Route; 2] {
+    let example = json!({
+        "findability": "findable",
+        "fields": [{
+            "source": "oidcStdClaim",
+            "name": "nickname",
+            "value": "Alice",
+            "searchability": "exact_only",
+            "visibility": "shown",
+        }],
+    });
+    [
+        Route::get("/profile", profile)
+            .named(
+                Tag::Account,
+                "showProfile",
+                "The user's own profile",
+                "An empty, hidden one until there is another.",
+            )
+            .answers_json::<ProfileBody>(StatusCode::OK, "The profile.", example.clone()),
+        Route::put("/profile", put_profile)
+            .named(
+                Tag::Account,
+                "replaceProfile",
+                "A new profile in place of the old",
+                "What it does not have, nobody knows of any more.",
+            )
+            .takes_json::<ProfileBody>(example)
+            .answers_nothing(StatusCode::NO_CONTENT, "It is stored."),
+    ]
 }
 
 /// `GET`: the own profile; an empty, hidden one until there is another.

@@ -2,17 +2,21 @@
 
 use axum::Json;
 use axum::extract::{Extension, State};
+use http::StatusCode;
 use mimi_provider::account::{NewDeviceInput, new_device, user_uri};
 use mimi_provider::record::Account;
 use mimi_provider::{Reject, Transition};
 use mimi_wire::MimiUri;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tombolo_store::StoreError;
 
 use super::request::{JsonBody, from_base64, to_base64};
-use super::{ClientAddress, ClientApi};
+use super::route::{Route, Tag};
+use super::{ClientAddress, ClientApi, schema};
 use crate::account::Password;
-use crate::account::password::Verdict;
+use crate::account::password::{PASSWORD_OCTETS_MAX, Verdict};
 use crate::account::token;
 use crate::http_error::HttpError;
 use crate::issuer::AuthorityError;
@@ -21,21 +25,75 @@ use crate::provider::storage_failed;
 /// How often a lost race is run again.
 const TRIES_MAX: usize = 5;
 
-#[derive(Deserialize)]
+/// A device that signs in.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RegisterRequest {
+    /// The user's name, without the domain.
+    #[schemars(with = "schema::Name")]
     user: String,
+    /// The account's password.
+    #[schemars(with = "String", length(max = PASSWORD_OCTETS_MAX))]
     password: Password,
+    /// What the device is to be called; no other device of the user may have the name.
+    #[schemars(with = "schema::Name")]
     device: String,
+    /// The Ed25519 key (32 octets) that the device signs with in MLS.
+    #[schemars(with = "schema::Base64", length(max = 64))]
     signature_key: String,
 }
 
-#[derive(Serialize)]
+/// A device that is signed in.
+#[derive(JsonSchema, Serialize)]
 pub(super) struct RegisterResponse {
+    /// Its user.
+    #[schemars(with = "schema::MimiUri")]
     user: MimiUri,
+    /// The device itself.
+    #[schemars(with = "schema::MimiUri")]
     client: MimiUri,
+    /// What it signs requests with. It is shown once, and good until the device is signed out.
     token: String,
+    /// X.509 certificates in DER, the device's first: its MLS credential.
+    #[schemars(with = "Vec<schema::Base64>")]
     certificate_chain: Vec<String>,
+}
+
+pub(super) fn route() -> Route {
+    Route::post("/register", register)
+        .named(
+            Tag::Devices,
+            "registerDevice",
+            "Signs a device in",
+            "Takes the account's password and the device's MLS signature key, and gives the device its \
+             access token and the certificate that is its MLS credential. A device that never got the \
+             answer may ask again with the same key for ten minutes. A wrong password and an account \
+             that does not exist are told apart by nothing. Attempts are limited per user and per \
+             address.",
+        )
+        .without_token()
+        .takes_json::<RegisterRequest>(json!({
+            "user": "alice",
+            "password": "correct horse",
+            "device": "phone",
+            "signature_key": "PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=",
+        }))
+        .answers_json::<RegisterResponse>(
+            StatusCode::OK,
+            "The device is signed in.",
+            json!({
+                "user": "mimi://a.example/u/alice",
+                "client": "mimi://a.example/d/alice/phone",
+                "token": "pDVVoY6jYBnVg2GkYt3OGMpkpNZxvKEFdqJqNTQ0hAU",
+                "certificate_chain": ["MIIB"],
+            }),
+        )
+        .refuses(&[
+            StatusCode::UNAUTHORIZED,
+            StatusCode::FORBIDDEN,
+            StatusCode::CONFLICT,
+            StatusCode::SERVICE_UNAVAILABLE,
+        ])
 }
 
 pub(super) async fn register(
@@ -78,6 +136,7 @@ async fn sign_up(
             name,
             token_sha256: token::sha256(&token),
             signature_key,
+            limits: &provider.limits,
             now_ms,
         })?;
         // Certified before it is stored: a device without a certificate could do nothing.

@@ -1,7 +1,5 @@
 //! What every endpoint asks of a request: who signs it, what its path names, what its body is.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::response::Response;
@@ -9,11 +7,9 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use http::HeaderValue;
-use http::header::CONTENT_TYPE;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Body as _;
+use http::{HeaderMap, HeaderValue};
 use mimi_provider::Reject;
 use mimi_provider::record::DeviceRecord;
 use mimi_provider::requester::{DeviceIdentity, Requester};
@@ -22,13 +18,18 @@ use serde::de::DeserializeOwned;
 
 use super::ClientApi;
 use crate::account::token;
+use crate::bodies;
 use crate::http_error::HttpError;
 use crate::provider::storage_failed;
+use crate::tls::{Holder, Standing};
 
+/// Media types of bodies.
+pub(super) const JSON: &str = "application/json";
+pub(super) const OCTET_STREAM: &str = "application/octet-stream";
 /// Octets of a JSON body.
 pub(super) const JSON_OCTETS_MAX: usize = 16 * 1024;
-/// How long a body may take to arrive.
-const BODY_TIME_MAX: Duration = Duration::from_secs(30);
+/// Seconds after which a device with too many connections may come back.
+const CONNECTIONS_RETRY_AFTER_S: u64 = 5;
 
 /// Standard base64, written with padding, read with or without it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -77,9 +78,15 @@ impl FromRequestParts<ClientApi> for SignedIn {
             unauthorized("this needs `Authorization: Bearer` and a device's token")
         })?;
         let found = api.provider.store.device_by_token(token::sha256(token)).await;
-        found.map_err(storage_failed)?.map(Self).ok_or_else(|| {
+        let device = found.map_err(storage_failed)?.ok_or_else(|| {
             unauthorized("this device is signed out: its provider does not know it any more")
-        })
+        })?;
+        if let Some(standing) = parts.extensions.get::<Standing>()
+            && !standing.prove(Holder::Device(device.client.clone()))
+        {
+            return Err(HttpError::TooMany(CONNECTIONS_RETRY_AFTER_S));
+        }
+        Ok(Self(device))
     }
 }
 
@@ -104,16 +111,18 @@ impl FromRequestParts<ClientApi> for DomainPath {
 impl<const MAX: usize> FromRequest<ClientApi> for Octets<MAX> {
     type Rejection = HttpError;
 
-    async fn from_request(request: Request, _: &ClientApi) -> Result<Self, HttpError> {
-        read(request.into_body(), MAX).await.map(Self)
+    async fn from_request(request: Request, api: &ClientApi) -> Result<Self, HttpError> {
+        expect_media_type(request.headers(), OCTET_STREAM)?;
+        read(request, api, MAX).await.map(Self)
     }
 }
 
 impl<T: DeserializeOwned> FromRequest<ClientApi> for JsonBody<T> {
     type Rejection = HttpError;
 
-    async fn from_request(request: Request, _: &ClientApi) -> Result<Self, HttpError> {
-        let octets = read(request.into_body(), JSON_OCTETS_MAX).await?;
+    async fn from_request(request: Request, api: &ClientApi) -> Result<Self, HttpError> {
+        expect_media_type(request.headers(), JSON)?;
+        let octets = read(request, api, JSON_OCTETS_MAX).await?;
         serde_json::from_slice(&octets).map(Self).map_err(|error| malformed(&error))
     }
 }
@@ -123,10 +132,24 @@ pub(super) fn decode<T: Wire>(octets: &[u8]) -> Result<T, HttpError> {
     T::decode(octets).map_err(|error: Malformed| malformed(&error))
 }
 
+/// Refuses a body that says it is something else; one that says nothing is taken at its octets.
+pub(super) fn expect_media_type(
+    headers: &HeaderMap,
+    expected: &'static str,
+) -> Result<(), HttpError> {
+    let Some(given) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let given = given.to_str().unwrap_or_default();
+    let essence = given.split_once(';').map_or(given, |(essence, _)| essence).trim();
+    match essence.eq_ignore_ascii_case(expected) {
+        true => Ok(()),
+        false => Err(HttpError::UnsupportedMediaType(expected)),
+    }
+}
+
 /// A body of MIMI, whose codes say how the request fared (AMB-TR-4).
 pub(super) fn binary(octets: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(octets));
-    let octet_stream = HeaderValue::from_static("application/octet-stream");
+    let octet_stream = HeaderValue::from_static(OCTET_STREAM);
     response.headers_mut().insert(CONTENT_TYPE, octet_stream);
     response
 }
@@ -151,16 +174,13 @@ async fn path_value(parts: &mut Parts, api: &ClientApi) -> Result<String, HttpEr
     path.map(|Path(text)| text).map_err(|error| malformed(&error))
 }
 
-async fn read(body: Body, max: usize) -> Result<Bytes, HttpError> {
-    // What is announced as too large is not read at all.
-    if body.size_hint().lower() > max as u64 {
-        return Err(HttpError::TooLarge(max));
-    }
-    let collected = tokio::time::timeout(BODY_TIME_MAX, Limited::new(body, max).collect());
-    match collected.await {
-        Err(_) => Err(HttpError::TooSlow),
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(HttpError::TooLarge(max)),
-        Ok(Err(error)) => Err(malformed(&format!("the body did not arrive whole: {error}"))),
-    }
+pub(super) async fn read(
+    request: Request,
+    api: &ClientApi,
+    max: usize,
+) -> Result<Bytes, HttpError> {
+    let token = request.headers().get(AUTHORIZATION).cloned();
+    let share = api.bodies.share_of(token.unwrap_or(HeaderValue::from_static("")));
+    let time_max = api.provider.config.limits.requests.body_max();
+    bodies::read(request.into_body(), max, time_max, share).await
 }

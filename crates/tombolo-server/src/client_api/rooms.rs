@@ -9,21 +9,69 @@ use mimi_provider::hub::member_set::MemberSet;
 use mimi_wire::MimiUri;
 use mimi_wire::limits::HANDSHAKE_BODY_OCTETS_MAX;
 use mimi_wire::protocol::found_room::RoomFounding;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
-use super::ClientApi;
 use super::request::{Octets, SignedIn, UriPath, decode};
+use super::route::{Route, Tag};
+use super::{ClientApi, schema};
 use crate::http_error::HttpError;
 use crate::provider::storage_failed;
 use crate::rooms;
 
-/// What became of a founding: 201 with the new room, or 200 with the one that these people have
-/// already (POLICY-BASE-2).
-#[derive(Serialize)]
+/// A room that is there.
+#[derive(JsonSchema, Serialize)]
 pub(super) struct FoundedRoom {
+    /// The new room, or the one that the same people have already.
+    #[schemars(with = "schema::MimiUri")]
     room: MimiUri,
+    /// When the hub has accepted it; absent for a room that was there before.
+    #[schemars(with = "schema::TimestampMs")]
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
     accepted_timestamp: Option<u64>,
+}
+
+pub(super) fn routes() -> [Route; 2] {
+    let existing = json!({ "room": "mimi://a.example/r/clubhouse" });
+    [
+        Route::put("/rooms/{room}", found_room)
+            .named(
+                Tag::Rooms,
+                "foundRoom",
+                "Founds a room hosted here",
+                "With the first commit's state, which the hub judges by its operator's envelope. A room \
+                 of fixed membership exists once per set of people: then the answer is 200 with that \
+                 one, and nothing is founded (POLICY-BASE-2).",
+            )
+            .takes(schema::room())
+            .takes_octets(HANDSHAKE_BODY_OCTETS_MAX, "A `RoomFounding` (docs/client-api.md).")
+            .answers_json::<FoundedRoom>(
+                StatusCode::CREATED,
+                "The room is founded.",
+                json!({
+                    "room": "mimi://a.example/r/clubhouse",
+                    "accepted_timestamp": 1_790_000_000_000_u64,
+                }),
+            )
+            .answers_json::<FoundedRoom>(
+                StatusCode::OK,
+                "These people have a room already.",
+                existing.clone(),
+            )
+            .refuses(&[StatusCode::FORBIDDEN, StatusCode::CONFLICT, StatusCode::NOT_FOUND]),
+        Route::get("/direct/{user}", direct_room)
+            .named(
+                Tag::Rooms,
+                "findDirectRoom",
+                "The direct room with a user",
+                "If it is hosted here; the other user's provider may host it as well.",
+            )
+            .takes(schema::user())
+            .answers_json::<FoundedRoom>(StatusCode::OK, "The room.", existing)
+            .refuses(&[StatusCode::NOT_FOUND]),
+    ]
 }
 
 pub(super) async fn found_room(
@@ -34,6 +82,9 @@ pub(super) async fn found_room(
 ) -> Result<(StatusCode, Json<FoundedRoom>), HttpError> {
     let founding: RoomFounding = decode(&body)?;
     let creator = device.identity();
+    let user = &creator.user;
+    let founded_before = api.provider.foundings.take(user, api.provider.now_ms());
+    founded_before.map_err(HttpError::TooMany)?;
     let founded = rooms::found_room(&api.provider, &creator, &room, &founding).await?;
     Ok(match founded {
         Founded::New { accepted_timestamp } => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use mimi_wire::Domain;
@@ -149,15 +150,27 @@ impl<'a> Section<'a> {
         report: &mut Report<'_>,
         key: &str,
     ) -> Option<Option<u32>> {
+        let number = self.number_in(report, key, 1..=u64::from(u32::MAX))?;
+        Some(number.and_then(|number| u32::try_from(number).ok()))
+    }
+
+    /// A number of a range that may be absent; the outer `None` after a fault.
+    pub(super) fn number_in(
+        &mut self,
+        report: &mut Report<'_>,
+        key: &str,
+        range: RangeInclusive<u64>,
+    ) -> Option<Option<u64>> {
         let Some(value) = self.value(key) else { return Some(None) };
         report.remember(self.dotted(key), value.span());
         let number = match value.get_ref() {
-            DeValue::Integer(number) => u32::from_str_radix(number.as_str(), number.radix()).ok(),
+            DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
             _ => None,
         };
-        let number = number.filter(|number| *number > 0);
+        let number = number.filter(|number| range.contains(number));
         if number.is_none() {
-            self.refuse(report, key, &format!("must be a number from 1 to {}", u32::MAX));
+            let (least, most) = (range.start(), range.end());
+            self.refuse(report, key, &format!("must be a number from {least} to {most}"));
         }
         number.map(Some)
     }

@@ -8,13 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use mimi_wire::{Domain, MimiUri};
 
 use crate::budgets::Budgets;
-
-/// Wrong codes in a row of one user.
-pub(crate) const GUESSES_PER_USER_MAX: u32 = 20;
-/// Wrong codes in a row of one provider's users.
-pub(crate) const GUESSES_PER_PROVIDER_MAX: u32 = 2_000;
-/// One comes back after this long.
-pub(crate) const GUESS_REFILL_MS: u64 = 60_000;
+use crate::config::RoomLimits;
 
 /// Who has guessed lately.
 #[derive(Debug)]
@@ -26,16 +20,15 @@ struct Limits {
     providers: Budgets<Domain>,
 }
 
-impl Default for CodeGuesses {
-    fn default() -> Self {
+impl CodeGuesses {
+    pub(crate) fn new(limits: &RoomLimits) -> Self {
+        let refill_ms = limits.wrong_code_refill_ms;
         Self(Mutex::new(Limits {
-            users: Budgets::new(GUESSES_PER_USER_MAX, GUESS_REFILL_MS),
-            providers: Budgets::new(GUESSES_PER_PROVIDER_MAX, GUESS_REFILL_MS),
+            users: Budgets::new(limits.wrong_codes_per_user_max, refill_ms),
+            providers: Budgets::new(limits.wrong_codes_per_provider_max, refill_ms),
         }))
     }
-}
 
-impl CodeGuesses {
     /// Takes an attempt for a user; false if none is left for now.
     pub(crate) fn take(&self, user: &MimiUri, now_ms: u64) -> bool {
         let mut limits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,6 +55,9 @@ mod tests {
     use super::*;
 
     const NOW_MS: u64 = 1_790_000_000_000;
+    const GUESSES_PER_USER_MAX: u32 = 20;
+    const GUESSES_PER_PROVIDER_MAX: u32 = 2_000;
+    const GUESS_REFILL_MS: u64 = 60_000;
 
     fn user(number: u32) -> MimiUri {
         format!("mimi://b.example/u/{number}").parse().unwrap()
@@ -70,7 +66,7 @@ mod tests {
     /// n and n + 1, and one more when time has passed.
     #[test]
     fn a_user_guesses_so_often() {
-        let guesses = CodeGuesses::default();
+        let guesses = CodeGuesses::new(&RoomLimits::default());
         for _ in 0..GUESSES_PER_USER_MAX {
             assert!(guesses.take(&user(1), NOW_MS));
         }
@@ -85,7 +81,7 @@ mod tests {
     /// A provider that makes up users gets no further.
     #[test]
     fn a_provider_guesses_so_often() {
-        let guesses = CodeGuesses::default();
+        let guesses = CodeGuesses::new(&RoomLimits::default());
         for number in 0..GUESSES_PER_PROVIDER_MAX {
             assert!(guesses.take(&user(number), NOW_MS));
         }

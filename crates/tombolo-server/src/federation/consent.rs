@@ -1,5 +1,5 @@
 //! What `requestConsent` and `updateConsent` have in common: what has to be known before either is
-//! decided (protocol section 5.7).
+//! decided (protocol section 5.7; FLOW-12).
 
 use std::sync::Arc;
 

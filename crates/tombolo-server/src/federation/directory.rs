@@ -17,7 +17,7 @@ const CACHING: &str = "max-age=3600";
 
 pub(super) fn handle(provider: &Provider, method: &Method) -> Result<Response<Body>, HttpError> {
     if method != Method::GET && method != Method::HEAD {
-        return Err(HttpError::MethodNotAllowed("GET"));
+        return Err(HttpError::MethodNotAllowed("GET".into()));
     }
     let mut response = Response::new(Body::from(own(provider).to_json()));
     let headers = response.headers_mut();

@@ -1,4 +1,4 @@
-//! `groupInfo`: what a client needs to join a room by itself (protocol section 5.6).
+//! `groupInfo`: what a client needs to join a room by itself (protocol section 5.6; FLOW-9..11).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -108,6 +108,7 @@ async fn attempt(
     request: &GroupInfoRequest,
     parents: &BTreeMap<MimiUri, RoomView>,
 ) -> Result<GroupInfoResponse, Obstacle> {
+    let _turn = provider.working.turn(requester).await;
     let now_ms = provider.now_ms();
     let tbs = &request.tbs;
     verify(request)?;

@@ -1,4 +1,4 @@
-//! `keyMaterial`: KeyPackages of a user's clients (protocol section 5.2).
+//! `keyMaterial`: KeyPackages of a user's clients (protocol section 5.2; FLOW-2, FLOW-3).
 //!
 //! Within a room the way is: client, its provider, the room's hub, the target's provider
 //! (PROTO-KM-2). This provider may be any of the last three at once.

@@ -9,6 +9,7 @@ use mimi_mls::roster::Roster;
 use mimi_provider::Reject;
 use mimi_provider::follower::notify::{Arrival, NotifyInput, arrivals, notify};
 use mimi_provider::follower::state::RosterChange;
+use mimi_provider::requester::Requester;
 use mimi_wire::limits::LIST_ELEMENTS_MAX;
 use mimi_wire::protocol::directory::identifier_from_path;
 use mimi_wire::protocol::notify::FanoutMessage;
@@ -55,6 +56,7 @@ async fn attempt(
     room: &MimiUri,
     body: &[u8],
 ) -> Result<(), Obstacle> {
+    let _turn = provider.working.turn(&Requester::Peer(from.clone())).await;
     // Decoded again after a lost race, which is rare, rather than copied each time.
     let messages = FanoutMessage::decode_all(body).map_err(malformed)?;
     let follower = provider.rooms.follower(provider, room).await?;

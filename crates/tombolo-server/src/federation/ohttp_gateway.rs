@@ -5,41 +5,45 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use http::header::CONTENT_TYPE;
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use mimi_ohttp::{REQUEST_TYPE, SEALED_REQUEST_OCTETS_MAX};
 use mimi_wire::Domain;
 
-use super::{REQUESTS_RETRY_AFTER_S, authenticate, body, malformed};
+use super::{Slots, authenticate};
+use crate::bodies;
 use crate::capture::Direction;
 use crate::http_error::HttpError;
 use crate::oblivious::gateway;
 use crate::peers::OHTTP_GATEWAY;
 use crate::provider::Provider;
-use crate::shares::Shares;
-use crate::tls::PeerChain;
 
+/// `GET`: the keys.
+pub(super) fn keys(
+    provider: &Provider,
+    request: &Request<Incoming>,
+) -> Result<Response<Body>, HttpError> {
+    authenticate::host(&provider.domain, request)?;
+    match *request.method() {
+        Method::GET | Method::HEAD => Ok(gateway::keys(provider)),
+        _ => Err(HttpError::MethodNotAllowed("GET and POST".into())),
+    }
+}
+
+/// `POST`: a sealed request that a peer brings.
 pub(super) async fn handle(
     provider: &Arc<Provider>,
-    slots: &Shares<Domain>,
-    chain: Option<&PeerChain>,
+    slots: &Slots,
+    relay: Domain,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, HttpError> {
-    match *request.method() {
-        Method::GET | Method::HEAD => {
-            authenticate::host(&provider.domain, &request)?;
-            return Ok(gateway::keys(provider));
-        }
-        Method::POST => {}
-        _ => return Err(HttpError::MethodNotAllowed("GET and POST")),
-    }
-    let relay = authenticate::peer(provider, chain, &request)?;
-    let _slot = slots.take(&relay).ok_or(HttpError::TooMany(REQUESTS_RETRY_AFTER_S))?;
-    let media_type = request.headers().get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+    let media_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     if media_type != Some(REQUEST_TYPE.as_bytes()) {
-        return Err(malformed(format!("the body must be {REQUEST_TYPE}")).into());
+        return Err(HttpError::UnsupportedMediaType(REQUEST_TYPE));
     }
-    let sealed = body::read(request, SEALED_REQUEST_OCTETS_MAX).await?;
+    let share = slots.bodies.share_of(relay.clone());
+    let body = request.into_body();
+    let sealed = bodies::read(body, SEALED_REQUEST_OCTETS_MAX, slots.body_max, share).await?;
     if let Some(capture) = &provider.capture {
         capture.keep(Direction::In, &relay, &format!("{OHTTP_GATEWAY}-request"), &sealed).await;
     }

@@ -1,4 +1,4 @@
-//! `reportAbuse`: messages for the moderators of the room's hub (protocol section 5.9).
+//! `reportAbuse`: messages for the moderators of the room's hub (protocol section 5.9; FLOW-13).
 
 use std::sync::Arc;
 
@@ -78,6 +78,7 @@ async fn answer(
     report: &AbuseReport,
     octets: &[u8],
 ) -> Result<(), Reject> {
+    let _turn = provider.working.turn(requester).await;
     let was_member = was_member(provider, requester, room).await?;
     // Nothing in the room changes; its lock is not held while the report is judged and written.
     let (view, state) = {
@@ -95,6 +96,7 @@ async fn answer(
         octets,
         agent: provider.franking.agent(),
         hub_keys: &hub_keys,
+        limits: &provider.limits,
         now_ms: provider.now_ms(),
     };
     let id = provider.reports.decide(provider, |queue| report_abuse(queue, &input)).await?;

@@ -1,4 +1,4 @@
-//! `submitMessage`: application messages into a room's log (protocol section 5.4).
+//! `submitMessage`: application messages into a room's log (protocol section 5.4; FLOW-4).
 
 use std::sync::Arc;
 
@@ -99,6 +99,7 @@ async fn attempt(
     let frame = application_frame(&request.app_message)
         .map_err(|error| Reject::Malformed(error.to_string()))?; // PROTO-SUB-1
     let hub_keys = provider.franking.hub_keys();
+    let turn = provider.working.turn(requester).await;
     let mut hub = provider.rooms.hub(provider, room).await?;
     let input = SubmitMessageInput {
         own: &provider.domain,
@@ -125,7 +126,7 @@ async fn attempt(
         return Ok(transition.reply);
     }
     let (response, recorded) = hub.record(provider, transition, None)?;
-    drop(hub);
+    drop((hub, turn));
     recorded.durable().await?;
     Ok(response)
 }

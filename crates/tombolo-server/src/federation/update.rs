@@ -1,4 +1,4 @@
-//! `update`: changes to a room, decided by its hub (protocol section 5.3).
+//! `update`: changes to a room, decided by its hub (protocol section 5.3; FLOW-5, FLOW-7, FLOW-8).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -153,6 +153,11 @@ async fn attempt(
     octets: &[u8],
     parents: &BTreeMap<MimiUri, RoomView>,
 ) -> Result<UpdateResponse, Obstacle> {
+    // Before the room is locked: whoever waits for a turn keeps nobody else waiting.
+    let turn = match octets.len() > STAGED_AT_ONCE_OCTETS_MAX {
+        true => provider.working.long_turn(requester).await,
+        false => provider.working.turn(requester).await,
+    };
     let mut hub = provider.rooms.hub(provider, room).await?;
     if let Some(first) = repeat(&hub.room().state, requester, octets) {
         // The first answer may still be on its way to the disk.
@@ -182,7 +187,7 @@ async fn attempt(
         hub.save_snapshot(provider);
     }
     let died = has_died(&hub);
-    drop(hub);
+    drop((hub, turn));
     recorded.durable().await?;
     // POLICY-BASE-3: whoever goes here goes from the rooms that depend on this one; and whoever
     // has come here may have gone from the parent since that was looked at.
@@ -280,6 +285,7 @@ impl Facts<'_> {
             view: group.view(),
             index: group.index(),
             envelope: &self.provider.config.policy,
+            limits: &self.provider.limits,
             request: self.request,
             octets: self.octets,
             change: staged.change(),

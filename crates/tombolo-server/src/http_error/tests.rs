@@ -17,6 +17,8 @@ fn statuses() {
         (HttpError::Unauthorized(text()), 401, "unauthorized"),
         (HttpError::TooLarge(7), 413, "too_large"),
         (HttpError::TooMany(7), 429, "unavailable"),
+        (HttpError::UnsupportedMediaType("application/json"), 415, "unsupported_media_type"),
+        (HttpError::MethodNotAllowed("GET, PUT".into()), 405, "malformed"),
     ];
     for (error, status, code) in cases {
         let (given_status, given_code, _) = error.parts();
@@ -31,6 +33,13 @@ fn who_may_try_again_is_told_when() {
     assert_eq!(HttpError::TooMany(7).into_response().headers()["retry-after"], "7");
     let unknown = HttpError::Reject(Reject::Unknown("nothing".to_owned()));
     assert!(!unknown.into_response().headers().contains_key("retry-after"));
+}
+
+/// RFC 9110 section 15.5.6.
+#[test]
+fn who_takes_a_wrong_method_is_told_the_right_ones() {
+    let refused = HttpError::MethodNotAllowed("GET, PUT".into()).into_response();
+    assert_eq!(refused.headers()["allow"], "GET, PUT");
 }
 
 /// What is our fault is for the log.

@@ -7,7 +7,7 @@ use toml_edit::Value;
 
 use super::{DATA_DIRECTORY, InitError, InitOptions, InitOutcome, relative};
 use crate::config::{
-    ASSET_MIB_MAX_DEFAULT, KEPT_DAYS_DEFAULT, LogFormat, PROXIED_MIB_MAX_DEFAULT,
+    ASSET_MIB_MAX_DEFAULT, KEPT_DAYS_DEFAULT, Limits, LogFormat, PROXIED_MIB_MAX_DEFAULT,
     USER_MIB_MAX_DEFAULT,
 };
 
@@ -92,7 +92,7 @@ proxied_mib_max = {PROXIED_MIB_MAX_DEFAULT}      # of a file of another provider
 # Whether the addresses of [peers] are also where their files are, even in a private network.
 {peer_addresses}
 
-[log]
+{limits}[log]
 # "text" or "json".
 format = "{format}"
 # "error", "warn", "info", "debug" or "trace".
@@ -100,6 +100,7 @@ level = "{level}"
 {capture}"#,
         file = super::CONFIG_FILE,
         policy = policy(),
+        limits = limits(),
         federation = listen.federation,
         client = listen.client,
         admin = listen.admin,
@@ -154,6 +155,26 @@ fn policy() -> String {
 # join_link_lifetime_seconds_max = 604800
 "#
     )
+}
+
+/// Every limit with its default, commented out.
+fn limits() -> String {
+    let mut text = "# How much anybody may send, hold, open or ask for. Every key is optional; what is shown holds\n\
+                    # without it. What is answered beyond a limit: docs/limits.md.\n"
+        .to_owned();
+    let comment = |text: &mut String, lines: &str| {
+        lines.lines().for_each(|line| text.extend(["#", line, "\n"]));
+    };
+    for (section, about) in Limits::SECTIONS {
+        comment(&mut text, about);
+        text.push_str(&format!("[limits.{section}]\n"));
+        for limit in Limits::ALL.iter().filter(|limit| limit.section == *section) {
+            comment(&mut text, limit.bounds);
+            text.push_str(&format!("# {} = {}\n", limit.key, limit.default));
+        }
+        text.push('\n');
+    }
+    text
 }
 
 /// A text as TOML writes it.

@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 
 use super::{Outgoing, PeerError, Peers};
 use crate::clock;
+use crate::crowd::makes_way;
 
 /// How long a directory is kept that does not say.
 const TTL_DEFAULT: Duration = Duration::from_secs(60 * 60);
@@ -26,13 +27,22 @@ const REFETCH_AGE_MIN: Duration = Duration::from_secs(1);
 const FAILURE_TTL: Duration = Duration::from_secs(2);
 /// Octets of a directory.
 const DIRECTORY_OCTETS_MAX: usize = 256 * 1024;
-/// Providers whose directories are kept.
-const DIRECTORIES_MAX: usize = 16_384;
 
 /// One slot per provider; its lock is held while the directory is fetched, so that many requests
 /// lead to one.
+#[derive(Debug)]
+pub(crate) struct Directories {
+    /// Of so many providers.
+    known_max: usize,
+    slots: std::sync::Mutex<Slots>,
+}
+
 #[derive(Debug, Default)]
-pub(crate) struct Directories(std::sync::Mutex<HashMap<Domain, Slot>>);
+struct Slots {
+    next_id: u64,
+    /// With numbers in the order in which they were made.
+    of: HashMap<Domain, (u64, Slot)>,
+}
 
 type Slot = Arc<Mutex<Option<Kept>>>;
 
@@ -50,23 +60,33 @@ impl Kept {
 }
 
 impl Directories {
-    fn slot(&self, peer: &Domain) -> Result<Slot, PeerError> {
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = slots.get(peer) {
-            return Ok(Arc::clone(slot));
+    pub(super) fn new(known_max: usize) -> Self {
+        Self { known_max, slots: std::sync::Mutex::default() }
+    }
+
+    /// A provider's slot. When there are too many, those that are out of date make way, then one of
+    /// the others; whoever is at one that made way has its answer all the same.
+    fn slot(&self, peer: &Domain) -> Slot {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, slot)) = slots.of.get(peer) {
+            return Arc::clone(slot);
         }
-        if slots.len() >= DIRECTORIES_MAX {
-            slots.retain(|_, slot| match slot.try_lock() {
+        if slots.of.len() >= self.known_max {
+            slots.of.retain(|_, (_, slot)| match slot.try_lock() {
                 Ok(kept) => kept.as_ref().is_some_and(Kept::is_fresh),
                 Err(_) => true,
             });
         }
-        if slots.len() >= DIRECTORIES_MAX {
-            return Err(PeerError::Setup("too many providers are known".to_owned()));
+        if slots.of.len() >= self.known_max
+            && let Some(oldest) = makes_way(slots.of.iter().map(|(domain, (id, _))| (domain, *id)))
+        {
+            slots.of.remove(&oldest);
         }
         let slot = Slot::default();
-        slots.insert(peer.clone(), Arc::clone(&slot));
-        Ok(slot)
+        let id = slots.next_id;
+        slots.next_id += 1;
+        slots.of.insert(peer.clone(), (id, Arc::clone(&slot)));
+        slot
     }
 }
 
@@ -74,7 +94,7 @@ impl Peers {
     /// A peer's directory, fetched if need be.
     pub(crate) async fn directory(&self, peer: &Domain) -> Result<Arc<Directory>, PeerError> {
         self.allowed(peer)?;
-        let slot = self.directories().slot(peer)?;
+        let slot = self.directories().slot(peer);
         let mut kept = slot.lock().await;
         if let Some(kept) = kept.as_ref().filter(|kept| kept.is_fresh()) {
             return kept.outcome.clone();
@@ -89,7 +109,7 @@ impl Peers {
         peer: &Domain,
         known: &Arc<Directory>,
     ) -> Result<Option<Arc<Directory>>, PeerError> {
-        let slot = self.directories().slot(peer)?;
+        let slot = self.directories().slot(peer);
         let mut kept = slot.lock().await;
         let latest = match kept.as_ref() {
             Some(kept) if kept.fetched.elapsed() < REFETCH_AGE_MIN => kept.outcome.clone()?,
@@ -122,9 +142,43 @@ impl Peers {
             body: Bytes::new(),
             answer_octets_max: DIRECTORY_OCTETS_MAX,
         };
-        let answer = self.send(peer, request).await?.success()?;
+        // Its own time: whoever needs the directory waits for it before anything else.
+        let time_max = Duration::from_millis(self.limits.directory_ms_max);
+        let answer = tokio::time::timeout(time_max, self.send(peer, request)).await;
+        let late = |_| PeerError::NoAnswer("no directory in time".to_owned());
+        let answer = answer.map_err(late)??.success()?;
         let directory = Directory::from_json(&answer.body)
             .map_err(|error| PeerError::BadAnswer(format!("its directory: {error}")))?;
         Ok((directory, answer.max_age.unwrap_or(TTL_DEFAULT).min(TTL_MAX)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// n and n + 1: the one that is known longest, of the family with the most, makes way; nothing is
+    /// refused.
+    #[test]
+    fn so_many_directories_are_kept() {
+        let directories = Directories::new(3);
+        let domain = |name: &str| Domain::new(name).unwrap();
+        let known = || {
+            let slots = directories.slots.lock().unwrap();
+            let mut known: Vec<_> = slots.of.keys().map(|it| it.as_str().to_owned()).collect();
+            known.sort();
+            known
+        };
+        // A slot that is in use is not out of date.
+        let slots: Vec<_> = ["a.example", "x.evil.test", "y.evil.test"]
+            .iter()
+            .map(|name| directories.slot(&domain(name)))
+            .collect();
+        let _in_use: Vec<_> = slots.iter().map(|slot| slot.try_lock().unwrap()).collect();
+        assert_eq!(known(), ["a.example", "x.evil.test", "y.evil.test"]);
+        let _ = directories.slot(&domain("a.example"));
+        assert_eq!(known().len(), 3);
+        let _ = directories.slot(&domain("b.example"));
+        assert_eq!(known(), ["a.example", "b.example", "y.evil.test"]);
     }
 }

@@ -40,6 +40,14 @@ impl IssuerFiles {
         }
     }
 
+    /// Forgets the issuers of a peer.
+    pub(super) fn forget(&self, peer: &Domain) {
+        let path = self.0.join(format!("{peer}.{ENDING}"));
+        if let Err(error) = std::fs::remove_file(path) {
+            tracing::debug!(%peer, %error, "kept client issuers are not removed");
+        }
+    }
+
     fn write(&self, peer: &Domain, pem: &[String]) -> std::io::Result<()> {
         std::fs::create_dir_all(&self.0)?;
         let path = self.0.join(format!("{peer}.{ENDING}"));

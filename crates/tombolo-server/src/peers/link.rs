@@ -20,8 +20,6 @@ use super::{Answer, OHTTP_GATEWAY, Outgoing, PeerError, PeerTables};
 use crate::clock;
 use crate::tls::{Identity, client_config};
 
-/// For one request from its start to the last octet of its answer (AMB-TR-5).
-const EXCHANGE_MAX: Duration = Duration::from_secs(30);
 /// An idle connection is kept this long.
 const IDLE_MAX: Duration = Duration::from_secs(90);
 /// A silent HTTP/2 connection is asked for a sign of life, and given up without one: packets that
@@ -70,16 +68,23 @@ impl Link {
         self.generation
     }
 
-    /// Whether it was used while a connection could still be open.
-    pub(super) fn is_recent(&self) -> bool {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < IDLE_MAX
+    /// When it was last used.
+    pub(super) fn used(&self) -> Instant {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One exchange. Redirects are answers like any other.
+    /// Whether it was used while a connection could still be open.
+    pub(super) fn is_recent(&self) -> bool {
+        self.used().elapsed() < IDLE_MAX
+    }
+
+    /// One exchange, from its start to the last octet of its answer (AMB-TR-5). Redirects are answers
+    /// like any other.
     pub(super) async fn send(
         &self,
         from: &Domain,
         outgoing: Outgoing,
+        ms_max: u64,
     ) -> Result<Answer, PeerError> {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = clock::monotonic();
         let octets_max = outgoing.answer_octets_max;
@@ -89,12 +94,9 @@ impl Link {
             let response = response.map_err(|error| PeerError::NoAnswer(causes(&error)))?;
             read_answer(response, octets_max).await
         };
-        match tokio::time::timeout(EXCHANGE_MAX, exchange).await {
+        match tokio::time::timeout(Duration::from_millis(ms_max), exchange).await {
             Ok(outcome) => outcome,
-            Err(_) => {
-                let limit_s = EXCHANGE_MAX.as_secs();
-                Err(PeerError::NoAnswer(format!("nothing within {limit_s} seconds")))
-            }
+            Err(_) => Err(PeerError::NoAnswer(format!("nothing within {ms_max} ms"))),
         }
     }
 }
@@ -106,6 +108,7 @@ impl Link {
         from: &Domain,
         url: String,
         range: Option<HeaderValue>,
+        ms_max: u64,
     ) -> Result<Response<Incoming>, PeerError> {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = clock::monotonic();
         let (endpoint, method, body) = ("proxyDownload", Method::GET, Bytes::new());
@@ -114,7 +117,8 @@ impl Link {
         if let Some(range) = range {
             request.headers_mut().insert(RANGE, range);
         }
-        let answer = tokio::time::timeout(EXCHANGE_MAX, self.client.request(request)).await;
+        let head = self.client.request(request);
+        let answer = tokio::time::timeout(Duration::from_millis(ms_max), head).await;
         let late = |_| PeerError::NoAnswer("no head of an answer in time".to_owned());
         answer.map_err(late)?.map_err(|error| PeerError::NoAnswer(causes(&error)))
     }

@@ -91,6 +91,7 @@ fn record(
                 octets: &proposed.octets,
                 change: staged.change(),
                 references: staged.references(),
+                limits: &provider.limits,
             };
             propose(&room.state, judge, envelope, &provider.domain, evicted, Some(&input), now_ms)?
         }

@@ -1,4 +1,4 @@
-//! A room hosted elsewhere in which clients of ours are.
+//! A room hosted elsewhere in which clients of ours are, to whom we hand what its hub sends (ARCH-5).
 
 use std::sync::Arc;
 

@@ -21,8 +21,6 @@ use super::dependent::{keep_inside_parent, view_of};
 use crate::federation::update::welcome_part;
 use crate::provider::{Provider, storage_failed};
 
-/// Clients a room may begin with.
-pub(crate) const FOUNDING_CLIENTS_MAX: usize = 256;
 /// How often a founding is decided anew after a lost race.
 const RACES_MAX: u32 = 5;
 
@@ -43,9 +41,13 @@ pub(crate) async fn found_room(
         let reason = "a new room has the asking client and the welcomed as its only members";
         return Err(Reject::NotAllowed(reason.to_owned()));
     }
-    if clients.len() > FOUNDING_CLIENTS_MAX {
-        let reason = format!("a room begins with {FOUNDING_CLIENTS_MAX} clients at most");
-        return Err(Reject::NotAllowed(reason));
+    let limits = &provider.config.limits.rooms;
+    let most = limits.founding_clients_max;
+    if clients.len() > most {
+        return Err(Reject::NotAllowed(format!("a room begins with {most} clients at most")));
+    }
+    if provider.store.room_count().await.map_err(storage_failed)? >= limits.known_max {
+        return Err(Reject::Unavailable("this provider has no place for more rooms".to_owned()));
     }
     let group = open(provider, founding, &clients, now_ms).await?;
     let welcome = founding.welcome.as_ref().map(|it| &it.welcome);

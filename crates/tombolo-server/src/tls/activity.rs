@@ -1,5 +1,7 @@
-//! Whether anything goes on on a connection: one on which nothing does is not kept for ever.
+//! Whether anything goes on on a connection: one on which nothing does is not kept for ever, nor is
+//! one whose answers nobody takes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -10,11 +12,13 @@ use hyper::service::Service;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::answers;
+
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Activity(watch::Sender<State>);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct State {
     /// Requests that are not answered to the end.
     busy: usize,
@@ -22,6 +26,9 @@ struct State {
     begun: bool,
     /// Since when it is as it is.
     since: Instant,
+    next_id: u64,
+    /// Answers that are finished and not taken yet, with the time at which they were finished.
+    answers: BTreeMap<u64, Instant>,
 }
 
 /// A service whose requests are noticed.
@@ -32,36 +39,74 @@ pub(super) struct Noticed<S> {
 
 /// A request that is not answered to the end.
 #[derive(Debug)]
-struct Busy(watch::Sender<State>);
+struct Busy {
+    activity: watch::Sender<State>,
+    answer: Option<u64>,
+}
+
+/// How long nothing may go on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// Before the first request.
+    pub(super) first_max: Duration,
+    /// Between requests.
+    pub(super) idle_max: Duration,
+    /// With a finished answer.
+    pub(super) answer_max: Duration,
+}
+
+/// Why a connection ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Silence {
+    /// No request came.
+    NoRequest,
+    /// An answer was not taken.
+    AnswerNotTaken,
+}
 
 impl Activity {
     pub(super) fn new() -> Self {
-        let state = State { busy: 0, begun: false, since: Instant::now() };
-        Self(watch::Sender::new(state))
+        let (busy, begun, since) = (0, false, Instant::now());
+        Self(watch::Sender::new(State { busy, begun, since, next_id: 0, answers: BTreeMap::new() }))
     }
 
     pub(super) fn notice<S>(&self, service: S) -> Noticed<S> {
         Noticed { service, activity: self.0.clone() }
     }
 
-    /// Resolves when there was no first request for `first_max`, or later none for `idle_max`.
-    pub(super) async fn none(&self, first_max: Duration, idle_max: Duration) {
+    /// Resolves when nothing went on for too long. `patience` is asked again whenever something has.
+    pub(super) async fn none(&self, patience: impl Fn() -> Patience) -> Silence {
         let mut changes = self.0.subscribe();
         loop {
-            let State { busy, begun, since } = *changes.borrow_and_update();
-            let patience = if begun { idle_max } else { first_max };
+            let end = changes.borrow_and_update().end(patience());
             let expiry = async {
-                if busy > 0 {
-                    std::future::pending::<()>().await;
+                match end {
+                    Some((at, silence)) => {
+                        tokio::time::sleep_until(at).await;
+                        silence
+                    }
+                    None => std::future::pending().await,
                 }
-                tokio::time::sleep_until(since + patience).await;
             };
             tokio::select! {
-                () = expiry => return,
+                silence = expiry => return silence,
                 // The sender is ours: it cannot have gone.
                 _ = changes.changed() => {}
             }
         }
+    }
+}
+
+impl State {
+    /// When patience ends if nothing changes.
+    fn end(&self, patience: Patience) -> Option<(Instant, Silence)> {
+        if self.busy == 0 {
+            let most = if self.begun { patience.idle_max } else { patience.first_max };
+            return Some((self.since + most, Silence::NoRequest));
+        }
+        // Numbers are given in the order of time.
+        let (_, oldest) = self.answers.first_key_value()?;
+        Some((*oldest + patience.answer_max, Silence::AnswerNotTaken))
     }
 }
 
@@ -71,15 +116,27 @@ impl Busy {
             state.busy += 1;
             state.begun = true;
         });
-        Self(activity.clone())
+        Self { activity: activity.clone(), answer: None }
+    }
+
+    /// The answer is finished, and to be taken.
+    fn answered(&mut self) {
+        let answer = &mut self.answer;
+        self.activity.send_modify(|state| {
+            *answer = Some(state.next_id);
+            state.answers.insert(state.next_id, Instant::now());
+            state.next_id += 1;
+        });
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.send_modify(|state| {
+        let answer = self.answer;
+        self.activity.send_modify(|state| {
             state.busy -= 1;
             state.since = Instant::now();
+            answer.map(|answer| state.answers.remove(&answer));
         });
     }
 }
@@ -96,12 +153,13 @@ where
         std::pin::Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send + 'static>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let busy = Busy::new(&self.activity);
+        let mut busy = Busy::new(&self.activity);
         let answering = self.service.call(request);
         Box::pin(async move {
             let response = answering.await?;
             if response.body().size_hint().exact().is_some() {
-                return Ok(response);
+                busy.answered();
+                return Ok(answers::holding(response, busy));
             }
             // A stream is an answer that goes on.
             Ok(response.map(|body| {

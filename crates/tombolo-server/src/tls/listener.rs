@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,44 +21,18 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::PeerChain;
-use super::activity::Activity;
-use crate::shares::{Share, Shares};
+use super::activity::{Activity, Patience};
+use super::admission::{Admission, Standing};
+use crate::config::ConnectionLimits;
 
-/// What a listener grants to those who connect.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ConnectionLimits {
-    /// Open connections; more wait to be accepted.
-    pub(crate) connections_max: usize,
-    /// Of them, of one address.
-    pub(crate) per_address_max: usize,
-    /// Without a request, once there was one.
-    pub(crate) idle_max: Duration,
-    /// For the TLS handshake, for the first request to come, and for the headers of each HTTP/1.1
-    /// request.
-    pub(crate) handshake_max: Duration,
-    /// For requests in flight at shutdown.
-    pub(crate) drain_max: Duration,
-}
-
-impl Default for ConnectionLimits {
-    fn default() -> Self {
-        Self {
-            connections_max: 4_096,
-            per_address_max: 256,
-            idle_max: Duration::from_secs(5 * 60),
-            handshake_max: Duration::from_secs(10),
-            drain_max: crate::running::DRAIN_MAX,
-        }
-    }
-}
-
-/// Requests one HTTP/2 connection may have in flight.
-const STREAMS_MAX: u32 = 256;
 /// Octets a peer may send before it is told that they were read: per request, and per connection.
 const STREAM_WINDOW_OCTETS: u32 = 1024 * 1024;
 const CONNECTION_WINDOW_OCTETS: u32 = 4 * 1024 * 1024;
-/// Octets of all headers of a request.
-const HEADERS_OCTETS_MAX: u32 = 16 * 1024;
+/// Requests that were reset before they were looked at: one more and the connection ends. Resetting
+/// is a way to ask for much work at the price of none ("rapid reset").
+const RESETS_MAX: usize = 32;
+/// Octets of answers that a connection holds for each request beyond what may be sent.
+const SEND_BUFFER_OCTETS_MAX: usize = 64 * 1024;
 /// A silent HTTP/2 connection is asked for a sign of life, and given up without one.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -66,20 +40,22 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `shutdown` resolves, then lets requests in flight finish. `service_for` makes the
-/// service of one connection; it is handed the peer's address, and its chain if it presented one.
+/// service of one connection; it is handed the peer's address, what the connection is to us, and the
+/// chain if it presented one. Requests in flight at shutdown have `drain_max` to finish.
 pub(crate) async fn serve<S>(
     listener: TcpListener,
     config: Arc<ServerConfig>,
     limits: ConnectionLimits,
+    drain_max: Duration,
     shutdown: impl Future<Output = ()>,
-    service_for: impl Fn(SocketAddr, Option<Arc<PeerChain>>) -> S + Clone + Send + 'static,
+    service_for: impl Fn(SocketAddr, Standing, Option<Arc<PeerChain>>) -> S + Clone + Send + 'static,
 ) where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Send + 'static,
     S::Future: Send + 'static,
 {
     let acceptor = TlsAcceptor::from(config);
-    let slots = Arc::new(Semaphore::new(limits.connections_max));
-    let addresses = Shares::new(limits.per_address_max);
+    let slots = Arc::new(Semaphore::new(limits.open_max));
+    let admission = Admission::new(limits);
     let graceful = GracefulShutdown::new();
     let mut shutdown = pin!(shutdown);
     loop {
@@ -94,12 +70,15 @@ pub(crate) async fn serve<S>(
         };
         match accepted {
             Ok((stream, address)) => {
-                let Some(share) = addresses.take(&address.ip()) else {
-                    tracing::debug!(%address, "too many connections of one address");
-                    continue;
+                let standing = match admission.enter(address.ip()) {
+                    Ok(standing) => standing,
+                    Err(reason) => {
+                        tracing::debug!(%address, reason, "a connection is not taken");
+                        continue;
+                    }
                 };
                 let acceptor = acceptor.clone();
-                let connection = Connection { acceptor, limits, address, share, permit };
+                let connection = Connection { acceptor, limits, address, standing, permit };
                 let service_for = service_for.clone();
                 tokio::spawn(connection.run(stream, graceful.watcher(), service_for));
             }
@@ -110,7 +89,7 @@ pub(crate) async fn serve<S>(
         }
     }
     drop(listener);
-    if tokio::time::timeout(limits.drain_max, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(drain_max, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests still in flight at shutdown are cut off");
     }
 }
@@ -122,7 +101,7 @@ struct Connection {
     /// Of the other end.
     address: SocketAddr,
     /// Both held until the connection ends.
-    share: Share<IpAddr>,
+    standing: Standing,
     permit: OwnedSemaphorePermit,
 }
 
@@ -131,34 +110,50 @@ impl Connection {
         self,
         stream: TcpStream,
         watcher: Watcher,
-        service_for: impl Fn(SocketAddr, Option<Arc<PeerChain>>) -> S,
+        service_for: impl Fn(SocketAddr, Standing, Option<Arc<PeerChain>>) -> S,
     ) where
         S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
             + Send
             + 'static,
         S::Future: Send + 'static,
     {
-        let _held = (self.share, self.permit);
+        let (standing, _permit) = (self.standing, self.permit);
         // Nagle's algorithm and delayed acknowledgements together cost 40 ms per exchange.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY is not set");
         }
+        let limits = self.limits;
         let handshake = self.acceptor.accept(stream);
-        let stream = match tokio::time::timeout(self.limits.handshake_max, handshake).await {
+        let handshake = tokio::time::timeout(ms(limits.handshake_ms_max), handshake);
+        let outcome = tokio::select! {
+            outcome = handshake => outcome,
+            () = standing.evicted() => return tracing::debug!("a handshake makes way for others"),
+        };
+        let stream = match outcome {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake refused"),
             Err(_) => return tracing::debug!("TLS handshake took too long"),
         };
         let activity = Activity::new();
-        let service = activity.notice(service_for(self.address, peer_chain(&stream)));
-        let builder = http_builder(self.limits.handshake_max);
+        let chain = peer_chain(&stream);
+        let service = activity.notice(service_for(self.address, standing.clone(), chain));
+        let builder = http_builder(&limits);
         let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let patience = || Patience {
+            first_max: ms(limits.handshake_ms_max),
+            idle_max: ms(match standing.is_proven() {
+                true => limits.idle_ms_max,
+                false => limits.unproven_idle_ms_max,
+            }),
+            answer_max: ms(limits.answer_ms_max),
+        };
         let ended = tokio::select! {
             ended = watcher.watch(connection.into_owned()) => ended,
             // Also before the first octet is read, when it is not known what is spoken.
-            () = activity.none(self.limits.handshake_max, self.limits.idle_max) => {
-                return tracing::debug!("a connection without requests is closed");
+            silence = activity.none(patience) => {
+                return tracing::debug!(?silence, "a connection is closed");
             }
+            () = standing.evicted() => return tracing::debug!("a connection makes way for others"),
         };
         if let Err(error) = ended {
             tracing::debug!(error = %error, "a connection ended early");
@@ -172,16 +167,28 @@ fn peer_chain(stream: &TlsStream<TcpStream>) -> Option<Arc<PeerChain>> {
     Some(Arc::new(PeerChain::new(owned.collect())))
 }
 
-fn http_builder(headers_max: Duration) -> Builder<TokioExecutor> {
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn http_builder(limits: &ConnectionLimits) -> Builder<TokioExecutor> {
+    let headers_octets = usize::try_from(limits.header_octets_max).unwrap_or(usize::MAX);
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(headers_max);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(ms(limits.handshake_ms_max))
+        .max_buf_size(headers_octets);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS_MAX)
+        .max_concurrent_streams(limits.streams_max)
         .initial_stream_window_size(STREAM_WINDOW_OCTETS)
         .initial_connection_window_size(CONNECTION_WINDOW_OCTETS)
-        .max_header_list_size(HEADERS_OCTETS_MAX)
+        .max_header_list_size(limits.header_octets_max)
+        .max_pending_accept_reset_streams(RESETS_MAX)
+        .max_local_error_reset_streams(RESETS_MAX)
+        .max_send_buf_size(SEND_BUFFER_OCTETS_MAX)
         .keep_alive_interval(Some(KEEP_ALIVE_INTERVAL))
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
     builder

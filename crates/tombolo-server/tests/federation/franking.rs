@@ -55,7 +55,7 @@ fn told(report: &ShownReport) -> Vec<(bool, &str, Option<&str>)> {
     message.map(|it| (it.is_proven, it.why_not.as_str(), it.text.as_deref())).collect()
 }
 
-/// A message is franked across providers, its hub_key is rotated, and it is reported from two
+/// FLOW-13: a message is franked across providers, its hub_key is rotated, and it is reported from two
 /// providers: proven each time. What is made of the report is never proven.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_is_reported_and_proven() {

@@ -43,7 +43,7 @@ impl Trio {
     }
 }
 
-/// PROTO-NTF-10: the same body again is accepted again and changes nothing; from anybody but the hub
+/// PROTO-NTF-10, FLOW-16: the same body again is accepted again and changes nothing; from anybody but the hub
 /// it is refused (AMB-NTF-11).
 #[tokio::test]
 async fn a_replayed_notify() {
@@ -220,7 +220,7 @@ async fn an_add_without_participant_entry() {
     assert!(!response.error_description.is_empty());
 }
 
-/// ID-URI-4, AMB-UPD-15: only the hub knows a room.
+/// ARCH-1, ID-URI-4, AMB-UPD-15: only the hub knows a room.
 #[tokio::test]
 async fn rooms_that_are_not_here() {
     let trio = Trio::start().await;

@@ -5,8 +5,9 @@ use std::num::NonZeroU32;
 use futures_util::future::join;
 use mimi_mls::member::CommitPlan;
 use mimi_policy::preset::{Preset, hub_preauth};
-use mimi_wire::MimiUri;
-use mimi_wire::protocol::group_info::{GroupInfoOutcome, GroupInfoRatchetTreeTbe};
+use mimi_wire::protocol::group_info::{
+    GroupInfoOutcome, GroupInfoRatchetTreeTbe, GroupInfoRequest,
+};
 use mimi_wire::protocol::update::{UpdateOutcome, UpdateRequest, UpdateResponse};
 use mimi_wire::room::capability::Capability;
 use mimi_wire::room::claim_name::NamedClaim;
@@ -17,6 +18,7 @@ use mimi_wire::room::participant_list::{
 };
 use mimi_wire::room::preauth::{PreAuthData, PreAuthRoleEntry};
 use mimi_wire::room::roles::{RoleData, SingleSourceRoleChangeTargets};
+use mimi_wire::{MimiUri, Wire};
 
 use crate::rooms::{NAMES, Trio};
 use crate::support::{Phone, now_ms};
@@ -91,8 +93,8 @@ async fn leave_list(alice: &mut Phone, room: &MimiUri, user: &MimiUri, to: Optio
     alice.commit(room, &plan).await;
 }
 
-/// POLICY-CAP-ADD-5, AMB-GI-8, AMB-UPD-13: a code from another provider leads in, in its role, once
-/// for each use; then it is worth as little as none (PROTO-GI-2).
+/// FLOW-9, POLICY-CAP-ADD-5, AMB-GI-8, AMB-UPD-13: a code from another provider leads in, in its role,
+/// once for each use; then it is worth as little as none (PROTO-GI-2).
 #[tokio::test]
 async fn a_code_is_used_up() {
     let trio = Trio::start().await;
@@ -105,6 +107,10 @@ async fn a_code_is_used_up() {
     let none = bob.group_info(&room).await.0.outcome;
     assert_eq!(none, GroupInfoOutcome::NotAuthorized);
     come_by(&mut bob, &room, &once).await;
+    let asked = trio.sent("b.example", "a.example", "groupInfo");
+    let codes = asked.iter().map(|body| GroupInfoRequest::decode(body).unwrap().tbs.joining_code);
+    let codes: Vec<_> = codes.map(|code| code.map(|it| it.code)).collect();
+    assert_eq!(codes, [None, Some(once.to_string().into_bytes())]);
     alice.until_epoch(&room, 2).await;
     assert_eq!(role(&mut alice, &room, &bob.user.clone()).await, Some(GUEST));
     let spent = cathy.group_info_by(&room, Some(&once.to_string())).await.0.outcome;
@@ -230,8 +236,8 @@ fn preauthorized(by: &Phone, preset: Preset, claim: &str, role: RoleIndex) -> Pr
     preauth
 }
 
-/// POLICY-CAP-ADD-4, POLICY-PRE-2, AMB-POL-3: a certificate of another provider says what the room
-/// asks for; no code is needed, and no other role is to be had.
+/// FLOW-11, POLICY-CAP-ADD-4, POLICY-PRE-2, AMB-POL-3: a certificate of another provider says what the
+/// room asks for; no code is needed, and no other role is to be had.
 #[tokio::test]
 async fn a_claim_of_a_certificate_leads_in() {
     let trio = Trio::start().await;
@@ -298,8 +304,8 @@ async fn take_role(phone: &mut Phone, room: &MimiUri, role_index: RoleIndex) -> 
     phone.update(room, &UpdateRequest::Commit(bundle)).await
 }
 
-/// POLICY-CAP-ADD-3, AMB-POL-27: an open room takes anybody, in any role its table names; whoever
-/// leaves is taken along (PROTO-GI-6).
+/// FLOW-10, POLICY-CAP-ADD-3, AMB-POL-27: an open room takes anybody, in any role its table names;
+/// whoever leaves is taken along (PROTO-GI-6, MLSX-6).
 #[tokio::test]
 async fn an_open_room() {
     let trio = Trio::start().await;

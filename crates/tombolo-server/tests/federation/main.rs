@@ -9,6 +9,7 @@ mod delivery;
 mod directory;
 mod downloads;
 mod faults;
+mod flows;
 mod franking;
 mod hostile;
 mod identifier_query;

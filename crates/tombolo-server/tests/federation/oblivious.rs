@@ -316,8 +316,8 @@ async fn what_is_not_sealed_is_refused_in_the_open() {
         (&stranger, vec![from, REQUEST_TYPE], 403),
         (&gateway.caller, vec![REQUEST_TYPE], 400),
         (&gateway.caller, vec![("from", "mimi@c.example"), REQUEST_TYPE], 403),
-        (&gateway.caller, vec![from], 400),
-        (&gateway.caller, vec![from, ("content-type", "application/octet-stream")], 400),
+        (&gateway.caller, vec![from], 415),
+        (&gateway.caller, vec![from, ("content-type", "application/octet-stream")], 415),
     ] {
         let reply = send(caller, &a, Method::POST, &headers, request.clone()).await;
         assert_eq!(reply.status.as_u16(), code, "{headers:?}");

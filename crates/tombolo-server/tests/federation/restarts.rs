@@ -109,7 +109,7 @@ async fn reopened(federation: &Federation, name: &str) -> Arc<SqliteStore> {
     Arc::new(eventually(open).await)
 }
 
-/// The hub is killed with a dozen messages and commits since its last snapshot: the room goes on
+/// FLOW-16: the hub is killed with a dozen messages and commits since its last snapshot: the room goes on
 /// where it was.
 #[tokio::test]
 async fn the_hub_is_killed() {
@@ -138,7 +138,7 @@ async fn the_hub_is_killed() {
     assert_eq!(pair.alice.read.len(), 6);
 }
 
-/// The follower is killed while messages flow, and its issuers are out of reach for the hub, which is
+/// FLOW-16: the follower is killed while messages flow, and its issuers are out of reach for the hub, which is
 /// killed as well: nothing is lost, nothing doubled, the order is kept.
 #[tokio::test]
 async fn both_are_killed() {

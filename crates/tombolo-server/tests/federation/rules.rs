@@ -177,7 +177,7 @@ async fn a_client_whose_own_checks_are_off() {
     assert!(denied.to_string().starts_with("cathy may not change the room's description"));
 }
 
-/// A hub that accepts what it must not: each client that sees it freezes the room, says why, keeps
+/// ARCH-4: a hub that accepts what it must not: each client that sees it freezes the room, says why, keeps
 /// the evidence and does nothing there any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hub_that_accepts_what_it_must_not() {
@@ -241,7 +241,8 @@ async fn accept_unjudged(trio: &Trio, room: &MimiUri, request: &UpdateRequest) {
     trio.stores[0].commit(commit).await.unwrap();
 }
 
-/// A ban reaches a device that was away; it is told so and can do nothing there any more.
+/// FLOW-8: a ban reaches a device that was away; it is told so and can do nothing there any more. Her
+/// provider is told of the ban, and of nothing that comes after it.
 #[tokio::test(flavor = "multi_thread")]
 async fn ban_while_offline() {
     let trio = Trio::start().await;
@@ -258,6 +259,9 @@ async fn ban_while_offline() {
     let state = cathy.until(&room, |state| state.status == RoomStatus::Banned).await;
     let texts: Vec<_> = state.messages.iter().filter_map(|it| it.text.as_deref()).collect();
     assert_eq!(texts, ["bye for now"]);
+    trio.settle().await;
+    let last = trio.told("c.example").pop().unwrap();
+    assert!(matches!(last.kind, FanoutKind::Commit { .. }), "{last:?}");
     let told = cathy.client.send_text(&room, "hello?").await.unwrap_err();
     assert_eq!(told.to_string(), format!("you are banned from {room}"));
     let told = cathy.client.join_room(&room).await.unwrap_err();
@@ -269,7 +273,7 @@ async fn ban_while_offline() {
     alice.until(&room, |state| state.messages.len() == 3).await;
 }
 
-/// POLICY-CAP-REM-4, POLICY-CAP-ADD-2: kicked, and back by the right to add own clients.
+/// FLOW-8, POLICY-CAP-REM-4, POLICY-CAP-ADD-2: kicked, and back by the right to add own clients.
 #[tokio::test(flavor = "multi_thread")]
 async fn kick_and_return() {
     let trio = Trio::start().await;
@@ -285,7 +289,7 @@ async fn kick_and_return() {
     alice.until(&room, |state| state.messages.len() == 1).await;
 }
 
-/// Two administrators at once: cathy is demoted while she bans bob. Whoever is first, everybody sees
+/// FLOW-8: two administrators at once, cathy is demoted while she bans bob. Whoever is first, everybody sees
 /// the same, and a ban that comes too late ends with the judge's sentence.
 #[tokio::test(flavor = "multi_thread")]
 async fn demotion_during_a_race() {

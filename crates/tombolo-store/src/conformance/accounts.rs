@@ -1,6 +1,6 @@
 //! Accounts and devices.
 
-use mimi_provider::record::{Account, ConsentDecision};
+use mimi_provider::record::{Account, ConsentDecision, DeviceChange, DeviceRecord};
 use mimi_provider::{Change, Expect};
 
 use super::facts::{
@@ -74,6 +74,36 @@ pub async fn a_device_is_found_by_its_token(subject: &impl Subject) {
     assert!(lost(&write_if(&store, [no_phone], [Change::PutDevice(another)]).await));
     // The token that was given up is free.
     write(&store, [Change::PutDevice(device("bob", "desk", 1, 2))]).await.expect("put");
+}
+
+/// What changes about a device changes nothing else, and brings no device back.
+pub async fn a_device_changes_while_it_is_there(subject: &impl Subject) {
+    let store = subject.open();
+    let (phone, desk) = (device("alice", "phone", 1, 20), device("alice", "desk", 2, 30));
+    let change =
+        |change: DeviceChange| Change::ChangeDevice { client: phone.client.clone(), change };
+    write(&store, [change(DeviceChange::Seen(1))]).await.expect("nothing to do");
+    assert_eq!(store.devices(&phone.user).await, Ok(Vec::new()));
+    write(&store, [Change::PutDevice(phone.clone()), Change::PutDevice(desk.clone())])
+        .await
+        .expect("put");
+    let name = change(DeviceChange::Name("pocket".to_owned()));
+    let renewed =
+        [name, change(DeviceChange::Token([7; 32])), change(DeviceChange::Seen(86_400_000))];
+    write(&store, renewed).await.expect("changed");
+    let expected = DeviceRecord {
+        name: "pocket".to_owned(),
+        token_sha256: [7; 32],
+        last_seen_ms: 86_400_000,
+        ..phone.clone()
+    };
+    assert_eq!(store.device_by_token([1; 32]).await, Ok(None));
+    assert_eq!(store.device_by_token([7; 32]).await, Ok(Some(expected.clone())));
+    assert_eq!(store.devices(&phone.user).await, Ok(vec![expected, desk]));
+    assert!(lost(&write(&store, [change(DeviceChange::Token([2; 32]))]).await));
+    write(&store, [Change::RemoveDevice(phone.client.clone())]).await.expect("removed");
+    write(&store, [change(DeviceChange::Token([8; 32]))]).await.expect("nothing to do");
+    assert_eq!(store.device_by_token([8; 32]).await, Ok(None));
 }
 
 /// A token opens one device.

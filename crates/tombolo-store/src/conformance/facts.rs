@@ -63,6 +63,7 @@ pub fn device(owner: &str, name: &str, token: u8, created_ms: u64) -> DeviceReco
         token_sha256: [token; 32],
         signature_key: vec![token, 1, 2, 3],
         created_ms,
+        last_seen_ms: 0,
     }
 }
 

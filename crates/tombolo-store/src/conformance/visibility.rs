@@ -6,7 +6,7 @@ use mimi_wire::MimiUri;
 
 use super::facts::{client, entries, event, join, leave, peer, room};
 use super::{Subject, write};
-use crate::Store;
+use crate::{CLIENT_PAGE_OCTETS, Store};
 
 /// Stream and number of what a client sees after a position.
 async fn seen(
@@ -171,4 +171,34 @@ pub async fn a_cursor_only_moves_on(subject: &impl Subject) {
         assert_eq!(store.client_cursor(&phone).await, Ok(expected));
     }
     assert_eq!(store.client_cursor(&client("alice", "desk")).await, Ok(0));
+}
+
+/// A page is full at so many octets, and has at least one entry.
+pub async fn pages_hold_so_many_octets(subject: &impl Subject) {
+    let store = subject.open();
+    let (phone, club) = (client("alice", "phone"), room("club"));
+    write(&store, [join(&phone, &club, 1)]).await.expect("joined");
+    let sizes = [CLIENT_PAGE_OCTETS - 1, 1, 1, CLIENT_PAGE_OCTETS + 1, 1];
+    for (seq, octets) in (1..).zip(sizes) {
+        let entry = NewEvent { payload: vec![7; octets], ..event(&club, seq) };
+        write(&store, [Change::Append(entry)]).await.expect("appended");
+    }
+    let mut pages = Vec::new();
+    let mut after = 0;
+    loop {
+        let page = store.client_events(&phone, after, 16).await.expect("read");
+        let Some(last) = page.last() else { break };
+        after = last.id;
+        pages.push(page.len());
+    }
+    assert_eq!(pages, [2, 2, 1]);
+}
+
+/// What lies behind it is not there yet.
+pub async fn the_end_of_the_log_is_known(subject: &impl Subject) {
+    let store = subject.open();
+    assert_eq!(store.last_event_id().await, Ok(0));
+    let appended = write(&store, [Change::Append(event(&room("club"), 1))]).await;
+    let last = appended.expect("appended").event_ids[0];
+    assert_eq!(store.last_event_id().await, Ok(last));
 }

@@ -9,6 +9,7 @@ use mimi_provider::record::{
 use mimi_wire::{Domain, MimiUri};
 
 use super::state::{KeptKeyPackage, State};
+use crate::CLIENT_PAGE_OCTETS;
 use crate::FollowerBatch;
 
 impl State {
@@ -142,10 +143,16 @@ impl State {
         limit: usize,
     ) -> Vec<LoggedEvent> {
         let Some(first) = after_id.checked_add(1) else { return Vec::new() };
+        let mut octets = 0;
         self.events
             .range(first..)
             .filter(|(_, event)| self.may_see(client, event))
             .take(limit)
+            .take_while(|(_, event)| {
+                let is_room_left = octets < CLIENT_PAGE_OCTETS;
+                octets += event.payload.len();
+                is_room_left
+            })
             .map(|(id, event)| LoggedEvent { id: *id, event: event.clone() })
             .collect()
     }

@@ -2,7 +2,8 @@
 
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceRecord, NewEvent, RoomKind, Seq, StoredKeyPackage,
+    Account, ConsentRecord, ConsentRequest, DeviceChange, DeviceRecord, NewEvent, RoomKind, Seq,
+    StoredKeyPackage,
 };
 use mimi_provider::{Change, Expect};
 use mimi_wire::{Domain, MimiUri};
@@ -94,6 +95,12 @@ impl State {
                     self.accounts.set(user, Account { claims, ..account });
                 }
             }
+            Change::SetPassword { user, hash } => {
+                if let Some(account) = self.accounts.get(&user).cloned() {
+                    self.accounts.set(user, Account { password_hash: Some(hash), ..account });
+                }
+            }
+            Change::ChangeDevice { client, change } => self.change_device(&client, change)?,
             Change::PutDevice(device) => self.put_device(device)?,
             Change::RemoveDevice(client) => self.remove_device(&client),
             Change::RemoveAccount(user) => self.remove_account(&user),
@@ -152,6 +159,25 @@ impl State {
         let next = self.last_seq(&device.user) + 1;
         self.join(device.client.clone(), device.user.clone(), next);
         self.devices.set(device.client.clone(), device);
+        Ok(())
+    }
+
+    fn change_device(&mut self, client: &MimiUri, change: DeviceChange) -> Result<(), Conflict> {
+        let Some(mut device) = self.devices.get(client).cloned() else { return Ok(()) };
+        match change {
+            DeviceChange::Name(name) => device.name = name,
+            DeviceChange::Seen(day) => device.last_seen_ms = day,
+            DeviceChange::Token(token) => {
+                if self.tokens.get(&token).is_some_and(|holder| holder != client) {
+                    return Err(Conflict::TokenTaken(client.clone()));
+                }
+                let old_token = device.token_sha256;
+                self.tokens.remove(&old_token);
+                self.tokens.set(token, client.clone());
+                device.token_sha256 = token;
+            }
+        }
+        self.devices.set(client.clone(), device);
         Ok(())
     }
 

@@ -2,7 +2,8 @@
 
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceRecord, NewEvent, RoomKind, Seq, StoredKeyPackage,
+    Account, ConsentRecord, ConsentRequest, DeviceChange, DeviceRecord, NewEvent, RoomKind, Seq,
+    StoredKeyPackage,
 };
 use mimi_provider::{Change, Expect};
 use mimi_wire::{Domain, MimiUri};
@@ -85,6 +86,11 @@ fn change(db: &Connection, change: &Change, committed: &mut Committed) -> Result
             let sql = "UPDATE accounts SET claims = ?2 WHERE user = ?1";
             run(db, sql, params![user.as_str(), lines(claims)]).map(drop)
         }
+        Change::SetPassword { user, hash } => {
+            let sql = "UPDATE accounts SET password_hash = ?2 WHERE user = ?1";
+            run(db, sql, params![user.as_str(), hash]).map(drop)
+        }
+        Change::ChangeDevice { client, change } => change_device(db, client, change),
         Change::PutDevice(device) => put_device(db, device),
         Change::RemoveDevice(client) => remove_device(db, client),
         Change::RemoveAccount(user) => remove_account(db, user),
@@ -140,22 +146,44 @@ fn put_device(db: &Connection, device: &DeviceRecord) -> Result<(), Failure> {
     }
     run(
         db,
-        "INSERT INTO devices (client, user, name, token_sha256, signature_key, created_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        "INSERT INTO devices
+             (client, user, name, token_sha256, signature_key, created_ms, last_seen_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT (client) DO UPDATE SET
              user = excluded.user, name = excluded.name, token_sha256 = excluded.token_sha256,
-             signature_key = excluded.signature_key, created_ms = excluded.created_ms",
+             signature_key = excluded.signature_key, created_ms = excluded.created_ms,
+             last_seen_ms = excluded.last_seen_ms",
         params![
             client,
             device.user.as_str(),
             device.name,
             device.token_sha256,
             device.signature_key,
-            bits(device.created_ms)
+            bits(device.created_ms),
+            bits(device.last_seen_ms)
         ],
     )?;
     let next = end_of(db, &device.user)? + 1;
     join(db, &device.client, &device.user, next)
+}
+
+fn change_device(db: &Connection, uri: &MimiUri, change: &DeviceChange) -> Result<(), Failure> {
+    let Some(client) = intern::known_client(db, uri)? else { return Ok(()) };
+    let set = |column: &str| format!("UPDATE devices SET {column} = ?2 WHERE client = ?1");
+    match change {
+        DeviceChange::Name(name) => run(db, &set("name"), params![client, name]).map(drop),
+        DeviceChange::Seen(day) => {
+            run(db, &set("last_seen_ms"), params![client, bits(*day)]).map(drop)
+        }
+        DeviceChange::Token(token) => {
+            let known = exists(db, "SELECT 1 FROM devices WHERE client = ?1", [client])?;
+            let taken = "SELECT 1 FROM devices WHERE token_sha256 = ?1 AND client <> ?2";
+            if known && exists(db, taken, params![token, client])? {
+                return Err(Conflict::TokenTaken(uri.clone()).into());
+            }
+            run(db, &set("token_sha256"), params![client, token]).map(drop)
+        }
+    }
 }
 
 fn remove_device(db: &Connection, client: &MimiUri) -> Result<(), Failure> {

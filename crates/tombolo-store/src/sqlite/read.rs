@@ -13,7 +13,8 @@ use super::columns::{Column, bound, room_kind_number, rows};
 use super::intern::{self, last_seq};
 
 const ACCOUNT: &str = "SELECT user, password_hash, created_ms, claims FROM accounts";
-const DEVICE: &str = "SELECT clients.uri, user, name, token_sha256, signature_key, created_ms
+const DEVICE: &str = "SELECT clients.uri, user, name, token_sha256, signature_key, created_ms,
+            last_seen_ms
      FROM devices JOIN clients ON clients.id = devices.client";
 
 pub(super) fn account(db: &Connection, user: &MimiUri) -> Result<Option<Account>, Failure> {
@@ -183,6 +184,12 @@ pub(super) fn end_of(db: &Connection, stream: &MimiUri) -> Result<Seq, Failure> 
     }
 }
 
+pub(super) fn last_event_id(db: &Connection) -> Result<u64, Failure> {
+    let sql = "SELECT coalesce(max(id), 0) FROM events";
+    let last = first(db, sql, [], |row| Ok(row.get::<_, Column<u64>>(0)?.0))?;
+    Ok(last.unwrap_or_default())
+}
+
 pub(super) fn client_cursor(db: &Connection, client: &MimiUri) -> Result<u64, Failure> {
     let sql = "SELECT acknowledged_id FROM clients WHERE uri = ?1";
     let cursor = first(db, sql, [client.as_str()], |row| Ok(row.get::<_, Column<u64>>(0)?.0))?;
@@ -243,6 +250,7 @@ fn device_of(row: &Row<'_>) -> rusqlite::Result<DeviceRecord> {
         token_sha256: row.get(3)?,
         signature_key: row.get(4)?,
         created_ms: row.get::<_, Column<u64>>(5)?.0,
+        last_seen_ms: row.get::<_, Column<u64>>(6)?.0,
     })
 }
 

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::Failure;
 use super::columns::{Column, HUB_NOTE, bits, bound, items, listed, rows};
 use super::intern::{self, last_seq};
-use crate::FollowerBatch;
+use crate::{CLIENT_PAGE_OCTETS, FollowerBatch};
 
 const ENTRY: &str = "SELECT id, seq, kind, timestamp_ms, audience, targets, payload, detail
      FROM events";
@@ -92,12 +92,15 @@ pub(super) fn client_events(
     let for_client = listed(client.as_str());
     let mut entries: Vec<LoggedEvent> = Vec::new();
     let mut seen = None;
-    while entries.len() < limit {
+    let mut octets = 0;
+    while entries.len() < limit && octets < CLIENT_PAGE_OCTETS {
         let Some(Reverse((id, seq, place))) = heads.pop() else { break };
         let part = &streams[place];
         // Intervals that overlap name an entry twice.
         if seen.replace(id) != Some(id) {
-            entries.extend(visible(db, id, &part.stream, &for_client)?);
+            let entry = visible(db, id, &part.stream, &for_client)?;
+            octets += entry.as_ref().map_or(0, |entry| entry.event.payload.len());
+            entries.extend(entry);
         }
         if seq < part.last {
             let next = id_at(db, part.number, seq + 1)?;

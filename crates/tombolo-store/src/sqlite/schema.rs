@@ -13,6 +13,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_account_claims.sql"),
     include_str!("migrations/0003_fixed_and_dependent_rooms.sql"),
     include_str!("migrations/0004_profiles.sql"),
+    include_str!("migrations/0005_devices_last_seen.sql"),
 ];
 /// Marks a file as ours, in its header: "TOMB".
 const APPLICATION_ID: i64 = 0x544f_4d42;

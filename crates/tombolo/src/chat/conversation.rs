@@ -2,29 +2,35 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
+use mimi_wire::status::MessageStatus;
 use tokio::sync::broadcast;
-use tombolo_client::{Client, ClientError, ClientEvent, RoomStatus, ShownMessage};
+use tombolo_client::{Client, ClientError, ClientEvent, ReceiptSetting, RoomStatus, ShownMessage};
 
+use crate::chat::display::{self, Reader, with_mentions};
 use crate::chat::files::{self, FileInput};
 use crate::chat::find;
 use crate::chat::help::HELP;
 use crate::chat::input::{self, Input};
 use crate::chat::invitation::{self, Way};
+use crate::chat::messages;
 use crate::chat::operation::{Doing, Done, Operation, Progress};
 use crate::chat::people;
 use crate::chat::profile::Device;
-use crate::chat::refused;
 use crate::chat::room_input::{self, RoomInput};
 use crate::chat::seen::Seen;
 use crate::chat::terminal::Terminal;
-use crate::chat::words::{clock, device, short, standing, standing_of, title};
+use crate::chat::words::{device, short, standing, standing_of, title};
 use crate::plain::{continued, one_line};
 
 /// Messages shown when a room is opened.
 const HISTORY_SHOWN: usize = 50;
+
+/// People in a room up to whom it is told at once that somebody has read something.
+const STATUS_TOLD_PARTICIPANTS_MAX: usize = 3;
 
 /// Whether the chat goes on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,6 +49,8 @@ pub(crate) struct Conversation {
     seen: Option<Seen>,
     /// Messages by the numbers shown in front of them, from 1.
     numbered: Vec<MessageId>,
+    /// For whom messages are shown, and where.
+    reader: Reader,
     /// What was typed and is not yet begun.
     waiting: VecDeque<(String, Input)>,
     running: Option<Operation>,
@@ -66,10 +74,14 @@ impl Conversation {
             room: None,
             seen: None,
             numbered: Vec::new(),
+            reader: Reader::default(),
             waiting: VecDeque::new(),
             running: None,
             cut_off: false,
         };
+        chat.reader.styled = chat.terminal.is_styled();
+        let variables = ["LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"];
+        chat.reader.languages = display::languages(variables.map(|name| std::env::var(name).ok()));
         let me = chat.client.identity().clone();
         chat.terminal.print(&format!(
             "You are {} (device {}). /help lists the commands.",
@@ -80,6 +92,7 @@ impl Conversation {
             chat.terminal
                 .print("This device is new: it reads what is written from now on. Times are UTC.");
         }
+        chat.settle_receipts().await;
         match room {
             Some(room) => {
                 chat.queue(format!("/join {room}"), Input::Enter(room));
@@ -122,6 +135,17 @@ impl Conversation {
                 drop(self.running.take());
                 let Some(client) = Arc::into_inner(self.client) else { return Ok(()) };
                 return client.close().await.map_err(|error| error.to_string());
+            }
+        }
+    }
+
+    /// Until a person says otherwise others hear what has arrived and was read, and the person knows.
+    async fn settle_receipts(&mut self) {
+        if matches!(self.client.receipts().await, Ok(None)) {
+            let setting = ReceiptSetting { delivered: true, read: true };
+            match self.client.set_receipts(setting).await {
+                Ok(()) => self.terminal.print(&messages::receipts_told(setting)),
+                Err(error) => self.sorry(&error),
             }
         }
     }
@@ -183,7 +207,8 @@ impl Conversation {
     async fn show_room(&mut self, room: MimiUri) {
         match self.client.room(&room).await {
             Ok(state) => {
-                self.room = Some(room);
+                self.room = Some(room.clone());
+                self.reader = self.reader.in_room(&state);
                 self.seen = Some(Seen::of(&state));
                 self.numbered.clear();
                 let me = &self.client.identity().user;
@@ -207,6 +232,8 @@ impl Conversation {
                         self.terminal.print(&line);
                     }
                 }
+                let shown = state.messages.iter().skip(skip).map(|message| message.id);
+                self.has_read(&room, shown.collect()).await;
             }
             Err(error) => self.sorry(&error),
         }
@@ -229,40 +256,29 @@ impl Conversation {
 
     /// One message as one line.
     fn told(&mut self, number: usize, message: &ShownMessage) -> String {
-        let sender = short(&message.sender);
-        if let Some(refused) = &message.refused {
-            let time = clock(message.timestamp_ms);
-            let told = refused::told(refused, |id| self.number_of(id));
-            return format!("[{number}] {time} {sender} {told}");
+        let reader = self.reader.clone();
+        display::told(&reader, number, message, now_ms(), |id| self.number_of(id))
+    }
+
+    /// What is on the screen counts as read.
+    async fn has_read(&mut self, room: &MimiUri, shown: Vec<MessageId>) {
+        if let Err(error) = self.client.mark_read(room, &shown).await {
+            tracing::debug!(%error, "not marked as read");
         }
-        let text = match (&message.text, message.deleted) {
-            (_, true) => "(taken back)".to_owned(),
-            (Some(text), false) => text.clone(),
-            (None, false) => files::told(number, message)
-                .unwrap_or_else(|| "(nothing this client can show)".to_owned()),
-        };
-        let answer = message.in_reply_to.map(|id| format!(" (to [{}])", self.number_of(id)));
-        let edited = if message.edited && !message.deleted { " (edited)" } else { "" };
-        // AMB-FRK-8.
-        let unfrankable = match &message.unfrankable {
-            Some(reason) => format!(" (cannot be reported: {reason})"),
-            None => String::new(),
-        };
-        let reactions: Vec<String> = message
-            .reactions
-            .iter()
-            .map(|(who, reaction)| format!("{} {}", one_line(reaction), short(who)))
-            .collect();
-        let reactions = match reactions.as_slice() {
-            [] => String::new(),
-            some => format!("   {{{}}}", some.join(", ")),
-        };
-        let mut answer = answer.unwrap_or_default();
-        if !message.topic.is_empty() {
-            answer.push_str(&format!(" (in {})", refused::topic_name(&message.topic)));
+    }
+
+    /// Somebody has read what we wrote: told where few are, of the newest.
+    async fn status_told(&mut self, room: &MimiUri, by: &MimiUri, messages: &[MessageId]) {
+        let Ok(state) = self.client.room(room).await else { return };
+        let read = (by.clone(), MessageStatus::READ);
+        let mut newest = state.messages.iter().rev();
+        let newest = newest.find(|it| messages.contains(&it.id) && it.statuses.contains(&read));
+        if let Some(message) = newest
+            && state.participants.len() <= STATUS_TOLD_PARTICIPANTS_MAX
+        {
+            let number = self.number_of(message.id);
+            self.terminal.print(&format!("-- {} has read [{number}]", short(by)));
         }
-        let (time, text) = (clock(message.timestamp_ms), continued(&text));
-        format!("[{number}] {time} {sender}{answer}: {text}{edited}{unfrankable}{reactions}")
     }
 
     async fn happened(&mut self, event: ClientEvent) {
@@ -271,6 +287,15 @@ impl Conversation {
                 let number = self.number_of(message.id);
                 let line = self.told(number, &message);
                 self.terminal.print(&line);
+                self.has_read(&room, vec![message.id]).await;
+            }
+            ClientEvent::Status { room, by, messages } if Some(&room) == self.room.as_ref() => {
+                self.status_told(&room, &by, &messages).await;
+            }
+            ClientEvent::Expired { room, message } if Some(&room) == self.room.as_ref() => {
+                if let Some(at) = self.numbered.iter().position(|known| *known == message) {
+                    self.terminal.print(&format!("-- [{}] is gone: its time is over", at + 1));
+                }
             }
             ClientEvent::Message { room, message } => {
                 let name = self.named(&room).await;
@@ -343,6 +368,7 @@ impl Conversation {
     /// Says what is different: the name, who is in, who has which role, with which devices.
     async fn room_changed(&mut self, room: &MimiUri, by: Option<(u64, MimiUri)>) {
         let Ok(state) = self.client.room(room).await else { return };
+        self.reader = self.reader.in_room(&state);
         let now = Seen::of(&state);
         let me = &self.client.identity().user;
         let since = |before: &Seen| now.since(before, me, by.as_ref());
@@ -424,6 +450,7 @@ impl Conversation {
             }));
         }
         let message = match &input {
+            Input::Message(input) => input.number().map(|it| self.message(it)).transpose()?,
             Input::Reply(number, _)
             | Input::React(number, _)
             | Input::Edit(number, _)
@@ -432,7 +459,8 @@ impl Conversation {
             | Input::Delete(number) => Some(self.message(*number)?),
             _ => None,
         };
-        Ok(Box::pin(async move { in_room(&client, room, input, message).await }))
+        let reader = self.reader.clone();
+        Ok(Box::pin(async move { in_room(&client, room, input, message, &reader).await }))
     }
 
     fn sorry(&mut self, error: &ClientError) {
@@ -470,20 +498,22 @@ async fn in_room(
     room: MimiUri,
     input: Input,
     message: Option<MessageId>,
+    reader: &Reader,
 ) -> Result<Done, ClientError> {
+    let marked = |text: String| with_mentions(&text, &reader.members);
     match (input, message) {
         (Input::Write(text), _) => {
-            client.send_text(&room, &text).await?;
+            client.send_text(&room, &marked(text)).await?;
             people::heard(client, &room).await
         }
         (Input::Reply(_, text), Some(to)) => {
-            client.reply(&room, to, &text).await.map(|_| Done::Quietly)
+            client.reply(&room, to, &marked(text)).await.map(|_| Done::Quietly)
         }
         (Input::React(_, reaction), Some(to)) => {
             client.react(&room, to, &reaction).await.map(|_| Done::Quietly)
         }
         (Input::Edit(_, text), Some(of)) => {
-            client.edit(&room, of, &text).await.map(|_| Done::Quietly)
+            client.edit(&room, of, &marked(text)).await.map(|_| Done::Quietly)
         }
         (Input::Delete(_), Some(of)) => client.delete(&room, of).await.map(|()| Done::Quietly),
         (Input::Add(user), _) => people::add(client, room, &user).await,
@@ -498,6 +528,9 @@ async fn in_room(
         (Input::OwnRole, _) => people::own_role(client, room).await,
         (Input::Leave, _) => client.leave_room(&room).await.map(|()| Done::Quietly),
         (Input::Who, _) => people::who(client, &room).await,
+        (Input::Message(command), message) => {
+            messages::run(client, &room, command, message, reader).await
+        }
         (Input::File(command), message) => files::run(client, &room, command, message).await,
         (Input::Room(command), message) => room_input::run(client, room, command, message).await,
         _ => Ok(Done::Show(room)),
@@ -537,8 +570,12 @@ async fn rooms(client: &Client) -> Result<Done, ClientError> {
     for (at, room) in client.rooms().await?.iter().enumerate() {
         let state = client.room(room).await?;
         let name = title(&state, &client.identity().user);
+        let unread = match state.unread {
+            0 => String::new(),
+            unread => format!("; {unread} not read"),
+        };
         lines.push(format!(
-            "  {}. {name} ({room}), {}",
+            "  {}. {name} ({room}), {}{unread}",
             at + 1,
             standing(&state, &client.identity().user)
         ));
@@ -547,4 +584,10 @@ async fn rooms(client: &Client) -> Result<Done, ClientError> {
         lines.push("No rooms yet: /new NAME creates one, /join ROOM enters one.".to_owned());
     }
     Ok(Done::Say(lines.join("\n")))
+}
+
+/// Milliseconds since the UNIX epoch.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -7,7 +7,7 @@ use mimi_wire::MimiUri;
 use mimi_wire::content::{ExternalPart, MessageId};
 use mimi_wire::room::asset_policy::DownloadPrivacyType;
 use tokio::io::AsyncWriteExt;
-use tombolo_client::{Client, ClientError, Download, ShownMessage};
+use tombolo_client::{Client, ClientError, Download};
 
 use crate::chat::input;
 use crate::chat::operation::Done;
@@ -149,17 +149,8 @@ fn said(path: &Path, error: &std::io::Error) -> String {
     }
 }
 
-/// What a message without text offers; none if it offers no file.
-pub(crate) fn told(number: usize, message: &ShownMessage) -> Option<String> {
-    let file = message.attachments.first()?;
-    let more = match message.attachments.len() {
-        1 => String::new(),
-        count => format!(" and {} more", count - 1),
-    };
-    Some(format!("(file {}{more}; /save {number})", described(file)))
-}
-
-fn described(file: &ExternalPart) -> String {
+/// Name, type and size of a file, as its sender says.
+pub(crate) fn described(file: &ExternalPart) -> String {
     let name = file.safe_filename().unwrap_or_else(|| "without a name".to_owned());
     let name = one_line(&name);
     let kind = one_line(&file.content_type);

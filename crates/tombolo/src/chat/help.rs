@@ -8,6 +8,12 @@ Messages
   /react N EMOJI     react to message N
   /edit N TEXT       change your message N
   /delete N          take message N back
+  /versions N        what message N said before it was edited
+  /plain TEXT        write TEXT exactly as it stands; else *this* is
+                     Markdown, and @bob@b.example a mention
+  /who read N        who has received and read your message N
+  /expire 30m        what you write here is gone so long after it is read
+                     (45s, 12h, 7d; off; default is as the room suggests)
   /in TOPIC TEXT     write in a topic (one word), new or not
   /topic N TOPIC     put message N under a topic; `-` takes it out
   /file PATH         send a file, encrypted
@@ -52,6 +58,7 @@ People
   /ask USER          ask to be allowed contact; needed before /add and /direct
   /accept USER       let a user contact you
   /find USER         look for a user (/find alone tells more)
+  /receipts off      nobody sees what you have read (on; delivered)
   /profile           how others find you (/profile ? tells more)
   /quit              close the chat (Ctrl-D)
 USER is written as bob@b.example, ROOM as mimi://b.example/r/lounge.

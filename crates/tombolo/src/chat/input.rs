@@ -5,7 +5,7 @@ use mimi_wire::MimiUri;
 use crate::chat::files::{self, FileInput};
 use crate::chat::find::{Find, ProfileInput, parse_find, parse_profile};
 use crate::chat::invitation::{LinkWish, Way, parse_way, parse_wish};
-
+use crate::chat::messages::{self, MessageInput};
 use crate::chat::room_input::{self, Chosen, RoomInput};
 
 /// One line, understood.
@@ -21,6 +21,7 @@ pub(crate) enum Input {
     Subroom(String, Vec<MimiUri>),
     Room(RoomInput),
     File(FileInput),
+    Message(MessageInput),
     OpenRoom(usize),
     Rooms,
     Who,
@@ -67,7 +68,7 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
         "rename" => words(rest, "/rename NAME").map(Input::Rename),
         "room" => number(rest, "/room N").map(Input::OpenRoom),
         "rooms" => Ok(Input::Rooms),
-        "who" => Ok(Input::Who),
+        "who" if rest.is_empty() => Ok(Input::Who),
         "history" => Ok(Input::History),
         "ask" => user(rest, "/ask USER").map(Input::Ask),
         "accept" => user(rest, "/accept USER").map(Input::Accept),
@@ -88,7 +89,10 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
             Some(parsed) => parsed.map(Input::Room),
             None => match files::parse(name, rest) {
                 Some(parsed) => parsed.map(Input::File),
-                None => Err(format!("/{name} is no command; /help lists them")),
+                None => match messages::parse(name, rest) {
+                    Some(parsed) => parsed.map(Input::Message),
+                    None => Err(format!("/{name} is no command; /help lists them")),
+                },
             },
         },
     }

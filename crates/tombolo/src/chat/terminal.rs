@@ -42,6 +42,11 @@ impl Terminal {
         Ok(Self { lines, printer: Some(Box::new(printer)) })
     }
 
+    /// Whether styles are shown: not where the output may be read by a program.
+    pub(crate) fn is_styled(&self) -> bool {
+        self.printer.is_some()
+    }
+
     /// The next line; `None` when the person is done.
     pub(crate) async fn line(&mut self) -> Option<String> {
         self.lines.recv().await

@@ -91,6 +91,16 @@ pub(crate) fn title(state: &RoomState, me: &MimiUri) -> String {
     others.map(short).collect::<Vec<_>>().join(", ")
 }
 
+/// `45s`, `30m`, `12h`, `7d`: rounded up where it is not even.
+pub(crate) fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m", seconds.div_ceil(60)),
+        3_600..172_800 => format!("{}h", seconds.div_ceil(3_600)),
+        _ => format!("{}d", seconds.div_ceil(86_400)),
+    }
+}
+
 /// `14:05`, in UTC.
 pub(crate) fn clock(timestamp_ms: u64) -> String {
     let minutes = timestamp_ms / 60_000 % (24 * 60);

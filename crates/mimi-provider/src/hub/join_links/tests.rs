@@ -338,17 +338,17 @@ fn foreign_links_let_nobody_in() {
 fn a_room_keeps_so_many_links() {
     let mut hub = hub();
     let numbered = |number: usize| JoinLink(format!("link {number}").into_bytes());
-    add(&mut hub, (0..JOIN_LINKS_MAX).map(numbered).collect()).unwrap();
-    assert!(add(&mut hub, vec![numbered(JOIN_LINKS_MAX)]).is_err());
+    add(&mut hub, (0..Limits::DEFAULT.join_links_max).map(numbered).collect()).unwrap();
+    assert!(add(&mut hub, vec![numbered(Limits::DEFAULT.join_links_max)]).is_err());
     revoke(&mut hub, 0);
-    add(&mut hub, vec![numbered(JOIN_LINKS_MAX)]).unwrap();
+    add(&mut hub, vec![numbered(Limits::DEFAULT.join_links_max)]).unwrap();
 }
 
 /// Links that wait for a commit count together: no commit could hold too many of them.
 #[test]
 fn pending_links_are_counted_together() {
     let mut hub = hub();
-    let half = JOIN_LINKS_MAX / 2;
+    let half = Limits::DEFAULT.join_links_max / 2;
     let links = |from: usize, count: usize| -> Vec<JoinLink> {
         let secrets = from..from + count;
         secrets

@@ -48,6 +48,7 @@ fn received(
             octets: &octets,
             agent: &HashAgent,
             hub_keys: &hub_keys(&[(0, 1)]),
+            limits: &Limits::DEFAULT,
             now_ms: NOW + 5,
         },
     )?;
@@ -123,9 +124,9 @@ fn a_role_may_have_no_say() {
 #[test]
 fn a_report_has_so_many_messages() {
     let (mut queue, hub) = (ReportQueue::default(), Hub::new(MEMBERS));
-    let full = report(None, vec![message("x"); REPORTED_MESSAGES_MAX]);
+    let full = report(None, vec![message("x"); Limits::DEFAULT.reported_messages_max]);
     received(&mut queue, &hub, &peer("c.example"), &full).unwrap();
-    let fuller = report(None, vec![message("x"); REPORTED_MESSAGES_MAX + 1]);
+    let fuller = report(None, vec![message("x"); Limits::DEFAULT.reported_messages_max + 1]);
     let refused = received(&mut queue, &hub, &peer("c.example"), &fuller);
     assert!(matches!(refused, Err(Reject::NotAllowed(_))));
 }
@@ -134,7 +135,7 @@ fn a_report_has_so_many_messages() {
 fn one_provider_does_not_fill_the_queue() {
     let (mut queue, hub) = (ReportQueue::default(), Hub::new(MEMBERS));
     let empty = report(None, Vec::new());
-    for _ in 0..OPEN_REPORTS_PER_PROVIDER_MAX {
+    for _ in 0..Limits::DEFAULT.open_reports_per_provider_max {
         received(&mut queue, &hub, &peer("c.example"), &empty).unwrap();
     }
     let refused = received(&mut queue, &hub, &peer("c.example"), &empty);
@@ -163,7 +164,7 @@ fn nor_does_it_by_size() {
             octets,
         })
     };
-    let fits = OPEN_REPORT_OCTETS_PER_PROVIDER_MAX - octets;
+    let fits = Limits::DEFAULT.open_report_octets_per_provider_max - octets;
     received(&mut holding(fits), &hub, &peer("c.example"), &empty).unwrap();
     let refused = received(&mut holding(fits + 1), &hub, &peer("c.example"), &empty);
     assert!(matches!(refused, Err(Reject::Unavailable(_))));

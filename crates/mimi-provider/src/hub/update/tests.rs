@@ -348,13 +348,32 @@ fn pending_proposals_have_a_limit() {
         message: Vec::new(),
         accepted_ms: NOW,
     };
-    hub.state.pending = (1..PENDING_PROPOSALS_MAX).map(pending).collect();
-    let change = one(PENDING_PROPOSALS_MAX, &hub.view);
-    let full = hub.propose(&local("a/alice/phone"), &change);
-    assert!(!matches!(full, Err(Reject::NotAllowed(_))), "there is room for one");
-    hub.state.pending.push(pending(PENDING_PROPOSALS_MAX + 1));
-    let change = one(PENDING_PROPOSALS_MAX + 2, &hub.view);
-    not_allowed(hub.propose(&local("a/alice/phone"), &change));
+    let Limits { pending_proposals_max, pending_proposals_per_sender_max, .. } = Limits::DEFAULT;
+    let by_bob = |seed: usize| {
+        let sender = member(&hub.view, "b/bob/phone");
+        let mut pending = pending(seed);
+        pending.proposal.sender = sender;
+        pending
+    };
+    // (pending, of them Alice's, whether one more of hers is taken)
+    let cases = [
+        (pending_proposals_max - 1, 0, true),
+        (pending_proposals_max, 0, false),
+        (pending_proposals_max - 1, pending_proposals_per_sender_max - 1, true),
+        (pending_proposals_max - 1, pending_proposals_per_sender_max, false),
+    ];
+    let cases = cases.map(|(count, alices, taken)| {
+        let of = |seed| if seed <= alices { pending(seed) } else { by_bob(seed) };
+        ((1..=count).map(of).collect::<Vec<_>>(), taken)
+    });
+    for (pending, taken) in cases {
+        let count = pending.len();
+        hub.state.pending = pending;
+        let change = one(count + 1, &hub.view);
+        let outcome = hub.propose(&local("a/alice/phone"), &change);
+        let refused = matches!(outcome, Err(Reject::NotAllowed(_)));
+        assert_eq!(refused, !taken, "{count} pending: {outcome:?}");
+    }
 }
 
 /// PROTO-GI-5, AMB-UPD-13, FLOW-6: an external commit needs the groupInfo that was asked for with

@@ -193,6 +193,35 @@ fn every_input_of_the_check_counts() {
     check(&moved, 1, &message, &franked).unwrap_err();
 }
 
+/// MLSX-8: content without a type is of the group's first; where that is another one, ours is named,
+/// and what names none, or another one, is no message.
+#[test]
+fn framing_follows_the_group() {
+    use super::super::franking::{application_data, is_content};
+    use mimi_wire::component::CONTENT_MEDIA_TYPES;
+    use mimi_wire::media::{MediaType, MediaTypeList};
+
+    let (world, room) = franking_room();
+    let mut view = world.actors[CATHY].session.view(&room).unwrap();
+    let framed = |media_type: &str| ApplicationFraming {
+        media_type: MediaType::new(media_type),
+        inner_application_content: b"x".to_vec(),
+    };
+    let decoded = |view: &_| ApplicationFraming::decode(&application_data(view, b"x")).unwrap();
+    assert_eq!(decoded(&view), framed(""));
+    assert!(is_content(&view, &framed("")));
+    let list = ["text/plain", "Application/MIMI-content"].map(MediaType::new);
+    let list = MediaTypeList(list.to_vec());
+    view.other_components.insert(CONTENT_MEDIA_TYPES, list.encode());
+    assert_eq!(decoded(&view), framed("application/mimi-content"));
+    assert!(is_content(&view, &decoded(&view)));
+    for other in ["", "text/plain", "image/png"] {
+        assert!(!is_content(&view, &framed(other)), "{other:?}");
+    }
+    view.other_components.remove(&CONTENT_MEDIA_TYPES);
+    assert_eq!(application_data(&view, b"x"), b"x");
+}
+
 /// PROTO-ABU-3, and a sentence for everything that cannot be reported.
 #[test]
 fn what_is_not_reported() {

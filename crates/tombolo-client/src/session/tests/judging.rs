@@ -59,7 +59,7 @@ pub(super) fn framed(content: &MimiContent) -> Vec<u8> {
     ApplicationFraming { media_type: MediaType::default(), inner_application_content }.encode()
 }
 
-/// AMB-POL-19: bob makes himself an administrator with the help of a hub that does not judge. Who
+/// ARCH-4, AMB-POL-19: bob makes himself an administrator with the help of a hub that does not judge. Who
 /// sees it freezes the room, keeps the evidence and sends no more.
 #[test]
 fn a_commit_against_the_rules_freezes_the_room() {

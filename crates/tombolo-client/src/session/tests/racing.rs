@@ -333,6 +333,6 @@ fn operations_of_who_is_out_end() {
     }
     let values = &world.actors[CATHY].saved.rooms[&room].values;
     let left: Vec<_> = values.keys().collect();
-    assert_eq!(left, ["last view", "standing"]);
+    assert_eq!(left, ["began", "last view", "standing"]);
     world.agree(&room);
 }

@@ -67,6 +67,9 @@ fn commits() -> Vec<Vec<StoreChange>> {
             StoreChange::ClearGroup(room()),
             put_group(3, 3),
             StoreChange::PutMessage { room: room(), message: message(2) },
+            StoreChange::PutMessage { room: room(), message: message(3) },
+            StoreChange::RemoveMessage { room: room(), id: MessageId([3; 32]) },
+            StoreChange::RemoveMessage { room: room(), id: MessageId([4; 32]) },
         ],
     ]
 }

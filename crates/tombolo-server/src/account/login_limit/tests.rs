@@ -2,11 +2,13 @@ use std::net::IpAddr;
 
 use mimi_wire::MimiUri;
 
-use super::{
-    ATTEMPT_REFILL_MS, ATTEMPTS_PER_ADDRESS_MAX, ATTEMPTS_PER_USER_MAX, LoginLimit, TooMany,
-    network,
-};
+use super::{LoginLimit, TooMany, network};
 use crate::budgets::REMEMBERED_MAX;
+use crate::config::SignInLimits;
+
+const ATTEMPTS_PER_USER_MAX: u32 = 10;
+const ATTEMPTS_PER_ADDRESS_MAX: u32 = 100;
+const ATTEMPT_REFILL_MS: u64 = 60_000;
 
 const NOW_MS: u64 = 1_790_000_000_000;
 
@@ -20,7 +22,7 @@ fn address(last: u8) -> IpAddr {
 
 #[test]
 fn a_user_can_be_guessed_at_only_so_often_from_anywhere() {
-    let limit = LoginLimit::default();
+    let limit = LoginLimit::new(&SignInLimits::default());
     for attempt in 0..ATTEMPTS_PER_USER_MAX {
         let _ =
             limit.attempt(&user("alice"), address(u8::try_from(attempt).unwrap()), NOW_MS).unwrap();
@@ -35,7 +37,7 @@ fn a_user_can_be_guessed_at_only_so_often_from_anywhere() {
 
 #[test]
 fn an_address_can_guess_only_so_often_at_anyone() {
-    let limit = LoginLimit::default();
+    let limit = LoginLimit::new(&SignInLimits::default());
     for attempt in 0..ATTEMPTS_PER_ADDRESS_MAX {
         let _ = limit.attempt(&user(&format!("u{attempt}")), address(1), NOW_MS).unwrap();
     }
@@ -45,7 +47,7 @@ fn an_address_can_guess_only_so_often_at_anyone() {
 
 #[test]
 fn right_passwords_do_not_count() {
-    let limit = LoginLimit::default();
+    let limit = LoginLimit::new(&SignInLimits::default());
     for _ in 0..100 {
         limit.attempt(&user("alice"), address(1), NOW_MS).unwrap().succeeded();
     }
@@ -53,7 +55,7 @@ fn right_passwords_do_not_count() {
 
 #[test]
 fn memory_is_bounded_and_forgets_the_worst_guesser_last() {
-    let limit = LoginLimit::default();
+    let limit = LoginLimit::new(&SignInLimits::default());
     for _ in 0..ATTEMPTS_PER_USER_MAX {
         let _ = limit.attempt(&user("alice"), address(1), NOW_MS).unwrap();
     }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
+use mimi_provider::account::change_token;
 use mimi_provider::record::{Account, DeviceRecord, EventKind, LoggedEvent, NewEvent};
 use mimi_provider::{Change, Effect, Expect};
 use mimi_wire::MimiUri;
@@ -8,10 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tombolo_store::memory::MemoryStore;
 
-use super::{
-    Feed, KEEP_ALIVE, PAGE_ENTRIES_FIRST, PAGE_ENTRIES_MAX, PAGE_OCTETS_MAX, frame, last_event_id,
-    next_page_entries,
-};
+use super::{Ending, Feed, KEEP_ALIVE, PAGE_ENTRIES_MAX, frame, last_event_id, there_is};
 use crate::account::password::Passwords;
 use crate::assets::{DirectoryBlobs, Uploads};
 use crate::client_api::ClientApi;
@@ -80,6 +78,7 @@ async fn device() -> (ClientApi, DeviceRecord, watch::Sender<bool>) {
         token_sha256: [1; 32],
         signature_key: vec![2; 32],
         created_ms: 1,
+        last_seen_ms: 0,
     };
     let join = Change::Join { client: record.client.clone(), stream: user, from_seq: 1 };
     let changes = vec![Change::CreateAccount(account), Change::PutDevice(record.clone()), join];
@@ -127,7 +126,7 @@ fn the_last_event_is_named_by_a_number() {
 async fn a_feed_ends_when_its_device_is_signed_out() {
     let (api, device, _stop) = device().await;
     let (client, user) = (device.client.clone(), device.user.clone());
-    let mut feed = Feed::open(api.clone(), device, 0).await.unwrap();
+    let mut feed = Feed::open(api.clone(), device, 0, true).await.unwrap();
     assert!(next(&mut feed).await.unwrap().starts_with("retry:"));
     let gone = async {
         tokio::task::yield_now().await;
@@ -136,7 +135,9 @@ async fn a_feed_ends_when_its_device_is_signed_out() {
     };
     let waited = async { tokio::time::timeout(KEEP_ALIVE / 2, next(&mut feed)).await };
     let ((), chunk) = tokio::join!(gone, waited);
-    assert_eq!(chunk.expect("it ends at once"), None);
+    let ending = chunk.expect("it ends at once").unwrap();
+    assert_eq!(ending, "event: end\ndata: {\"reason\":\"signed_out\"}\n\n");
+    assert_eq!(next(&mut feed).await, None);
 }
 
 #[tokio::test]
@@ -144,7 +145,7 @@ async fn a_feed_reads_page_by_page_and_then_waits() {
     let (api, device, _stop) = device().await;
     let most = PAGE_ENTRIES_MAX as u64;
     append(&api, 1..=most + 1).await;
-    let mut feed = Feed::open(api.clone(), device, 0).await.unwrap();
+    let mut feed = Feed::open(api.clone(), device, 0, true).await.unwrap();
     assert!(next(&mut feed).await.unwrap().starts_with("retry: "));
     for seq in 1..=most + 1 {
         let written = next(&mut feed).await.unwrap();
@@ -159,7 +160,7 @@ async fn a_feed_reads_page_by_page_and_then_waits() {
 #[tokio::test]
 async fn silence_is_broken_by_keep_alives() {
     let (api, device, _stop) = device().await;
-    let mut feed = Feed::open(api, device, 0).await.unwrap();
+    let mut feed = Feed::open(api, device, 0, true).await.unwrap();
     next(&mut feed).await.unwrap();
     tokio::time::pause();
     for _ in 0..2 {
@@ -172,21 +173,45 @@ async fn silence_is_broken_by_keep_alives() {
 #[tokio::test]
 async fn a_feed_ends_when_the_provider_stops() {
     let (api, device, stop) = device().await;
-    let mut feed = Feed::open(api, device, 0).await.unwrap();
+    let mut feed = Feed::open(api, device, 0, true).await.unwrap();
     next(&mut feed).await.unwrap();
     let (ended, _) = tokio::join!(next(&mut feed), async { stop.send_replace(true) });
-    assert_eq!(ended, None);
+    assert_eq!(ended.unwrap().as_bytes(), Ending::Stopping.frame());
+    assert_eq!(next(&mut feed).await, None);
 }
 
-#[test]
-fn pages_are_small_where_entries_are_large() {
-    let page = |octets: usize| {
-        let event = NewEvent { payload: vec![0; octets], ..event(1) };
-        [LoggedEvent { id: 1, event }]
-    };
-    let first = PAGE_ENTRIES_FIRST;
-    assert_eq!(next_page_entries(first, &page(PAGE_OCTETS_MAX)), 2 * first);
-    assert_eq!(next_page_entries(first, &page(PAGE_OCTETS_MAX + 1)), 1);
-    assert_eq!(next_page_entries(PAGE_ENTRIES_MAX, &page(1)), PAGE_ENTRIES_MAX);
-    assert_eq!(next_page_entries(1, &[]), 2);
+/// A device that only looks is told when it has seen everything.
+#[tokio::test]
+async fn a_feed_that_does_not_follow_ends_at_the_end() {
+    let (api, device, _stop) = device().await;
+    append(&api, 1..=2).await;
+    let mut feed = Feed::open(api, device, 0, false).await.unwrap();
+    next(&mut feed).await.unwrap();
+    for seq in 1..=2 {
+        assert!(next(&mut feed).await.unwrap().contains(&format!("\"seq\":{seq},")));
+    }
+    assert_eq!(next(&mut feed).await.unwrap().as_bytes(), Ending::CaughtUp.frame());
+    assert_eq!(next(&mut feed).await, None);
+}
+
+/// Whoever waited behind the end of the log would miss what comes until there.
+#[tokio::test]
+async fn a_position_behind_the_end_is_refused() {
+    let (api, _, _stop) = device().await;
+    append(&api, 1..=2).await;
+    let last = api.provider.store.last_event_id().await.unwrap();
+    assert_eq!(there_is(&api, last).await.unwrap(), last);
+    let (_, code, _) = there_is(&api, last + 1).await.unwrap_err().parts();
+    assert_eq!(code, "conflict");
+}
+
+/// The old token's streams end, and say that the device itself has not gone.
+#[tokio::test]
+async fn a_feed_ends_when_its_token_is_replaced() {
+    let (api, device, _stop) = device().await;
+    let renewed = change_token(&device, [3; 32]);
+    let mut feed = Feed::open(api.clone(), device, 0, true).await.unwrap();
+    next(&mut feed).await.unwrap();
+    api.provider.apply(renewed).await.unwrap();
+    assert_eq!(next(&mut feed).await.unwrap().as_bytes(), Ending::TokenReplaced.frame());
 }

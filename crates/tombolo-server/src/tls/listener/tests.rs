@@ -5,8 +5,10 @@ use super::*;
 #[test]
 fn the_limits_leave_room_for_others() {
     let limits = ConnectionLimits::default();
-    assert!(limits.per_address_max * 2 <= limits.connections_max);
-    assert!(limits.handshake_max < limits.idle_max);
+    assert!(limits.unproven_per_network_max * 2 <= limits.unproven_max);
+    assert!(limits.unproven_max * 2 <= limits.open_max);
+    assert!(limits.handshake_ms_max < limits.unproven_idle_ms_max);
+    assert!(limits.unproven_idle_ms_max < limits.idle_ms_max);
 }
 
 /// Connections beyond an address's share are closed at once, silent ones after a while.
@@ -15,8 +17,8 @@ async fn silent_connections_end() {
     use tokio::io::AsyncReadExt;
 
     let limits = ConnectionLimits {
-        per_address_max: 1,
-        handshake_max: Duration::from_millis(300),
+        unproven_per_network_max: 1,
+        handshake_ms_max: 300,
         ..ConnectionLimits::default()
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -34,19 +36,19 @@ async fn silent_connections_end() {
     let served = Arc::new(AtomicUsize::new(0));
     let service_for = {
         let served = Arc::clone(&served);
-        move |_: SocketAddr, _: Option<Arc<PeerChain>>| {
+        move |_: SocketAddr, _: Standing, _: Option<Arc<PeerChain>>| {
             served.fetch_add(1, Ordering::Relaxed);
             hyper::service::service_fn(async |_| Ok::<_, Infallible>(Response::new(Body::empty())))
         }
     };
     let pending = std::future::pending::<()>();
-    tokio::spawn(serve(listener, Arc::new(config), limits, pending, service_for));
+    tokio::spawn(serve(listener, Arc::new(config), limits, Duration::ZERO, pending, service_for));
     let mut first = TcpStream::connect(address).await.unwrap();
     let mut second = TcpStream::connect(address).await.unwrap();
     let began = tokio::time::Instant::now();
     let closed = second.read(&mut [0; 1]).await;
     assert!(!matches!(closed, Ok(1..)), "one too many");
-    assert!(began.elapsed() < limits.handshake_max);
+    assert!(began.elapsed() < ms(limits.handshake_ms_max));
     let closed = first.read(&mut [0; 1]).await;
     assert!(!matches!(closed, Ok(1..)), "it says nothing");
     assert_eq!(served.load(Ordering::Relaxed), 0);

@@ -97,6 +97,7 @@ impl Store for FaultyStore {
         fn last_seq(stream: &MimiUri) -> Seq;
         fn log(stream: &MimiUri, after: Seq, limit: usize) -> Vec<LoggedEvent>;
         fn client_events(client: &MimiUri, after_id: u64, limit: usize) -> Vec<LoggedEvent>;
+        fn last_event_id() -> u64;
         fn client_cursor(client: &MimiUri) -> u64;
         fn stream_clients(stream: &MimiUri) -> Vec<MimiUri>;
         fn waiting_followers() -> Vec<FollowerCursor>;

@@ -34,6 +34,7 @@ impl LocalUser {
             token_sha256: Sha256::digest(token.as_bytes()).into(),
             signature_key: vec![1; 32],
             created_ms: 1,
+            last_seen_ms: 0,
         };
         let changes = vec![Change::CreateAccount(account), Change::PutDevice(device)];
         store.commit(Commit { expect: Vec::new(), changes }).await.unwrap();

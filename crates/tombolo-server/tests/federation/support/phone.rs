@@ -120,6 +120,7 @@ impl Phone {
             token_sha256: Sha256::digest(token.as_bytes()).into(),
             signature_key: device.signature_key().to_vec(),
             created_ms: 1,
+            last_seen_ms: 0,
         }));
         store.commit(Commit { expect: Vec::new(), changes }).await.unwrap();
         let mut phone = Self {

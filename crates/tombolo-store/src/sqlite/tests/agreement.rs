@@ -1,6 +1,6 @@
 //! Whatever is written, both backends answer alike.
 
-use mimi_provider::record::{ConsentDecision, EventKind};
+use mimi_provider::record::{ConsentDecision, DeviceChange, EventKind};
 use mimi_provider::{Change, Expect};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -60,6 +60,14 @@ fn an_entry() -> impl Strategy<Value = Change> {
         })
 }
 
+fn a_device_change() -> impl Strategy<Value = DeviceChange> {
+    prop_oneof![
+        (0..3_u8).prop_map(|name| DeviceChange::Name(format!("my phone {name}"))),
+        (0..6_u8).prop_map(|token| DeviceChange::Token([token; 32])),
+        (0..3_u64).prop_map(DeviceChange::Seen),
+    ]
+}
+
 fn a_change() -> impl Strategy<Value = Change> {
     let identity = prop_oneof![
         select(&USERS).prop_map(|name| Change::CreateAccount(account(name))),
@@ -69,6 +77,11 @@ fn a_change() -> impl Strategy<Value = Change> {
             }
         ),
         a_client().prop_map(Change::RemoveDevice),
+        (a_client(), a_device_change())
+            .prop_map(|(client, change)| Change::ChangeDevice { client, change }),
+        select(&USERS).prop_map(|name| {
+            Change::SetPassword { user: user(name), hash: "another".to_owned() }
+        }),
         (a_client(), 0..6_u8, 4000..5000_u64).prop_map(|(client, reference, not_after_ms)| {
             Change::AddKeyPackages(vec![key_package(&client, reference, not_after_ms)])
         }),
