@@ -136,7 +136,9 @@ impl Franking<'_> {
 
 /// Refuses a change that names another franking agent than this hub's: whoever has its key could
 /// sign franks that members take for ours. Members cannot tell, a credential says what it likes
-/// (FRANK-7). That there is none any more is for the room to say.
+/// (FRANK-7). That there is none any more is for the room to say. So an agent comes where there is
+/// none, and is never exchanged by an update (FRANK-10): that takes another group, which the MLS
+/// library cannot make of this one.
 pub fn check_agent(change: &StagedChange, own_component: &[u8]) -> Result<(), Reject> {
     let names_another = change.proposals.iter().any(|proposal| match &proposal.change {
         ProposedChange::OtherComponent(FRANKING_AGENT, octets) => octets != own_component,

@@ -4,7 +4,8 @@
 //! at once; [`answer`] compares what was found again and says what may be said.
 //!
 //! A user that cannot be found is answered for octet by octet as one that does not exist, and the
-//! same is looked up for both. The asker is a provider, whoever its user is (AMB-IDQ-4).
+//! same is looked up for both. Rooms are found by nobody, whether they are `discoverable` or not
+//! (POLICY-BASE-8): only profiles of users are looked up, and no other endpoint lists any. The asker is a provider, whoever its user is (AMB-IDQ-4).
 
 mod budget;
 

@@ -31,6 +31,7 @@ mod judging;
 pub mod key_packages;
 mod leave_room;
 mod missed;
+mod operational;
 mod own_role;
 pub mod receipts;
 pub mod receive;

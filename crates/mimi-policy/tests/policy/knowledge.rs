@@ -248,6 +248,18 @@ fn assets_links_and_reading_by_capability() {
             assert_eq!(may_apply(&room.view, bob, action).unwrap_err().rule, Rule::MessageKind);
         }
     }
+    // POLICY-CAP-RT-1: calls are each user's own affair, by a capability each.
+    for code in 0x0400..=0x0407 {
+        let mut room = Room::usual();
+        let others = (0x0400..=0x0407).filter(|other| *other != code).map(Capability);
+        room.role_mut(ORDINARY).role_capabilities = others.collect();
+        let capability = Capability(code);
+        let denied = may_use(&room.view, &user("bob"), capability).unwrap_err();
+        assert_eq!(denied.rule, Rule::OwnUse, "{code:#06x}");
+        assert!(denied.to_string().contains(capability.name().unwrap()), "{denied}");
+        room.role_mut(ORDINARY).role_capabilities.push(capability);
+        assert_eq!(may_use(&room.view, &user("bob"), capability), Ok(()));
+    }
     assert!(may_receive(&Room::usual().view, &user("bob")));
     assert!(!may_receive(&Room::usual().view, &user("zoe")));
 }

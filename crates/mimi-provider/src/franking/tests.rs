@@ -167,7 +167,8 @@ fn other_authenticated_data_is_malformed() {
     }
 }
 
-/// FRANK-7: nobody makes a room name another agent; to name ours, or none, is for the room.
+/// FRANK-7, FRANK-10: nobody makes a room name another agent, and so no agent's key is exchanged; to
+/// name ours where there is none, or none, is for the room.
 #[test]
 fn a_room_names_no_other_agent() {
     let view = franking_room().view;

@@ -412,6 +412,9 @@ fn includes_what_is_pending(state: &HubState, change: &StagedChange) -> Result<(
     let is_due = |pending: &&Pending| match (&pending.proposal.change, &pending.proposal.sender) {
         (ProposedChange::SelfRemove, _) => true,
         _ if is_external => false,
+        // Nobody can commit a KeyPackage that has expired meanwhile. Which Adds may be missing was
+        // looked at when the commit was staged (`mimi_mls`), and others would be refused there.
+        (ProposedChange::AddClient(_), _) => false,
         // Its own Update cannot be in a commit, nor that of a leaf it removes (RFC 9420, 12.2).
         (ProposedChange::UpdateOwnLeaf, Actor::Member { leaf, .. }) => {
             !removed.contains(leaf) && change.committer.as_ref() != Some(&pending.proposal.sender)

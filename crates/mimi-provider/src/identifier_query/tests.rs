@@ -322,3 +322,21 @@ fn forgotten_budgets_are_the_fuller_ones() {
     assert_eq!(budgets.take(&asker(usize::MAX), 1, 0), Ok(()), "there is room for one more");
     assert!(budgets.take(&asker(7), 1, 0).is_err(), "who has spent most is remembered");
 }
+
+/// POLICY-BASE-8: rooms are not found by search, discoverable or not: not by their URI, not by a name
+/// that a user could have.
+#[test]
+fn rooms_are_not_found() {
+    let everything = QueryPolicy::default();
+    for (source, value) in [
+        (Handle, "mimi://xyz.example/r/clubhouse"),
+        (Nick, "Clubhouse"),
+        (PartialName, "Clubhouse"),
+        (WholeProfile, "Clubhouse"),
+        (WholeProfile, "mimi://xyz.example/r/clubhouse"),
+    ] {
+        let response = ask(&everything, &users(), &query(&[(source, value)]));
+        assert_eq!(response.response_code, NotFound, "{value}");
+        assert!(names(&response).is_empty());
+    }
+}

@@ -1,4 +1,5 @@
-//! Commits of our own: one at a time per room, built from what is wanted, built again when another
+//! Commits of our own, and with them every change of participants, policy and membership that is
+//! not a proposal to leave; all of them go to the hub's `update` (PROTO-UPD-1). One at a time per room, built from what is wanted, built again when another
 //! one won.
 //!
 //! A commit stays pending in the group until it is certain what became of it: the hub's answer, or
@@ -24,7 +25,7 @@ use crate::session::judging::judge;
 use crate::session::request::{Request, RequestId, Response};
 use crate::session::room::{Means, Room};
 use crate::session::saved::room_value;
-use crate::session::{add_user, change_room, join_links, own_role, remove_user};
+use crate::session::{add_user, change_room, join_links, operational, own_role, remove_user};
 
 /// How often a commit is built before its operation gives up.
 pub const COMMIT_ATTEMPTS_MAX: u32 = 12;
@@ -242,6 +243,9 @@ impl Room {
 
     fn build_commit(&mut self, mut wanted: Wanted, means: &mut Means<'_>, at: &mut Moment<'_>) {
         let Some(group) = &mut self.group else { return };
+        if let Err(error) = operational::takes_our_handshakes(group.view()) {
+            return means.effects.finish(wanted.operation, Err(error));
+        }
         let step = wanted.intent.step(group.view(), &group.pending_change(), &means.own.user);
         let plan = match step {
             Step::Commit(plan) if wanted.attempts < COMMIT_ATTEMPTS_MAX => plan,

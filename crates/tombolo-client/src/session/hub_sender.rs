@@ -1,4 +1,6 @@
-//! A hub's entry in `external_senders` (AMB-ST-1): its key, and the domain it speaks for.
+//! A hub's entry in `external_senders` (AMB-ST-1): its key, and the domain it speaks for. Rooms of
+//! ours have no other: followers are made none, so none has to be taken out again when its last user
+//! leaves (PROTO-ST-5, AMB-ST-3).
 
 use mimi_wire::codec::Reader;
 use mimi_wire::mls::{Credential, ExternalSender};

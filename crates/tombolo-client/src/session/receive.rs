@@ -22,6 +22,7 @@ use crate::session::franking::{self, Franked, KeptFrank};
 use crate::session::freeze::Fault;
 use crate::session::hub_sender;
 use crate::session::judging::judge;
+use crate::session::operational;
 use crate::session::remove_user::{is_banned, list_index};
 use crate::session::room::{Means, Room, Standing};
 use crate::session::saved::{frank_name, verdict_name};
@@ -447,6 +448,11 @@ impl Room {
         let nonsense = |nonsense: Nonsense| format!("sent by {sender}: {nonsense}");
         check_acceptance(timestamp_ms, Some(now_ms), self.began_ms).map_err(nonsense)?;
         let view = self.view_of(epoch).ok_or("its epoch is not known")?;
+        // POLICY-OP-2.
+        let now = self.member().map(MemberGroup::view);
+        if now.is_ok_and(|now| !operational::takes_message_of(now, epoch)) {
+            return Err(format!("sent by {sender} in epoch {epoch}: too old for this room"));
+        }
         let octets = match unframed(view, application_data)? {
             Unframed::Content(octets) => octets,
             Unframed::Report(report) => return Ok(Read::Report(sender, report)),

@@ -21,6 +21,7 @@ use crate::session::issuers::IssuerBook;
 use crate::session::join_links;
 use crate::session::join_room::Joining;
 use crate::session::leave_room::Leaving;
+use crate::session::operational;
 use crate::session::receipts::{ReceiptSetting, Receipts};
 use crate::session::remove_user::is_ban;
 use crate::session::saved::{LastView, room_value};
@@ -32,9 +33,6 @@ use crate::store::StoreChange;
 
 /// Earlier epochs whose view is kept: messages sent in them may still come.
 pub(crate) const PAST_VIEWS: usize = 4;
-/// Shortest and longest wait before somebody else's proposals are committed: of many devices, one
-/// need do it.
-const COMMIT_PENDING_DELAY_MS: (u64, u64) = (200, 1_500);
 
 /// Where this device stands in a room.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -218,7 +216,10 @@ impl Room {
             return;
         }
         self.commit_pending_due = true;
-        let (least_ms, most_ms) = COMMIT_PENDING_DELAY_MS;
+        let view = self.group.as_ref().map(MemberGroup::view);
+        let Some((least_ms, most_ms)) = view.map(operational::commit_pending_delay_ms) else {
+            return;
+        };
         means.effects.timer(at.after(least_ms, most_ms), Timer::CommitPending(self.uri.clone()));
     }
 

@@ -1,6 +1,7 @@
 //! The session against a hub in memory: the flows, and the same flows with losses, repeats, odd
 //! orders and crashes.
 
+mod contents;
 mod direct;
 mod expiring;
 mod faults;
@@ -13,4 +14,4 @@ mod racing;
 mod receipts;
 mod rejoining;
 mod rules;
-mod world;
+pub(crate) mod world;

@@ -182,11 +182,17 @@ fn work(mut connection: Connection, jobs: &mpsc::Receiver<Job>) {
 }
 
 fn commit(connection: &mut Connection, changes: Vec<StoreChange>) -> rusqlite::Result<()> {
+    let removes = changes.iter().any(|it| matches!(it, StoreChange::RemoveMessage { .. }));
     let transaction = connection.transaction()?;
     for change in changes {
         write(&transaction, change)?;
     }
-    transaction.commit()
+    transaction.commit()?;
+    if removes {
+        // The log still has what was written; folding it in and cutting it off ends that, too.
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    }
+    Ok(())
 }
 
 fn write(transaction: &Transaction<'_>, change: StoreChange) -> rusqlite::Result<()> {

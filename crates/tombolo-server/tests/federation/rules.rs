@@ -259,7 +259,6 @@ async fn ban_while_offline() {
     let state = cathy.until(&room, |state| state.status == RoomStatus::Banned).await;
     let texts: Vec<_> = state.messages.iter().filter_map(|it| it.text.as_deref()).collect();
     assert_eq!(texts, ["bye for now"]);
-    trio.settle().await;
     let last = trio.told("c.example").pop().unwrap();
     assert!(matches!(last.kind, FanoutKind::Commit { .. }), "{last:?}");
     let told = cathy.client.send_text(&room, "hello?").await.unwrap_err();

@@ -221,6 +221,25 @@ fn cached_proposals_are_included() {
     assert_eq!(hub.view.role_index_of(&user("c/cathy")), None);
 }
 
+/// PROTO-UPD-12: of an Add that waits the KeyPackage may expire; then no commit could have it, and none
+/// must be refused for that here. What came with it is still due.
+#[test]
+fn an_add_that_waits_holds_up_nobody() {
+    let mut hub = Hub::new(MEMBERS);
+    let dan = fixture::identity("d/dan/phone");
+    let changes = vec![listed(user("d/dan")), AddClient(dan)];
+    let change = proposals(&hub.view, &member(&hub.view, "a/alice/phone"), 1, changes);
+    hub.propose(&local("a/alice/phone"), &change).unwrap();
+    let bob = member(&hub.view, "b/bob/phone");
+    let neither = commit(&hub.view, bob.clone(), Vec::new());
+    let mut without = including(&hub, neither.clone());
+    without.proposals.pop();
+    hub.commit(&peer("b.example"), &neither, Extras::default()).unwrap_err();
+    hub.commit(&peer("b.example"), &without, Extras::default()).unwrap();
+    assert!(hub.view.role_index_of(&user("d/dan")).is_some());
+    assert!(hub.state.pending.is_empty());
+}
+
 /// PROTO-UPD-11: one bad proposal and none is kept.
 #[test]
 fn a_bundle_is_all_or_nothing() {

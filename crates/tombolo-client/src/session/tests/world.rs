@@ -26,7 +26,7 @@ const STEPS_MAX: usize = 20_000;
 
 /// What goes wrong, and how often (of 100).
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Faults {
+pub(crate) struct Faults {
     pub(super) requests_lost: u32,
     pub(super) answers_lost: u32,
     pub(super) events_repeated: u32,
@@ -36,8 +36,8 @@ pub(super) struct Faults {
 }
 
 /// A device with its stored state and what is on its wires.
-pub(super) struct Actor {
-    pub(super) session: Session,
+pub(crate) struct Actor {
+    pub(crate) session: Session,
     pub(super) saved: Saved,
     domain: Domain,
     pub(super) client: Option<MimiUri>,
@@ -54,9 +54,9 @@ pub(super) struct Actor {
 }
 
 /// See the module.
-pub(super) struct World {
+pub(crate) struct World {
     pub(super) hub: Hub,
-    pub(super) actors: Vec<Actor>,
+    pub(crate) actors: Vec<Actor>,
     pub(super) now_ms: u64,
     pub(super) rng: StdRng,
     pub(super) faults: Faults,
@@ -118,7 +118,7 @@ impl World {
 
     /// alice and bob with two devices each, cathy with one; the first device of each is in a room
     /// of alice's, as are all of bob's.
-    pub(super) fn with_room(seed: u64) -> (Self, MimiUri) {
+    pub(crate) fn with_room(seed: u64) -> (Self, MimiUri) {
         let mut world = Self::new(seed);
         let alice = world.device("a.example", "alice", "phone");
         let bob = world.device("b.example", "bob", "phone");

@@ -215,3 +215,47 @@ fn files_are_shown_with_their_message() {
     filling.add(&alice(), deletion).unwrap();
     assert!(filling.timeline.show(&first).unwrap().attachments.is_empty());
 }
+
+/// CONTENT-EDIT-3: every version of an edited message is there with its time, and who has reacted
+/// to which; of one that is taken back none is.
+#[test]
+fn versions_and_reactions_to_them() {
+    let mut filling = Filling::default();
+    let first = filling.text(&alice(), "helo");
+    filling.react(&bob(), first, "👍");
+    assert!(filling.timeline.shown()[0].versions.is_empty());
+    let second = filling.edit(&alice(), first, "hello");
+    filling.react(&alice(), second, "❤");
+    let versions = filling.timeline.shown().remove(0).versions;
+    let told: Vec<_> = versions.iter().map(|it| (it.id, it.text.as_deref())).collect();
+    assert_eq!(told, [(first, Some("helo")), (second, Some("hello"))]);
+    assert_eq!(versions[0].reacted, [bob()]);
+    assert_eq!(versions[1].reacted, [alice()]);
+    assert!(versions[0].timestamp_ms < versions[1].timestamp_ms);
+    let deletion = MimiContent::delete(filling.salt(), &alice(), &room(), first);
+    filling.add(&alice(), deletion).unwrap();
+    let shown = filling.timeline.shown().remove(0);
+    assert!(shown.deleted && shown.versions.is_empty() && shown.body.is_none());
+}
+
+/// What is about a message goes with it, and another's reactions stay.
+#[test]
+fn what_is_removed_leaves_nothing_of_itself() {
+    let mut filling = Filling::default();
+    let first = filling.text(&alice(), "one");
+    let second = filling.text(&alice(), "two");
+    let like = filling.react(&bob(), first, "👍");
+    filling.react(&bob(), second, "👎");
+    let edit = filling.edit(&alice(), first, "uno");
+    let mut gone = filling.timeline.remove(&first);
+    gone.sort();
+    let mut expected = [first, like, edit];
+    expected.sort();
+    assert_eq!(gone, expected);
+    assert_eq!(filling.texts(), [Some("two".to_owned())]);
+    assert_eq!(filling.timeline.shown()[0].reactions.len(), 1);
+    // One that ends by itself.
+    let like = filling.react(&alice(), second, "👍");
+    assert_eq!(filling.timeline.remove(&like), [like]);
+    assert_eq!(filling.timeline.shown()[0].reactions.len(), 1);
+}

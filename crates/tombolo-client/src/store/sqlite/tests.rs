@@ -121,3 +121,28 @@ async fn files_that_are_not_there_or_not_ours_are_told() {
     std::fs::write(&path, "this is a text and no database, long enough to have a header").unwrap();
     assert!(SqliteStore::open(&path).await.is_err());
 }
+
+/// CONTENT-EXP-1: of a message that is removed no octet is left in the files.
+#[tokio::test]
+async fn what_is_removed_is_in_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::create(&folder.path().join("device.db")).await.unwrap();
+    let message = |salt: u8, content: &str| StoredMessage {
+        id: MessageId([salt; 32]),
+        sender: MimiUri::new("mimi://b.example/u/bob").unwrap(),
+        timestamp_ms: 1,
+        content: content.repeat(100).into_bytes(),
+    };
+    let put = |message| vec![StoreChange::PutMessage { room: room(), message }];
+    store.commit(put(message(1, "the password is fish"))).await.unwrap();
+    store.commit(put(message(2, "good morning"))).await.unwrap();
+    let is_there = |text: &str| {
+        let files = std::fs::read_dir(folder.path()).unwrap();
+        let mut contents = files.map(|file| std::fs::read(file.unwrap().path()).unwrap());
+        contents.any(|octets| octets.windows(text.len()).any(|it| it == text.as_bytes()))
+    };
+    assert!(is_there("fish") && is_there("good morning"));
+    let gone = StoreChange::RemoveMessage { room: room(), id: MessageId([1; 32]) };
+    store.commit(vec![gone]).await.unwrap();
+    assert!(!is_there("fish") && is_there("good morning"));
+}
