@@ -146,7 +146,7 @@ fn the_key_configuration_of_the_rfc() {
     let config = KeyConfig::decode(&octets(KEY_CONFIG)).unwrap();
     assert_eq!(config, *key.config());
     assert_eq!(config.suites, Suite::ALL);
-    let published = KeyConfig::encode_all(&[config.clone()]);
+    let published = KeyConfig::encode_all(std::slice::from_ref(&config));
     assert_eq!(published, [&[0, 45], octets(KEY_CONFIG).as_slice()].concat());
     assert_eq!(KeyConfig::choose(&published).unwrap(), config);
 }
@@ -259,7 +259,7 @@ fn sizes_are_bounded() {
 /// RFC 9458 section 3.2: configurations for others are passed over, broken ones spoil the whole.
 #[test]
 fn key_configurations_of_all_kinds() {
-    let ours = KeyConfig::encode_all(&[key().config().clone()]);
+    let ours = KeyConfig::encode_all(std::slice::from_ref(key().config()));
     let with_length =
         |config: &[u8]| [&u16::try_from(config.len()).unwrap().to_be_bytes(), config].concat();
     // P-256, of which this build knows not even the length.

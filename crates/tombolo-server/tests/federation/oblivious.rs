@@ -128,7 +128,7 @@ async fn the_hub_cannot_tell_who_asks() {
         let key = |id: u8| GatewayKey::new(id, &[id; 32]).unwrap();
         if seen.target == "/keys" && seen.body.is_empty() {
             let id = fetches.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            let keys = KeyConfig::encode_all(&[key(id).config().clone()]);
+            let keys = KeyConfig::encode_all(std::slice::from_ref(key(id).config()));
             return Response::builder()
                 .header("cache-control", "no-store")
                 .body(keys.into())
@@ -185,7 +185,7 @@ async fn hubs_say_what_they_cannot() {
         let key = GatewayKey::new(3, &[3; 32]).unwrap();
         match (seen.target.as_str(), seen.body.is_empty()) {
             (GATEWAY_PATH, true) => {
-                Response::new(KeyConfig::encode_all(&[key.config().clone()]).into())
+                Response::new(KeyConfig::encode_all(std::slice::from_ref(key.config())).into())
             }
             (GATEWAY_PATH, false) => {
                 let problem = serde_json::json!({ "type": UNKNOWN_KEY_PROBLEM }).to_string();

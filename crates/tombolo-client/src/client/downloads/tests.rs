@@ -54,7 +54,7 @@ fn key(id: u8) -> GatewayKey {
 
 impl Hub {
     fn published(&self) -> Outcome {
-        let keys = || KeyConfig::encode_all(&[key(self.published).config().clone()]);
+        let keys = || KeyConfig::encode_all(std::slice::from_ref(key(self.published).config()));
         self.has_gateway.then(keys).ok_or_else(|| refused("unsupported"))
     }
 
