@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::{fuzz, requirements, say, style, walls};
+use crate::{fuzz, openapi, requirements, say, style, walls};
 
 type Step = (&'static str, fn() -> Result<(), String>);
 
@@ -19,6 +19,7 @@ const STEPS: &[Step] = &[
     ("doctest", doctest),
     ("fuzz", fuzz::check),
     ("vectors", vectors),
+    ("client-api", openapi::check),
 ];
 
 /// Runs every step, or those from a named one on.
@@ -83,26 +84,33 @@ fn vectors() -> Result<(), String> {
     /// What the script ends with when its libraries are missing.
     const SKIPPED: i32 = 77;
 
-    let missing = |what: &str, script: &str| {
-        if std::env::var("CI").is_ok_and(|ci| ci == "true") {
-            return Err(format!("{what}, and CI must run {script}"));
-        }
-        say(&format!("   {what}: {script} is SKIPPED"));
-        Ok(())
-    };
     if !present("python3") {
-        return missing("python3 is not installed", "vectors/check.py");
+        return skipped("python3 is not installed", "vectors/check.py");
     }
     for script in SCRIPTS {
         match Command::new("python3").arg(script).status() {
             Ok(status) if status.success() => {}
             Ok(status) if status.code() == Some(SKIPPED) => {
-                missing("its libraries are not installed", script)?;
+                skipped("its libraries are not installed", script)?;
             }
             Ok(status) => return Err(format!("{script} ended with {status}")),
             Err(error) => return Err(format!("python3 cannot be started: {error}")),
         }
     }
+    Ok(())
+}
+
+/// Whether CI runs this.
+pub(crate) fn in_ci() -> bool {
+    std::env::var("CI").is_ok_and(|ci| ci == "true")
+}
+
+/// Who lacks something is told that a check is left out; CI must not.
+pub(crate) fn skipped(what: &str, check: &str) -> Result<(), String> {
+    if in_ci() {
+        return Err(format!("{what}, and CI must run {check}"));
+    }
+    say(&format!("   {what}: {check} is SKIPPED"));
     Ok(())
 }
 

@@ -19,10 +19,11 @@ usage: cargo xtask TASK
   fuzz          each fuzz target for a moment, where the nightly compiler is; `fuzz SECONDS` for
                 so long each, `fuzz SECONDS TARGET` for one
 
-  openapi       writes docs/openapi.json anew, when the client API has changed
+  openapi       writes docs/openapi.json anew, when the client API has changed; `openapi check` lints it
+                and hammers a provider by it (Python with fuzz/client_api/requirements.txt)
 
   cargo xtask ci --from STEP   starts at a step: fmt, walls, requirements, style, clippy, doc,
-                               deny, test, doctest, fuzz, vectors
+                               deny, test, doctest, fuzz, vectors, client-api
 ";
 
 fn main() -> ExitCode {
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         ["requirements"] => requirements::check(),
         ["style"] => style::check(),
         ["openapi"] => openapi::write(),
+        ["openapi", "check"] => openapi::check(),
         ["fuzz"] => fuzz::check(),
         ["fuzz", seconds] => fuzz::run(seconds, None),
         ["fuzz", seconds, target] => fuzz::run(seconds, Some(target)),

@@ -38,6 +38,7 @@ mod joining;
 mod receiving;
 
 pub use founding::founding_requirements;
+pub use receiving::epoch_of;
 #[cfg(test)]
 mod tests;
 

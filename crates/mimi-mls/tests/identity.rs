@@ -375,6 +375,22 @@ fn a_key_package_is_inspected() {
     assert!(!satisfies(&facts.capabilities, &required(&[0, 0, 2, 0, 3])));
 }
 
+/// RFC 9420 section 10.1: for how long a KeyPackage is valid has a limit.
+#[test]
+fn key_packages_have_a_longest_lifetime() {
+    const LIFETIME_S_MAX: u64 = 93 * 24 * 60 * 60;
+    let mut federation = Federation::new(&["a.example"]);
+    let issuers = federation.issuers();
+    let mut device = federation.device("a.example", "alice", "phone");
+    let mut of = |lifetime_s| {
+        let packages = device.key_packages(1, lifetime_s, now_ms(), &mut federation.rng);
+        inspect(&packages.unwrap()[0], &issuers, now_ms())
+    };
+    of(LIFETIME_S_MAX).unwrap();
+    let refused = of(LIFETIME_S_MAX + 1).unwrap_err();
+    assert!(refused.to_string().contains("too long"), "{refused}");
+}
+
 /// Everybody proves everybody: the hub and the members an Add, the joiner all members.
 #[test]
 fn nobody_comes_in_unproven() {

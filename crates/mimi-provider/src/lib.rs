@@ -12,6 +12,7 @@ pub mod abuse;
 pub mod account;
 pub mod consent;
 pub mod delivery;
+pub mod era;
 pub mod follower;
 pub mod franking;
 pub mod hub;

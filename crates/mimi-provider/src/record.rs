@@ -193,6 +193,36 @@ pub struct FollowerCursor {
     pub stream: MimiUri,
     /// The peer.
     pub follower: Domain,
-    /// Last entry it has accepted.
+    /// Last entry it has accepted, or that was given up.
     pub cursor: Seq,
+    /// Since when it is stale: what waited for it was given up, and it has accepted nothing since
+    /// (AMB-NTF-10). Milliseconds since the epoch.
+    pub stale_since_ms: Option<u64>,
 }
+
+/// Names an era of the log, at random.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct EraId(pub [u8; 16]);
+
+/// A time in which the provider's log only grew. One begins at each start: from which era a client's
+/// cursor is shows whether what it has seen is still part of the log, or was lost when a backup was
+/// put back.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Era {
+    /// Its name.
+    pub id: EraId,
+    /// The last entry before it.
+    pub after_id: u64,
+}
+
+/// How the log came about, and where it ends.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LogHistory {
+    /// The latest eras, oldest first.
+    pub eras: Vec<Era>,
+    /// The last entry of the whole log; 0 when there is none.
+    pub last_id: u64,
+}
+
+/// Eras that are remembered. A cursor of one forgotten is treated like one of an unknown log.
+pub const ERAS_MAX: usize = 256;

@@ -6,8 +6,8 @@ use mimi_wire::{Domain, MimiUri};
 use crate::hub::member_set::MemberSet;
 use crate::profile::{StoredProfile, Term};
 use crate::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceChange, DeviceRecord, NewEvent, RoomKind, Seq,
-    StoredKeyPackage,
+    Account, ConsentRecord, ConsentRequest, DeviceChange, DeviceRecord, EraId, NewEvent, RoomKind,
+    Seq, StoredKeyPackage,
 };
 
 /// What to store, who to wake, what to answer.
@@ -179,6 +179,20 @@ pub enum Change {
         /// Its new cursor.
         seq: Seq,
     },
+    /// What waits for a peer up to here is given up; the peer is stale until it accepts something
+    /// again (AMB-NTF-10).
+    GiveUp {
+        /// The stream.
+        stream: MimiUri,
+        /// The peer.
+        follower: Domain,
+        /// Its new cursor.
+        seq: Seq,
+        /// The time.
+        now_ms: u64,
+    },
+    /// A new era of the log begins after its last entry; see [`Era`](crate::record::Era).
+    BeginEra(EraId),
     /// A client has stored everything up to this entry of the provider's whole log.
     Acknowledge {
         /// The client.

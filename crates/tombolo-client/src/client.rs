@@ -32,7 +32,7 @@ use crate::session::Session;
 use crate::session::command::{
     Command, Draft, Lifetime, MetadataChange, NewJoinLink, Outcome, ReceiptSetting,
 };
-use crate::shown::{Evidence, RoomState};
+use crate::shown::{DeviceEntry, Evidence, RoomState};
 use crate::store::{ClientStore, Saved, SqliteStore, StoreChange, StoreFailure};
 use crate::transport::{HttpsTransport, Transport};
 
@@ -197,6 +197,25 @@ impl Client {
             Outcome::Users(users) => Ok(users),
             other => Err(unexpected(&other)),
         }
+    }
+
+    /// The devices of the user, in the order in which they came.
+    pub async fn devices(&self) -> Result<Vec<DeviceEntry>, ClientError> {
+        match self.operate(Command::Devices).await? {
+            Outcome::Devices(devices) => Ok(devices),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Signs a device of the user out, which may be this one: its provider knows it no longer, and has it
+    /// removed from the rooms that are hosted there.
+    pub async fn sign_out(&self, client: &MimiUri) -> Result<(), ClientError> {
+        self.operate(Command::SignOut(client.clone())).await.map(drop)
+    }
+
+    /// Signs all other devices of the user out.
+    pub async fn sign_out_others(&self) -> Result<(), ClientError> {
+        self.operate(Command::SignOutOthers).await.map(drop)
     }
 
     /// Users of a provider of whom all elements hold, as far as they let themselves be found.

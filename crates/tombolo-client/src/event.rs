@@ -7,6 +7,7 @@ use crate::shown::{RoomStatus, ShownMessage};
 
 /// Something a person or an app wants to know of at once.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "most are messages; each is moved a few times")]
 #[non_exhaustive]
 pub enum ClientEvent {
     /// A message was shown, edited or deleted, or got a reaction.
@@ -14,7 +15,7 @@ pub enum ClientEvent {
         /// The room.
         room: MimiUri,
         /// The message as it is now shown.
-        message: ShownMessage,
+        message: Box<ShownMessage>,
     },
     /// Somebody has told that messages of ours have arrived, or were read.
     Status {

@@ -58,6 +58,6 @@ pub use mimi_render as render;
 pub use profile::{FoundUser, Profile};
 pub use session::command::{Lifetime, MetadataChange, NewJoinLink, ReceiptSetting};
 pub use shown::{
-    Attempt, Evidence, Participant, RefusedMessage, RoomState, RoomStatus, ShownJoinLink,
-    ShownMessage, ShownPart, ShownVersion,
+    Attempt, DeviceEntry, Evidence, Participant, RefusedMessage, RoomState, RoomStatus,
+    ShownJoinLink, ShownMessage, ShownPart, ShownVersion,
 };

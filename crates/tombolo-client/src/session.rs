@@ -12,11 +12,13 @@
 //! One file per kind of operation; [`receive`] is what comes in.
 
 mod add_user;
+pub mod astray;
 mod change_room;
 pub mod command;
 pub mod commit;
 mod consent;
 mod create_room;
+mod devices;
 mod direct;
 mod effects;
 pub(crate) mod expiry;
@@ -32,6 +34,7 @@ pub mod key_packages;
 mod leave_room;
 mod missed;
 mod operational;
+mod own_devices;
 mod own_role;
 pub mod receipts;
 pub mod receive;
@@ -46,7 +49,7 @@ mod timeline;
 mod verdict;
 mod way_in;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_mls::device::Device;
 use mimi_mls::member::MemberGroup;
@@ -85,6 +88,12 @@ pub struct Session {
     issuers: IssuerBook,
     rooms: BTreeMap<MimiUri, Room>,
     cursor: u64,
+    /// Names the era of the provider's log that the cursor is of.
+    era: Option<String>,
+    /// Other devices of the user that were in rooms when the provider was asked for all.
+    devices_in_rooms: BTreeSet<MimiUri>,
+    /// Up to here the stream repeats what this device knew before it was put back.
+    known_until: u64,
     registering: Option<Registering>,
     creating: BTreeMap<OperationId, Creating>,
     adding: BTreeMap<OperationId, Adding>,
@@ -111,6 +120,9 @@ impl Session {
             issuers: IssuerBook::default(),
             rooms: BTreeMap::new(),
             cursor: 0,
+            era: None,
+            known_until: 0,
+            devices_in_rooms: BTreeSet::new(),
             registering: None,
             creating: BTreeMap::new(),
             adding: BTreeMap::new(),
@@ -143,6 +155,11 @@ impl Session {
         if let Some(cursor) = saved.values.get(saved::CURSOR) {
             session.cursor = saved::unpack(cursor, "the event cursor")?;
         }
+        if let Some(era) = saved.values.get(saved::ERA) {
+            session.era = Some(saved::unpack(era, "the log's era")?);
+        }
+        // Nothing encrypted leaves before it is known whether the store is the latest.
+        session.effects.hold();
         if let Some(receipts) = saved.values.get(saved::RECEIPTS) {
             session.receipts = Some(saved::unpack(receipts, "what is told of messages")?);
         }
@@ -171,8 +188,12 @@ impl Session {
                 .map_err(|error| ClientError::Storage(format!("the group of {uri}: {error}")))?;
             room.group = Some(group);
         }
+        room.footing = room_value_of(values, room_value::FOOTING, &uri)?.unwrap_or_default();
         room.last_view = room_value_of(values, room_value::LAST_VIEW, &uri)?;
         room.waiting = saved.waiting;
+        if !room.waiting.is_empty() {
+            self.effects.timer(now_ms.saturating_add(astray::GAP_MS), Timer::GapLate(uri.clone()));
+        }
         room.superseded_by = room_value_of(values, room_value::SUPERSEDED_BY, &uri)?;
         room.plan_to_leave_superseded(&mut self.effects, now_ms);
         room.load_messages(saved.messages, values, &mut self.effects, now_ms)?;
@@ -244,10 +265,12 @@ impl Session {
         self.cursor
     }
 
-    /// Rooms known on this device.
+    /// Rooms known on this device, in the order in which it came into them: those that come stand last.
     pub fn rooms(&self) -> Vec<MimiUri> {
         let known = self.rooms.values().filter(|room| room.standing.status().is_some());
-        known.map(|room| room.uri.clone()).collect()
+        let mut known: Vec<&Room> = known.collect();
+        known.sort_by_key(|room| (room.began_ms.unwrap_or(u64::MAX), &room.uri));
+        known.into_iter().map(|room| room.uri.clone()).collect()
     }
 
     /// A room as it is shown.
@@ -329,6 +352,9 @@ impl Session {
                 self.say_consent(operation, ConsentOperation::Revoke, user)
             }
             Command::ConsentRequests => self.ask_consent_requests(operation),
+            Command::Devices => self.ask_devices(operation),
+            Command::SignOut(client) => self.ask_sign_out(operation, client),
+            Command::SignOutOthers => self.ask_sign_out_others(operation),
             Command::Find { domain, elements } => self.find(operation, domain, elements),
             Command::Profile => self.ask_profile(operation),
             Command::SetProfile(profile) => self.set_profile(operation, &profile),
@@ -422,11 +448,14 @@ impl Session {
             Purpose::Register => self.registration_answered(answer),
             Purpose::Issuers(domain) => self.issuers_answered(&domain, answer, at),
             Purpose::Stock => self.stock_answered(answer, at),
+            Purpose::OwnDevices => self.own_devices_answered(answer, at),
             Purpose::UploadKeyPackages => self.upload_answered(answer),
             Purpose::Consent(operation) => self.consent_answered(operation, answer),
             Purpose::ConsentRequests(operation) => {
                 self.consent_requests_answered(operation, answer);
             }
+            Purpose::Devices(operation) => self.devices_answered(operation, answer),
+            Purpose::SignOut(operation) => self.sign_out_answered(operation, answer),
             Purpose::Find(operation, domain) => self.find_answered(operation, &domain, answer),
             Purpose::Profile(operation) => self.profile_answered(operation, answer),
             Purpose::SetProfile(operation) => self.profile_set(operation, answer),
@@ -476,11 +505,15 @@ impl Session {
             | StreamEventKind::Proposal
             | StreamEventKind::Welcome => {
                 let room = event.stream.clone();
+                let welcome = (event.kind == StreamEventKind::Welcome).then(|| event.clone());
                 let unknown = || Room::new(room.clone(), Standing::Unknown);
                 self.rooms.entry(room.clone()).or_insert_with(unknown);
                 self.with_room(&room, &mut at, |room, means, at| {
                     room.take_event(event, means, at);
                 });
+                if let Some(welcome) = welcome {
+                    self.welcomed_again(&welcome, &mut at);
+                }
                 self.settle_direct(&room, &mut at);
                 self.forget_unjoined();
             }
@@ -507,6 +540,7 @@ impl Session {
             self.effects.resend_now();
             self.check_stock();
             self.refresh_issuers(now_ms);
+            self.check_own_devices();
             let rooms: Vec<MimiUri> = self.rooms.keys().cloned().collect();
             for room in rooms {
                 self.with_room(&room, &mut at, |_, _, _| {});
@@ -544,6 +578,9 @@ impl Session {
             Timer::LeaveSuperseded(room) => {
                 self.with_room(&room, at, |room, _, _| room.leave_superseded());
             }
+            Timer::GapLate(room) => {
+                self.with_room(&room, at, |room, means, at| room.gap_late(means, at));
+            }
             Timer::JoinAgain(room) => {
                 self.with_room(&room, at, |room, means, at| room.join_again(means, at));
             }
@@ -556,7 +593,10 @@ impl Session {
                 });
             }
             Timer::Issuers(domain) => self.issuers_due(domain),
-            Timer::RefreshIssuers => self.refresh_issuers(at.now_ms),
+            Timer::RefreshIssuers => {
+                self.refresh_issuers(at.now_ms);
+                self.check_own_devices();
+            }
         }
     }
 

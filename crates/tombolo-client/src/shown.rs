@@ -12,6 +12,23 @@ use serde::{Deserialize, Serialize};
 
 pub use parts::ShownPart;
 
+/// A device of the own user, as its provider lists it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+pub struct DeviceEntry {
+    /// Its URI.
+    pub client: MimiUri,
+    /// What it is called.
+    pub name: String,
+    /// When it was signed in, in milliseconds since the epoch.
+    pub created_ms: u64,
+    /// The day on which it was last here, at its beginning; 0 where that is not known.
+    #[serde(default)]
+    pub last_seen_ms: u64,
+    /// Whether it is this one.
+    #[serde(default)]
+    pub current: bool,
+}
+
 /// Where this device stands in a room.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]

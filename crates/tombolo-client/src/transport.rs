@@ -5,6 +5,7 @@ pub mod https;
 mod reply;
 pub mod sse;
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use futures_util::stream::Stream;
 
 use crate::secret::SecretText;
 use crate::session::request::{Outgoing, Response, TransportError};
-use crate::session::stream_event::StreamEvent;
+use crate::session::stream_event::{LogPosition, StreamEvent};
 
 pub use https::HttpsTransport;
 
@@ -23,6 +24,20 @@ pub type Token = SecretText;
 /// A future of a transport.
 pub type TransportFuture<T> = Pin<Box<dyn Future<Output = Result<T, TransportError>> + Send>>;
 
+/// An open event stream, and where the provider's log is if it says so.
+pub struct OpenStream {
+    /// Names where the stream really begins.
+    pub position: Option<LogPosition>,
+    /// The entries.
+    pub events: EventStream,
+}
+
+impl fmt::Debug for OpenStream {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("OpenStream").field(&self.position).finish_non_exhaustive()
+    }
+}
+
 /// The event stream, until it breaks.
 pub type EventStream = Pin<Box<dyn Stream<Item = Result<StreamEvent, TransportError>> + Send>>;
 
@@ -30,8 +45,9 @@ pub type EventStream = Pin<Box<dyn Stream<Item = Result<StreamEvent, TransportEr
 pub trait Transport: Send + Sync + 'static {
     /// Sends a request once.
     fn request(&self, outgoing: Outgoing) -> TransportFuture<Response>;
-    /// Opens the event stream after a position.
-    fn events(&self, token: Token, after: u64) -> TransportFuture<EventStream>;
+    /// Opens the event stream after a position, which is of an era of the provider's log if we know
+    /// of any.
+    fn events(&self, token: Token, after: u64, era: Option<String>) -> TransportFuture<OpenStream>;
     /// Tells the provider that everything up to a position is stored here.
     fn acknowledge(&self, token: Token, id: u64) -> TransportFuture<()>;
     /// The way of assets, if it has one.

@@ -8,6 +8,7 @@ mod client;
 mod listener;
 mod ohttp_key;
 pub mod operate;
+mod peers;
 mod removal;
 mod reports;
 mod status;
@@ -31,6 +32,7 @@ use crate::provider::Provider;
 pub use client::{AdminClient, AdminError};
 pub(crate) use listener::serve;
 pub use ohttp_key::NewOhttpKey;
+pub use peers::{PeerActed, PeerList, PeerStatus};
 pub use removal::Removed;
 pub use reports::{
     ClosedReport, ListedReport, NewHubKey, ReportList, ReportedMessage, ShownReport,
@@ -64,6 +66,9 @@ fn router(api: AdminApi) -> Router {
         .route("/reports/{id}/close", post(reports::close))
         .route("/franking/hub-key", post(reports::rotate))
         .route("/ohttp-key", post(ohttp_key::rotate))
+        .route("/peers", get(peers::list))
+        .route("/peers/{name}/retry", post(peers::retry))
+        .route("/peers/{name}/drop", post(peers::drop_waiting))
         .route("/status", get(status::status))
         .method_not_allowed_fallback(async || HttpError::MethodNotAllowed("".into()));
     Router::new()

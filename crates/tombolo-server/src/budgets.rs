@@ -1,4 +1,5 @@
-//! How often something secret may be guessed at: budgets per whoever tries, which refill with time.
+//! How often something may be tried: budgets per whoever tries, which refill with time. The unit of
+//! time is the caller's.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -36,10 +37,33 @@ impl<K: Eq + Hash> Budgets<K> {
 
     /// Takes an attempt.
     pub(crate) fn take(&mut self, key: K, now_ms: u64) {
+        self.take_many(key, 1, now_ms);
+    }
+
+    /// Takes several, whether or not there are as many.
+    pub(crate) fn take_many(&mut self, key: K, count: u32, now_ms: u64) {
         let budget = self.budgets.get(&key).copied().unwrap_or_default();
-        let whole_at_ms = budget.whole_at_ms.max(now_ms) + self.refill_ms;
+        let taken_ms = u64::from(count) * self.refill_ms;
+        let whole_at_ms = budget.whole_at_ms.max(now_ms) + taken_ms;
         self.make_room(now_ms);
         self.budgets.insert(key, Budget { whole_at_ms });
+    }
+
+    /// Takes as many as `count` says, which is told how long it is until one is left.
+    pub(crate) fn spend<T>(
+        &mut self,
+        key: &K,
+        now_ms: u64,
+        count: impl FnOnce(u64) -> (u32, T),
+    ) -> T
+    where
+        K: Clone,
+    {
+        let (count, outcome) = count(self.wait_ms(key, now_ms));
+        if count > 0 {
+            self.take_many(key.clone(), count, now_ms);
+        }
+        outcome
     }
 
     /// An attempt does not count.

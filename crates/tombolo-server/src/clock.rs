@@ -35,6 +35,11 @@ impl fmt::Debug for Clock {
     }
 }
 
+/// The machine's time, for dates that others write.
+pub(crate) fn system() -> SystemTime {
+    SystemTime::now()
+}
+
 /// For measuring how long something takes and for expiry of caches; unrelated to the wall clock.
 pub(crate) fn monotonic() -> Instant {
     Instant::now()

@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use mimi_policy::envelope::Envelope;
+use mimi_provider::delivery::KEEP_MS_DEFAULT;
 use mimi_provider::identifier_query::QueryPolicy;
 use mimi_wire::Domain;
 
@@ -39,6 +40,7 @@ use section::Section;
 
 /// Largest configuration or peers file that is read.
 pub const CONFIG_OCTETS_MAX: u64 = 4 * 1024 * 1024;
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 /// Where the admin API listens unless the file says otherwise.
 pub const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:8445";
 
@@ -100,6 +102,9 @@ pub struct FederationConfig {
     pub unknown_peers: PeerPolicy,
     /// More `[peers]` tables, in a file that is read again when it changes.
     pub peers_file: Option<PathBuf>,
+    /// How long something waits for a provider that does not take it, in milliseconds; then the
+    /// provider is stale (AMB-NTF-10).
+    pub keep_ms: u64,
 }
 
 /// `[log]`.
@@ -257,9 +262,11 @@ fn read_federation(
     let unknown_peers =
         section.parsed_or(report, "unknown_peers", peers::policy, PeerPolicy::Allow);
     let peers_file = section.optional_path(report, "peers_file", "a TOML file of [peers] tables");
+    let keep_days = section.optional_number(report, "keep_days");
     section.finish(report);
     named.peers_file.clone_from(&peers_file);
-    Some(FederationConfig { unknown_peers: unknown_peers?, peers_file })
+    let keep_ms = keep_days?.map_or(KEEP_MS_DEFAULT, |days| u64::from(days) * DAY_MS);
+    Some(FederationConfig { unknown_peers: unknown_peers?, peers_file, keep_ms })
 }
 
 fn read_log(root: &mut Section<'_>, report: &mut Report<'_>) -> Option<LogConfig> {

@@ -11,12 +11,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mimi_provider::delivery::give_up;
 use mimi_wire::{Domain, MimiUri};
 use tokio::sync::{Semaphore, watch};
+use tombolo_store::StoreError;
 
 use crate::provider::Provider;
 use lane::Lane;
-pub(crate) use status::waiting;
+pub(crate) use status::{earlier, peers, waiting};
 
 /// A peer's calls make us try its failing lanes at most this often.
 const HEARD_OF_EVERY_MS: u64 = 3_000;
@@ -41,6 +43,8 @@ struct Lanes {
     failing: HashMap<Domain, HashSet<MimiUri>>,
     /// When followers with failing lanes were last heard of.
     heard_of: HashMap<Domain, u64>,
+    /// Entries left out since the start, by follower.
+    left_out: HashMap<Domain, u64>,
 }
 
 impl Lanes {
@@ -108,6 +112,10 @@ impl Delivery {
         self.failing_peers.store(peers, Ordering::Relaxed);
     }
 
+    fn note_left_out(&self, follower: &Domain) {
+        *self.lanes().left_out.entry(follower.clone()).or_default() += 1;
+    }
+
     /// Ends a lane that has nothing to do, unless it was hinted at meanwhile.
     fn retire(&self, key: &Key, lane: &Lane) -> bool {
         let mut lanes = self.lanes();
@@ -158,6 +166,45 @@ pub(crate) fn wake(provider: &Arc<Provider>, stream: &MimiUri, follower: &Domain
     lanes.by_key.insert(key.clone(), Arc::clone(&lane));
     drop(lanes);
     tokio::spawn(lane::run(Arc::clone(provider), key, lane, stop));
+}
+
+/// The operator wants everything that waits for a peer to be tried at once; says how many streams
+/// that is.
+pub(crate) async fn retry(provider: &Arc<Provider>, peer: &Domain) -> Result<usize, StoreError> {
+    let waiting = provider.store.waiting_followers().await?;
+    let mut streams = 0;
+    for cursor in waiting.into_iter().filter(|cursor| cursor.follower == *peer) {
+        let key = (cursor.stream, cursor.follower);
+        let lane = provider.delivery.lanes().by_key.get(&key).cloned();
+        match lane {
+            Some(lane) => lane.try_now(),
+            None => wake(provider, &key.0, &key.1),
+        }
+        streams += 1;
+    }
+    Ok(streams)
+}
+
+/// The operator gives up what waits for a peer: it is stale from now on (AMB-NTF-10). Says in how
+/// many streams.
+pub(crate) async fn drop_waiting(
+    provider: &Arc<Provider>,
+    peer: &Domain,
+) -> Result<usize, StoreError> {
+    let waiting = provider.store.waiting_followers().await?;
+    let mut streams = 0;
+    for cursor in waiting.into_iter().filter(|cursor| cursor.follower == *peer) {
+        let last_seq = provider.store.last_seq(&cursor.stream).await?;
+        let (stream, follower, now_ms) = (&cursor.stream, &cursor.follower, provider.now_ms());
+        provider.apply(give_up(stream, follower, last_seq, now_ms)).await?;
+        let lane =
+            provider.delivery.lanes().by_key.get(&(stream.clone(), follower.clone())).cloned();
+        if let Some(lane) = lane {
+            lane.give_up();
+        }
+        streams += 1;
+    }
+    Ok(streams)
 }
 
 /// A peer has just called us: lanes that wait out a failure of its try at once.

@@ -110,7 +110,15 @@ pub async fn serve(
             respond(Arc::clone(&provider), slots.clone(), caller.clone(), request)
         })
     };
-    tls::serve(listener, config, limits.connections, DRAIN_MAX, shutdown, service_for).await;
+    tls::serve(
+        listener,
+        config,
+        (limits.connections, &limits.requests),
+        DRAIN_MAX,
+        shutdown,
+        service_for,
+    )
+    .await;
 }
 
 impl Slots {
@@ -166,6 +174,11 @@ async fn respond(
     caller: Caller,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
+    let standing = caller.standing.clone();
+    if let Err(after_s) = standing.pace() {
+        standing.pause().await;
+        return Ok(HttpError::TooMany(after_s).into_response());
+    }
     let Ok(slot) = Arc::clone(&slots.all).try_acquire_owned() else {
         return Ok(HttpError::Overloaded(REQUESTS_RETRY_AFTER_S).into_response());
     };
@@ -175,7 +188,11 @@ async fn respond(
         Ok(outcome) => outcome,
         Err(error) => Err(HttpError::Reject(Reject::Internal(error.to_string()))),
     };
-    Ok(outcome.unwrap_or_else(IntoResponse::into_response))
+    let response = outcome.unwrap_or_else(IntoResponse::into_response);
+    if response.status() == StatusCode::TOO_MANY_REQUESTS {
+        standing.pause().await;
+    }
+    Ok(response)
 }
 
 /// `slot` is kept until a peer has taken its answer; nobody else may keep one.
@@ -211,6 +228,7 @@ async fn dispatch(
     let share = slots.bodies.share_of(peer.clone());
     let octets_max = body_octets_max(endpoint);
     let body = bodies::read(request.into_body(), octets_max, slots.body_max, share).await?;
+    caller.standing.carried(body.len());
     let call = Call { peer, variable: variable.to_owned(), body, range };
     keep(provider, &call, endpoint, "request", Direction::In, &call.body).await;
     let peer = call.peer.clone();

@@ -22,6 +22,7 @@ use mimi_wire::protocol::directory::Directory;
 use thiserror::Error;
 
 pub(crate) use answer::{Answer, PeerError};
+pub(crate) use directories::Suspicion;
 pub(crate) use table::PeerTables;
 
 pub(crate) use mimi_wire::public_address::is_public;

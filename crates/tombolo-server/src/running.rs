@@ -9,6 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mimi_provider::record::EraId;
+use mimi_provider::{Change, Transition};
 use mimi_wire::Domain;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -109,6 +111,7 @@ impl Running {
         let passwords =
             Passwords::new().await.map_err(|error| StartError::Other(error.to_string()))?;
         let provider = open_provider(config, store, clock)?;
+        begin_era(&provider).await?;
         announce(&provider, &addresses).await?;
         let (stopping, _) = watch::channel(false);
         let mut running = Self {
@@ -259,6 +262,15 @@ fn open_provider(
         assets,
     };
     Ok(Provider::new(parts)?)
+}
+
+/// From now on the log only grows: clients notice should it have been put back (see
+/// [`mimi_provider::era`]).
+async fn begin_era(provider: &Arc<Provider>) -> Result<(), StartError> {
+    let changes = vec![Change::BeginEra(EraId(rand::random()))];
+    let (expect, effects) = (Vec::new(), Vec::new());
+    let begun = provider.apply(Transition { changes, expect, effects, reply: () }).await;
+    begun.map_err(|error| StartError::Other(error.to_string()))
 }
 
 /// Says what runs, for whoever reads the log.

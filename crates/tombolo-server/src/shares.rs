@@ -36,6 +36,13 @@ impl<K: Clone + Eq + Hash> Shares<K> {
     }
 }
 
+impl<K: Eq + Hash> Share<K> {
+    /// Whose it is.
+    pub(crate) fn holder(&self) -> &K {
+        &self.key
+    }
+}
+
 impl<K: Eq + Hash> Drop for Share<K> {
     fn drop(&mut self) {
         let mut taken = locked(&self.taken);

@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod atomicity;
 pub mod consent;
 pub mod delivery;
+pub mod eras;
 pub mod facts;
 pub mod key_packages;
 pub mod log;
@@ -97,6 +98,11 @@ macro_rules! conformance_suite {
                 a_batch_has_what_names_the_peer,
                 a_batch_ends_before_it_is_too_large,
                 who_is_behind_is_waiting,
+                a_stale_peer_is_remembered,
+            }
+            eras {
+                an_era_begins_at_the_logs_end,
+                the_oldest_eras_are_forgotten,
             }
             key_packages {
                 stock_is_oldest_first_and_unexpired,

@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LoggedEvent, Seq,
-    StoredKeyPackage, StoredRoom,
+    Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LogHistory, LoggedEvent,
+    Seq, StoredKeyPackage, StoredRoom,
 };
 use mimi_wire::{Domain, MimiUri};
 
@@ -168,6 +168,14 @@ impl Store for MemoryStore {
 
     fn waiting_followers(&self) -> StoreFuture<'_, Vec<FollowerCursor>> {
         self.read(State::waiting_followers)
+    }
+
+    fn stale_followers(&self) -> StoreFuture<'_, Vec<FollowerCursor>> {
+        self.read(State::stale_followers)
+    }
+
+    fn history(&self) -> StoreFuture<'_, LogHistory> {
+        self.read(State::history)
     }
 
     fn follower_cursor(

@@ -25,8 +25,8 @@ use std::thread::{self, JoinHandle};
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LoggedEvent, Seq,
-    StoredKeyPackage, StoredRoom,
+    Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LogHistory, LoggedEvent,
+    Seq, StoredKeyPackage, StoredRoom,
 };
 use mimi_wire::{Domain, MimiUri};
 use rusqlite::Connection;
@@ -326,6 +326,14 @@ impl Store for SqliteStore {
 
     fn waiting_followers(&self) -> StoreFuture<'_, Vec<FollowerCursor>> {
         self.read(read::waiting_followers)
+    }
+
+    fn stale_followers(&self) -> StoreFuture<'_, Vec<FollowerCursor>> {
+        self.read(read::stale_followers)
+    }
+
+    fn history(&self) -> StoreFuture<'_, LogHistory> {
+        self.read(read::history)
     }
 
     fn follower_cursor(

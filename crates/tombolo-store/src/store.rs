@@ -6,8 +6,8 @@ use std::pin::Pin;
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LoggedEvent, Seq,
-    StoredKeyPackage, StoredRoom,
+    Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LogHistory, LoggedEvent,
+    Seq, StoredKeyPackage, StoredRoom,
 };
 use mimi_provider::{Change, Expect};
 use mimi_wire::{Domain, MimiUri};
@@ -124,6 +124,10 @@ pub trait Store: Send + Sync + 'static {
     fn stream_clients(&self, stream: &MimiUri) -> StoreFuture<'_, Vec<MimiUri>>;
     /// Peers whose cursor is behind the end of a stream.
     fn waiting_followers(&self) -> StoreFuture<'_, Vec<FollowerCursor>>;
+    /// Peers that are stale in a stream (AMB-NTF-10).
+    fn stale_followers(&self) -> StoreFuture<'_, Vec<FollowerCursor>>;
+    /// The eras of the whole log, and its end.
+    fn history(&self) -> StoreFuture<'_, LogHistory>;
     /// A peer's cursor in a stream.
     fn follower_cursor(
         &self,

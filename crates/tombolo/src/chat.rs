@@ -1,6 +1,7 @@
 //! `tombolo chat`: a plain terminal client for one person.
 
 mod conversation;
+mod devices;
 mod display;
 mod evidence;
 mod files;

@@ -1,6 +1,7 @@
 //! One file per subcommand.
 
 pub(crate) mod admin;
+mod admin_peers;
 mod admin_reports;
 pub(crate) mod chat;
 pub(crate) mod demo;

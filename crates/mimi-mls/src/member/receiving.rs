@@ -25,6 +25,17 @@ use crate::framing::{FrameBody, PublicFrame};
 use crate::identity::{IdentityError, Issuers, Validity, claim_of, prove};
 use crate::provider::Provider;
 
+/// The epoch a message of a group is for; `None` for what is of no epoch.
+pub fn epoch_of(message: &MlsMessage) -> Option<u64> {
+    match message.kind() {
+        MessageKind::Application => Some(crate::hub::application_frame(message).ok()?.epoch),
+        MessageKind::Proposal | MessageKind::Commit => {
+            Some(PublicFrame::parse(message).ok()?.epoch)
+        }
+        _ => None,
+    }
+}
+
 impl MemberGroup {
     /// Processes one event of the room.
     ///

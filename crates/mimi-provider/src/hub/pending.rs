@@ -45,7 +45,7 @@ pub(super) fn accept_proposals(
     if references.len() != input.change.proposals.len() {
         return Err(Reject::Internal("not every proposal has a reference".into()));
     }
-    not_too_many(state, input)?;
+    not_too_many(state, input.limits, &input.change.proposals)?;
     fits_what_is_pending(state, input, references)?;
     let view = input.judge.view();
     log.append(Entry {
@@ -62,9 +62,12 @@ pub(super) fn accept_proposals(
 
 /// A queue that somebody has filled must not keep others from proposing, nor the hub from removing
 /// who filled it: each sender has a share, and one bundle of the hub's fits in any case.
-fn not_too_many(state: &HubState, input: &Accepting<'_>) -> Result<(), Reject> {
-    let new = &input.change.proposals;
-    let Limits { pending_proposals_max, pending_proposals_per_sender_max, .. } = *input.limits;
+pub(super) fn not_too_many(
+    state: &HubState,
+    limits: &Limits,
+    new: &[StagedProposal],
+) -> Result<(), Reject> {
+    let Limits { pending_proposals_max, pending_proposals_per_sender_max, .. } = *limits;
     let of_hub =
         |proposal: &StagedProposal| matches!(proposal.sender, Actor::ExternalSender { .. });
     let Some(first) = new.first() else { return Ok(()) };

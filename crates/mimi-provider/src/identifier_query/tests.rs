@@ -323,6 +323,18 @@ fn forgotten_budgets_are_the_fuller_ones() {
     assert!(budgets.take(&asker(7), 1, 0).is_err(), "who has spent most is remembered");
 }
 
+/// PROTO-IDQ-2: what the index finds is looked at once more, for it knows hashes only: nobody is named
+/// who matches but one of two elements.
+#[test]
+fn candidates_are_compared() {
+    let both = query(&[(claim("given_name"), "Xavier"), (claim("family_name"), "Mather")]);
+    let response = answer(&QueryPolicy::default(), &both, &users());
+    assert_eq!(response.encode(), without_matches(NotFound).encode());
+    let parts = query(&[(PartialName, "xav"), (PartialName, "hew")]);
+    let response = answer(&QueryPolicy::default(), &parts, &users());
+    assert_eq!(response.response_code, NotFound);
+}
+
 /// POLICY-BASE-8: rooms are not found by search, discoverable or not: not by their URI, not by a name
 /// that a user could have.
 #[test]

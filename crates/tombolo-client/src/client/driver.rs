@@ -218,7 +218,8 @@ impl Driver {
     fn open_stream(&mut self) {
         let Some(token) = self.session.token() else { return };
         let (signals, received) = mpsc::channel(STREAM_BUFFERED);
-        let follow = stream::follow(self.transport.clone(), token, self.session.cursor(), signals);
+        let (after, era) = (self.session.cursor(), self.session.era().map(str::to_owned));
+        let follow = stream::follow(self.transport.clone(), token, after, era, signals);
         self.stream = Some((received, tokio::spawn(follow)));
     }
 
@@ -307,6 +308,9 @@ impl Driver {
             match signal {
                 StreamSignal::Event(event) => {
                     self.session.event(event, self.clock.now_ms(), &mut self.rng);
+                }
+                StreamSignal::Opened(position) => {
+                    self.session.opened(position, self.clock.now_ms(), &mut self.rng);
                 }
                 StreamSignal::Connected(connected) => {
                     self.session.connected(connected, self.clock.now_ms(), &mut self.rng);

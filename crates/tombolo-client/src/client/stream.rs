@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::session::request::TransportError;
-use crate::session::stream_event::StreamEvent;
-use crate::transport::{Token, Transport};
+use crate::session::stream_event::{LogPosition, StreamEvent};
+use crate::transport::{OpenStream, Token, Transport};
 
 /// The first wait after the stream broke.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
@@ -26,7 +26,9 @@ const GOOD_AFTER: Duration = Duration::from_secs(20);
 pub(crate) enum StreamSignal {
     /// An entry.
     Event(StreamEvent),
-    /// The stream was opened, or broke.
+    /// The stream was opened, and where it begins.
+    Opened(Option<LogPosition>),
+    /// The connection came, or went.
     Connected(bool),
     /// The provider does not know this device any more.
     SignedOut,
@@ -37,24 +39,24 @@ pub(crate) async fn follow(
     transport: Arc<dyn Transport>,
     token: Token,
     mut after: u64,
+    mut era: Option<String>,
     signals: mpsc::Sender<StreamSignal>,
 ) {
     let mut failures = 0;
     let mut is_signed_out = false;
     loop {
         let opened = Instant::now();
-        let broken = match transport.events(token.clone(), after).await {
-            Err(error) => {
-                if error.is_refusal("unauthorized") && !is_signed_out {
-                    is_signed_out = true;
-                    if signals.send(StreamSignal::SignedOut).await.is_err() {
-                        return;
-                    }
-                }
-                Some(error)
-            }
-            Ok(mut events) => {
+        let broken = match transport.events(token.clone(), after, era.clone()).await {
+            Err(error) => Some(error),
+            Ok(OpenStream { position, mut events }) => {
                 is_signed_out = false;
+                if let Some(position) = &position {
+                    after = position.after;
+                    era = Some(position.era.clone());
+                }
+                if signals.send(StreamSignal::Opened(position)).await.is_err() {
+                    return;
+                }
                 if signals.send(StreamSignal::Connected(true)).await.is_err() {
                     return;
                 }
@@ -79,6 +81,12 @@ pub(crate) async fn follow(
                 broken
             }
         };
+        if broken.as_ref().is_some_and(|error| error.is_refusal("unauthorized")) && !is_signed_out {
+            is_signed_out = true;
+            if signals.send(StreamSignal::SignedOut).await.is_err() {
+                return;
+            }
+        }
         if opened.elapsed() > GOOD_AFTER {
             failures = 0;
         }

@@ -18,7 +18,7 @@ use crate::shown::RoomState;
 use crate::store::{
     ClientStore, MemoryStore, Saved, SqliteStore, StoreChange, StoreFailure, StoreFuture,
 };
-use crate::transport::{EventStream, Token, Transport, TransportFuture};
+use crate::transport::{EventStream, OpenStream, Token, Transport, TransportFuture};
 
 /// The way to the hub in memory, which looks into the device's store at each request.
 struct Wire {
@@ -73,7 +73,7 @@ impl Transport for Wire {
         Box::pin(async { answer })
     }
 
-    fn events(&self, token: Token, after: u64) -> TransportFuture<EventStream> {
+    fn events(&self, token: Token, after: u64, _: Option<String>) -> TransportFuture<OpenStream> {
         let client = MimiUri::new(token.reveal()).unwrap();
         let (hub, is_cut) = (self.hub.clone(), self.is_cut.clone());
         let events = stream::unfold(after, move |after| {
@@ -96,7 +96,10 @@ impl Transport for Wire {
         Box::pin(async move {
             match cut {
                 true => Err(TransportError::Unreachable("the wire is cut".to_owned())),
-                false => Ok(Box::pin(events) as EventStream),
+                false => {
+                    let events = Box::pin(events) as EventStream;
+                    Ok(OpenStream { position: None, events })
+                }
             }
         })
     }

@@ -16,6 +16,7 @@ use crate::secret::SecretText;
 pub use crate::session::expiry::Lifetime;
 pub use crate::session::join_links::NewJoinLink;
 pub use crate::session::receipts::ReceiptSetting;
+use crate::shown::DeviceEntry;
 
 /// Names an operation until it is finished.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -42,6 +43,12 @@ pub enum Command {
     RevokeConsent(MimiUri),
     /// Asks who wants our consent.
     ConsentRequests,
+    /// Asks for the devices of the user.
+    Devices,
+    /// Signs a device of the user out.
+    SignOut(MimiUri),
+    /// Signs all other devices of the user out.
+    SignOutOthers,
     /// Asks for users of a provider.
     Find {
         /// The provider.
@@ -285,6 +292,8 @@ pub enum Outcome {
     Room(MimiUri),
     /// A list of users.
     Users(Vec<MimiUri>),
+    /// The devices of the user.
+    Devices(Vec<DeviceEntry>),
     /// Users who were found.
     Found(Vec<FoundUser>),
     /// The own profile.
@@ -297,6 +306,7 @@ pub enum Outcome {
 
 /// Something the session tells.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "most are messages; each is moved a few times")]
 #[non_exhaustive]
 pub enum Notice {
     /// An operation has ended.

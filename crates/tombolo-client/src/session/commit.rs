@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ClientError;
 use crate::event::ClientEvent;
+use crate::session::astray::COMMIT_LOST_MAX;
 use crate::session::change_room::WantedPolicy;
 use crate::session::command::{MetadataChange, OperationId, Outcome};
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
@@ -25,7 +26,9 @@ use crate::session::judging::judge;
 use crate::session::request::{Request, RequestId, Response};
 use crate::session::room::{Means, Room};
 use crate::session::saved::room_value;
-use crate::session::{add_user, change_room, join_links, operational, own_role, remove_user};
+use crate::session::{
+    add_user, change_room, join_links, operational, own_devices, own_role, remove_user,
+};
 
 /// How often a commit is built before its operation gives up.
 pub const COMMIT_ATTEMPTS_MAX: u32 = 12;
@@ -70,6 +73,8 @@ pub(crate) enum Intent {
     AddJoinLink(String),
     /// By the link's octets.
     RemoveJoinLink(Vec<u8>),
+    /// Devices of this user that are gone, by their URIs.
+    RemoveOwnDevices(Vec<MimiUri>),
     /// The user's own role, by what its credential claims.
     OwnRole(RoleIndex),
 }
@@ -118,6 +123,7 @@ impl Intent {
             },
             Self::AddJoinLink(link) => join_links::add_step(view, link),
             Self::RemoveJoinLink(link) => join_links::remove_step(view, link),
+            Self::RemoveOwnDevices(gone) => own_devices::step(view, pending, own, gone),
             Self::OwnRole(role) => own_role::step(view, pending, own, *role),
         }
     }
@@ -131,7 +137,7 @@ impl Intent {
     }
 
     fn is_quiet(&self) -> bool {
-        matches!(self, Self::CommitPendingOfOthers)
+        matches!(self, Self::CommitPendingOfOthers | Self::RemoveOwnDevices(_))
     }
 }
 
@@ -307,9 +313,11 @@ impl Room {
             other => return self.commit_failed(refusal(other), means.effects),
         };
         match response.outcome {
-            UpdateOutcome::Success { .. } => self.commit_accepted(means),
+            UpdateOutcome::Success { accepted_timestamp } => {
+                self.commit_accepted(accepted_timestamp, means);
+            }
             UpdateOutcome::WrongEpoch { current_epoch } => {
-                self.commit_lost(current_epoch, answer.uncertain, means.effects, at);
+                self.commit_lost(current_epoch, answer.uncertain, means, at);
             }
             UpdateOutcome::NotAllowed => {
                 let refused = told_by_hub(response.error_description, "the hub does not allow it");
@@ -322,7 +330,7 @@ impl Room {
     }
 
     /// Our commit is the epoch's: merges it.
-    fn commit_accepted(&mut self, means: &mut Means<'_>) {
+    fn commit_accepted(&mut self, accepted_ms: u64, means: &mut Means<'_>) {
         let Some(group) = &mut self.group else { return };
         let before = group.view().clone();
         if let Err(error) = group.accept_pending() {
@@ -330,12 +338,18 @@ impl Room {
             let error = ClientError::Other(error.to_string());
             return self.commit_failed(error, means.effects);
         }
-        self.own_commit_merged(before, means);
+        self.own_commit_merged(before, accepted_ms, means);
     }
 
     /// Our commit was merged, on the hub's answer or as the stream brought it.
-    pub(crate) fn own_commit_merged(&mut self, before: RoomView, means: &mut Means<'_>) {
+    pub(crate) fn own_commit_merged(
+        &mut self,
+        before: RoomView,
+        accepted_ms: u64,
+        means: &mut Means<'_>,
+    ) {
         let epoch = before.epoch + 1;
+        self.epoch_began(accepted_ms, means.effects);
         self.keep_view(before, means.effects);
         means.effects.remove_room(&self.uri, room_value::COMMIT);
         self.save_group(means.effects);
@@ -372,21 +386,35 @@ impl Room {
         effects.timer(at.later(late_ms), Timer::WinnerLate(self.uri.clone()));
     }
 
+    /// The stream moves: the commit that won may still come.
+    pub(crate) fn be_patient_with_winner(&mut self) {
+        if let Some(current) = &mut self.commits.current {
+            current.lost = 0;
+        }
+    }
+
     /// `wrongEpoch`: the stream will say whose commit won.
     fn commit_lost(
         &mut self,
         current_epoch: u64,
         uncertain: bool,
-        effects: &mut Effects,
+        means: &mut Means<'_>,
         at: &mut Moment<'_>,
     ) {
-        self.await_winner(effects, at);
+        self.await_winner(means.effects, at);
+        if self.is_ahead_of(current_epoch) {
+            return self.went_astray("the hub is in an earlier epoch", means, at);
+        }
         let Some(current) = &mut self.commits.current else { return };
+        if current.lost > COMMIT_LOST_MAX {
+            let reason = "the stream does not bring the commit that won";
+            return self.went_astray(reason, means, at);
+        }
         // After a lost answer the winner may be our own commit.
         if !uncertain && !current.wanted.intent.is_quiet() && !current.told {
             current.told = true;
             let room = self.uri.clone();
-            effects.event(ClientEvent::Retrying { room, current_epoch });
+            means.effects.event(ClientEvent::Retrying { room, current_epoch });
         }
     }
 

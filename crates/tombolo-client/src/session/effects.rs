@@ -51,9 +51,12 @@ pub(crate) enum Purpose {
     Register,
     Issuers(Domain),
     Stock,
+    OwnDevices,
     UploadKeyPackages,
     Consent(OperationId),
     ConsentRequests(OperationId),
+    Devices(OperationId),
+    SignOut(OperationId),
     Find(OperationId, Domain),
     Profile(OperationId),
     SetProfile(OperationId),
@@ -108,6 +111,8 @@ pub(crate) enum Timer {
     LeaveSuperseded(MimiUri),
     /// Joining starts over.
     JoinAgain(MimiUri),
+    /// The stream has not brought the epoch that events wait for.
+    GapLate(MimiUri),
     /// What has become of messages is to be told.
     Report(MimiUri),
     /// The time of messages may be over.
@@ -141,6 +146,8 @@ pub(crate) struct Effects {
     notices: Vec<Notice>,
     requests: BTreeMap<RequestId, Pending>,
     ready: VecDeque<RequestId>,
+    /// Requests that carry what a group's keys have made do not leave.
+    holds: bool,
     timers: BTreeMap<(u64, u64), Timer>,
     number: u64,
 }
@@ -252,12 +259,21 @@ impl Effects {
     }
 
     pub(crate) fn next_request(&mut self) -> Option<(RequestId, Request)> {
-        while let Some(id) = self.ready.pop_front() {
-            if let Some(pending) = self.requests.get(&id) {
-                return Some((id, pending.request.clone()));
-            }
-        }
-        None
+        let requests = &self.requests;
+        self.ready.retain(|id| requests.contains_key(id));
+        let leaves = |id: &RequestId| !self.holds || !requests[id].purpose.is_stored();
+        let id = self.ready.remove(self.ready.iter().position(leaves)?)?;
+        Some((id, self.requests.get(&id)?.request.clone()))
+    }
+
+    /// From now on nothing leaves that the keys of a group have made.
+    pub(crate) fn hold(&mut self) {
+        self.holds = true;
+    }
+
+    /// What was held leaves, as far as it is still wanted.
+    pub(crate) fn release_held(&mut self) {
+        self.holds = false;
     }
 
     /// Settles a request, or plans to send it again.

@@ -12,6 +12,7 @@ use mimi_wire::protocol::group_info::{
     GroupInfoOutcome, GroupInfoRatchetTreeTbe, GroupInfoRequest, GroupInfoRequestTbs,
     GroupInfoResponse, GroupInfoSuccess, JoiningCode,
 };
+use mimi_wire::protocol::notify::FanoutMessage;
 use mimi_wire::protocol::update::{CommitBundle, UpdateOutcome, UpdateRequest};
 use mimi_wire::room::participant_list::{ParticipantListUpdate, UserRolePair};
 use mimi_wire::{Domain, MimiUri, Wire};
@@ -26,6 +27,7 @@ use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
 use crate::session::request::{Request, RequestId, Response};
 use crate::session::room::{Means, Room, Standing};
 use crate::session::saved::room_value;
+use crate::session::stream_event::StreamEvent;
 use crate::session::way_in::{LINK_IS_SPENT, Wish, role_to_join};
 use crate::session::{Session, hub_sender, not_registered};
 use crate::shown::RoomStatus;
@@ -75,6 +77,8 @@ pub(crate) struct Joining {
     /// Where the device stood before, if it knew the room.
     before: Option<Standing>,
     stage: Stage,
+    /// Nothing is sent if the hub turns out to be in our epoch.
+    looks_only: bool,
 }
 
 #[derive(Debug)]
@@ -139,6 +143,7 @@ impl Session {
             attempts: 0,
             before,
             stage: Stage::Pausing,
+            looks_only: false,
         });
         self.with_room(room, at, |room, means, at| room.join_again(means, at));
         Ok(())
@@ -274,7 +279,11 @@ impl Room {
         at: &mut Moment<'_>,
     ) {
         match self.build_external_commit(&opened, means, at) {
-            Ok((group, bundle)) => self.send_external_commit(group, bundle, means),
+            Ok((group, bundle)) => {
+                if self.hub_is_elsewhere(&group, means) {
+                    self.send_external_commit(group, bundle, means);
+                }
+            }
             Err(NotBuilt::Unwanted(error)) => self.joining_refused(error, means.effects),
             Err(NotBuilt::Unsound(error)) => {
                 if let Some(domain) = means.issuers.wanted_to_stage(&error, at.now_ms) {
@@ -372,7 +381,8 @@ impl Room {
         let request = effects.request_again(Purpose::Join(self.uri.clone()), request);
         let stage = Stage::Committed { commit: bundle.commit, request: Some(request) };
         let SavedJoining { before, wish, .. } = saved;
-        self.joining = Some(Joining { operation: None, wish, attempts: 1, before, stage });
+        let (operation, attempts, looks_only) = (None, 1, false);
+        self.joining = Some(Joining { operation, wish, attempts, before, stage, looks_only });
     }
 
     pub(crate) fn join_answered(
@@ -386,7 +396,9 @@ impl Room {
             other => return self.joining_failed(refusal(other), means.effects, at),
         };
         match response.outcome {
-            UpdateOutcome::Success { .. } => self.join_accepted(means.effects, at),
+            UpdateOutcome::Success { accepted_timestamp } => {
+                self.join_accepted(accepted_timestamp, means.effects, at);
+            }
             UpdateOutcome::WrongEpoch { current_epoch } => {
                 self.join_lost(current_epoch, answer.uncertain, means.effects, at);
             }
@@ -432,21 +444,26 @@ impl Room {
     /// Whether this is the external commit under way, come back in the stream.
     pub(crate) fn join_echoed(
         &mut self,
-        message: &MlsMessage,
+        event: &StreamEvent,
+        fanout: &FanoutMessage,
         effects: &mut Effects,
         at: &Moment<'_>,
     ) -> bool {
         let stage = self.joining.as_ref().map(|joining| &joining.stage);
         let Some(Stage::Committed { commit, .. }) = stage else { return false };
-        let echoed = commit.octets() == message.octets();
+        let echoed = commit.octets() == fanout.message.octets();
         if echoed {
-            self.join_accepted(effects, at);
+            self.join_accepted(fanout.timestamp, effects, at);
+            self.handshake_came(event, effects);
         }
         echoed
     }
 
-    fn join_accepted(&mut self, effects: &mut Effects, at: &Moment<'_>) {
+    fn join_accepted(&mut self, accepted_ms: u64, effects: &mut Effects, at: &Moment<'_>) {
         let Some(joining) = self.joining.take() else { return };
+        self.epoch_began(accepted_ms, effects);
+        let epoch = self.group.as_ref().map_or(0, |group| group.view().epoch);
+        self.encrypt_anew_from(epoch, effects);
         if let Stage::Committed { request: Some(request), .. } = joining.stage {
             effects.cancel(request);
         }
@@ -463,10 +480,7 @@ impl Room {
         }
         let room = self.uri.clone();
         effects.event(match self.standing {
-            Standing::Rejoining => {
-                let epoch = self.group.as_ref().map_or(0, |group| group.view().epoch);
-                ClientEvent::RoomChanged { room, epoch, by: None }
-            }
+            Standing::Rejoining => ClientEvent::RoomChanged { room, epoch, by: None },
             _ => ClientEvent::Joined(room),
         });
         self.stand(Standing::Joined, effects);
@@ -496,6 +510,7 @@ impl Room {
     fn joining_refused(&mut self, error: ClientError, effects: &mut Effects) {
         self.drop_unaccepted(effects);
         let Some(joining) = self.joining.take() else { return };
+        self.doubts_settled(effects);
         self.stirred = true;
         match joining.before {
             // It was out without having been able to see how.
@@ -550,7 +565,56 @@ impl Room {
             attempts: 0,
             before,
             stage: Stage::Pausing,
+            looks_only: false,
         });
+    }
+
+    /// Asks the hub for its GroupInfo only to see which epoch it is in.
+    pub(crate) fn look_at_hub(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
+        self.resume_rejoining();
+        if let Some(joining) = &mut self.joining {
+            joining.before = Some(self.standing.clone());
+            joining.looks_only = true;
+        }
+        self.join_again(means, at);
+    }
+
+    /// Whether to come in by the commit that was made; its group is in the epoch after the hub's.
+    fn hub_is_elsewhere(&mut self, after: &MemberGroup, means: &mut Means<'_>) -> bool {
+        let Some(joining) = &mut self.joining else { return false };
+        if !joining.looks_only {
+            return true;
+        }
+        let own = self.group.as_ref().map(|group| group.view().epoch);
+        if own.is_none_or(|own| after.view().epoch > own) {
+            let text = "the hub is in no earlier epoch".to_owned();
+            self.joining_refused(ClientError::Refused(text), means.effects);
+            return false;
+        }
+        joining.looks_only = false;
+        joining.before = Some(Standing::Rejoining);
+        tracing::warn!(room = %self.uri, "the hub is in an earlier epoch: coming in again");
+        self.stand(Standing::Rejoining, means.effects);
+        self.take_back_commit(means.effects);
+        self.leaving_overtaken(means.effects);
+        true
+    }
+
+    /// A Welcome that names this device cannot be followed: its KeyPackage was used twice, or its
+    /// private half is gone. By then the device is a member, and comes in by itself.
+    pub(crate) fn come_in_without_welcome(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
+        if self.joining.is_some() {
+            return;
+        }
+        let before = (self.standing != Standing::Unknown).then(|| self.standing.clone());
+        self.resume_rejoining();
+        if let Some(joining) = &mut self.joining {
+            joining.before = before;
+        }
+        if self.standing != Standing::Rejoining {
+            self.standing = Standing::Joining;
+        }
+        self.join_again(means, at);
     }
 
     /// Somebody else brings this device in by Welcome: that settles joining, unless our own commit

@@ -144,13 +144,17 @@ impl Room {
         };
         match response.outcome {
             UpdateOutcome::Success { .. } => self.leaving_accepted(means.effects),
-            UpdateOutcome::WrongEpoch { .. } => {
+            UpdateOutcome::WrongEpoch { current_epoch } => {
                 if let Some(leaving) = &mut self.leaving {
                     leaving.stage = Stage::Pausing;
                 }
                 means.effects.remove_room(&self.uri, room_value::LEAVE);
                 let due = at.later(EPOCH_LATE_MS);
                 means.effects.timer(due, Timer::LeaveAgain(self.uri.clone()));
+                let attempts = self.leaving.as_ref().map_or(0, |leaving| leaving.attempts);
+                if self.is_ahead_of(current_epoch) || attempts >= ATTEMPTS_MAX {
+                    self.went_astray("the hub is in another epoch", means, at);
+                }
             }
             // The hub holds them already, if an earlier sending came through.
             UpdateOutcome::InvalidProposal { .. } if answer.uncertain => {

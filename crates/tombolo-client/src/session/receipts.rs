@@ -36,6 +36,8 @@ pub const RECEIPTS_PARTICIPANTS_MAX: usize = 50;
 /// Shortest and longest wait from a message to the report of it: others that come meanwhile are in
 /// it, and of several devices of a user one is enough.
 const REPORT_DELAY_MS: (u64, u64) = (1_000, 3_000);
+/// The same while something else goes first, perhaps for as long as nobody is online.
+const REPORT_BEHIND_MS: (u64, u64) = (5_000, 10_000);
 
 /// What a user tells others of what becomes of their messages, where the room leaves it open
 /// (STATUS-3). Everything else a person does with a message, hiding it for example, is told to nobody
@@ -185,7 +187,7 @@ impl Room {
             let Some(oldest) = self.receipts.owed.keys().copied().min_by_key(time) else { break };
             self.owe_no_more(&oldest, means.effects);
         }
-        self.plan_report(means.effects, at);
+        self.plan_report(REPORT_DELAY_MS, means.effects, at);
     }
 
     fn owe_no_more(&mut self, id: &MessageId, effects: &mut Effects) {
@@ -194,10 +196,14 @@ impl Room {
         }
     }
 
-    fn plan_report(&mut self, effects: &mut Effects, at: &mut Moment<'_>) {
+    fn plan_report(
+        &mut self,
+        (least_ms, most_ms): (u64, u64),
+        effects: &mut Effects,
+        at: &mut Moment<'_>,
+    ) {
         if !self.receipts.planned && !self.receipts.owed.is_empty() {
             self.receipts.planned = true;
-            let (least_ms, most_ms) = REPORT_DELAY_MS;
             effects.timer(at.after(least_ms, most_ms), Timer::Report(self.uri.clone()));
         }
     }
@@ -213,12 +219,12 @@ impl Room {
             return owed.iter().for_each(|id| self.owe_no_more(id, means.effects));
         }
         if !self.sends.is_empty() || self.has_pending_proposals() || self.is_committing() {
-            return self.plan_report(means.effects, at);
+            return self.plan_report(REPORT_BEHIND_MS, means.effects, at);
         }
         if let Err(error) = self.send_report(&own, means, at) {
             tracing::warn!(room = %self.uri, %error, "a status report is not sent");
         }
-        self.plan_report(means.effects, at);
+        self.plan_report(REPORT_DELAY_MS, means.effects, at);
     }
 
     fn send_report(
@@ -406,3 +412,6 @@ fn status_of(name: &str) -> Option<(MessageId, MimiUri)> {
     let (id, reporter) = name.strip_prefix(room_value::STATUS)?.split_once('/')?;
     Some((id.parse().ok()?, MimiUri::new(reporter).ok()?))
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,12 +58,16 @@ impl Room {
         means: &mut Means<'_>,
         at: &mut Moment<'_>,
     ) {
+        self.stream_moved();
         if self.blocked.is_some() {
             return self.wait(event, means.effects);
         }
         match self.process(&event, means, at) {
             Processed::Done => {}
-            Processed::Later => self.wait(event, means.effects),
+            Processed::Later => {
+                self.wait(event, means.effects);
+                self.look_for_gap(means.effects, at);
+            }
             Processed::Blocked(domain) => {
                 self.wait(event, means.effects);
                 self.block(domain, means);
@@ -131,17 +135,24 @@ impl Room {
             }
         };
         if matches!(fanout.kind, FanoutKind::Welcome { .. }) {
-            return self.welcomed(&fanout, means, at);
+            return self.welcomed(event, &fanout, means, at);
         }
         let is_commit = matches!(fanout.kind, FanoutKind::Commit { .. });
         // What follows our own commit is for the group that it makes; what the hub has stapled to it
         // is too.
-        if self.joining.is_some() && !self.join_echoed(&fanout.message, means.effects, at) {
+        if self.joining.is_some() && !self.join_echoed(event, &fanout, means.effects, at) {
             return Processed::Later;
         }
         if matches!(self.standing, Standing::Frozen { .. }) || self.group.is_none() {
             tracing::debug!(room = %self.uri, id = event.id, "an event is passed over");
             return Processed::Done;
+        }
+        if Self::is_handshake(&fanout) {
+            if self.is_of_another_log(&fanout) {
+                self.went_astray("the hub goes on from an earlier epoch", means, at);
+                return Processed::Done;
+            }
+            self.handshake_came(event, means.effects);
         }
         match &fanout.kind {
             FanoutKind::Application { .. } => {
@@ -181,7 +192,8 @@ impl Room {
             Ok(Received::Commit(staged)) => self.commit_received(event, *staged, means, at),
             Ok(Received::OwnCommit) => {
                 if let Some(before) = before {
-                    self.own_commit_merged(before, means);
+                    self.own_commit_merged(before, fanout.timestamp, means);
+                    self.handshake_came(event, means.effects);
                 }
             }
             Ok(Received::Proposals(change)) => self.proposals_received(event, &change, means, at),
@@ -189,6 +201,9 @@ impl Room {
             Ok(Received::Future { .. }) => return Processed::Later,
             Err(ReceiveError::Unreadable(reason)) => {
                 tracing::warn!(room = %self.uri, id = event.id, %reason, "an event is dropped");
+                if self.is_of_another_log(fanout) {
+                    self.went_astray("the hub goes on from an earlier epoch", means, at);
+                }
             }
             Err(ReceiveError::Stage(error)) => return self.not_staged(event, error, means, at),
             Err(ReceiveError::Unproven(error)) => {
@@ -259,6 +274,8 @@ impl Room {
             return self.freeze(event, Fault::invalid(&error), means.effects, at);
         }
         self.stirred = true;
+        self.epoch_began(event.timestamp_ms, means.effects);
+        self.handshake_came(event, means.effects);
         self.keep_view(before, means.effects);
         self.save_group(means.effects);
         means.effects.event(changed);
@@ -328,6 +345,7 @@ impl Room {
     /// A Welcome brings this device in (PROTO-NTF-11).
     fn welcomed(
         &mut self,
+        event: &StreamEvent,
         fanout: &FanoutMessage,
         means: &mut Means<'_>,
         at: &mut Moment<'_>,
@@ -358,6 +376,8 @@ impl Room {
                 let hub = hub_sender::domain_of(group.hub_sender());
                 if *group.view().room() == self.uri && hub == Some(self.uri.domain()) {
                     self.joined_otherwise(means.effects);
+                    self.epoch_began(fanout.timestamp, means.effects);
+                    self.handshake_came(event, means.effects);
                     self.begin(fanout.timestamp, means.effects);
                     self.enter_by_welcome(group, means.effects, at);
                 } else {
@@ -370,6 +390,7 @@ impl Room {
                     return Processed::Blocked(domain);
                 }
                 tracing::warn!(room = %self.uri, %error, "a Welcome cannot be followed");
+                self.come_in_without_welcome(means, at);
                 Processed::Done
             }
         }
@@ -499,7 +520,8 @@ impl Room {
         self.keep_frank(stored.id, frank);
         effects.store(StoreChange::PutMessage { room: self.uri.clone(), message: stored });
         if let Some(message) = self.shown_message(&root) {
-            effects.event(ClientEvent::Message { room: self.uri.clone(), message });
+            let (room, message) = (self.uri.clone(), Box::new(message));
+            effects.event(ClientEvent::Message { room, message });
         }
     }
 

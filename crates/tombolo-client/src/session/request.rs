@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::profile::Profile;
 use crate::secret::SecretText;
+use crate::shown::DeviceEntry;
 
 /// Names a request until it is answered.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -99,6 +100,12 @@ pub enum Request {
     Consent(Bytes),
     /// `GET /consent`.
     ConsentRequests,
+    /// `GET /devices`.
+    Devices,
+    /// `DELETE /devices/{client}`.
+    SignOutDevice(MimiUri),
+    /// `POST /sign-out-others`.
+    SignOutOthers,
     /// `POST /identifier-query/{domain}`.
     IdentifierQuery {
         /// The provider asked.
@@ -164,7 +171,10 @@ pub enum Response {
     IdentifierQuery(Box<IdentifierResponse>),
     /// To [`Request::Profile`].
     Profile(Box<Profile>),
-    /// To [`Request::Consent`], [`Request::SetProfile`] and [`Request::ReportAbuse`].
+    /// To [`Request::Devices`].
+    Devices(Vec<DeviceEntry>),
+    /// To [`Request::Consent`], [`Request::SetProfile`], [`Request::ReportAbuse`],
+    /// [`Request::SignOutDevice`] and [`Request::SignOutOthers`].
     Done,
     /// To [`Request::ConsentRequests`].
     ConsentRequests(Vec<MimiUri>),

@@ -24,7 +24,7 @@ use crate::session::leave_room::Leaving;
 use crate::session::operational;
 use crate::session::receipts::{ReceiptSetting, Receipts};
 use crate::session::remove_user::is_ban;
-use crate::session::saved::{LastView, room_value};
+use crate::session::saved::{Footing, LastView, room_value};
 use crate::session::send::Sending;
 use crate::session::stream_event::StreamEvent;
 use crate::session::timeline::Timeline;
@@ -108,6 +108,10 @@ pub(crate) struct Room {
     pub(crate) evidence: Vec<Evidence>,
     /// Another direct room of the same people has taken this one's place.
     pub(crate) superseded_by: Option<MimiUri>,
+    /// What has led to our epoch.
+    pub(crate) footing: Footing,
+    /// When this device last came in again because its hub was elsewhere, in milliseconds.
+    pub(crate) astray_ms: Option<u64>,
     /// What is known and to be told of messages at those who get them.
     pub(crate) receipts: Receipts,
     /// When messages end.
@@ -138,6 +142,8 @@ impl Room {
             commit_pending_due: false,
             evidence: Vec::new(),
             superseded_by: None,
+            footing: Footing::default(),
+            astray_ms: None,
             receipts: Receipts::default(),
             expiry: Expiry::default(),
             began_ms: None,
@@ -235,6 +241,8 @@ impl Room {
         let last = LastView { view, tree_hash: group.tree_hash() };
         effects.put_room(&self.uri, room_value::LAST_VIEW, &last);
         self.last_view = Some(last);
+        self.footing = Footing::default();
+        effects.remove_room(&self.uri, room_value::FOOTING);
         self.forget_group(effects);
     }
 
@@ -249,6 +257,7 @@ impl Room {
     /// This device is a member by a new group.
     pub(crate) fn enter(&mut self, group: MemberGroup, effects: &mut Effects) {
         self.forget_group(effects);
+        self.encrypt_anew_from(group.view().epoch, effects);
         self.group = Some(group);
         self.save_group(effects);
         if self.last_view.take().is_some() {

@@ -21,6 +21,8 @@ pub(crate) const DEVICE: &str = "device";
 pub(crate) const ACCOUNT: &str = "account";
 /// Name of the event cursor.
 pub(crate) const CURSOR: &str = "cursor";
+/// Name of the era of the provider's log that the cursor is of.
+pub(crate) const ERA: &str = "era";
 /// Name of what is told of messages that arrive.
 pub(crate) const RECEIPTS: &str = "receipts";
 /// Prefix of the names of issuers, by domain.
@@ -30,6 +32,8 @@ pub(crate) const ISSUERS: &str = "issuers/";
 pub(crate) mod room_value {
     /// The [`Standing`](crate::session::room::Standing).
     pub(crate) const STANDING: &str = "standing";
+    /// The [`Footing`](super::Footing).
+    pub(crate) const FOOTING: &str = "footing";
     /// The [`LastView`](super::LastView) of a group that is gone.
     pub(crate) const LAST_VIEW: &str = "last view";
     /// Prefix of earlier epochs' views.
@@ -108,6 +112,15 @@ impl fmt::Debug for SavedAccount {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_tuple("SavedAccount").field(&self.identity).finish_non_exhaustive()
     }
+}
+
+/// What has led to the epoch a device is in.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Footing {
+    /// When the hub accepted it, in milliseconds since the epoch; 0 when that is not known.
+    pub(crate) accepted_ms: u64,
+    /// The last handshake in the event stream; `None` while the latest is known from an answer.
+    pub(crate) event_id: Option<u64>,
 }
 
 /// A room's state when its group was given up.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ClientError;
 use crate::session::Session;
+use crate::session::astray::MESSAGE_BEHIND_MAX;
 use crate::session::command::{Draft, OperationId, Outcome};
 use crate::session::commit::Intent;
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer, refusal};
@@ -20,7 +21,7 @@ use crate::session::expiry;
 use crate::session::franking::{self, Franked};
 use crate::session::receipts;
 use crate::session::request::{Request, RequestId, Response};
-use crate::session::room::{Means, Room};
+use crate::session::room::{Means, Room, Standing};
 use crate::session::saved::room_value;
 use crate::session::timeline::Role;
 use crate::session::verdict::{self, Verdict};
@@ -45,6 +46,8 @@ pub(crate) struct Sending {
     request: Option<RequestId>,
     /// How often the hub said that it is in a later epoch than we know.
     behind: u32,
+    /// The hub does not allow it, and is looked at: it may be in an earlier epoch.
+    doubted: bool,
 }
 
 /// A message on its way, as stored.
@@ -59,6 +62,26 @@ pub(crate) struct SavedSending {
 }
 
 impl Sending {
+    /// What the group that is given up has made does not leave any more.
+    pub(crate) fn encrypt_anew(&mut self, room: &MimiUri, effects: &mut Effects) {
+        if let Some(request) = self.request.take() {
+            effects.cancel(request);
+        }
+        self.stored.encrypted = None;
+        self.behind = 0;
+        effects.put_room(room, self.stored.row(), &self.stored);
+    }
+
+    /// The stream moves: an epoch it lacks may still come.
+    pub(crate) fn be_patient(&mut self) {
+        self.behind = 0;
+    }
+
+    /// Whether it is encrypted for this epoch or a later one.
+    pub(crate) fn is_ahead_of(&self, epoch: u64) -> bool {
+        self.stored.encrypted.as_ref().is_some_and(|(of, _)| *of >= epoch)
+    }
+
     /// A message to be sent, stored as such.
     pub(crate) fn new(
         content: &MimiContent,
@@ -79,7 +102,7 @@ impl Sending {
             encryptions: 0,
         };
         effects.put_room(room, stored.row(), &stored);
-        Ok(Self { operation, stored, request: None, behind: 0 })
+        Ok(Self { operation, stored, request: None, behind: 0, doubted: false })
     }
 
     pub(crate) fn id(&self) -> MessageId {
@@ -219,7 +242,8 @@ impl Room {
             let request = Request::SubmitMessage { room: self.uri.clone(), body };
             Some(effects.request_again(Purpose::Send(self.uri.clone()), request))
         });
-        self.sends.push_back(Sending { operation: None, stored, request, behind: 0 });
+        let sending = Sending { operation: None, stored, request, behind: 0, doubted: false };
+        self.sends.push_back(sending);
     }
 
     /// Sends the first message that waits, if none is under way.
@@ -267,6 +291,7 @@ impl Room {
         };
         stored.encrypted = Some((epoch, message.octets().to_vec()));
         stored.encryptions += 1;
+        sending.behind = 0;
         let body = submission(message.octets(), &means.own.user)
             .ok_or_else(|| ClientError::Other("a message of our own is malformed".to_owned()))?;
         means.effects.put_room(&self.uri, stored.row(), &*stored);
@@ -314,11 +339,10 @@ impl Room {
             SubmitMessageResponse::Accepted { accepted_timestamp, frank } => {
                 self.send_accepted(accepted_timestamp, frank.as_ref(), means, at);
             }
-            SubmitMessageResponse::NotAllowed => {
-                let text = "the hub does not let this user write to the room".to_owned();
-                self.send_failed(ClientError::Refused(text), means.effects);
+            SubmitMessageResponse::NotAllowed => self.send_not_allowed(means, at),
+            SubmitMessageResponse::EpochTooOld { current_epoch } => {
+                self.epoch_too_old(current_epoch, means, at);
             }
-            SubmitMessageResponse::EpochTooOld { .. } => self.epoch_too_old(means.effects, at),
         }
     }
 
@@ -375,12 +399,39 @@ impl Room {
 
     /// The message was encrypted for an epoch that is gone: once the stream has brought a later
     /// one, it is encrypted again.
-    fn epoch_too_old(&mut self, effects: &mut Effects, at: &mut Moment<'_>) {
+    fn epoch_too_old(&mut self, current_epoch: u64, means: &mut Means<'_>, at: &mut Moment<'_>) {
         let Some(sending) = self.sends.front_mut() else { return };
         sending.request = None;
         let late_ms = EPOCH_LATE_MS << sending.behind.min(EPOCH_LATE_DOUBLED);
         sending.behind += 1;
-        effects.timer(at.later(late_ms), Timer::SendAgain(self.uri.clone()));
+        let behind = sending.behind;
+        means.effects.timer(at.later(late_ms), Timer::SendAgain(self.uri.clone()));
+        if self.is_ahead_of(current_epoch) {
+            self.went_astray("the hub is in an earlier epoch", means, at);
+        } else if behind > MESSAGE_BEHIND_MAX {
+            self.went_astray("the stream does not bring the hub's epoch", means, at);
+        }
+    }
+
+    /// What the room's rules allow as we know them, the hub does not: perhaps it is in an epoch
+    /// before ours, to which a message of ours is one from the future (PROTO-SUB-3). Its GroupInfo
+    /// tells.
+    fn send_not_allowed(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
+        let Some(sending) = self.sends.front_mut() else { return };
+        let again = std::mem::replace(&mut sending.doubted, true);
+        if again || self.joining.is_some() || self.standing != Standing::Joined {
+            return self.send_failed(not_let_write(), means.effects);
+        }
+        sending.request = None;
+        self.look_at_hub(means, at);
+    }
+
+    /// The hub is where we are, so it meant what it said.
+    pub(crate) fn doubts_settled(&mut self, effects: &mut Effects) {
+        let doubted = |sending: &Sending| sending.doubted && sending.request.is_none();
+        if self.sends.front().is_some_and(doubted) {
+            self.send_failed(not_let_write(), effects);
+        }
     }
 
     /// The stream is late: perhaps the hub answers otherwise now.
@@ -411,6 +462,10 @@ impl Room {
             self.send_failed(error.clone(), effects);
         }
     }
+}
+
+fn not_let_write() -> ClientError {
+    ClientError::Refused("the hub does not let this user write to the room".to_owned())
 }
 
 enum Encrypted {

@@ -41,6 +41,18 @@ impl StreamEventKind {
     }
 }
 
+/// Where a provider's log is, said when the event stream is opened.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct LogPosition {
+    /// Names the era of the log: a new one begins at each start of the provider. Opaque.
+    pub era: String,
+    /// The entry after which the stream begins: the one asked for, or an earlier one if what came
+    /// after that has not happened for the provider any more.
+    pub after: u64,
+    /// The last entry that this device has acknowledged.
+    pub acknowledged: u64,
+}
+
 /// One entry.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct StreamEvent {

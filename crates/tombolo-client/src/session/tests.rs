@@ -1,6 +1,7 @@
 //! The session against a hub in memory: the flows, and the same flows with losses, repeats, odd
 //! orders and crashes.
 
+mod astray;
 mod contents;
 mod direct;
 mod expiring;

@@ -101,7 +101,9 @@ impl Timeline {
             let Some(entry) = self.entries.remove(id) else { continue };
             self.order.remove(&(entry.timestamp_ms, *id));
             // A reaction that ends by itself.
-            for others in self.about.values_mut() {
+            if let Role::Reaction { to } = entry.role
+                && let Some(others) = self.about.get_mut(&to)
+            {
                 others.remove(&(entry.timestamp_ms, *id));
             }
         }

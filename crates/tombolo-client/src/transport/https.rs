@@ -9,6 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use futures_util::stream;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::HeaderMap;
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response as HttpResponse, Url};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
@@ -18,11 +19,11 @@ use serde_json::json;
 use crate::client::ProviderAddress;
 use crate::error::ClientError;
 use crate::session::request::{Outgoing, Request, Response, TransportError};
-use crate::session::stream_event::StreamEvent;
+use crate::session::stream_event::{LogPosition, StreamEvent};
 use crate::transport::assets::AssetTransport;
 use crate::transport::reply;
-use crate::transport::sse::{SseParser, read_event};
-use crate::transport::{EventStream, Token, Transport, TransportFuture};
+use crate::transport::sse::{SseParser, is_end, read_end, read_event};
+use crate::transport::{EventStream, OpenStream, Token, Transport, TransportFuture};
 
 /// Octets of one answer: the largest handshake body, with room for what is around it.
 pub const ANSWER_OCTETS_MAX: usize = 17 * 1024 * 1024;
@@ -32,6 +33,9 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Silence after which the event stream counts as broken: three keep-alives missed.
 pub const SILENCE_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// Octets of an era's name.
+pub const ERA_OCTETS_MAX: usize = 128;
 
 /// Everything but the unreserved characters of RFC 3986 is escaped.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -131,6 +135,12 @@ impl HttpsTransport {
                 post(&room_path(room.as_str(), "report-abuse"), body)
             }
             Request::Consent(body) => post("/client/v1/consent", body),
+            Request::Devices => self.builder(Method::GET, "/client/v1/devices"),
+            Request::SignOutDevice(client) => self.builder(
+                Method::DELETE,
+                &format!("/client/v1/devices/{}", segment(client.as_str())),
+            ),
+            Request::SignOutOthers => self.builder(Method::POST, "/client/v1/sign-out-others"),
             Request::ConsentRequests => self.builder(Method::GET, "/client/v1/consent"),
         }
     }
@@ -148,15 +158,20 @@ impl Transport for HttpsTransport {
         })
     }
 
-    fn events(&self, token: Token, after: u64) -> TransportFuture<EventStream> {
+    fn events(&self, token: Token, after: u64, era: Option<String>) -> TransportFuture<OpenStream> {
         let mut url = self.base.clone();
         url.set_path("/client/v1/events");
         url.query_pairs_mut().append_pair("after", &after.to_string());
+        if let Some(era) = era {
+            url.query_pairs_mut().append_pair("era", &era);
+        }
         let builder = self.client.get(url).header("accept", "text/event-stream");
         let builder = builder.bearer_auth(token.reveal());
         Box::pin(async move {
             let answer = success(builder).await?;
-            Ok(Box::pin(events_of(answer)) as EventStream)
+            let position = position_of(answer.headers());
+            let events = Box::pin(events_of(answer)) as EventStream;
+            Ok(OpenStream { position, events })
         })
     }
 
@@ -264,6 +279,17 @@ pub(super) fn unreachable(error: reqwest::Error) -> TransportError {
     TransportError::Unreachable(cause.to_string())
 }
 
+/// Where the provider's log is, as the head of the stream says.
+fn position_of(headers: &HeaderMap) -> Option<LogPosition> {
+    let text = |name| headers.get(name)?.to_str().ok();
+    let number = |name| text(name)?.parse().ok();
+    Some(LogPosition {
+        era: text("tombolo-era").filter(|era| era.len() <= ERA_OCTETS_MAX)?.to_owned(),
+        after: number("tombolo-after")?,
+        acknowledged: number("tombolo-acknowledged")?,
+    })
+}
+
 /// The events of an answer, until it ends or is at fault.
 fn events_of(
     answer: HttpResponse,
@@ -272,13 +298,18 @@ fn events_of(
         answer: Option<HttpResponse>,
         parser: SseParser,
         ready: VecDeque<StreamEvent>,
+        /// What the provider has said at the end, if it is worth saying.
+        ending: Option<TransportError>,
     }
-    let reading =
-        Reading { answer: Some(answer), parser: SseParser::default(), ready: VecDeque::new() };
+    let (parser, ready) = (SseParser::default(), VecDeque::new());
+    let reading = Reading { answer: Some(answer), parser, ready, ending: None };
     stream::unfold(reading, |mut reading| async move {
         loop {
             if let Some(event) = reading.ready.pop_front() {
                 return Some((Ok(event), reading));
+            }
+            if let Some(error) = reading.ending.take() {
+                return Some((Err(error), reading));
             }
             let mut answer = reading.answer.take()?;
             let piece = match answer.chunk().await {
@@ -288,12 +319,20 @@ fn events_of(
             };
             let fed = reading.parser.feed(&piece);
             let fed = fed.map_err(|fault| TransportError::Garbled(fault.to_string()));
-            match fed.and_then(|events| events.iter().map(read_event).collect()) {
-                Ok(events) => {
-                    reading.ready = events;
-                    reading.answer = Some(answer);
-                }
+            let mut fed = match fed {
+                Ok(events) => events,
                 Err(error) => return Some((Err(error), reading)),
+            };
+            // What comes before the end is still read.
+            let end = fed.iter().position(is_end);
+            let end = end.map(|at| read_end(&fed.split_off(at)[0]));
+            match fed.iter().map(read_event).collect::<Result<VecDeque<_>, _>>() {
+                Ok(events) => reading.ready = events,
+                Err(error) => return Some((Err(error), reading)),
+            }
+            match end {
+                None => reading.answer = Some(answer),
+                Some(ending) => reading.ending = ending,
             }
         }
     })

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::secret::SecretText;
 use crate::session::request::{Request, Response, TransportError};
+use crate::shown::DeviceEntry;
 
 #[derive(Deserialize)]
 struct RegisteredReply {
@@ -51,6 +52,11 @@ struct ConsentReply {
 #[derive(Deserialize)]
 struct ConsentRequestReply {
     requester: MimiUri,
+}
+
+#[derive(Deserialize)]
+struct DevicesReply {
+    devices: Vec<DeviceEntry>,
 }
 
 #[derive(Deserialize)]
@@ -121,6 +127,11 @@ pub(crate) fn read(request: &Request, body: &[u8]) -> Result<Response, Transport
         Request::Profile => Response::Profile(Box::new(json(body)?)),
         Request::Consent(_) | Request::SetProfile(_) | Request::ReportAbuse { .. } => {
             Response::Done
+        }
+        Request::SignOutDevice(_) | Request::SignOutOthers => Response::Done,
+        Request::Devices => {
+            let reply: DevicesReply = json(body)?;
+            Response::Devices(reply.devices)
         }
         Request::ConsentRequests => {
             let reply: ConsentReply = json(body)?;

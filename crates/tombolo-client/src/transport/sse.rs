@@ -145,6 +145,27 @@ struct EventData {
     payload: String,
 }
 
+/// Whether the provider says that the stream ends here, and why: no entry of the log.
+pub fn is_end(event: &SseEvent) -> bool {
+    event.event == "end"
+}
+
+/// `data:` of the last event.
+#[derive(Deserialize)]
+struct EndData {
+    reason: String,
+}
+
+/// Why the stream ends, where that is more than a reason to open another one.
+pub fn read_end(event: &SseEvent) -> Option<TransportError> {
+    let end: EndData = serde_json::from_str(&event.data).ok()?;
+    tracing::debug!(reason = end.reason, "the provider ends the event stream");
+    (end.reason == "signed_out").then(|| TransportError::Refused {
+        code: "unauthorized".to_owned(),
+        message: "this device is signed out".to_owned(),
+    })
+}
+
 /// Reads the provider's event from the stream's text.
 pub fn read_event(event: &SseEvent) -> Result<StreamEvent, TransportError> {
     let garbled = |what: &str| TransportError::Garbled(format!("an event of the stream: {what}"));

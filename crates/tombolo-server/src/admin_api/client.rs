@@ -18,8 +18,8 @@ use zeroize::Zeroizing;
 
 use super::token::{self, TokenError};
 use super::{
-    AddUser, AddedUser, BASE_PATH, ClosedReport, ListedUser, NewHubKey, NewOhttpKey, Removed,
-    ReportList, SetClaims, ShownReport, Status, UserList,
+    AddUser, AddedUser, BASE_PATH, ClosedReport, ListedUser, NewHubKey, NewOhttpKey, PeerActed,
+    PeerList, Removed, ReportList, SetClaims, ShownReport, Status, UserList,
 };
 
 /// How long a request may take; hashing a password is the longest.
@@ -142,6 +142,21 @@ impl AdminClient {
     pub async fn remove_device(&self, name: &str, device: &str) -> Result<Removed, AdminError> {
         let path = format!("/users/{}/devices/{}", segment(name), segment(device));
         self.call(Method::DELETE, &path, Vec::new()).await
+    }
+
+    /// The peers that something waits for.
+    pub async fn peers(&self) -> Result<PeerList, AdminError> {
+        self.call(Method::GET, "/peers", Vec::new()).await
+    }
+
+    /// Tries now what waits for a peer.
+    pub async fn retry_peer(&self, peer: &str) -> Result<PeerActed, AdminError> {
+        self.call(Method::POST, &format!("/peers/{}/retry", segment(peer)), Vec::new()).await
+    }
+
+    /// Gives up what waits for a peer.
+    pub async fn drop_peer(&self, peer: &str) -> Result<PeerActed, AdminError> {
+        self.call(Method::POST, &format!("/peers/{}/drop", segment(peer)), Vec::new()).await
     }
 
     /// How the provider fares.

@@ -13,7 +13,8 @@ use super::client::in_words;
 use super::users::{all, one};
 use super::{
     ADMIN_TOKEN_FILE, AddUser, AddedUser, AdminClient, AdminError, ClosedReport, ListedUser,
-    NewHubKey, NewOhttpKey, Removed, ReportList, SetClaims, ShownReport, Status, UserList,
+    NewHubKey, NewOhttpKey, PeerActed, PeerList, Removed, ReportList, SetClaims, ShownReport,
+    Status, UserList,
 };
 use crate::account::new_user::{self, new_user, read_claims};
 use crate::account::password::Passwords;
@@ -139,6 +140,21 @@ pub async fn remove_device(
         Some(provider) => Ok(provider.remove_device(name, device).await?),
         None => Err(OperateError::NotRunning),
     }
+}
+
+/// The peers that something waits for at the running provider.
+pub async fn peers(config: &Config) -> Result<PeerList, OperateError> {
+    Ok(reached(config).await?.peers().await?)
+}
+
+/// Tries now what waits for a peer.
+pub async fn retry_peer(config: &Config, peer: &str) -> Result<PeerActed, OperateError> {
+    Ok(reached(config).await?.retry_peer(peer).await?)
+}
+
+/// Gives up what waits for a peer; it is stale until it is back.
+pub async fn drop_peer(config: &Config, peer: &str) -> Result<PeerActed, OperateError> {
+    Ok(reached(config).await?.drop_peer(peer).await?)
 }
 
 /// How the running provider fares.

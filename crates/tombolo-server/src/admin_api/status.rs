@@ -32,7 +32,7 @@ pub struct Waiting {
     pub follower: Domain,
     /// Entries.
     pub waiting: u64,
-    /// Since when, in milliseconds since the UNIX epoch; not known right after a start.
+    /// Since when, in milliseconds since the UNIX epoch.
     pub since_ms: Option<u64>,
     /// Failures in a row.
     pub attempts: u32,
@@ -40,6 +40,8 @@ pub struct Waiting {
     pub next_attempt_ms: Option<u64>,
     /// Why it failed last.
     pub last_error: Option<String>,
+    /// Since when it is stale (AMB-NTF-10), in milliseconds since the UNIX epoch.
+    pub stale_since_ms: Option<u64>,
 }
 
 pub(super) async fn status(State(api): State<AdminApi>) -> Result<Json<Status>, HttpError> {

@@ -10,6 +10,7 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -18,9 +19,10 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use mimi_provider::account::seen;
-use mimi_provider::record::{DeviceRecord, EventKind, LoggedEvent};
+use mimi_provider::era::{ResumeInput, resume};
+use mimi_provider::record::{DeviceRecord, EraId, EventKind, LoggedEvent};
 use mimi_provider::{Change, Reject, Transition};
 use mimi_wire::MimiUri;
 use schemars::JsonSchema;
@@ -32,7 +34,7 @@ use super::request::{JsonBody, SignedIn, malformed, to_base64};
 use super::route::{Parameter, Place, Route, Tag};
 use super::{ClientApi, schema};
 use crate::http_error::HttpError;
-use crate::provider::storage_failed;
+use crate::provider::{Provider, storage_failed};
 use crate::wake::Listener;
 
 pub(super) use streams::Streams;
@@ -43,6 +45,10 @@ const PAGE_ENTRIES_MAX: usize = 16;
 /// A stream with nothing to say says so this often, so that both ends notice a dead connection; the
 /// store is read again then, should a wake-up have been lost.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Headers of the stream: the era of the log, where the stream begins, what was acknowledged.
+const ERA: HeaderName = HeaderName::from_static("tombolo-era");
+const AFTER: HeaderName = HeaderName::from_static("tombolo-after");
+const ACKNOWLEDGED: HeaderName = HeaderName::from_static("tombolo-acknowledged");
 /// First words of every stream: headers reach the device at once, and `EventSource` learns how long
 /// to wait before it connects again.
 const GREETING: &str = "retry: 1000\n: connected\n\n";
@@ -52,6 +58,8 @@ const KEEP_ALIVE_COMMENT: &str = ": keep-alive\n\n";
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     after: Option<u64>,
+    /// Era of the log that `after` is of.
+    era: Option<String>,
     follow: Option<bool>,
 }
 
@@ -85,6 +93,15 @@ pub(super) fn routes() -> [Route; 2] {
                         last acknowledgement.",
                 schema: id.clone(),
                 example: json!(42),
+            })
+            .takes(Parameter {
+                name: "era",
+                place: Place::Query,
+                required: false,
+                about: "`tombolo-era` of the stream that the entry came in. With it a device notices \
+                        when its provider was set back.",
+                schema: json!({ "type": "string", "pattern": "^[0-9a-f]{32}$" }),
+                example: json!("00112233445566778899aabbccddeeff"),
             })
             .takes(Parameter {
                 name: "Last-Event-ID",
@@ -128,7 +145,13 @@ the connection lives.\n\n\
 The last event is `end`, without an id; its `data` is JSON with a `reason`: `caught_up` (with \
 `follow=false`), `signed_out`, `token_replaced`, `newer_stream` (a device has one stream, and a newer one ends \
 the older), `stopping` or `failed`. A stream that breaks without one is opened again. 409 says that the log has \
-not got as far as the entry that the device names: the provider has been set back.";
+not got as far as the entry that the device names: the provider has been set back.\n\n\
+A device that keeps the `tombolo-era` header of its stream beside its cursor, and names it the next time, is \
+never refused: `tombolo-after` says where the stream really begins. If that is before its own cursor, the \
+provider has been set back, and what the device has seen since then has not happened there. If \
+`tombolo-acknowledged` is behind its own cursor, the device itself has been set back. In both cases its \
+KeyPackages in stock are released, as they may have been used: it uploads new ones, and comes into the rooms \
+concerned again.";
 
 /// `GET`: the stream, after the entry the query names, or `Last-Event-ID`, or else after the last
 /// one the device has acknowledged.
@@ -138,16 +161,20 @@ pub(super) async fn events(
     query: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, HttpError> {
-    let Query(Asked { after, follow }) = query.map_err(|error| malformed(&error))?;
+    let Query(Asked { after, era, follow }) = query.map_err(|error| malformed(&error))?;
+    let era = era.as_deref().map(read_era).transpose()?;
     let named = after.map_or_else(|| last_event_id(&headers), |after| Ok(Some(after)))?;
     let cursor = match named {
+        // Who names an era is told where the stream goes on.
+        Some(after) if era.is_some() => after,
         Some(after) => there_is(&api, after).await?,
         None => {
             let cursor = api.provider.store.client_cursor(&device.client).await;
             cursor.map_err(storage_failed)?
         }
     };
-    let feed = Feed::open(api, device, cursor, follow.unwrap_or(true)).await?;
+    let position = position(&api.provider, &device.client, era, cursor).await?;
+    let feed = Feed::open(api, device, position.after, follow.unwrap_or(true)).await?;
     let body = stream::unfold(feed, async |mut feed| {
         let chunk = feed.next().await?;
         Some((Ok::<_, Infallible>(chunk), feed))
@@ -156,7 +183,58 @@ pub(super) async fn events(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(EraId(era)) = position.era {
+        headers.insert(ERA, header(&hex(&era)));
+    }
+    headers.insert(AFTER, header(&position.after.to_string()));
+    headers.insert(ACKNOWLEDGED, header(&position.acknowledged.to_string()));
     Ok(response)
+}
+
+/// Where a stream begins, and what a device compares with what it knows.
+struct Position {
+    era: Option<EraId>,
+    after: u64,
+    acknowledged: u64,
+}
+
+/// Decides where a device's stream begins; see [`mimi_provider::era`].
+async fn position(
+    provider: &Arc<Provider>,
+    client: &MimiUri,
+    era: Option<EraId>,
+    after: u64,
+) -> Result<Position, Reject> {
+    let store = &provider.store;
+    let history = store.history().await.map_err(storage_failed)?;
+    let acknowledged = store.client_cursor(client).await.map_err(storage_failed)?;
+    let input = ResumeInput { client, history: &history, era, after, acknowledged, stock: &[] };
+    let mut transition = resume(&input);
+    if transition.reply.put_back.is_some() {
+        let stock = store.key_packages(client, provider.now_ms(), usize::MAX).await;
+        transition = resume(&ResumeInput { stock: &stock.map_err(storage_failed)?, ..input });
+    }
+    let resumed = provider.apply(transition).await.map_err(storage_failed)?;
+    if let Some(put_back) = resumed.put_back {
+        tracing::warn!(%client, after, resumed = resumed.after, ?put_back, "a stream goes on earlier");
+    }
+    let era = history.eras.last().map(|era| era.id);
+    Ok(Position { era, after: resumed.after, acknowledged })
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+fn header(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("letters and digits")
+}
+
+fn read_era(text: &str) -> Result<EraId, HttpError> {
+    let digits = |place: usize| u8::from_str_radix(text.get(place..place + 2)?, 16).ok();
+    let octets: Option<Vec<u8>> = (0..16).map(|octet| digits(2 * octet)).collect();
+    let id = octets.filter(|_| text.len() == 32).and_then(|octets| octets.try_into().ok());
+    id.map(EraId).ok_or_else(|| malformed(&"an era is 32 hexadecimal digits"))
 }
 
 /// `POST /events/ack`: the device has stored everything up to an entry.
@@ -165,6 +243,9 @@ pub(super) async fn acknowledge(
     SignedIn(device): SignedIn,
     JsonBody(Acknowledgement { id }): JsonBody<Acknowledgement>,
 ) -> Result<StatusCode, HttpError> {
+    if id > schema::INTEGER_MAX {
+        return Err(malformed(&"there can be no entry of this number"));
+    }
     let change = Change::Acknowledge { client: device.client, event_id: id };
     let (changes, expect, effects) = (vec![change], Vec::new(), Vec::new());
     let transition = Transition { changes, expect, effects, reply: () };

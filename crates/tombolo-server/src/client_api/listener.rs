@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::AUTHORIZATION;
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use mimi_provider::Reject;
@@ -70,7 +70,15 @@ pub(crate) async fn serve(
             respond(slots.clone(), standing.clone(), router.clone(), request)
         })
     };
-    tls::serve(listener, config, limits.connections, drain_max, shutdown, service_for).await;
+    tls::serve(
+        listener,
+        config,
+        (limits.connections, &limits.requests),
+        drain_max,
+        shutdown,
+        service_for,
+    )
+    .await;
 }
 
 impl Slots {
@@ -90,13 +98,19 @@ async fn respond(
     mut router: Router,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
+    if let Err(after_s) = standing.pace() {
+        standing.pause().await;
+        return Ok(HttpError::TooMany(after_s).into_response());
+    }
     let token = request.headers().get(AUTHORIZATION).cloned();
     let Some(place) = slots.place(token.as_ref(), &standing) else {
+        standing.pause().await;
         return Ok(HttpError::TooMany(REQUESTS_RETRY_AFTER_S).into_response());
     };
     let Ok(slot) = Arc::clone(&slots.all).try_acquire_owned() else {
         return Ok(HttpError::Overloaded(REQUESTS_RETRY_AFTER_S).into_response());
     };
+    let paused = standing.clone();
     let answering = tokio::spawn(async move {
         let response = router.call(request).await.unwrap_or_else(|never| match never {});
         let mut large = slots.bodies.share_of(token.unwrap_or(HeaderValue::from_static("")));
@@ -111,7 +125,11 @@ async fn respond(
         answers::holding(response, (slot, place, large))
     });
     let answered = answering.await;
-    Ok(answered.unwrap_or_else(|error| {
+    let response = answered.unwrap_or_else(|error| {
         HttpError::Reject(Reject::Internal(error.to_string())).into_response()
-    }))
+    });
+    if response.status() == StatusCode::TOO_MANY_REQUESTS {
+        paused.pause().await;
+    }
+    Ok(response)
 }

@@ -137,7 +137,7 @@ fn tag_name(tag: Tag) -> &'static str {
 }
 
 /// Every refusal there is: its status, its name in the document, and what it means.
-const REFUSALS: [(StatusCode, &str, &str); 13] = [
+const REFUSALS: [(StatusCode, &str, &str); 14] = [
     (StatusCode::BAD_REQUEST, "Malformed", "The request is not what the endpoint takes."),
     (StatusCode::UNAUTHORIZED, "Unauthorized", "No token of a device, or a wrong password."),
     (StatusCode::FORBIDDEN, "Forbidden", "A rule says no; the message says which."),
@@ -152,12 +152,18 @@ const REFUSALS: [(StatusCode, &str, &str); 13] = [
     (StatusCode::UNSUPPORTED_MEDIA_TYPE, "WrongMediaType", "The body is of another media type."),
     (StatusCode::RANGE_NOT_SATISFIABLE, "BeyondTheEnd", "The range begins after the last octet."),
     (StatusCode::TOO_MANY_REQUESTS, "TooMany", "Too many requests: later, as `Retry-After` says."),
+    (
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "TooLong",
+        "Path, query and headers together are too long to be read.",
+    ),
     (StatusCode::INTERNAL_SERVER_ERROR, "Internal", "Something is wrong here; the log says what."),
     (StatusCode::NOT_IMPLEMENTED, "Unsupported", "A provider on the way does not do this."),
     (
         StatusCode::SERVICE_UNAVAILABLE,
         "Unavailable",
-        "A provider that is needed does not answer: later, as `Retry-After` says.",
+        "A provider that is needed does not answer, or there is too much to do: later, as \
+         `Retry-After` says.",
     ),
 ];
 
@@ -174,8 +180,10 @@ fn refusal(status: StatusCode, about: &str, error: &Value) -> Value {
             let header = json!({ "$ref": "#/components/headers/RetryAfter" });
             response["headers"] = json!({ "Retry-After": header });
         }
-        // Without a body: the answer of a range is about octets, not about JSON.
-        StatusCode::RANGE_NOT_SATISFIABLE => response = json!({ "description": about }),
+        // Without a body: one is about octets, not about JSON, the other is said before anybody looks.
+        StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            response = json!({ "description": about });
+        }
         _ => {}
     }
     response
@@ -228,7 +236,9 @@ fn operation(operation: &Operation, schemas: &mut SchemaGenerator) -> Value {
         written["parameters"] = operation.parameters.iter().map(parameter).collect();
     }
     if let Some(content) = content(&operation.body, schemas) {
-        written["requestBody"] = json!({ "required": true, "content": content });
+        // Where any number of octets will do, none will.
+        let is_required = !matches!(operation.body, Body::Octets { most: None, .. });
+        written["requestBody"] = json!({ "content": content, "required": is_required });
         if let Some(most) = octets_max(&operation.body) {
             written["requestBody"]["description"] = format!("At most {most} octets.").into();
         }
@@ -278,7 +288,7 @@ fn content(body: &Body, schemas: &mut SchemaGenerator) -> Option<Value> {
         }
         Body::Events => json!({
             "text/event-stream": {
-                "schema": { "type": "string", "description": "`text/event-stream` of HTML." },
+                "schema": { "description": "`text/event-stream` of HTML." },
                 "example": EVENTS_EXAMPLE,
             },
         }),

@@ -182,5 +182,10 @@ pub(super) async fn read(
     let token = request.headers().get(AUTHORIZATION).cloned();
     let share = api.bodies.share_of(token.unwrap_or(HeaderValue::from_static("")));
     let time_max = api.provider.config.limits.requests.body_max();
-    bodies::read(request.into_body(), max, time_max, share).await
+    let standing = request.extensions().get::<Standing>().cloned();
+    let body = bodies::read(request.into_body(), max, time_max, share).await?;
+    if let Some(standing) = standing {
+        standing.carried(body.len());
+    }
+    Ok(body)
 }

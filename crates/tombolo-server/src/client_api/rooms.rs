@@ -1,7 +1,8 @@
-//! `PUT /rooms/{room}`: a new room hosted here (FLOW-1).
+//! `/rooms`: the rooms of a user, and new ones hosted here (FLOW-1).
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use http::StatusCode;
 use mimi_provider::Reject;
 use mimi_provider::hub::found_room::Founded;
@@ -10,15 +11,37 @@ use mimi_wire::MimiUri;
 use mimi_wire::limits::HANDSHAKE_BODY_OCTETS_MAX;
 use mimi_wire::protocol::found_room::RoomFounding;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::request::{Octets, SignedIn, UriPath, decode};
-use super::route::{Route, Tag};
+use super::request::{Octets, SignedIn, UriPath, decode, malformed};
+use super::route::{Parameter, Place, Route, Tag};
 use super::{ClientApi, schema};
 use crate::http_error::HttpError;
 use crate::provider::storage_failed;
 use crate::rooms;
+
+/// Rooms on one page of a list.
+pub(super) const ROOMS_PER_PAGE_MAX: usize = 1_000;
+
+/// Which part of the list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    after: Option<MimiUri>,
+    limit: Option<usize>,
+}
+
+/// Rooms of a user.
+#[derive(JsonSchema, Serialize)]
+pub(super) struct RoomList {
+    /// By URI.
+    #[schemars(with = "Vec<schema::MimiUri>")]
+    rooms: Vec<MimiUri>,
+    /// What to name as `after` for the next ones; null when there are none.
+    #[schemars(with = "Option<schema::MimiUri>")]
+    next: Option<MimiUri>,
+}
 
 /// A room that is there.
 #[derive(JsonSchema, Serialize)]
@@ -33,9 +56,43 @@ pub(super) struct FoundedRoom {
     accepted_timestamp: Option<u64>,
 }
 
-pub(super) fn routes() -> [Route; 2] {
+pub(super) fn routes() -> [Route; 3] {
     let existing = json!({ "room": "mimi://a.example/r/clubhouse" });
     [
+        Route::get("/rooms", list)
+            .named(
+                Tag::Rooms,
+                "listRooms",
+                "Rooms of the user",
+                "Those that a device of the user is or was in as far as it is still signed in, here and \
+                 elsewhere: a new device asks their hubs for `fetchGroupInfo` and comes in. By URI, in \
+                 pages.",
+            )
+            .takes(Parameter {
+                name: "after",
+                place: Place::Query,
+                required: false,
+                about: "Rooms behind this one: `next` of the page before.",
+                ..schema::room()
+            })
+            .takes(Parameter {
+                name: "limit",
+                place: Place::Query,
+                required: false,
+                about: "At most so many.",
+                schema: json!({
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": ROOMS_PER_PAGE_MAX,
+                    "default": ROOMS_PER_PAGE_MAX,
+                }),
+                example: json!(100),
+            })
+            .answers_json::<RoomList>(
+                StatusCode::OK,
+                "The rooms.",
+                json!({ "rooms": ["mimi://a.example/r/clubhouse"], "next": null }),
+            ),
         Route::put("/rooms/{room}", found_room)
             .named(
                 Tag::Rooms,
@@ -72,6 +129,26 @@ pub(super) fn routes() -> [Route; 2] {
             .answers_json::<FoundedRoom>(StatusCode::OK, "The room.", existing)
             .refuses(&[StatusCode::NOT_FOUND]),
     ]
+}
+
+/// `GET /rooms`.
+async fn list(
+    State(api): State<ClientApi>,
+    SignedIn(device): SignedIn,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<Json<RoomList>, HttpError> {
+    let Query(Page { after, limit }) = page.map_err(|error| malformed(&error))?;
+    let limit = limit.unwrap_or(ROOMS_PER_PAGE_MAX);
+    if !(1..=ROOMS_PER_PAGE_MAX).contains(&limit) {
+        return Err(malformed(&format!("limit is 1 to {ROOMS_PER_PAGE_MAX}")));
+    }
+    let mut rooms = api.provider.store.rooms_of(&device.user).await.map_err(storage_failed)?;
+    rooms.sort();
+    rooms.retain(|room| after.as_ref().is_none_or(|after| room > after));
+    let more = rooms.len() > limit;
+    rooms.truncate(limit);
+    let next = if more { rooms.last().cloned() } else { None };
+    Ok(Json(RoomList { rooms, next }))
 }
 
 pub(super) async fn found_room(

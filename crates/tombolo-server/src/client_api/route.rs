@@ -150,8 +150,14 @@ impl Route {
             parameters: Vec::new(),
             body: Body::Empty,
             answers: Vec::new(),
-            // Any endpoint may be asked too often, and may find our disk full.
-            refusals: vec![StatusCode::TOO_MANY_REQUESTS, StatusCode::INTERNAL_SERVER_ERROR],
+            // Any endpoint may be asked too often, by one or by all, or at too great length, and may find
+            // our disk full.
+            refusals: vec![
+                StatusCode::TOO_MANY_REQUESTS,
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                StatusCode::SERVICE_UNAVAILABLE,
+                StatusCode::INTERNAL_SERVER_ERROR,
+            ],
         };
         let route = Self { method, path, operation, handler };
         route.refuses(&[StatusCode::UNAUTHORIZED])

@@ -25,14 +25,9 @@ use crate::provider::storage_failed;
 #[serde(deny_unknown_fields)]
 pub(super) struct NewToken {
     /// 32 fresh random octets in base64url without padding.
-    #[schemars(regex(pattern = "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$"))]
-    token: Secret,
+    #[schemars(with = "String", regex(pattern = "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$"))]
+    token: Password,
 }
-
-/// A token that is not shown by accident.
-#[derive(Deserialize, JsonSchema)]
-#[serde(transparent)]
-struct Secret(#[schemars(with = "String")] Password);
 
 /// Another password.
 #[derive(Deserialize, JsonSchema)]
@@ -109,7 +104,7 @@ pub(super) fn routes() -> [Route; 3] {
 async fn replace_token(
     State(api): State<ClientApi>,
     SignedIn(device): SignedIn,
-    JsonBody(NewToken { token: Secret(given) }): JsonBody<NewToken>,
+    JsonBody(NewToken { token: given }): JsonBody<NewToken>,
 ) -> Result<StatusCode, HttpError> {
     if !token::is_proper(given.reveal()) {
         return Err(malformed(&"a token is 32 octets in base64url without padding"));

@@ -115,7 +115,7 @@ limits! {
         /// Of them, of one network (an IPv4 address, or the /64 of an IPv6 address).
         unproven_per_network_max: usize = 128, 1 to 1_000_000;
         /// Connections of one proven peer.
-        per_peer_max: usize = 128, 1 to 1_000_000;
+        per_peer_max: usize = 64, 1 to 1_000_000;
         /// Connections of one signed-in device.
         per_device_max: usize = 16, 1 to 1_000_000;
         /// Connections that one network may open at once; then one more per refill.
@@ -132,7 +132,7 @@ limits! {
         /// Milliseconds in which a finished answer has to be taken.
         answer_ms_max: u64 = 60_000, 100 to 3_600_000;
         /// Requests in flight on one HTTP/2 connection.
-        streams_max: u32 = 256, 1 to 10_000;
+        streams_max: u32 = 128, 1 to 10_000;
         /// Octets of a request's line and headers.
         header_octets_max: u32 = 16_384, 8_192 to 1_048_576;
     }
@@ -149,6 +149,21 @@ limits! {
         per_device_max: usize = 64, 1 to 1_000_000;
         /// Of one network, without credentials.
         anonymous_per_network_max: usize = 32, 1 to 1_000_000;
+        /// Requests that one peer may make in a row; then one more per refill. Each 64 KiB of a body count
+        /// as one more request.
+        peer_burst_max: u32 = 20_000, 1 to 10_000_000;
+        /// Microseconds after which one of them comes back.
+        peer_refill_us: u64 = 200, 1 to 1_000_000_000;
+        /// The same of one device.
+        device_burst_max: u32 = 5_000, 1 to 10_000_000;
+        /// Microseconds after which one of them comes back.
+        device_refill_us: u64 = 2_000, 1 to 1_000_000_000;
+        /// The same of one network, on connections on which nobody has proven anything.
+        unproven_burst_max: u32 = 2_000, 1 to 10_000_000;
+        /// Microseconds after which one of them comes back.
+        unproven_refill_us: u64 = 5_000, 1 to 1_000_000_000;
+        /// Milliseconds before somebody is told that it was one request too many.
+        refusal_pause_ms: u64 = 250, 1 to 60_000;
         /// Milliseconds in which a body has to arrive.
         body_ms_max: u64 = 30_000, 100 to 3_600_000;
         /// Mebibytes of bodies held at once, of all peers or of all clients.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use mimi_provider::delivery::{
-    Attempt, BATCH_OCTETS_MAX, Delivery as Progress, Next, delivered, give_up,
+    Attempt, BATCH_OCTETS_MAX, Delivery as Progress, Fault, Next, delivered, give_up,
 };
 use mimi_provider::record::{EventKind, NewEvent, Seq};
 use mimi_provider::{Reject, Transition};
@@ -25,6 +25,8 @@ use crate::provider::{Enqueued, Provider, storage_failed};
 
 /// Pause after a failure of our own storage.
 const STORAGE_PAUSE: Duration = Duration::from_secs(1);
+/// A peer that fails for long is told of in the log this often, in attempts: about twice a day.
+const WARN_EVERY: u32 = 144;
 /// For a request in flight at shutdown.
 const STOP_GRACE: Duration = Duration::from_secs(3);
 
@@ -32,6 +34,8 @@ const STOP_GRACE: Duration = Duration::from_secs(3);
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     hinted: AtomicBool,
+    /// The operator has given up what waits: the cursor is to be read again.
+    dropped: AtomicBool,
     heard_of: Notify,
     progress: Mutex<Progress>,
 }
@@ -55,6 +59,19 @@ impl Lane {
     /// How the lane fares.
     pub(super) fn progress(&self) -> Progress {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The operator has given up what waits.
+    pub(super) fn give_up(&self) {
+        self.dropped.store(true, Ordering::Release);
+        self.update(|progress| *progress = Progress::default());
+        self.heard_of.notify_one();
+    }
+
+    /// The operator wants it tried now.
+    pub(super) fn try_now(&self) {
+        self.update(Progress::try_now);
+        self.heard_of.notify_one();
     }
 
     fn update<T>(&self, change: impl FnOnce(&mut Progress) -> T) -> T {
@@ -124,6 +141,9 @@ impl Runner<'_> {
     async fn step(&mut self) -> Result<Step, Reject> {
         let (stream, follower) = self.key;
         let store = &self.provider.store;
+        if self.lane.dropped.swap(false, Ordering::AcqRel) {
+            self.cursor = None;
+        }
         let after = match self.cursor {
             Some(after) => after,
             None => {
@@ -131,11 +151,13 @@ impl Runner<'_> {
                 let Some(stored) = stored.map_err(storage_failed)? else {
                     return Ok(Step::Nothing);
                 };
+                self.lane.update(|progress| progress.stale_since_ms = stored.stale_since_ms);
                 stored.cursor
             }
         };
         self.cursor = Some(after);
-        let octets_max = if self.is_own_stream() { 1 } else { BATCH_OCTETS_MAX };
+        let one_by_one = self.is_own_stream() || self.lane.progress().one_by_one;
+        let octets_max = if one_by_one { 1 } else { BATCH_OCTETS_MAX };
         let batch = store.follower_batch(stream, follower, after, octets_max).await;
         let batch = batch.map_err(storage_failed)?;
         if batch.events.is_empty() {
@@ -146,13 +168,15 @@ impl Runner<'_> {
         }
         let oldest_ms = batch.events[0].event.timestamp_ms;
         self.lane.update(|progress| progress.waiting(oldest_ms));
-        match self.lane.update(|progress| progress.next(self.provider.now_ms())) {
+        let keep_ms = self.provider.config.federation.keep_ms;
+        match self.lane.update(|progress| progress.next(self.provider.now_ms(), keep_ms)) {
             Next::Send => self.send(&batch).await,
             Next::WaitUntil(at_ms) => {
                 let pause_ms = at_ms.saturating_sub(self.provider.now_ms());
                 Ok(Step::Wait(Duration::from_millis(pause_ms)))
             }
             Next::GiveUp => self.give_up().await,
+            Next::LeaveOut => Ok(self.leave_out(&batch)),
         }
     }
 
@@ -171,13 +195,16 @@ impl Runner<'_> {
             if self.is_own_stream() && is_final(&error) {
                 // The entry is between two users; what waits behind it is others' business.
                 tracing::warn!(%follower, kind = ?first.kind, %error, "refused, and not sent again");
-                self.attempted(Attempt::Accepted);
+                self.attempted(Attempt::Accepted, 1);
                 return Ok(self.advance(accepted_to));
             }
-            self.failed(&error);
+            self.failed(&error, batch.events.len());
             return Ok(Step::More);
         }
-        self.attempted(Attempt::Accepted);
+        if self.lane.progress().stale_since_ms.is_some() {
+            tracing::warn!(%stream, %follower, "a stale follower is back");
+        }
+        self.attempted(Attempt::Accepted, batch.events.len());
         Ok(self.advance(accepted_to))
     }
 
@@ -186,18 +213,26 @@ impl Runner<'_> {
         self.key.0 == self.provider.domain.provider_uri()
     }
 
-    fn failed(&self, error: &PeerError) {
+    fn failed(&self, error: &PeerError, entries: usize) {
         let (stream, follower) = self.key;
         let retry_after = error.retry_after();
         let retry_after_ms =
             retry_after.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
-        self.attempted(Attempt::Failed { error: error.to_string(), retry_after_ms });
+        let (error, fault) = (error.to_string(), fault(error));
+        let attempt = Attempt::Failed { error: error.clone(), retry_after_ms, fault };
+        self.attempted(attempt, entries);
         let progress = self.lane.progress();
         let (attempts, next_attempt_ms) = (progress.attempts, progress.next_attempt_ms);
-        tracing::warn!(%stream, %follower, %error, attempts, next_attempt_ms, "not delivered yet");
+        // The first failures may be a restart; a peer that is away for days is told of less often.
+        if attempts <= 1 || attempts.is_power_of_two() || attempts.is_multiple_of(WARN_EVERY) {
+            let since_ms = progress.since_ms;
+            tracing::warn!(
+                %stream, %follower, error, attempts, since_ms, next_attempt_ms, "not delivered yet"
+            );
+        }
     }
 
-    fn attempted(&self, attempt: Attempt) {
+    fn attempted(&self, attempt: Attempt, entries: usize) {
         let now_ms = self.provider.now_ms();
         let outcome = match attempt {
             Attempt::Accepted => LastRequest::Accepted,
@@ -205,7 +240,7 @@ impl Runner<'_> {
         };
         let failed_before = self.lane.update(|progress| {
             let failed_before = progress.attempts > 0;
-            progress.attempted(attempt, rand::random(), now_ms);
+            progress.attempted(attempt, entries, rand::random(), now_ms);
             failed_before
         });
         if failed_before || matches!(outcome, LastRequest::Failed) {
@@ -225,7 +260,10 @@ impl Runner<'_> {
     /// Nothing waits. Before the lane ends the cursor must be readable for the next one.
     async fn settle(&mut self) -> Result<Step, Reject> {
         match self.recorded.take() {
-            None => Ok(Step::Nothing),
+            None => {
+                self.lane.update(|progress| progress.one_by_one = false);
+                Ok(Step::Nothing)
+            }
             Some(recorded) => {
                 recorded.durable().await.map_err(storage_failed)?;
                 Ok(Step::More)
@@ -237,11 +275,27 @@ impl Runner<'_> {
     async fn give_up(&mut self) -> Result<Step, Reject> {
         let (stream, follower) = self.key;
         let last_seq = self.provider.store.last_seq(stream).await.map_err(storage_failed)?;
-        tracing::warn!(%stream, %follower, last_seq, "given up: the follower is stale");
-        self.record(give_up(stream, follower, last_seq));
-        self.attempted(Attempt::Accepted);
+        let now_ms = self.provider.now_ms();
+        if self.lane.progress().stale_since_ms.is_none() {
+            tracing::error!(%stream, %follower, last_seq, "given up: the follower is stale");
+        }
+        self.record(give_up(stream, follower, last_seq, now_ms));
+        self.attempted(Attempt::Accepted, 0);
+        self.lane.update(|progress| progress.stale_since_ms = Some(now_ms));
         self.cursor = Some(last_seq);
         Ok(Step::More)
+    }
+
+    /// Only the first entry is left out; whether it was the only one at fault will be seen.
+    fn leave_out(&mut self, batch: &FollowerBatch) -> Step {
+        let (stream, follower) = self.key;
+        let left_out = &batch.events[0].event;
+        let error = self.lane.progress().last_error;
+        let (seq, kind) = (left_out.seq, left_out.kind);
+        tracing::error!(%stream, %follower, seq, ?kind, error, "left out: called malformed for a day");
+        self.provider.delivery.note_left_out(follower);
+        self.attempted(Attempt::Accepted, 1);
+        self.advance(seq)
     }
 
     fn record(&mut self, transition: Transition<()>) {
@@ -256,6 +310,27 @@ impl Runner<'_> {
             () = self.lane.heard_of.notified() => {}
             _ = stop.wait_for(|stopped| *stopped) => {}
         }
+    }
+}
+
+/// What a failure tells about the next attempt. A status of our own endpoint table that says
+/// nothing about the body (404, 405, 410) is one of a peer that has moved or is being set up.
+fn fault(error: &PeerError) -> Fault {
+    let malformed = [
+        StatusCode::BAD_REQUEST,
+        StatusCode::LENGTH_REQUIRED,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        StatusCode::UNPROCESSABLE_ENTITY,
+    ];
+    match error {
+        PeerError::Blocked(_) | PeerError::Own => Fault::Distrust,
+        PeerError::Refused { status, .. } => match *status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Fault::Distrust,
+            status if malformed.contains(&status) => Fault::Malformed,
+            _ => Fault::Passing,
+        },
+        _ => Fault::Passing,
     }
 }
 

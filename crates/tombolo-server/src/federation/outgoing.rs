@@ -5,7 +5,7 @@ use http::{Method, StatusCode};
 use mimi_wire::protocol::directory::{Directory, Endpoint};
 use mimi_wire::{Domain, MimiUri};
 
-use crate::peers::{Answer, Outgoing, PeerError};
+use crate::peers::{Answer, Outgoing, PeerError, Suspicion};
 use crate::provider::Provider;
 
 /// A request to an endpoint of a peer.
@@ -23,17 +23,23 @@ pub(crate) struct Post<'a> {
     pub(crate) answer_octets_max: usize,
 }
 
-/// Sends a request. An endpoint that is gone is looked up anew, once (PROTO-DIR-4).
+/// Sends a request. An endpoint that is gone, or whose host is, is looked up anew, once
+/// (PROTO-DIR-4).
 pub(crate) async fn post(provider: &Provider, post: &Post<'_>) -> Result<Answer, PeerError> {
     let peers = &provider.peers;
     let directory = peers.directory(post.peer).await?;
-    let answer = send(provider, post, &directory).await?;
-    if !matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::GONE) {
-        return Ok(answer);
-    }
-    match peers.newer_directory(post.peer, &directory).await {
-        Ok(Some(newer)) => send(provider, post, &newer).await,
-        Ok(None) | Err(_) => Ok(answer),
+    let outcome = send(provider, post, &directory).await;
+    let suspicion = match &outcome {
+        Ok(answer) if matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::GONE) => {
+            Suspicion::EndpointGone
+        }
+        // The host does not resolve, does not listen or is not the peer's any more.
+        Err(PeerError::NoAnswer(_)) => Suspicion::NoAnswer,
+        _ => return outcome,
+    };
+    match peers.newer_directory(post.peer, &directory, suspicion).await {
+        Some(newer) => send(provider, post, &newer).await,
+        None => outcome,
     }
 }
 

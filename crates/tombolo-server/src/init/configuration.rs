@@ -63,6 +63,8 @@ admin = "{admin}"
 [federation]
 # Providers without a [peers] table: "allow" or "block".
 unknown_peers = "{unknown_peers}"
+# Days that something waits for a provider that takes nothing; then it is stale.
+# keep_days = 30
 # More [peers] tables, in a file shared with other providers; read again when it changes.
 {peers_file}
 

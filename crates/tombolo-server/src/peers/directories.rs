@@ -23,8 +23,12 @@ const TTL_DEFAULT: Duration = Duration::from_secs(60 * 60);
 const TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// A directory this young is not fetched again because an endpoint is gone.
 const REFETCH_AGE_MIN: Duration = Duration::from_secs(1);
+/// A peer that does not answer is mostly just away: its directory is looked at again less often.
+const REFETCH_AGE_MIN_AWAY: Duration = Duration::from_secs(5);
 /// After a failure the peer is not asked again for this long.
 const FAILURE_TTL: Duration = Duration::from_secs(2);
+/// A directory whose time is over is used for so much longer while no newer one can be had.
+const OVERDUE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Octets of a directory.
 const DIRECTORY_OCTETS_MAX: usize = 256 * 1024;
 
@@ -44,18 +48,51 @@ struct Slots {
     of: HashMap<Domain, (u64, Slot)>,
 }
 
-type Slot = Arc<Mutex<Option<Kept>>>;
+type Slot = Arc<Mutex<Kept>>;
+
+/// What is known of one provider's directory.
+#[derive(Debug, Default)]
+struct Kept {
+    latest: Option<Latest>,
+    /// Why it could not be fetched the last time, and when that was.
+    failure: Option<(PeerError, Instant)>,
+}
 
 #[derive(Debug)]
-struct Kept {
-    outcome: Result<Arc<Directory>, PeerError>,
+struct Latest {
+    directory: Arc<Directory>,
     fetched: Instant,
     ttl: Duration,
 }
 
+/// Why a directory may be out of date.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Suspicion {
+    /// An endpoint is not where it says.
+    EndpointGone,
+    /// Nobody answers there.
+    NoAnswer,
+}
+
 impl Kept {
     fn is_fresh(&self) -> bool {
-        self.fetched.elapsed() < self.ttl
+        self.latest.as_ref().is_some_and(|latest| latest.fetched.elapsed() < latest.ttl)
+    }
+
+    /// Whether it is of any use, or has failed lately and so saves a fetch.
+    fn is_worth_keeping(&self) -> bool {
+        self.is_fresh() || self.failed_within(FAILURE_TTL).is_some()
+    }
+
+    fn failed_within(&self, ttl: Duration) -> Option<&PeerError> {
+        self.failure.as_ref().filter(|(_, at)| at.elapsed() < ttl).map(|(error, _)| error)
+    }
+
+    /// The directory, as long as it may be used while no newer one can be had.
+    fn overdue(&self) -> Option<Arc<Directory>> {
+        let latest = self.latest.as_ref()?;
+        let usable = latest.ttl + OVERDUE_MAX;
+        (latest.fetched.elapsed() < usable).then(|| Arc::clone(&latest.directory))
     }
 }
 
@@ -73,7 +110,7 @@ impl Directories {
         }
         if slots.of.len() >= self.known_max {
             slots.of.retain(|_, (_, slot)| match slot.try_lock() {
-                Ok(kept) => kept.as_ref().is_some_and(Kept::is_fresh),
+                Ok(kept) => kept.is_worth_keeping(),
                 Err(_) => true,
             });
         }
@@ -96,42 +133,59 @@ impl Peers {
         self.allowed(peer)?;
         let slot = self.directories().slot(peer);
         let mut kept = slot.lock().await;
-        if let Some(kept) = kept.as_ref().filter(|kept| kept.is_fresh()) {
-            return kept.outcome.clone();
+        if let Some(latest) = kept.latest.as_ref().filter(|_| kept.is_fresh()) {
+            return Ok(Arc::clone(&latest.directory));
         }
-        self.fetch_into(peer, &mut kept).await
+        let outcome = match kept.failed_within(FAILURE_TTL) {
+            Some(error) => Err(error.clone()),
+            None => self.fetch_into(peer, &mut kept).await,
+        };
+        outcome.or_else(|error| kept.overdue().ok_or(error))
     }
 
-    /// A peer's directory after one of its endpoints was not there: fetched again unless it is too
-    /// young to have changed. `None` when there is nothing newer than `known`.
+    /// A peer's directory after `known` was of no use: fetched again unless that was done lately.
+    /// `None` when there is nothing newer.
     pub(crate) async fn newer_directory(
         &self,
         peer: &Domain,
         known: &Arc<Directory>,
-    ) -> Result<Option<Arc<Directory>>, PeerError> {
+        suspicion: Suspicion,
+    ) -> Option<Arc<Directory>> {
+        let age_min = match suspicion {
+            Suspicion::EndpointGone => REFETCH_AGE_MIN,
+            Suspicion::NoAnswer => REFETCH_AGE_MIN_AWAY,
+        };
         let slot = self.directories().slot(peer);
         let mut kept = slot.lock().await;
-        let latest = match kept.as_ref() {
-            Some(kept) if kept.fetched.elapsed() < REFETCH_AGE_MIN => kept.outcome.clone()?,
-            _ => self.fetch_into(peer, &mut kept).await?,
+        let is_young =
+            kept.latest.as_ref().is_some_and(|latest| latest.fetched.elapsed() < age_min);
+        let latest = match is_young || kept.failed_within(age_min).is_some() {
+            true => kept.overdue()?,
+            false => self.fetch_into(peer, &mut kept).await.ok()?,
         };
-        Ok((latest != *known).then_some(latest))
+        (latest != *known).then_some(latest)
     }
 
+    /// A failure leaves what is known as it is.
     async fn fetch_into(
         &self,
         peer: &Domain,
-        kept: &mut Option<Kept>,
+        kept: &mut Kept,
     ) -> Result<Arc<Directory>, PeerError> {
-        let (outcome, ttl) = match self.fetch_directory(peer).await {
-            Ok((directory, ttl)) => (Ok(Arc::new(directory)), ttl),
-            Err(error) => (Err(error), FAILURE_TTL),
-        };
-        if let Ok(directory) = &outcome {
-            self.trust_issuers_of(peer, directory);
+        match self.fetch_directory(peer).await {
+            Ok((directory, ttl)) => {
+                self.trust_issuers_of(peer, &directory);
+                let directory = Arc::new(directory);
+                let fetched = clock::monotonic();
+                kept.latest = Some(Latest { directory: Arc::clone(&directory), fetched, ttl });
+                kept.failure = None;
+                Ok(directory)
+            }
+            Err(error) => {
+                kept.failure = Some((error.clone(), clock::monotonic()));
+                Err(error)
+            }
         }
-        *kept = Some(Kept { outcome: outcome.clone(), fetched: clock::monotonic(), ttl });
-        outcome
     }
 
     async fn fetch_directory(&self, peer: &Domain) -> Result<(Directory, Duration), PeerError> {

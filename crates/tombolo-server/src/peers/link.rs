@@ -3,10 +3,10 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, FROM, RANGE, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, DATE, FROM, RANGE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -151,15 +151,23 @@ async fn read_answer(response: Response<Incoming>, octets_max: usize) -> Result<
         }
         Err(error) => return Err(PeerError::NoAnswer(error.to_string())),
     };
-    let retry_after = retry_after(&head.headers);
+    let retry_after = retry_after(&head.headers, clock::system());
     let max_age = max_age(&head.headers);
     Ok(Answer { status: head.status, retry_after, max_age, body })
 }
 
-/// `Retry-After` in seconds. The form with a date is rare and needs a common clock: ignored.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds.min(RETRY_AFTER_MAX_S)))
+/// `Retry-After`, in seconds or as a date (RFC 9110 section 10.2.3). A date is measured from the
+/// answer's own `Date`, so that no common clock is needed, or else from ours.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let longest = Duration::from_secs(RETRY_AFTER_MAX_S);
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds).min(longest));
+    }
+    let until = httpdate::parse_http_date(text).ok()?;
+    let date = headers.get(DATE).and_then(|date| date.to_str().ok());
+    let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
+    Some(until.duration_since(date.unwrap_or(now)).unwrap_or_default().min(longest))
 }
 
 /// How long `Cache-Control` lets an answer be kept; zero for `no-store` and `no-cache`.

@@ -5,15 +5,18 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mimi_wire::{Domain, MimiUri};
 use tokio::sync::Notify;
 
 use crate::budgets::Budgets;
 use crate::clock;
-use crate::config::ConnectionLimits;
+use crate::config::{ConnectionLimits, RequestLimits};
 use crate::shares::{Share, Shares};
+
+/// Octets of a body that are as much work as a request.
+const OCTETS_OF_A_REQUEST: usize = 64 * 1024;
 
 /// Who has proven itself on a connection.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -33,6 +36,16 @@ pub(super) struct Admission {
     unproven: Mutex<Unproven>,
     peers: Shares<Holder>,
     devices: Shares<Holder>,
+    paces: Mutex<Paces>,
+    refusal_pause: Duration,
+}
+
+/// How fast requests come, in microseconds.
+#[derive(Debug)]
+struct Paces {
+    peers: Budgets<Holder>,
+    devices: Budgets<Holder>,
+    unproven: Budgets<IpAddr>,
 }
 
 /// Connections without proof, the oldest of each network first.
@@ -68,7 +81,12 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
 }
 
 impl Admission {
-    pub(super) fn new(limits: ConnectionLimits) -> Arc<Self> {
+    pub(super) fn new(limits: ConnectionLimits, requests: &RequestLimits) -> Arc<Self> {
+        let paces = Paces {
+            peers: Budgets::new(requests.peer_burst_max, requests.peer_refill_us),
+            devices: Budgets::new(requests.device_burst_max, requests.device_refill_us),
+            unproven: Budgets::new(requests.unproven_burst_max, requests.unproven_refill_us),
+        };
         let openings = Budgets::new(limits.openings_per_network_max, limits.opening_refill_ms);
         Arc::new(Self {
             limits,
@@ -77,6 +95,8 @@ impl Admission {
             unproven: Mutex::default(),
             peers: Shares::new(limits.per_peer_max),
             devices: Shares::new(limits.per_device_max),
+            paces: Mutex::new(paces),
+            refusal_pause: Duration::from_millis(requests.refusal_pause_ms),
         })
     }
 
@@ -174,6 +194,38 @@ impl Standing {
     /// Whether somebody has.
     pub(crate) fn is_proven(&self) -> bool {
         self.0.proven.get().is_some()
+    }
+
+    /// One more request on this connection, or in how many seconds there may be one.
+    pub(crate) fn pace(&self) -> Result<(), u64> {
+        self.with_pace(|wait_us| match wait_us {
+            0 => (1, Ok(())),
+            wait_us => (0, Err(wait_us.div_ceil(1_000_000))),
+        })
+    }
+
+    /// A body of so many octets came with it.
+    pub(crate) fn carried(&self, octets: usize) {
+        let count = u32::try_from(octets / OCTETS_OF_A_REQUEST).unwrap_or(u32::MAX);
+        self.with_pace(|_| (count, ()));
+    }
+
+    /// Whoever asks for too much waits before it hears so: else it would ask again at once, and
+    /// refusing would be all that is done here.
+    pub(crate) async fn pause(&self) {
+        tokio::time::sleep(self.0.admission.refusal_pause).await;
+    }
+
+    /// Takes as many from the budget as `count` says, which is told the wait for one.
+    fn with_pace<T>(&self, count: impl FnOnce(u64) -> (u32, T)) -> T {
+        let Place { admission, network, proven, .. } = &*self.0;
+        let now_us = u64::try_from(admission.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let mut paces = admission.paces.lock().unwrap_or_else(PoisonError::into_inner);
+        match proven.get().map(Share::holder) {
+            None => paces.unproven.spend(network, now_us, count),
+            Some(holder @ Holder::Peer(_)) => paces.peers.spend(holder, now_us, count),
+            Some(holder @ Holder::Device(_)) => paces.devices.spend(holder, now_us, count),
+        }
     }
 
     /// Resolves when the connection has to make way.

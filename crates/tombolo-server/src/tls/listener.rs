@@ -23,7 +23,7 @@ use tokio_rustls::server::TlsStream;
 use super::PeerChain;
 use super::activity::{Activity, Patience};
 use super::admission::{Admission, Standing};
-use crate::config::ConnectionLimits;
+use crate::config::{ConnectionLimits, RequestLimits};
 
 /// Octets a peer may send before it is told that they were read: per request, and per connection.
 const STREAM_WINDOW_OCTETS: u32 = 1024 * 1024;
@@ -45,7 +45,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) async fn serve<S>(
     listener: TcpListener,
     config: Arc<ServerConfig>,
-    limits: ConnectionLimits,
+    (limits, requests): (ConnectionLimits, &RequestLimits),
     drain_max: Duration,
     shutdown: impl Future<Output = ()>,
     service_for: impl Fn(SocketAddr, Standing, Option<Arc<PeerChain>>) -> S + Clone + Send + 'static,
@@ -55,7 +55,7 @@ pub(crate) async fn serve<S>(
 {
     let acceptor = TlsAcceptor::from(config);
     let slots = Arc::new(Semaphore::new(limits.open_max));
-    let admission = Admission::new(limits);
+    let admission = Admission::new(limits, requests);
     let graceful = GracefulShutdown::new();
     let mut shutdown = pin!(shutdown);
     loop {

@@ -7,6 +7,7 @@ use mimi_wire::Wire;
 use mimi_wire::mls::ExternalSender;
 use reqwest::{Method, StatusCode};
 
+use crate::documented::Documented;
 use crate::harness::{DOMAIN, JsonValue, PASSWORD, Provider, error_code};
 
 #[tokio::test]
@@ -106,8 +107,8 @@ async fn only_a_token_of_a_device_opens_the_api() {
     let provider = Provider::start(&["alice"]).await;
     let phone = provider.phone("alice", "phone").await;
     let http = provider.http();
-    for (method, path) in crate::endpoints::SIGNED_IN {
-        let path = crate::endpoints::filled(path);
+    let all = Documented::all();
+    for Documented { method, path, .. } in all.into_iter().filter(Documented::needs_a_token) {
         let without = http.request(method.clone(), &path).send().await.unwrap();
         assert_eq!(without.status(), StatusCode::UNAUTHORIZED, "{method} {path}");
         assert_eq!(error_code(without).await, "unauthorized");

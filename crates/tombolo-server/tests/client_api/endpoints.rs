@@ -1,43 +1,10 @@
-//! Key packages and consent, and the list of all endpoints for tests that try every one.
+//! Key packages and consent, and paths that lead nowhere.
 
 use mimi_wire::protocol::consent::ConsentOperation;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::harness::{JsonValue, Provider, error_code, segment};
-
-/// Every endpoint that needs a token.
-pub(crate) const SIGNED_IN: [(Method, &str); 22] = [
-    (Method::GET, "/provider"),
-    (Method::GET, "/issuers/a.example"),
-    (Method::GET, "/key-packages"),
-    (Method::POST, "/key-packages"),
-    (Method::POST, "/key-material/{user}"),
-    (Method::PUT, "/rooms/{room}"),
-    (Method::POST, "/rooms/{room}/update"),
-    (Method::POST, "/rooms/{room}/submit-message"),
-    (Method::POST, "/rooms/{room}/group-info"),
-    (Method::POST, "/consent"),
-    (Method::GET, "/consent"),
-    (Method::GET, "/assets"),
-    (Method::POST, "/assets"),
-    (Method::GET, "/assets/0a"),
-    (Method::PATCH, "/assets/0a"),
-    (Method::DELETE, "/assets/0a"),
-    (Method::GET, "/proxy-download/b.example/{asset}"),
-    (Method::GET, "/ohttp-relay/a.example"),
-    (Method::POST, "/ohttp-relay/a.example"),
-    (Method::GET, "/devices"),
-    (Method::GET, "/events"),
-    (Method::POST, "/events/ack"),
-];
-
-/// A path with its variables filled in.
-pub(crate) fn filled(path: &str) -> String {
-    path.replace("{user}", &segment("mimi://a.example/u/bob"))
-        .replace("{room}", &segment("mimi://a.example/r/club"))
-        .replace("{asset}", &segment("https://b.example/assets/v1/0a"))
-}
+use crate::harness::{JsonValue, Provider, error_code};
 
 #[tokio::test]
 async fn key_packages_add_up() {

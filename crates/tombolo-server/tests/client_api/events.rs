@@ -108,6 +108,7 @@ async fn a_newer_stream_of_a_device_ends_the_older() {
     let mut older = phone.events(None).await;
     let _newer = phone.events(None).await;
     assert_eq!(older.next().await, None);
+    assert_eq!(older.ended.as_deref(), Some("newer_stream"));
 }
 
 #[tokio::test]
@@ -121,4 +122,96 @@ async fn events_survive_a_restart() {
     provider.run().await;
     bob.http = provider.http();
     assert_eq!(bob.events(Some(0)).await.take(6).await, before);
+}
+
+/// A device that names the era of its cursor is told where the stream goes on, and which of the two
+/// was set back; then its KeyPackages may have been used, and are released (PROTO-KM-10).
+#[tokio::test]
+async fn a_stream_tells_who_was_set_back() {
+    let provider = Provider::start(&["alice", "bob"]).await;
+    let alice = provider.phone("alice", "phone").await;
+    let mut bob = provider.phone("bob", "phone").await;
+    disturb(&alice, &bob, 2).await;
+    let last = bob.events(Some(0)).await.take(4).await[3].id;
+    let open = async |bob: &Phone, query: &str| {
+        let path = format!("/events?follow=false&{query}");
+        let answer = bob.request(Method::GET, &path).send().await.unwrap();
+        let header =
+            |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let numbers = ["tombolo-after", "tombolo-acknowledged"]
+            .map(|name| header(name).map(|text| text.parse::<u64>().unwrap()));
+        (answer.status(), header("tombolo-era"), numbers)
+    };
+    let stock = async |bob: &Phone| bob.get("/key-packages").await["stock"].as_u64().unwrap();
+    let key_packages = bob.key_packages(3);
+    assert_eq!(bob.post("/key-packages", key_packages).await.status(), StatusCode::OK);
+    let (_, era, numbers) = open(&bob, &format!("after={last}")).await;
+    assert_eq!(numbers, [Some(last), Some(0)]);
+    let era = era.unwrap();
+    assert_eq!(open(&bob, &format!("after={last}&era={era}")).await.2, [Some(last), Some(0)]);
+    assert_eq!(stock(&bob).await, 3, "nothing is amiss");
+    // Beyond what there is, and of a log that nobody knows.
+    let beyond = last + 5;
+    let (status, _, numbers) = open(&bob, &format!("after={beyond}&era={era}")).await;
+    assert_eq!((status, numbers), (StatusCode::OK, [Some(last), Some(0)]));
+    assert_eq!(stock(&bob).await, 0);
+    let unknown = "0".repeat(32);
+    assert_eq!(open(&bob, &format!("after={last}&era={unknown}")).await.2, [Some(0), Some(0)]);
+    // The device has forgotten what it acknowledged.
+    let acknowledged = bob.post("/events/ack", format!("{{\"id\":{last}}}").into_bytes()).await;
+    assert_eq!(acknowledged.status(), StatusCode::NO_CONTENT);
+    let key_packages = bob.key_packages(3);
+    assert_eq!(bob.post("/key-packages", key_packages).await.status(), StatusCode::OK);
+    assert_eq!(open(&bob, &format!("after=0&era={era}")).await.2, [Some(0), Some(last)]);
+    assert_eq!(stock(&bob).await, 0);
+    for wrong in ["12", &"g".repeat(32), &"0".repeat(33)] {
+        assert_eq!(open(&bob, &format!("era={wrong}")).await.0, StatusCode::BAD_REQUEST);
+    }
+}
+
+/// A device that looks now and then gets what there is, and the connection back.
+#[tokio::test]
+async fn a_stream_that_does_not_follow_ends_at_the_end() {
+    let provider = Provider::start(&["alice", "bob"]).await;
+    let alice = provider.phone("alice", "phone").await;
+    let bob = provider.phone("bob", "phone").await;
+    disturb(&alice, &bob, 20).await;
+    let response = bob.request(Method::GET, "/events?after=0&follow=false").send().await.unwrap();
+    let mut events = bob.events_of(response);
+    assert_eq!(sequence(&events.take(40).await), (1..=40).collect::<Vec<u64>>());
+    assert_eq!(events.next().await, None);
+    assert_eq!(events.ended.as_deref(), Some("caught_up"));
+}
+
+/// Whoever names any entry gets everything behind it, and nothing before.
+#[tokio::test]
+async fn a_stream_begins_at_any_entry() {
+    let provider = Provider::start(&["alice", "bob"]).await;
+    let alice = provider.phone("alice", "phone").await;
+    let bob = provider.phone("bob", "phone").await;
+    disturb(&alice, &bob, 10).await;
+    let all = bob.events(Some(0)).await.take(20).await;
+    for (at, event) in all.iter().enumerate() {
+        let behind = bob.events(Some(event.id)).await.take(all.len() - at - 1).await;
+        assert_eq!(behind, all[at + 1..]);
+    }
+    let after = all[19].id + 1_000;
+    let ahead = bob.request(Method::GET, &format!("/events?after={after}")).send().await.unwrap();
+    assert_eq!(ahead.status(), StatusCode::CONFLICT);
+}
+
+/// Who does not read holds up nobody, and misses nothing.
+#[tokio::test]
+async fn a_reader_that_sleeps_holds_up_nobody() {
+    let provider = Provider::start(&["alice", "bob"]).await;
+    let alice = provider.phone("alice", "phone").await;
+    let bob = provider.phone("bob", "phone").await;
+    let sleeper = provider.phone("bob", "laptop").await;
+    let mut asleep = sleeper.events(Some(0)).await;
+    let mut awake = bob.events(Some(0)).await;
+    disturb(&alice, &bob, 150).await;
+    let in_time = tokio::time::timeout(std::time::Duration::from_secs(20), awake.take(300)).await;
+    let expected: Vec<u64> = (1..=300).collect();
+    assert_eq!(sequence(&in_time.expect("nobody waits for the sleeper")), expected);
+    assert_eq!(sequence(&asleep.take(300).await), expected);
 }

@@ -65,6 +65,8 @@ pub(crate) struct Event {
 pub(crate) struct Events {
     response: Response,
     buffer: String,
+    /// Why it ended, once it has said so.
+    pub(crate) ended: Option<String>,
 }
 
 impl Provider {
@@ -242,8 +244,12 @@ impl Phone {
         let query = after.map(|after| format!("?after={after}")).unwrap_or_default();
         let response = self.request(Method::GET, &format!("/events{query}")).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
+        self.events_of(response)
+    }
+
+    pub(crate) fn events_of(&self, response: Response) -> Events {
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Events { response, buffer: String::new() }
+        Events { response, buffer: String::new(), ended: None }
     }
 }
 
@@ -253,6 +259,10 @@ impl Events {
         loop {
             while let Some((block, rest)) = self.buffer.split_once("\n\n") {
                 let event = parse(block);
+                if let Some((_, data)) = block.split_once("event: end\ndata: ") {
+                    let data: Value = serde_json::from_str(data).unwrap();
+                    self.ended = data["reason"].as_str().map(str::to_owned);
+                }
                 self.buffer = rest.to_owned();
                 if event.is_some() {
                     return event;

@@ -4,6 +4,8 @@
 
 mod accounts;
 mod admin;
+mod devices;
+mod documented;
 mod endpoints;
 mod events;
 mod harness;

@@ -229,3 +229,29 @@ async fn rooms_survive_a_restart() {
     assert!(matches!(after, SubmitMessageResponse::Accepted { .. }));
     assert_eq!(phone.events(Some(0)).await.take(2).await.len(), 2);
 }
+
+/// A new device learns where its user is; pages go on where the last one ended.
+#[tokio::test]
+async fn the_rooms_of_a_user_are_listed_in_pages() {
+    let provider = Provider::start(&["alice", "bob"]).await;
+    let phone = provider.phone("alice", "phone").await;
+    let names = ["c", "a", "b"].map(|name| format!("mimi://a.example/r/{name}"));
+    for name in &names {
+        found(&phone, name).await;
+    }
+    let tablet = provider.phone("alice", "tablet").await;
+    let (a, b, c) = (&names[1], &names[2], &names[0]);
+    let all = serde_json::json!({ "rooms": [a, b, c], "next": null });
+    assert_eq!(tablet.get("/rooms").await, all);
+    assert_eq!(tablet.get("/rooms?limit=3").await, all);
+    let first = tablet.get("/rooms?limit=2").await;
+    assert_eq!(first, serde_json::json!({ "rooms": [a, b], "next": b }));
+    let rest = tablet.get(&format!("/rooms?limit=2&after={}", segment(b))).await;
+    assert_eq!(rest, serde_json::json!({ "rooms": [c], "next": null }));
+    let bob = provider.phone("bob", "phone").await;
+    assert_eq!(bob.get("/rooms").await, serde_json::json!({ "rooms": [], "next": null }));
+    for limit in ["0", "1001", "-1", "x"] {
+        let refused = tablet.request(Method::GET, &format!("/rooms?limit={limit}"));
+        assert_eq!(refused.send().await.unwrap().status(), StatusCode::BAD_REQUEST, "{limit}");
+    }
+}

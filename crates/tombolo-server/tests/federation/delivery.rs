@@ -2,7 +2,7 @@
 //! PROTO-UPD-14, PROTO-CON-2).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +12,11 @@ use mimi_provider::record::{EventKind, NewEvent, RoomKind, Seq};
 use mimi_wire::protocol::consent::{ConsentEntry, ConsentOperation};
 use mimi_wire::protocol::directory::Directory;
 use mimi_wire::{MimiUri, Wire};
+use tombolo_server::admin_api::PeerStatus;
+use tombolo_server::admin_api::operate;
+use tombolo_server::clock::Clock;
+use tombolo_server::config::Config;
+use tombolo_server::running::Running;
 use tombolo_store::memory::MemoryStore;
 use tombolo_store::{Commit, Store};
 
@@ -35,11 +40,21 @@ fn room() -> MimiUri {
 
 /// Puts an entry into a room's log as a hub's decision would.
 async fn append(store: &MemoryStore, seq: Seq, payload: &[u8], audience: &[&str]) {
+    append_at(store, seq, payload, audience, now_ms()).await;
+}
+
+async fn append_at(
+    store: &MemoryStore,
+    seq: Seq,
+    payload: &[u8],
+    audience: &[&str],
+    timestamp_ms: u64,
+) {
     let event = NewEvent {
         stream: room(),
         seq,
         kind: EventKind::Application,
-        timestamp_ms: now_ms(),
+        timestamp_ms,
         payload: payload.to_vec(),
         audience: audience.iter().map(|name| domain(name)).collect(),
         targets: None,
@@ -211,5 +226,208 @@ async fn consent_is_delivered_entry_by_entry() {
         assert_eq!(entry.requester_uri, alice.user);
         assert_eq!(entry.target_uri.as_str(), target);
     }
+    running.shutdown().await;
+}
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// A clock that is ahead of the machine's by as much as the test wants.
+fn shifted(ahead_ms: &Arc<AtomicU64>) -> Clock {
+    let ahead_ms = Arc::clone(ahead_ms);
+    Clock::from_fn(move || now_ms() + ahead_ms.load(Ordering::SeqCst))
+}
+
+async fn start_shifted(config: &Config, store: &MemoryStore, ahead_ms: &Arc<AtomicU64>) -> Running {
+    let store = Arc::new(store.clone());
+    Running::start_with(config.clone(), store, shifted(ahead_ms)).await.unwrap()
+}
+
+/// What the operator sees of b.example.
+async fn seen_by_operator(config: &Config) -> Option<PeerStatus> {
+    let list = operate::peers(config).await.unwrap();
+    list.peers.into_iter().find(|status| status.peer == domain("b.example"))
+}
+
+/// AMB-NTF-10: after thirty days a peer is stale, its queue is dropped and the operator sees it. When
+/// it is back it gets what is new, and only that.
+#[tokio::test]
+async fn a_peer_that_is_away_for_a_month_is_stale_until_it_is_back() {
+    let federation = Federation::new();
+    let store = MemoryStore::new();
+    append(&store, 1, b"old", &["b.example"]).await;
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = nobody.local_addr().unwrap();
+    drop(nobody);
+    federation.publish_addresses(&[("b.example", address)]).await;
+    let (config, ahead_ms) = (federation.config("a.example", ""), Arc::default());
+    let running = start_shifted(&config, &store, &ahead_ms).await;
+    let failing = async || seen_by_operator(&config).await.filter(|seen| seen.attempts > 0);
+    let seen = eventually(failing).await;
+    assert_eq!((seen.waiting, seen.streams, seen.stale_since_ms), (1, 1, None));
+    assert!(seen.last_error.is_some() && seen.oldest_ms.is_some());
+    running.shutdown().await;
+
+    // A day less than that changes nothing.
+    ahead_ms.store(29 * DAY_MS, Ordering::SeqCst);
+    let running = start_shifted(&config, &store, &ahead_ms).await;
+    assert_eq!(eventually(failing).await.stale_since_ms, None);
+    running.shutdown().await;
+    assert_eq!(cursor(&store).await, 0);
+
+    ahead_ms.store(31 * DAY_MS, Ordering::SeqCst);
+    let running = start_shifted(&config, &store, &ahead_ms).await;
+    let stale = async || seen_by_operator(&config).await.filter(|seen| seen.stale_streams == 1);
+    let seen = eventually(stale).await;
+    assert_eq!((seen.waiting, cursor(&store).await), (0, 1), "nothing is kept for it");
+    assert!(seen.stale_since_ms.unwrap() > now_ms() + 30 * DAY_MS);
+
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    let certificate = federation.certificate("b.example");
+    let respond = with_directory(|_| status(201));
+    let peer = FakePeer::start_on(&federation, &certificate, listener, respond);
+    append_at(&store, 2, b"new", &["b.example"], now_ms() + 31 * DAY_MS).await;
+    eventually(async || {
+        operate::retry_peer(&config, "b.example").await.unwrap();
+        peer.seen().first().cloned()
+    })
+    .await;
+    assert_eq!(peer.seen()[0].body, "new");
+    eventually(async || seen_by_operator(&config).await.is_none().then_some(())).await;
+    assert_eq!(store.stale_followers().await.unwrap(), []);
+    running.shutdown().await;
+}
+
+/// The operator need not wait for a month.
+#[tokio::test]
+async fn an_operator_gives_up_what_waits() {
+    let federation = Federation::new();
+    let store = MemoryStore::new();
+    append(&store, 1, b"old", &["b.example"]).await;
+    let config = federation.config("a.example", "");
+    let respond = with_directory(|seen| status(if seen.body == "old" { 503 } else { 201 }));
+    let peer = FakePeer::start(&federation, "b.example", respond).await;
+    federation.publish_addresses(&[("b.example", peer.address)]).await;
+    let running = federation.start_on("a.example", &store).await;
+    eventually(async || peer.seen().first().cloned()).await;
+    let nobody = operate::drop_peer(&config, "c.example").await.unwrap();
+    assert_eq!(nobody.streams, 0);
+    assert_eq!(operate::drop_peer(&config, "b.example").await.unwrap().streams, 1);
+    append(&store, 2, b"new", &["b.example"]).await;
+    eventually(async || {
+        operate::retry_peer(&config, "b.example").await.unwrap();
+        (peer.seen().last()?.body == "new").then_some(())
+    })
+    .await;
+    assert!(operate::retry_peer(&config, "no domain").await.is_err());
+    running.shutdown().await;
+}
+
+/// A day of refusals as malformed, and only the entry at fault is left out: before and behind it
+/// everything arrives, in order.
+#[tokio::test]
+async fn what_a_peer_calls_malformed_stops_nothing_for_good() {
+    let federation = Federation::new();
+    let store = MemoryStore::new();
+    for (seq, payload) in [(1, &b"one,"[..]), (2, b"bad,"), (3, b"three,"), (4, b"four,")] {
+        append(&store, seq, payload, &["b.example"]).await;
+    }
+    let respond = with_directory(|seen| {
+        let is_bad = std::str::from_utf8(&seen.body).unwrap().contains("bad");
+        status(if is_bad { 400 } else { 201 })
+    });
+    let peer = FakePeer::start(&federation, "b.example", respond).await;
+    federation.publish_addresses(&[("b.example", peer.address)]).await;
+    let (config, ahead_ms) = (federation.config("a.example", ""), Arc::default());
+    let running = start_shifted(&config, &store, &ahead_ms).await;
+    let refused = async || peer.seen().iter().any(|seen| seen.body == "bad,").then_some(());
+    eventually(refused).await;
+    let seen = seen_by_operator(&config).await.unwrap();
+    assert_eq!((seen.waiting, seen.left_out), (3, 0));
+    assert!(seen.last_error.unwrap().contains("400"));
+    ahead_ms.store(DAY_MS + 60_000, Ordering::SeqCst);
+    eventually(async || {
+        operate::retry_peer(&config, "b.example").await.unwrap();
+        (cursor(&store).await == 4).then_some(())
+    })
+    .await;
+    assert_eq!(seen_by_operator(&config).await.unwrap().left_out, 1);
+    let bodies = peer.seen().into_iter().map(|seen| seen.body);
+    let taken: Vec<_> = bodies.filter(|body| !body.windows(3).any(|it| it == b"bad")).collect();
+    assert_eq!(taken, ["one,", "three,", "four,"]);
+    running.shutdown().await;
+}
+
+/// PROTO-DIR-4: the peer has moved its endpoints. The old ones answer 404, or nobody answers there;
+/// either way its directory is looked at again, and delivery goes on.
+#[tokio::test]
+async fn a_peer_whose_endpoints_have_moved_is_found() {
+    for old in ["https://b.example/old", "https://gone.b.example"] {
+        let federation = Federation::new();
+        let store = MemoryStore::new();
+        append(&store, 1, b"one", &["b.example"]).await;
+        let has_moved = Arc::new(AtomicBool::new(false));
+        let moved = Arc::clone(&has_moved);
+        let respond = move |seen: &Seen| {
+            let base = if moved.load(Ordering::SeqCst) { "https://b.example/new" } else { old };
+            match seen.target.as_str() {
+                "/.well-known/mimi-protocol-directory" => {
+                    Response::new(Directory::standard(base).to_json().into())
+                }
+                target if target.starts_with("/new/") => status(201),
+                _ => status(404),
+            }
+        };
+        let peer = FakePeer::start(&federation, "b.example", respond).await;
+        let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let closed = nobody.local_addr().unwrap();
+        drop(nobody);
+        let addresses = [("b.example", peer.address), ("gone.b.example", closed)];
+        federation.publish_addresses(&addresses).await;
+        let config = federation.config("a.example", "");
+        let running = federation.start_on("a.example", &store).await;
+        let failed = async || seen_by_operator(&config).await.filter(|seen| seen.attempts > 0);
+        eventually(failed).await;
+        assert_eq!(cursor(&store).await, 0);
+        has_moved.store(true, Ordering::SeqCst);
+        // A directory is not looked at again at once, so this takes some attempts.
+        let delivered = async {
+            while cursor(&store).await == 0 {
+                operate::retry_peer(&config, "b.example").await.unwrap();
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), delivered).await.expect(old);
+        let last = peer.seen().last().unwrap().clone();
+        assert!(last.target.starts_with("/new/mimi/v1/notify/"), "{}", last.target);
+        assert!(peer.directory_fetches() < 12, "fetched {} times", peer.directory_fetches());
+        running.shutdown().await;
+    }
+}
+
+/// The peer's certificate is renewed while we talk: connections made from then on see the new one.
+#[tokio::test]
+async fn a_peer_renews_its_certificate() {
+    let federation = Federation::new();
+    let store = MemoryStore::new();
+    append(&store, 1, b"one", &["b.example"]).await;
+    let respond = || with_directory(|_| status(201));
+    let peer = FakePeer::start(&federation, "b.example", respond()).await;
+    let address = peer.address;
+    federation.publish_addresses(&[("b.example", address)]).await;
+    let config = federation.config("a.example", "");
+    let running = federation.start_on("a.example", &store).await;
+    eventually(async || (cursor(&store).await == 1).then_some(())).await;
+    drop(peer);
+    let rebound = async || tokio::net::TcpListener::bind(address).await.ok();
+    let listener = eventually(rebound).await;
+    let renewed = federation.certificate("b.example");
+    let peer = FakePeer::start_on(&federation, &renewed, listener, respond());
+    append(&store, 2, b"two", &["b.example"]).await;
+    eventually(async || {
+        operate::retry_peer(&config, "b.example").await.unwrap();
+        (cursor(&store).await == 2).then_some(())
+    })
+    .await;
+    assert_eq!(peer.seen()[0].body, "two");
     running.shutdown().await;
 }

@@ -1,12 +1,15 @@
 //! The example flows of the protocol's section 3, with real MLS at every device: who is told what, octet
-//! for octet, and who is not. Beside them the ways in and out that have files of their own: FLOW-6
-//! (`rooms`), FLOW-8 (`rules`), FLOW-9..11 (`joining`), FLOW-13 (`franking`), FLOW-15 (`kept_in_order`)
-//! and FLOW-16 (`restarts`).
+//! for octet, and who is not. Beside them the ways in and out that have files of their own: FLOW-8
+//! (`rules`), FLOW-9..11 (`joining`), FLOW-13 (`franking`), FLOW-15 (`kept_in_order`) and FLOW-16
+//! (`restarts`).
 
 use http::Method;
+use mimi_mls::label::verify_with_label;
 use mimi_mls::member::CommitPlan;
+use mimi_wire::codec::Reader;
 use mimi_wire::protocol::Extensions;
 use mimi_wire::protocol::consent::{ConsentEntry, ConsentOperation};
+use mimi_wire::protocol::group_info::{GROUP_INFO_RESPONSE_LABEL, GroupInfoOutcome};
 use mimi_wire::protocol::key_material::{
     ClientMaterial, KeyMaterialRequest, KeyMaterialResponse, KeyMaterialUserCode,
 };
@@ -199,6 +202,46 @@ async fn bob_leaves_the_room() {
     let view = alice.group(&room).view();
     assert_eq!(view.role_index_of(&bob.user), None);
     assert_eq!(view.clients_of(&bob.user).count(), 0);
+}
+
+/// FLOW-6 (figure 8), PROTO-GI-4: cathy's new device asks the hub, which signs what it gives and
+/// encrypts it to that device; its commit is told to everybody.
+#[tokio::test]
+async fn cathy_adds_a_device() {
+    let trio = Trio::start().await;
+    let (mut alice, mut bob, mut cathy, room) = trio.clubhouse().await;
+    let mut tablet = trio.phone("c.example/cathy/tablet").await;
+    let (response, material) = tablet.group_info(&room).await;
+    let GroupInfoOutcome::Success(success) = &response.outcome else { panic!("{response:?}") };
+    assert_eq!(success.hub_sender, *alice.group(&room).hub_sender());
+    let mut reader = Reader::new(success.hub_sender.octets());
+    let key = reader.opaque(100, "ExternalSender.signature_key").unwrap();
+    let verify = |signed: &[u8]| {
+        let (suite, signature) = (success.cipher_suite, &success.signature);
+        verify_with_label(suite, key, GROUP_INFO_RESPONSE_LABEL, signed, signature).is_ok()
+    };
+    let mut signed = response.to_be_signed();
+    assert!(verify(&signed));
+    for position in (0..signed.len()).step_by(13) {
+        signed[position] ^= 1;
+        assert!(!verify(&signed), "octet {position}");
+        signed[position] ^= 1;
+    }
+    let answers = captured(&trio.federation, "c.example", "-in-a.example-groupInfo-answer");
+    assert_eq!(answers, [response.encode()]);
+    assert!(!contains(&answers[0], bob.user.as_bytes()), "nobody between reads who is in");
+    let joined = tablet.come_in(&room, &material.unwrap(), None).await;
+    assert!(matches!(joined.outcome, UpdateOutcome::Success { .. }), "{joined:?}");
+    for member in [&mut alice, &mut bob, &mut cathy] {
+        member.until_epoch(&room, 3).await;
+    }
+    let update = trio.sent("c.example", "a.example", "update").pop().unwrap();
+    let UpdateRequest::Commit(bundle) = UpdateRequest::decode(&update).unwrap() else {
+        panic!("a commit")
+    };
+    for provider in ["b.example", "c.example"] {
+        assert_eq!(trio.told(provider).last().unwrap().message, bundle.commit, "{provider}");
+    }
 }
 
 /// FLOW-7, ARCH-6, PROTO-NTF-6: alice removes cathy from the list and all her clients from the group at

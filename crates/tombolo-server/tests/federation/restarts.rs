@@ -1,4 +1,4 @@
-//! Providers that are killed and come back (PROTO-UPD-14, PROTO-NTF-9).
+//! Providers that are killed and come back (FLOW-16, PROTO-UPD-14, PROTO-NTF-9).
 
 use std::path::PathBuf;
 use std::sync::Arc;

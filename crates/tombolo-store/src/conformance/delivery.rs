@@ -16,6 +16,10 @@ fn delivered(stream: &MimiUri, name: &str, seq: Seq) -> Change {
     Change::Delivered { stream: stream.clone(), follower: peer(name), seq }
 }
 
+fn at(stream: &MimiUri, name: &str, cursor: Seq) -> FollowerCursor {
+    FollowerCursor { stream: stream.clone(), follower: peer(name), cursor, stale_since_ms: None }
+}
+
 /// An entry of a hundred octets that names peers.
 fn entry(stream: &MimiUri, seq: Seq, audience: &[&str]) -> Change {
     let mut event = event(stream, seq);
@@ -28,8 +32,7 @@ fn entry(stream: &MimiUri, seq: Seq, audience: &[&str]) -> Change {
 pub async fn a_peer_follows_from_where_it_began(subject: &impl Subject) {
     let store = subject.open();
     let club = room("club");
-    let cursor =
-        |cursor| Some(FollowerCursor { stream: room("club"), follower: peer("b.example"), cursor });
+    let cursor = |cursor| Some(at(&room("club"), "b.example", cursor));
     let now = || store.follower_cursor(&club, &peer("b.example"));
     // Without effect: it does not follow.
     write(&store, [delivered(&club, "b.example", 3)]).await.expect("written");
@@ -123,11 +126,7 @@ pub async fn who_is_behind_is_waiting(subject: &impl Subject) {
         entry(&attic, 1, &["b.example"]),
     ];
     write(&store, changes).await.expect("written");
-    let behind = |stream: &MimiUri, name, cursor| FollowerCursor {
-        stream: stream.clone(),
-        follower: peer(name),
-        cursor,
-    };
+    let behind = at;
     let all = vec![
         behind(&attic, "b.example", 0),
         behind(&club, "b.example", 0),
@@ -142,4 +141,38 @@ pub async fn who_is_behind_is_waiting(subject: &impl Subject) {
     write(&store, progress).await.expect("written");
     let rest = vec![behind(&club, "b.example", 1)];
     assert_eq!(store.waiting_followers().await, Ok(rest));
+}
+
+/// AMB-NTF-10: who is given up is stale since then, and until it accepts something.
+pub async fn a_stale_peer_is_remembered(subject: &impl Subject) {
+    let store = subject.open();
+    let club = room("club");
+    let give_up = |seq, now_ms| Change::GiveUp {
+        stream: room("club"),
+        follower: peer("b.example"),
+        seq,
+        now_ms,
+    };
+    // Without effect: it does not follow.
+    write(&store, [give_up(3, 10)]).await.expect("written");
+    assert_eq!(store.stale_followers().await, Ok(Vec::new()));
+    let changes = [
+        follow(&club, "b.example", 0),
+        follow(&club, "c.example", 0),
+        entry(&club, 1, &["b.example"]),
+    ];
+    write(&store, changes).await.expect("written");
+    write(&store, [give_up(1, 20)]).await.expect("written");
+    let stale =
+        |cursor| FollowerCursor { stale_since_ms: Some(20), ..at(&club, "b.example", cursor) };
+    assert_eq!(store.stale_followers().await, Ok(vec![stale(1)]));
+    assert_eq!(store.follower_cursor(&club, &peer("b.example")).await, Ok(Some(stale(1))));
+    assert_eq!(store.waiting_followers().await, Ok(vec![at(&club, "c.example", 0)]));
+    // The first time counts, and the cursor only moves on.
+    write(&store, [give_up(0, 30)]).await.expect("written");
+    assert_eq!(store.stale_followers().await, Ok(vec![stale(1)]));
+    write(&store, [entry(&club, 2, &["b.example"]), delivered(&club, "b.example", 2)])
+        .await
+        .expect("written");
+    assert_eq!(store.stale_followers().await, Ok(Vec::new()));
 }

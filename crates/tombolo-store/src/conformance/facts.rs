@@ -2,8 +2,8 @@
 
 use mimi_provider::profile::StoredProfile;
 use mimi_provider::record::{
-    Account, ConsentDecision, ConsentRecord, ConsentRequest, DeviceRecord, EventKind, NewEvent,
-    RoomKind, Seq, StoredKeyPackage,
+    Account, ConsentDecision, ConsentRecord, ConsentRequest, DeviceRecord, EraId, EventKind,
+    NewEvent, RoomKind, Seq, StoredKeyPackage,
 };
 use mimi_provider::{Change, Expect};
 use mimi_wire::{Domain, MimiUri};
@@ -175,6 +175,8 @@ pub fn one_of_each() -> Vec<Change> {
         Change::Follow { stream: club.clone(), follower: peer("b.example"), after_seq: 0 },
         Change::Follow { stream: club.clone(), follower: peer("c.example"), after_seq: 0 },
         Change::Delivered { stream: club, follower: peer("c.example"), seq: 3 },
+        Change::GiveUp { stream: room("club"), follower: peer("b.example"), seq: 2, now_ms: 40 },
+        Change::BeginEra(EraId([7; 16])),
         Change::Acknowledge { client: phone, event_id: 2 },
     ]
 }
@@ -229,5 +231,7 @@ pub async fn everything(store: &impl Store) -> Vec<String> {
         }
     }
     tell!(waiting_followers());
+    tell!(stale_followers());
+    tell!(history());
     told
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use mimi_provider::record::{
-    ConsentRecord, ConsentRequest, DeviceRecord, EventKind, FollowerCursor, LoggedEvent, NewEvent,
-    RoomKind, Seq, StoredKeyPackage, StoredRoom,
+    ConsentRecord, ConsentRequest, DeviceRecord, EventKind, FollowerCursor, LogHistory,
+    LoggedEvent, NewEvent, RoomKind, Seq, StoredKeyPackage, StoredRoom,
 };
 use mimi_wire::{Domain, MimiUri};
 
-use super::state::{KeptKeyPackage, State};
+use super::state::{KeptKeyPackage, PeerCursor, State};
 use crate::CLIENT_PAGE_OCTETS;
 use crate::FollowerBatch;
 
@@ -177,15 +177,18 @@ impl State {
     }
 
     pub(super) fn waiting_followers(&self) -> Vec<FollowerCursor> {
-        self.followers
-            .iter()
-            .filter(|((stream, _), cursor)| **cursor < self.last_seq(stream))
-            .map(|((stream, follower), cursor)| FollowerCursor {
-                stream: stream.clone(),
-                follower: follower.clone(),
-                cursor: *cursor,
-            })
-            .collect()
+        let behind = self.followers.iter();
+        let behind = behind.filter(|((stream, _), cursor)| cursor.seq < self.last_seq(stream));
+        behind.map(|(key, cursor)| cursor_of(key, *cursor)).collect()
+    }
+
+    pub(super) fn stale_followers(&self) -> Vec<FollowerCursor> {
+        let stale = self.followers.iter().filter(|(_, cursor)| cursor.stale_since_ms.is_some());
+        stale.map(|(key, cursor)| cursor_of(key, *cursor)).collect()
+    }
+
+    pub(super) fn history(&self) -> LogHistory {
+        LogHistory { eras: self.eras.values().copied().collect(), last_id: self.last_id() }
     }
 
     pub(super) fn follower_cursor(
@@ -193,8 +196,9 @@ impl State {
         stream: &MimiUri,
         follower: &Domain,
     ) -> Option<FollowerCursor> {
-        let cursor = *self.followers.get(&(stream.clone(), follower.clone()))?;
-        Some(FollowerCursor { stream: stream.clone(), follower: follower.clone(), cursor })
+        let key = (stream.clone(), follower.clone());
+        let cursor = *self.followers.get(&key)?;
+        Some(cursor_of(&key, cursor))
     }
 
     pub(super) fn follower_batch(
@@ -219,5 +223,14 @@ impl State {
             batch.events.push(entry);
         }
         batch
+    }
+}
+
+fn cursor_of((stream, follower): &(MimiUri, Domain), cursor: PeerCursor) -> FollowerCursor {
+    FollowerCursor {
+        stream: stream.clone(),
+        follower: follower.clone(),
+        cursor: cursor.seq,
+        stale_since_ms: cursor.stale_since_ms,
     }
 }

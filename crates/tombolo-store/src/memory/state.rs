@@ -2,7 +2,8 @@
 
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceRecord, NewEvent, RoomKind, Seq, StoredKeyPackage,
+    Account, ConsentRecord, ConsentRequest, DeviceRecord, Era, NewEvent, RoomKind, Seq,
+    StoredKeyPackage,
 };
 use mimi_wire::{Domain, MimiUri};
 
@@ -38,7 +39,16 @@ pub(super) struct State {
     /// Stream, client.
     pub(super) memberships: Table<(MimiUri, Option<MimiUri>), Vec<Interval>>,
     pub(super) client_cursors: Table<MimiUri, u64>,
-    pub(super) followers: Table<(MimiUri, Domain), Seq>,
+    pub(super) followers: Table<(MimiUri, Domain), PeerCursor>,
+    /// By number, ascending.
+    pub(super) eras: Table<u64, Era>,
+}
+
+/// Where a peer is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PeerCursor {
+    pub(super) seq: Seq,
+    pub(super) stale_since_ms: Option<u64>,
 }
 
 /// A KeyPackage, or what is remembered of a released one.

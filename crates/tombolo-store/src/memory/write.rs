@@ -2,13 +2,13 @@
 
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceChange, DeviceRecord, NewEvent, RoomKind, Seq,
-    StoredKeyPackage,
+    Account, ConsentRecord, ConsentRequest, DeviceChange, DeviceRecord, ERAS_MAX, Era, EraId,
+    NewEvent, RoomKind, Seq, StoredKeyPackage,
 };
 use mimi_provider::{Change, Expect};
 use mimi_wire::{Domain, MimiUri};
 
-use super::state::{Interval, KeptKeyPackage, KeptRoom, State};
+use super::state::{Interval, KeptKeyPackage, KeptRoom, PeerCursor, State};
 use super::table::Settle;
 use crate::conflict::Conflict;
 use crate::{Commit, Committed, StoreError};
@@ -30,7 +30,7 @@ impl State {
         self.tables().into_iter().for_each(Settle::keep);
     }
 
-    fn tables(&mut self) -> [&mut dyn Settle; 16] {
+    fn tables(&mut self) -> [&mut dyn Settle; 17] {
         [
             &mut self.accounts,
             &mut self.devices,
@@ -48,6 +48,7 @@ impl State {
             &mut self.memberships,
             &mut self.client_cursors,
             &mut self.followers,
+            &mut self.eras,
         ]
     }
 
@@ -133,6 +134,10 @@ impl State {
                 self.follow(stream, follower, after_seq);
             }
             Change::Delivered { stream, follower, seq } => self.delivered(stream, follower, seq),
+            Change::GiveUp { stream, follower, seq, now_ms } => {
+                self.give_up(stream, follower, seq, now_ms);
+            }
+            Change::BeginEra(id) => self.begin_era(id),
             Change::Acknowledge { client, event_id } => self.acknowledge(client, event_id),
         }
         Ok(())
@@ -331,14 +336,35 @@ impl State {
     fn follow(&mut self, stream: MimiUri, follower: Domain, after: Seq) {
         let key = (stream, follower);
         if !self.followers.contains_key(&key) {
-            self.followers.set(key, after);
+            self.followers.set(key, PeerCursor { seq: after, stale_since_ms: None });
         }
     }
 
     fn delivered(&mut self, stream: MimiUri, follower: Domain, seq: Seq) {
         let key = (stream, follower);
-        if self.followers.get(&key).is_some_and(|cursor| *cursor < seq) {
-            self.followers.set(key, seq);
+        if self.followers.get(&key).is_some_and(|cursor| cursor.seq < seq) {
+            self.followers.set(key, PeerCursor { seq, stale_since_ms: None });
+        }
+    }
+
+    fn give_up(&mut self, stream: MimiUri, follower: Domain, seq: Seq, now_ms: u64) {
+        let key = (stream, follower);
+        if let Some(PeerCursor { seq: before, stale_since_ms }) = self.followers.get(&key).copied()
+        {
+            let stale_since_ms = stale_since_ms.or(Some(now_ms));
+            self.followers.set(key, PeerCursor { seq: before.max(seq), stale_since_ms });
+        }
+    }
+
+    fn begin_era(&mut self, id: EraId) {
+        if self.eras.values().any(|era| era.id == id) {
+            return;
+        }
+        let number = self.eras.last_key_value().map_or(1, |(number, _)| number + 1);
+        self.eras.set(number, Era { id, after_id: self.last_id() });
+        while self.eras.len() > ERAS_MAX {
+            let Some(oldest) = self.eras.keys().next().copied() else { return };
+            self.eras.remove(&oldest);
         }
     }
 

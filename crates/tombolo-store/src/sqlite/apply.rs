@@ -2,8 +2,8 @@
 
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceChange, DeviceRecord, NewEvent, RoomKind, Seq,
-    StoredKeyPackage,
+    Account, ConsentRecord, ConsentRequest, DeviceChange, DeviceRecord, ERAS_MAX, EraId, NewEvent,
+    RoomKind, Seq, StoredKeyPackage,
 };
 use mimi_provider::{Change, Expect};
 use mimi_wire::{Domain, MimiUri};
@@ -115,6 +115,10 @@ fn change(db: &Connection, change: &Change, committed: &mut Committed) -> Result
         Change::Leave { client, stream, until_seq } => leave(db, client, stream, *until_seq),
         Change::Follow { stream, follower, after_seq } => follow(db, stream, follower, *after_seq),
         Change::Delivered { stream, follower, seq } => delivered(db, stream, follower, *seq),
+        Change::GiveUp { stream, follower, seq, now_ms } => {
+            give_up(db, stream, follower, *seq, *now_ms)
+        }
+        Change::BeginEra(id) => begin_era(db, *id),
         Change::Acknowledge { client, event_id } => acknowledge(db, client, *event_id),
     }
 }
@@ -436,10 +440,41 @@ fn delivered(
     let Some(stream) = intern::known_stream(db, stream)? else { return Ok(()) };
     run(
         db,
-        "UPDATE followers SET delivered_seq = ?3
+        "UPDATE followers SET delivered_seq = ?3, stale_since_ms = NULL
          WHERE stream = ?1 AND follower = ?2 AND delivered_seq < ?3",
         params![stream, follower.as_str(), bound(seq)],
     )?;
+    Ok(())
+}
+
+/// Who is stale already stays so since then.
+fn give_up(
+    db: &Connection,
+    stream: &MimiUri,
+    follower: &Domain,
+    seq: Seq,
+    now_ms: u64,
+) -> Result<(), Failure> {
+    let Some(stream) = intern::known_stream(db, stream)? else { return Ok(()) };
+    run(
+        db,
+        "UPDATE followers SET delivered_seq = max(delivered_seq, ?3),
+             stale_since_ms = coalesce(stale_since_ms, ?4)
+         WHERE stream = ?1 AND follower = ?2",
+        params![stream, follower.as_str(), bound(seq), bound(now_ms)],
+    )?;
+    Ok(())
+}
+
+fn begin_era(db: &Connection, EraId(id): EraId) -> Result<(), Failure> {
+    run(
+        db,
+        "INSERT INTO eras (id, after_id) VALUES (?1, coalesce((SELECT max(id) FROM events), 0))
+         ON CONFLICT DO NOTHING",
+        params![id],
+    )?;
+    let oldest = "DELETE FROM eras WHERE number <= (SELECT max(number) FROM eras) - ?1";
+    run(db, oldest, params![i64::try_from(ERAS_MAX).unwrap_or(i64::MAX)])?;
     Ok(())
 }
 

@@ -2,8 +2,8 @@
 
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, RoomKind, Seq,
-    StoredKeyPackage, StoredRoom,
+    Account, ConsentRecord, ConsentRequest, DeviceRecord, Era, EraId, FollowerCursor, LogHistory,
+    RoomKind, Seq, StoredKeyPackage, StoredRoom,
 };
 use mimi_wire::{Domain, MimiUri};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
@@ -203,18 +203,22 @@ pub(super) fn stream_clients(db: &Connection, stream: &MimiUri) -> Result<Vec<Mi
     all(db, sql, [stream.as_str()], uri_of)
 }
 
+/// Columns of a [`FollowerCursor`].
+const CURSOR: &str = "SELECT streams.uri, follower, delivered_seq, stale_since_ms
+     FROM followers JOIN streams ON streams.id = followers.stream";
+
 pub(super) fn waiting_followers(db: &Connection) -> Result<Vec<FollowerCursor>, Failure> {
-    let sql = "SELECT streams.uri, follower, delivered_seq
-         FROM followers JOIN streams ON streams.id = followers.stream
-         WHERE delivered_seq < (SELECT max(seq) FROM events WHERE events.stream = followers.stream)
-         ORDER BY streams.uri, follower";
-    all(db, sql, [], |row| {
-        Ok(FollowerCursor {
-            stream: row.get::<_, Column<_>>(0)?.0,
-            follower: row.get::<_, Column<_>>(1)?.0,
-            cursor: row.get::<_, Column<u64>>(2)?.0,
-        })
-    })
+    let sql = format!(
+        "{CURSOR} WHERE delivered_seq <
+             (SELECT max(seq) FROM events WHERE events.stream = followers.stream)
+         ORDER BY streams.uri, follower"
+    );
+    all(db, &sql, [], cursor_of)
+}
+
+pub(super) fn stale_followers(db: &Connection) -> Result<Vec<FollowerCursor>, Failure> {
+    let sql = format!("{CURSOR} WHERE stale_since_ms IS NOT NULL ORDER BY streams.uri, follower");
+    all(db, &sql, [], cursor_of)
 }
 
 pub(super) fn follower_cursor(
@@ -222,15 +226,27 @@ pub(super) fn follower_cursor(
     stream: &MimiUri,
     follower: &Domain,
 ) -> Result<Option<FollowerCursor>, Failure> {
-    let sql = "SELECT delivered_seq FROM followers
-         WHERE stream = (SELECT id FROM streams WHERE uri = ?1) AND follower = ?2";
-    first(db, sql, [stream.as_str(), follower.as_str()], |row| {
-        Ok(FollowerCursor {
-            stream: stream.clone(),
-            follower: follower.clone(),
-            cursor: row.get::<_, Column<u64>>(0)?.0,
-        })
+    let sql = format!("{CURSOR} WHERE streams.uri = ?1 AND follower = ?2");
+    first(db, &sql, [stream.as_str(), follower.as_str()], cursor_of)
+}
+
+fn cursor_of(row: &Row<'_>) -> rusqlite::Result<FollowerCursor> {
+    Ok(FollowerCursor {
+        stream: row.get::<_, Column<_>>(0)?.0,
+        follower: row.get::<_, Column<_>>(1)?.0,
+        cursor: row.get::<_, Column<u64>>(2)?.0,
+        stale_since_ms: row.get::<_, Option<Column<u64>>>(3)?.map(|Column(since_ms)| since_ms),
     })
+}
+
+pub(super) fn history(db: &Connection) -> Result<LogHistory, Failure> {
+    let eras = all(db, "SELECT id, after_id FROM eras ORDER BY number", [], |row| {
+        Ok(Era { id: EraId(row.get(0)?), after_id: row.get::<_, Column<u64>>(1)?.0 })
+    })?;
+    let last = first(db, "SELECT coalesce(max(id), 0) FROM events", [], |row| {
+        Ok(row.get::<_, Column<u64>>(0)?.0)
+    })?;
+    Ok(LogHistory { eras, last_id: last.unwrap_or_default() })
 }
 
 fn account_of(row: &Row<'_>) -> rusqlite::Result<Account> {

@@ -14,6 +14,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_fixed_and_dependent_rooms.sql"),
     include_str!("migrations/0004_profiles.sql"),
     include_str!("migrations/0005_devices_last_seen.sql"),
+    include_str!("migrations/0006_eras_and_stale_followers.sql"),
 ];
 /// Marks a file as ours, in its header: "TOMB".
 const APPLICATION_ID: i64 = 0x544f_4d42;

@@ -10,6 +10,7 @@ use mimi_wire::status::MessageStatus;
 use tokio::sync::broadcast;
 use tombolo_client::{Client, ClientError, ClientEvent, ReceiptSetting, RoomStatus, ShownMessage};
 
+use crate::chat::devices;
 use crate::chat::display::{self, Reader, with_mentions};
 use crate::chat::files::{self, FileInput};
 use crate::chat::find;
@@ -410,6 +411,9 @@ impl Conversation {
                 })
             }),
             Input::Rooms => Box::pin(async move { rooms(&client).await }),
+            Input::Devices(input) => {
+                Box::pin(async move { devices::run(&client, input).await.map(Done::Say) })
+            }
             Input::Ask(user) => Box::pin(async move {
                 client.request_consent(&user).await?;
                 Ok(Done::Say(format!("-- {} will be asked", short(&user))))

@@ -59,6 +59,7 @@ People
   /accept USER       let a user contact you
   /find USER         look for a user (/find alone tells more)
   /receipts off      nobody sees what you have read (on; delivered)
+  /devices           your devices; /signout N or /signout others ends them
   /profile           how others find you (/profile ? tells more)
   /quit              close the chat (Ctrl-D)
 USER is written as bob@b.example, ROOM as mimi://b.example/r/lounge.

@@ -2,6 +2,7 @@
 
 use mimi_wire::MimiUri;
 
+use crate::chat::devices::{self, DeviceInput};
 use crate::chat::files::{self, FileInput};
 use crate::chat::find::{Find, ProfileInput, parse_find, parse_profile};
 use crate::chat::invitation::{LinkWish, Way, parse_way, parse_wish};
@@ -24,6 +25,7 @@ pub(crate) enum Input {
     Message(MessageInput),
     OpenRoom(usize),
     Rooms,
+    Devices(DeviceInput),
     Who,
     History,
     Ask(MimiUri),
@@ -91,7 +93,10 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
                 Some(parsed) => parsed.map(Input::File),
                 None => match messages::parse(name, rest) {
                     Some(parsed) => parsed.map(Input::Message),
-                    None => Err(format!("/{name} is no command; /help lists them")),
+                    None => match devices::parse(name, rest) {
+                        Some(parsed) => parsed.map(Input::Devices),
+                        None => Err(format!("/{name} is no command; /help lists them")),
+                    },
                 },
             },
         },

@@ -9,6 +9,7 @@ use tombolo_server::admin_api::operate;
 use tombolo_server::admin_api::{AddUser, ListedUser, Removed, SetClaims, Status, Waiting};
 use tombolo_server::config::Config;
 
+use super::admin_peers::PeersCommand;
 use super::admin_reports::{ReportsCommand, rotate_hub_key, rotate_ohttp_key};
 use super::{Failure, say};
 
@@ -53,6 +54,11 @@ enum AdminCommand {
     RotateHubKey,
     /// Let oblivious downloads be sealed to a fresh key; the old one is deleted after two days
     RotateOhttpKey,
+    /// Look at the deliveries to other providers, and act on them
+    Peers {
+        #[command(subcommand)]
+        command: Option<PeersCommand>,
+    },
     /// Show how the provider fares: users, rooms, and what waits for other providers and why
     Status {
         /// Print one JSON object
@@ -140,6 +146,9 @@ impl Admin {
                 Ok(())
             }
             AdminCommand::Reports { command } => command.run(&config).await,
+            AdminCommand::Peers { command } => {
+                command.unwrap_or(PeersCommand::List { json: false }).run(&config).await
+            }
             AdminCommand::RotateHubKey => rotate_hub_key(&config).await,
             AdminCommand::RotateOhttpKey => rotate_ohttp_key(&config).await,
             AdminCommand::Status { json } => show_status(&config, json).await,

@@ -34,7 +34,7 @@ fn name(text: &str) -> Vec<u8> {
 #[test]
 fn app_data_updates_that_do_not_go_together() {
     let status: &[u8] = &[0, 0];
-    let bad: [(&str, Vec<Vec<u8>>); 8] = [
+    let bad: [(&str, Vec<Vec<u8>>); 12] = [
         (
             "remove and update",
             vec![app_data(STATUS_POLICY, None), name("x"), app_data(STATUS_POLICY, Some(status))],
@@ -49,6 +49,11 @@ fn app_data_updates_that_do_not_go_together() {
         ("unknown", vec![app_data(PRIVATE, Some(b"x"))]),
         ("grease", vec![app_data(GREASE, Some(b"x"))]),
         ("list removed", vec![app_data(PARTICIPANTS, None)]),
+        // What says how messages are read never changes.
+        ("app_components", vec![app_data(0x0001, None)]),
+        ("safe_aad", vec![app_data(0x0002, None)]),
+        ("content_media_types", vec![app_data(0x0003, None)]),
+        ("another content_media_types", vec![app_data(0x0003, Some(&[3, 1, b'x', 0]))]),
     ];
     for (case, proposals) in &bad {
         let mut room = Room::new();
@@ -753,4 +758,32 @@ fn a_tree_elsewhere_is_not_fetched() {
     let (issuers, rng) = (&room.issuers, &mut room.rng);
     MemberGroup::join_by_external_commit(&carol, &material, None, issuers, rng, now_ms())
         .unwrap_err();
+}
+
+/// PROTO-ST-4, AMB-ST-1: the hub's entry among the external senders stays what it was, its key too:
+/// whoever could put in another one would speak for the hub.
+#[test]
+fn the_hub_keeps_its_key() {
+    use openmls::extensions::Extension::ExternalSenders;
+    let sender = |seed: u8| {
+        let domain = Domain::new("a.example").unwrap();
+        HubKeys::from_seed(domain, [seed; 32]).external_sender().parsed().clone()
+    };
+    for (senders, is_fine) in [
+        (vec![sender(5)], true),
+        (vec![sender(5), sender(6)], true),
+        (vec![sender(6)], false),
+        (vec![sender(6), sender(5)], false),
+    ] {
+        let mut room = Room::new();
+        let mut extensions = room.bob.group.extensions().clone();
+        extensions.add_or_replace(ExternalSenders(senders)).unwrap();
+        let bundle = room.commit_extensions(extensions);
+        let commit = bundle.commit.clone();
+        let staged = room.hub.stage(&UpdateRequest::Commit(bundle), &room.issuers, now_ms());
+        let kind = FanoutKind::Commit { external_proposals: Vec::new() };
+        let event = FanoutMessage { timestamp: now_ms(), message: commit, kind };
+        let received = room.alice.receive(&event, &room.issuers, now_ms());
+        assert_eq!((staged.is_ok(), received.is_ok()), (is_fine, is_fine));
+    }
 }

@@ -4,7 +4,9 @@ use mimi_wire::protocol::notify::FanoutKind;
 use mimi_wire::protocol::update::UpdateOutcome;
 
 use super::*;
-use crate::fixture::{client, commit, domain, identity, leaf, member, proposals, unlisted, user};
+use crate::fixture::{
+    NOW, client, commit, domain, identity, leaf, member, proposals, unlisted, user,
+};
 use crate::hub::fixture::{Extras, Hub, appended, fanout, local, part, peer};
 use crate::hub::update::is_gone;
 use crate::requester::Requester;
@@ -210,6 +212,36 @@ fn a_bundle_is_bounded() {
         ListChanges::Refused,
     );
     assert_eq!(fewer.unwrap().remove.len(), BUNDLE_PROPOSALS_MAX);
+}
+
+/// A queue that members have filled does not keep the hub from proposing, and one of them who cannot
+/// go does not keep the others (AMB-ST-4).
+#[test]
+fn a_full_queue_has_room_for_the_hub() {
+    let mut hub = hub(&["a/alice/phone", "b/bob/phone", "c/cathy/phone"]);
+    let alice = member(&hub.view, "a/alice/phone");
+    let waiting = |seed: usize| Pending {
+        reference: seed.to_be_bytes().to_vec(),
+        proposal: StagedProposal {
+            sender: alice.clone(),
+            reference: Some(seed.to_be_bytes().to_vec()),
+            change: ProposedChange::UpdateOwnLeaf,
+        },
+        bundle: 1,
+        message: Vec::new(),
+        accepted_ms: NOW,
+    };
+    let most = Limits::DEFAULT.pending_proposals_max;
+    let own = Actor::ExternalSender { index: 0, claims: Vec::new() };
+    for (count, fits) in [(most, true), (most + BUNDLE_PROPOSALS_MAX, false)] {
+        hub.state.pending = (0..count).map(waiting).collect();
+        let outcome = crate::hub::pending::not_too_many(
+            &hub.state,
+            &Limits::DEFAULT,
+            &[StagedProposal { sender: own.clone(), reference: None, change: RemoveClient(1) }],
+        );
+        assert_eq!(outcome.is_ok(), fits, "{count}");
+    }
 }
 
 /// POLICY-BASE-3, AMB-POL-9: who is not in the parent goes from the child; the hub's policy is the

@@ -226,7 +226,7 @@ fn cached_proposals_are_included() {
 #[test]
 fn an_add_that_waits_holds_up_nobody() {
     let mut hub = Hub::new(MEMBERS);
-    let dan = fixture::identity("d/dan/phone");
+    let dan = identity("d/dan/phone");
     let changes = vec![listed(user("d/dan")), AddClient(dan)];
     let change = proposals(&hub.view, &member(&hub.view, "a/alice/phone"), 1, changes);
     hub.propose(&local("a/alice/phone"), &change).unwrap();

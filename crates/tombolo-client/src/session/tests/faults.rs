@@ -84,7 +84,7 @@ fn check(world: &World, room: &MimiUri, sent: usize) {
     for (index, actor) in world.actors.iter().enumerate() {
         let (status, stored) = match index {
             DAVE => (RoomStatus::Banned, &["last view", "standing"][..]),
-            _ => (RoomStatus::Joined, &["standing"][..]),
+            _ => (RoomStatus::Joined, &["footing", "standing"][..]),
         };
         assert_eq!(actor.session.room(room).unwrap().status, status);
         let values = &actor.saved.rooms[room].values;

@@ -263,3 +263,33 @@ fn own_devices_are_added_by_key_packages() {
     world.agree(&room);
     assert_eq!(world.state(BOB, &room).participants[0].clients.len(), 2);
 }
+
+/// AMB-ST-3: a lost device is taken out of a room at another provider by another device of the same
+/// user, without anybody's help; and the last one is left alone.
+#[test]
+fn a_lost_device_is_removed_by_its_siblings() {
+    let (mut world, room) = World::with_room(31);
+    let (bob, laptop, cathy) = (1, 2, 3);
+    let lost = world.actors[laptop].client.clone().unwrap();
+    assert_ne!(room.domain(), lost.domain(), "the hub is another provider");
+    let user = world.user(bob);
+    let bobs_devices = |world: &World| {
+        let participants = world.state(cathy, &room).participants;
+        participants.iter().find(|it| it.user == user).unwrap().clients.len()
+    };
+    world.crash(bob);
+    world.run();
+    assert_eq!(bobs_devices(&world), 2, "both are known to the provider");
+    world.actors[laptop].is_deaf = true;
+    world.hub.lost_devices.insert(lost.clone());
+    world.crash(bob);
+    world.crash(cathy);
+    world.run();
+    assert_eq!(bobs_devices(&world), 1);
+    world.text(bob, &room, "still here");
+    assert!(world.texts(cathy, &room).contains(&"still here".to_owned()));
+    // PROTO-NTF-6: it is told, should it ever listen again.
+    world.actors[laptop].is_deaf = false;
+    world.run();
+    assert_eq!(world.state(laptop, &room).status, RoomStatus::Removed);
+}

@@ -39,12 +39,21 @@ use tombolo_testkit::{Federation, TestIssuer};
 use crate::secret::SecretText;
 use crate::session::request::{Request, Response, TransportError};
 use crate::session::stream_event::{StreamEvent, StreamEventKind};
+use crate::shown::DeviceEntry;
 
 /// A room at its hub.
 pub(crate) struct HubRoom {
     pub(crate) group: HubGroup,
     pending: Vec<PendingProposal>,
     /// Octets accepted, and when.
+    accepted: BTreeMap<Vec<u8>, u64>,
+    last_timestamp: u64,
+}
+
+/// A room as it was once, to be put back.
+pub(crate) struct RoomBackup {
+    group: Vec<u8>,
+    pending: Vec<PendingProposal>,
     accepted: BTreeMap<Vec<u8>, u64>,
     last_timestamp: u64,
 }
@@ -66,6 +75,8 @@ pub(crate) struct Hub {
     /// Issuers that took the place of the federation's first ones.
     successors: BTreeMap<Domain, TestIssuer>,
     next_event: u64,
+    /// By how much the numbers of clients' events are less than the others'.
+    put_back_by: BTreeMap<MimiUri, u64>,
     /// Repeats of accepted commits are not recognised: the answer is `wrongEpoch`.
     pub(crate) forgets_commits: bool,
     /// Messages are franked where their room names the hub's agent.
@@ -74,6 +85,10 @@ pub(crate) struct Hub {
     pub(crate) spoil: Option<fn(&mut Option<Frank>)>,
     /// Reports of abuse, as received.
     pub(crate) reports: Vec<AbuseReport>,
+    /// Devices that their providers do not know any more.
+    pub(crate) lost_devices: BTreeSet<MimiUri>,
+    /// Messages are refused, whoever sends them.
+    pub(crate) lets_nobody_write: bool,
     /// Commits are taken without asking the judge.
     pub(crate) is_corrupt: bool,
     /// Stapled to the next commit, as the hub's own wish for the list.
@@ -107,10 +122,13 @@ impl Hub {
             direct_rooms: BTreeMap::new(),
             successors: BTreeMap::new(),
             next_event: 0,
+            put_back_by: BTreeMap::new(),
             forgets_commits: false,
             franks: false,
             spoil: None,
             reports: Vec::new(),
+            lost_devices: BTreeSet::new(),
+            lets_nobody_write: false,
             is_corrupt: false,
             staple: None,
             organizations: BTreeMap::new(),
@@ -133,6 +151,18 @@ impl Hub {
             let pem = self.federation.issuer(domain.as_str()).pem().to_owned();
             self.pems.insert(domain.clone(), pem);
         }
+    }
+
+    pub(crate) fn back_up(&self, room: &MimiUri) -> RoomBackup {
+        let HubRoom { group, pending, accepted, last_timestamp } = &self.rooms[room];
+        let (group, last_timestamp) = (group.snapshot(), *last_timestamp);
+        RoomBackup { group, pending: pending.clone(), accepted: accepted.clone(), last_timestamp }
+    }
+
+    pub(crate) fn put_back(&mut self, room: &MimiUri, backup: RoomBackup) {
+        let RoomBackup { group, pending, accepted, last_timestamp } = backup;
+        let group = HubGroup::restore(&group).unwrap();
+        self.rooms.insert(room.clone(), HubRoom { group, pending, accepted, last_timestamp });
     }
 
     pub(crate) fn room(&self, room: &MimiUri) -> &HubRoom {
@@ -166,6 +196,18 @@ impl Hub {
                 let issuers = std::iter::once(first.clone()).chain(successor).collect();
                 Response::Issuers { domain: of.clone(), issuers }
             }
+            Request::Devices => {
+                let devices = self.users[&known()?].iter();
+                let devices = devices.filter(|client| !self.lost_devices.contains(client));
+                let entry = |of: &MimiUri| DeviceEntry {
+                    client: of.clone(),
+                    name: of.as_str().to_owned(),
+                    created_ms: 0,
+                    last_seen_ms: 0,
+                    current: client == Some(of),
+                };
+                Response::Devices(devices.map(entry).collect())
+            }
             Request::KeyPackageStock => self.stock(client.unwrap()),
             Request::UploadKeyPackages(body) => {
                 let list = KeyPackageList::decode(body).unwrap();
@@ -197,6 +239,7 @@ impl Hub {
             }
             Request::Consent(body) => self.consent(body, now_ms),
             Request::ConsentRequests => Response::ConsentRequests(Vec::new()),
+            Request::SignOutDevice(_) | Request::SignOutOthers => Response::Done,
             // This hub knows nothing of what users say of themselves.
             Request::IdentifierQuery { .. } | Request::Profile | Request::SetProfile(_) => {
                 return Err(refused("unsupported"));
@@ -437,7 +480,7 @@ impl Hub {
             return SubmitMessageResponse::EpochTooOld { current_epoch };
         }
         let may = may_submit(room.group.view(), &request.sending_uri);
-        if may.is_err() || frame.epoch > current_epoch {
+        if self.lets_nobody_write || may.is_err() || frame.epoch > current_epoch {
             return SubmitMessageResponse::NotAllowed;
         }
         let timestamp = now_ms.max(room.last_timestamp + 1);
@@ -531,6 +574,12 @@ impl Hub {
         Response::Done
     }
 
+    /// A client's provider is put back: its stream ends after an entry, and goes on from there.
+    pub(crate) fn put_back_provider_of(&mut self, client: &MimiUri, after: u64) {
+        self.streams.get_mut(client).unwrap().retain(|event| event.id <= after);
+        self.put_back_by.insert(client.clone(), self.next_event - after);
+    }
+
     /// Puts an entry into the streams of some clients.
     pub(crate) fn log<'a>(
         &mut self,
@@ -550,7 +599,9 @@ impl Hub {
             payload: payload.to_vec(),
         };
         for client in audience {
-            self.streams.get_mut(client).unwrap().push(event.clone());
+            let mut event = event.clone();
+            event.id -= self.put_back_by.get(client).copied().unwrap_or_default();
+            self.streams.get_mut(client).unwrap().push(event);
         }
     }
 }
@@ -579,6 +630,8 @@ fn kind(request: &Request) -> &'static str {
         Request::ReportAbuse { .. } => "report",
         Request::Consent(_) => "consent",
         Request::ConsentRequests => "consent requests",
+        Request::Devices => "devices",
+        Request::SignOutDevice(_) | Request::SignOutOthers => "sign out",
         Request::IdentifierQuery { .. } => "identifier query",
         Request::Profile => "profile",
         Request::SetProfile(_) => "set profile",

@@ -229,7 +229,7 @@ fn late_messages_are_judged_by_their_epoch() {
     assert_eq!(world.texts(ALICE, &room), ["my last words"]);
 }
 
-/// PROTO-GI-6: the hub proves itself, and the group names the same hub.
+/// PROTO-GI-4, PROTO-GI-6: the hub proves itself, and the group names the same hub.
 #[test]
 fn a_false_hub_is_not_joined() {
     let (mut world, room) = World::with_room(1);

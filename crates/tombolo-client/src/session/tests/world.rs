@@ -16,6 +16,7 @@ use crate::secret::SecretText;
 use crate::session::Session;
 use crate::session::command::{Command, Draft, Notice, OperationId, Outcome};
 use crate::session::request::{Outgoing, TransportError};
+use crate::session::stream_event::LogPosition;
 use crate::shown::{RoomState, ShownMessage};
 use crate::store::Saved;
 
@@ -377,16 +378,42 @@ impl World {
             let stream = &self.hub.streams[client];
             actor_state.taken = stream.partition_point(|event| event.id <= cursor);
         }
+        actor_state.session.opened(None, self.now_ms, &mut self.rng);
         actor_state.session.connected(true, self.now_ms, &mut self.rng);
         self.flush(actor);
     }
 
-    /// Every device that the hub counts as a member sees the room as the hub does, and all see the
-    /// same messages, those who came later without the ones encrypted before.
-    pub(super) fn agree(&self, room: &MimiUri) {
+    /// The last event on its way to a device is lost.
+    pub(super) fn lose_event(&mut self, actor: usize) {
+        let client = self.actors[actor].client.clone().unwrap();
+        self.hub.streams.get_mut(&client).unwrap().pop().unwrap();
+    }
+
+    /// The device connects to its provider, which says where its log is.
+    pub(super) fn connect(&mut self, actor: usize, era: &str, after: u64, acknowledged: u64) {
+        let position = LogPosition { era: era.to_owned(), after, acknowledged };
+        let state = &mut self.actors[actor];
+        state.session.opened(Some(position), self.now_ms, &mut self.rng);
+        let cursor = state.session.cursor();
+        let stream = &self.hub.streams[state.client.as_ref().unwrap()];
+        state.taken = stream.partition_point(|event| event.id <= cursor);
+        state.session.connected(true, self.now_ms, &mut self.rng);
+        self.flush(actor);
+    }
+
+    /// The device starts from an earlier state of its store; it is not connected yet.
+    pub(super) fn put_back(&mut self, actor: usize, saved: Saved) {
+        let state = &mut self.actors[actor];
+        state.session = Session::restore(saved.clone(), self.now_ms).unwrap();
+        state.saved = saved;
+        state.sending.clear();
+        state.finished.clear();
+        self.flush(actor);
+    }
+
+    /// Every device that the hub counts as a member is in the hub's group, and nothing waits.
+    pub(super) fn agree_but_for_messages(&self, room: &MimiUri) {
         let hub = &self.hub.room(room).group;
-        let mut longest: Vec<_> = Vec::new();
-        let mut states = Vec::new();
         for (index, actor) in self.actors.iter().enumerate() {
             let client = actor.client.as_ref().unwrap();
             if hub.view().clients.iter().any(|member| member.client == *client) {
@@ -397,6 +424,22 @@ impl World {
                 let listed: Vec<_> = state.participants.iter().map(|it| it.user.clone()).collect();
                 let expected = hub.view().participants.participants.iter();
                 assert_eq!(listed, expected.map(|it| it.user.clone()).collect::<Vec<_>>());
+            }
+            assert!(actor.saved.rooms.get(room).is_none_or(|saved| saved.waiting.is_empty()));
+        }
+    }
+
+    /// Every device that the hub counts as a member sees the room as the hub does, and all see the
+    /// same messages, those who came later without the ones encrypted before.
+    pub(super) fn agree(&self, room: &MimiUri) {
+        self.agree_but_for_messages(room);
+        let hub = &self.hub.room(room).group;
+        let mut longest: Vec<_> = Vec::new();
+        let mut states = Vec::new();
+        for (index, actor) in self.actors.iter().enumerate() {
+            let client = actor.client.as_ref().unwrap();
+            if hub.view().clients.iter().any(|member| member.client == *client) {
+                let state = self.state(index, room);
                 // What is told of a message only its author knows.
                 let alike = |shown: ShownMessage| ShownMessage { statuses: Vec::new(), ..shown };
                 let messages: Vec<_> = state.messages.into_iter().map(alike).collect();
@@ -406,7 +449,6 @@ impl World {
                 }
                 states.push((client.clone(), messages));
             }
-            assert!(actor.saved.rooms.get(room).is_none_or(|saved| saved.waiting.is_empty()));
         }
         for (client, messages) in states {
             if client.segments()[1] == "phone" {

@@ -1,4 +1,4 @@
-use super::{SseEvent, SseFault, SseParser, read_event};
+use super::{SseEvent, SseFault, SseParser, is_end, read_end, read_event};
 use crate::session::request::TransportError;
 use crate::session::stream_event::StreamEventKind;
 
@@ -67,4 +67,21 @@ fn a_garbled_event_is_told() {
     let not_canonical = data.replace("mimi://a", "MIMI://a").replace("\"A\"", "\"AAEC\"");
     let read = read_event(&event(Some("1"), "commit", &not_canonical));
     assert!(matches!(read, Err(TransportError::Garbled(_))));
+}
+
+/// The last event is none of the log; only one reason is for more than opening another stream.
+#[test]
+fn a_stream_says_why_it_ends() {
+    let mut parser = SseParser::default();
+    let text =
+        "id: 4\nevent: welcome\ndata: {}\n\nevent: end\ndata: {\"reason\":\"signed_out\"}\n\n";
+    let events = parser.feed(text.as_bytes()).unwrap();
+    assert_eq!(events.iter().map(is_end).collect::<Vec<_>>(), [false, true]);
+    let ending = read_end(&events[1]).expect("a refusal");
+    assert!(ending.is_refusal("unauthorized"));
+    for reason in ["newer_stream", "stopping", "of another time"] {
+        let data = format!("{{\"reason\":\"{reason}\"}}");
+        assert_eq!(read_end(&SseEvent { data, ..SseEvent::default() }), None);
+    }
+    assert_eq!(read_end(&SseEvent::default()), None);
 }

@@ -22,7 +22,7 @@ fn is_evicted(standing: &Standing) -> bool {
 #[test]
 fn a_network_has_a_share_of_the_unproven() {
     let limits = ConnectionLimits { unproven_per_network_max: 2, ..ConnectionLimits::default() };
-    let admission = Admission::new(limits);
+    let admission = Admission::new(limits, &RequestLimits::default());
     let first = admission.enter(address(1)).unwrap();
     let _second = admission.enter(address(1)).unwrap();
     assert!(admission.enter(address(1)).is_err());
@@ -35,7 +35,7 @@ fn a_network_has_a_share_of_the_unproven() {
 #[test]
 fn ipv6_addresses_of_one_network_count_together() {
     let limits = ConnectionLimits { unproven_per_network_max: 1, ..ConnectionLimits::default() };
-    let admission = Admission::new(limits);
+    let admission = Admission::new(limits, &RequestLimits::default());
     let _first = admission.enter("2001:db8:0:1::1".parse().unwrap()).unwrap();
     assert!(admission.enter("2001:db8:0:1:ffff::2".parse().unwrap()).is_err());
     assert!(admission.enter("2001:db8:0:2::1".parse().unwrap()).is_ok());
@@ -50,7 +50,7 @@ fn the_network_with_the_most_makes_way() {
         unproven_per_network_max: 3,
         ..ConnectionLimits::default()
     };
-    let admission = Admission::new(limits);
+    let admission = Admission::new(limits, &RequestLimits::default());
     let oldest = admission.enter(address(1)).unwrap();
     let second = admission.enter(address(1)).unwrap();
     let other = admission.enter(address(2)).unwrap();
@@ -77,7 +77,7 @@ fn the_proven_are_counted_by_who_they_are() {
         per_device_max: 1,
         ..ConnectionLimits::default()
     };
-    let admission = Admission::new(limits);
+    let admission = Admission::new(limits, &RequestLimits::default());
     let proven: Vec<_> = ["b.example", "b.example", "c.example"]
         .iter()
         .map(|name| {
@@ -111,10 +111,44 @@ fn a_network_opens_so_many_connections() {
         opening_refill_ms: 3_600_000,
         ..ConnectionLimits::default()
     };
-    let admission = Admission::new(limits);
+    let admission = Admission::new(limits, &RequestLimits::default());
     for _ in 0..3 {
         assert!(admission.enter(address(1)).is_ok());
     }
     assert!(admission.enter(address(1)).is_err());
     assert!(admission.enter(address(2)).is_ok());
+}
+
+/// n and n + 1 requests in a row; a body counts by its size, whoever is proven by who it is.
+#[test]
+fn requests_come_at_a_pace() {
+    let requests = RequestLimits {
+        peer_burst_max: 4,
+        peer_refill_us: 1_000_000_000,
+        device_burst_max: 1,
+        device_refill_us: 1_000_000_000,
+        unproven_burst_max: 2,
+        unproven_refill_us: 1_000_000_000,
+        ..RequestLimits::default()
+    };
+    let admission = Admission::new(ConnectionLimits::default(), &requests);
+    let enter = |last| admission.enter(address(last)).unwrap();
+    let (one, other) = (enter(1), enter(1));
+    assert_eq!((one.pace(), other.pace()), (Ok(()), Ok(())));
+    assert_eq!(other.pace(), Err(1_000));
+    assert_eq!(enter(2).pace(), Ok(()));
+
+    assert!(one.prove(peer("b.example")) && other.prove(peer("b.example")));
+    assert_eq!(one.pace(), Ok(()));
+    one.carried(2 * OCTETS_OF_A_REQUEST);
+    assert_eq!(other.pace(), Ok(()));
+    assert!(one.pace().is_err() && other.pace().is_err());
+    let third = enter(2);
+    assert!(third.prove(peer("c.example")));
+    assert_eq!(third.pace(), Ok(()));
+
+    let phone = enter(3);
+    assert!(phone.prove(device()));
+    assert_eq!(phone.pace(), Ok(()));
+    assert!(phone.pace().is_err());
 }

@@ -42,7 +42,10 @@ async fn silent_connections_end() {
         }
     };
     let pending = std::future::pending::<()>();
-    tokio::spawn(serve(listener, Arc::new(config), limits, Duration::ZERO, pending, service_for));
+    tokio::spawn(async move {
+        let limits = (limits, &RequestLimits::default());
+        serve(listener, Arc::new(config), limits, Duration::ZERO, pending, service_for).await;
+    });
     let mut first = TcpStream::connect(address).await.unwrap();
     let mut second = TcpStream::connect(address).await.unwrap();
     let began = tokio::time::Instant::now();

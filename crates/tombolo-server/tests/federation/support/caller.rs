@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 use hyper::client::conn::http1::SendRequest;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -76,6 +77,24 @@ impl Caller {
         Ok(Connection { sender })
     }
 
+    /// Connects by HTTP/2, with so many octets of each answer that may come unread.
+    pub(crate) async fn connect_http2(
+        &self,
+        address: SocketAddr,
+        window: u32,
+    ) -> io::Result<Http2> {
+        let stream = TcpStream::connect(address).await?;
+        let name = ServerName::try_from("a.example").unwrap();
+        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await?;
+        let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+            .initial_stream_window_size(window)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
+        tokio::spawn(connection);
+        Ok(Http2 { sender })
+    }
+
     /// One request on a connection of its own, to `a.example` as `from`.
     pub(crate) async fn post(
         &self,
@@ -86,6 +105,53 @@ impl Caller {
     ) -> io::Result<Reply> {
         self.connect(address, "a.example").await?.post("a.example", from, path, body).await
     }
+}
+
+/// One open HTTP/2 connection to `a.example`.
+#[derive(Clone)]
+pub(crate) struct Http2 {
+    sender: hyper::client::conn::http2::SendRequest<Body>,
+}
+
+impl Http2 {
+    /// A peer's request whose body begins and does not end.
+    pub(crate) async fn begin(&mut self, from: &str, path: &str, first: Bytes) -> io::Result<()> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("https://a.example{path}"))
+            .header("from", format!("mimi@{from}"));
+        let sent = self.sender.send_request(request.body(unending(first)).unwrap()).await;
+        sent.map(drop).map_err(io::Error::other)
+    }
+
+    /// A request as a peer, or as nobody; a body of `None` does not end.
+    pub(crate) async fn send(
+        &mut self,
+        method: Method,
+        from: Option<&str>,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> io::Result<Reply> {
+        let mut request = Request::builder().method(method).uri(format!("https://a.example{path}"));
+        if let Some(from) = from {
+            request = request.header("from", format!("mimi@{from}"));
+        }
+        let body = match body {
+            Some(body) => Full::new(body).map_err(|never| match never {}).boxed(),
+            None => unending(Bytes::new()),
+        };
+        self.sender.ready().await.map_err(io::Error::other)?;
+        let sent = self.sender.send_request(request.body(body).unwrap()).await;
+        let (head, body) = sent.map_err(io::Error::other)?.into_parts();
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        Ok(Reply { status: head.status, headers: head.headers, body })
+    }
+}
+
+fn unending(first: Bytes) -> Body {
+    let frames = futures_util::stream::iter([Ok(Frame::data(first))]);
+    let frames = frames.chain(futures_util::stream::pending());
+    BodyExt::boxed(StreamBody::new(frames))
 }
 
 impl Connection {
@@ -122,6 +188,16 @@ impl Connection {
         let frames = (0..chunks).map(move |_| Ok(Frame::data(chunk.clone())));
         let body = BodyExt::boxed(StreamBody::new(futures_util::stream::iter(frames)));
         self.send_body(Method::POST, path, headers, body).await
+    }
+
+    /// A request whose body begins and does not end; the answer, if there is one all the same.
+    pub(crate) async fn unending(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+        first: Bytes,
+    ) -> io::Result<Reply> {
+        self.send_body(Method::POST, path, headers, unending(first)).await
     }
 
     async fn send_body(

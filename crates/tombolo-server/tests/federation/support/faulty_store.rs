@@ -7,8 +7,8 @@ use std::time::Duration;
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LoggedEvent, Seq,
-    StoredKeyPackage, StoredRoom,
+    Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LogHistory, LoggedEvent,
+    Seq, StoredKeyPackage, StoredRoom,
 };
 use mimi_wire::{Domain, MimiUri};
 use tombolo_store::memory::MemoryStore;
@@ -101,6 +101,8 @@ impl Store for FaultyStore {
         fn client_cursor(client: &MimiUri) -> u64;
         fn stream_clients(stream: &MimiUri) -> Vec<MimiUri>;
         fn waiting_followers() -> Vec<FollowerCursor>;
+        fn stale_followers() -> Vec<FollowerCursor>;
+        fn history() -> LogHistory;
         fn follower_cursor(stream: &MimiUri, follower: &Domain) -> Option<FollowerCursor>;
         fn follower_batch(
             stream: &MimiUri,

@@ -22,7 +22,7 @@ use tombolo_store::Store;
 use tombolo_store::memory::MemoryStore;
 use tombolo_store::sqlite::SqliteStore;
 
-pub(crate) use caller::{Caller, Reply};
+pub(crate) use caller::{Caller, Connection, Reply};
 pub(crate) use fake_peer::{FakePeer, Seen, status};
 pub(crate) use faulty_store::FaultyStore;
 pub(crate) use local_user::LocalUser;

@@ -47,7 +47,7 @@ use tombolo_server::issuer::ClientIssuer;
 use tombolo_server::running::Running;
 use tombolo_store::{Commit, Store};
 
-use super::{Caller, Federation, Reply, SharedStore, domain, eventually, now_ms};
+use super::{Caller, Connection, Federation, Reply, SharedStore, domain, eventually, now_ms};
 
 const SUITE: u16 = mimi_mls::CIPHERSUITE;
 const DAY_S: u64 = 24 * 60 * 60;
@@ -160,10 +160,28 @@ impl Phone {
         connection.send(method, &path, &headers, Bytes::from(body)).await.unwrap()
     }
 
+    /// A connection to its provider, and what it says there about itself.
+    pub(crate) async fn connect(&self) -> (Connection, [(&'static str, String); 2]) {
+        let host = self.user.domain();
+        let connection = self.caller.connect(self.address, host.as_str()).await.unwrap();
+        let headers = [
+            ("host", host.as_str().to_owned()),
+            ("authorization", format!("Bearer {}", self.token)),
+        ];
+        (connection, headers)
+    }
+
     async fn post<T: Wire>(&self, path: &str, body: Vec<u8>) -> T {
         let reply = self.call(Method::POST, path, body).await;
         assert_eq!(reply.status.as_u16(), 200, "{path}: {:?}", reply.body);
         T::decode(&reply.body).unwrap()
+    }
+
+    /// Signs a device of the same user out.
+    pub(crate) async fn sign_out(&self, client: &MimiUri) {
+        let path = format!("/devices/{}", encoded(client));
+        let reply = self.call(Method::DELETE, &path, Vec::new()).await;
+        assert_eq!(reply.status.as_u16(), 204, "{:?}", reply.body);
     }
 
     /// Uploads KeyPackages.

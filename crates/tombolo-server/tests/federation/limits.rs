@@ -1,0 +1,425 @@
+//! Limits of requests and connections over real sockets: at the limit all goes well, one beyond it is
+//! told so, and whoever is somebody else is not affected (docs/limits.md).
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http::Method;
+use http::header::RETRY_AFTER;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tombolo_server::clock::Clock;
+use tombolo_server::running::Running;
+use tombolo_store::memory::MemoryStore;
+
+use crate::support::{Caller, Connection, Federation, Phone, Reply, SharedStore, eventually};
+
+const PATH: &str = "/mimi/v1/submitMessage/mimi%3A%2F%2Fa.example%2Fr%2Fclub";
+const UPDATE: &str = "/mimi/v1/update/mimi%3A%2F%2Fa.example%2Fr%2Fclub";
+const DIRECTORY: &str = "/.well-known/mimi-protocol-directory";
+const MIB: usize = 1024 * 1024;
+
+/// `a.example` with limits of the test's.
+struct Hub {
+    federation: Federation,
+    store: MemoryStore,
+    running: Running,
+}
+
+/// Requests or connections that are kept open; they end on drop.
+struct Held(Vec<JoinHandle<()>>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Hub {
+    async fn start(limits: &str) -> Self {
+        let federation = Federation::new();
+        let config = federation.config_with("a.example", limits);
+        let store = MemoryStore::new();
+        let running = Running::start_with(config, store.shared(), Clock::system()).await.unwrap();
+        Self { federation, store, running }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.running.addresses().federation
+    }
+
+    async fn connect(&self, peer: &str) -> Connection {
+        self.federation.caller(peer).connect(self.address(), "a.example").await.unwrap()
+    }
+
+    /// A request of a peer's on a connection of its own; what is in it is malformed.
+    async fn ask(&self, peer: &str) -> Reply {
+        self.connect(peer).await.post("a.example", peer, PATH, "").await.unwrap()
+    }
+
+    /// A peer begins a request and does not end it.
+    async fn begin(&self, peer: &'static str, path: &'static str, first: Bytes) -> Held {
+        let caller = self.federation.caller(peer);
+        let mut connection = caller.connect_http2(self.address(), 65_535).await.unwrap();
+        Held(vec![tokio::spawn(async move {
+            // Whoever asks in between may be faster: then once more.
+            loop {
+                let _ = connection.begin(peer, path, first.clone()).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })])
+    }
+
+    /// Until a peer is answered so.
+    async fn until(&self, peer: &str, status: u16) -> Reply {
+        eventually(async || Some(self.ask(peer).await).filter(|it| it.status == status)).await
+    }
+
+    async fn phone(&self, name: &str) -> Phone {
+        let name = format!("a.example/{name}");
+        Phone::sign_up(&self.federation, &self.running, &self.store, &name).await
+    }
+}
+
+fn says_when_to_come_back(reply: &Reply) {
+    let seconds: u64 = reply.headers[RETRY_AFTER].to_str().unwrap().parse().unwrap();
+    assert!((1..=3_600).contains(&seconds), "{seconds}");
+    assert_eq!(reply.code(), "unavailable");
+}
+
+#[tokio::test]
+async fn requests_of_one_peer() {
+    let hub = Hub::start("[limits.requests]\nper_peer_max = 2").await;
+    let first = hub.begin("b.example", PATH, Bytes::from_static(b"x")).await;
+    let _second = hub.begin("b.example", PATH, Bytes::from_static(b"x")).await;
+    says_when_to_come_back(&hub.until("b.example", 429).await);
+    assert_eq!(hub.ask("c.example").await.status, 400);
+    drop(first);
+    hub.until("b.example", 400).await;
+}
+
+#[tokio::test]
+async fn requests_of_all_peers() {
+    let hub = Hub::start("[limits.requests]\npeers_max = 2\nper_peer_max = 1").await;
+    let first = hub.begin("b.example", PATH, Bytes::from_static(b"x")).await;
+    hub.until("b.example", 429).await;
+    assert_eq!(hub.ask("d.example").await.status, 400);
+    let _second = hub.begin("c.example", PATH, Bytes::from_static(b"x")).await;
+    says_when_to_come_back(&hub.until("d.example", 503).await);
+    drop(first);
+    hub.until("d.example", 400).await;
+}
+
+#[tokio::test]
+async fn bodies_held_at_once() {
+    let hub =
+        Hub::start("[limits.requests]\nbodies_per_peer_mib_max = 16\nbodies_mib_max = 24").await;
+    let _ten = hub.begin("b.example", UPDATE, Bytes::from(vec![0; 10 * MIB])).await;
+    let send = async |peer: &str, mib: usize| {
+        let caller = hub.federation.caller(peer);
+        let mut connection = caller.connect_http2(hub.address(), 65_535).await.unwrap();
+        let body = Some(Bytes::from(vec![0; mib * MIB]));
+        connection.send(Method::POST, Some(peer), UPDATE, body).await.unwrap().status.as_u16()
+    };
+    eventually(async || (send("b.example", 7).await == 429).then_some(())).await;
+    eventually(async || (send("b.example", 5).await == 400).then_some(())).await;
+    eventually(async || (send("c.example", 13).await == 400).then_some(())).await;
+    eventually(async || (send("c.example", 15).await == 503).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_body_takes_its_time() {
+    let hub = Hub::start("[limits.requests]\nbody_ms_max = 200").await;
+    let mut connection = hub.connect("b.example").await;
+    let headers = [("host", "a.example"), ("from", "mimi@b.example")];
+    let reply = connection.unending(PATH, &headers, Bytes::from_static(b"x")).await.unwrap();
+    assert_eq!(reply.status, 408);
+}
+
+#[tokio::test]
+async fn connections_of_one_peer() {
+    let hub = Hub::start("[limits.connections]\nper_peer_max = 1").await;
+    let mut first = hub.connect("b.example").await;
+    assert_eq!(first.post("a.example", "b.example", PATH, "").await.unwrap().status, 400);
+    says_when_to_come_back(&hub.ask("b.example").await);
+    assert_eq!(hub.ask("c.example").await.status, 400);
+    assert_eq!(first.post("a.example", "b.example", PATH, "").await.unwrap().status, 400);
+    drop(first);
+    hub.until("b.example", 400).await;
+}
+
+#[tokio::test]
+async fn open_connections_wait() {
+    let limits = "[limits.connections]\nopen_max = 16\nunproven_max = 16\n\
+                  unproven_per_network_max = 16";
+    let hub = Hub::start(limits).await;
+    let connect = async || TcpStream::connect(hub.address()).await.unwrap();
+    let mut open = join_all((0..16).map(|_| connect())).await;
+    let caller = hub.federation.caller("b.example");
+    let mut waits = Box::pin(caller.connect(hub.address(), "a.example"));
+    let soon = Duration::from_millis(300);
+    assert!(tokio::time::timeout(soon, &mut waits).await.is_err());
+    open.pop();
+    let mut connection = waits.await.unwrap();
+    let reply = connection.post("a.example", "b.example", PATH, "").await.unwrap();
+    assert_eq!(reply.status, 400);
+}
+
+#[tokio::test]
+async fn headers_are_bounded() {
+    let hub = Hub::start("[limits.connections]\nheader_octets_max = 8192").await;
+    for (octets, status) in [(7_000, 400), (8_192, 431)] {
+        let mut connection = hub.connect("b.example").await;
+        let padding = "x".repeat(octets);
+        let headers = [("host", "a.example"), ("from", "mimi@b.example"), ("x", &padding)];
+        let reply = connection.send(Method::POST, PATH, &headers, "").await.unwrap();
+        assert_eq!(reply.status, status, "{octets}");
+    }
+}
+
+#[tokio::test]
+async fn streams_of_one_connection() {
+    let hub = Hub::start("[limits.connections]\nstreams_max = 2").await;
+    let caller = hub.federation.caller("b.example");
+    let mut connection = caller.connect_http2(hub.address(), 65_535).await.unwrap();
+    let from = Some("b.example");
+    let first = connection.send(Method::POST, from, PATH, Some(Bytes::new())).await.unwrap();
+    assert_eq!(first.status, 400);
+    let hold = || {
+        let mut connection = connection.clone();
+        Held(vec![tokio::spawn(async move {
+            let _ = connection.send(Method::POST, from, PATH, None).await;
+        })])
+    };
+    let one = hold();
+    let _other = hold();
+    let soon = Duration::from_millis(300);
+    tokio::time::sleep(soon).await;
+    let mut third = connection.clone();
+    let mut third = Box::pin(third.send(Method::POST, from, PATH, Some(Bytes::new())));
+    assert!(tokio::time::timeout(soon, &mut third).await.is_err(), "there is no third stream");
+    drop(one);
+    assert_eq!(third.await.unwrap().status, 400);
+}
+
+/// A reader that does not read loses its connection, and holds no place of others meanwhile.
+#[tokio::test]
+async fn an_answer_that_nobody_takes() {
+    let hub = Hub::start("[limits.connections]\nanswer_ms_max = 400").await;
+    let nobody = hub.federation.anonymous();
+    let mut reads = nobody.connect_http2(hub.address(), 65_535).await.unwrap();
+    let reply = reads.send(Method::GET, None, DIRECTORY, Some(Bytes::new())).await.unwrap();
+    assert_eq!(reply.status, 200);
+    let mut does_not = nobody.connect_http2(hub.address(), 0).await.unwrap();
+    let before = Instant::now();
+    let outcome = does_not.send(Method::GET, None, DIRECTORY, Some(Bytes::new())).await;
+    assert!(outcome.is_err(), "{outcome:?}");
+    assert!(before.elapsed() >= Duration::from_millis(400));
+    let reply = reads.send(Method::GET, None, DIRECTORY, Some(Bytes::new())).await.unwrap();
+    assert_eq!(reply.status, 200);
+}
+
+#[tokio::test]
+async fn anonymous_requests() {
+    let hub = Hub::start("[limits.requests]\nanonymous_per_network_max = 1").await;
+    let nobody = hub.federation.anonymous();
+    // Enough for a refusal, not for a directory.
+    let mut reader = nobody.connect_http2(hub.address(), 200).await.unwrap();
+    let held = Held(vec![tokio::spawn(async move {
+        // Whoever asks in between may be faster: then once more.
+        loop {
+            let _ = reader.send(Method::GET, None, DIRECTORY, Some(Bytes::new())).await;
+        }
+    })]);
+    let ask = async |status: u16| {
+        let mut connection = nobody.connect_http2(hub.address(), 65_535).await.unwrap();
+        let reply =
+            connection.send(Method::GET, None, DIRECTORY, Some(Bytes::new())).await.unwrap();
+        Some(reply).filter(|reply| reply.status == status)
+    };
+    says_when_to_come_back(&eventually(async || ask(429).await).await);
+    // Who has proven who it is is asked for its own share.
+    assert_eq!(hub.ask("b.example").await.status, 400);
+    drop(held);
+}
+
+#[tokio::test]
+async fn the_unproven_go_sooner() {
+    let hub = Hub::start("[limits.connections]\nunproven_idle_ms_max = 300").await;
+    let get = [("host", "a.example")];
+    let mut nobody = hub.federation.anonymous().connect(hub.address(), "a.example").await.unwrap();
+    assert_eq!(nobody.send(Method::GET, DIRECTORY, &get, "").await.unwrap().status, 200);
+    let mut peer = hub.connect("b.example").await;
+    assert_eq!(peer.post("a.example", "b.example", PATH, "").await.unwrap().status, 400);
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert!(nobody.send(Method::GET, DIRECTORY, &get, "").await.is_err());
+    assert_eq!(peer.post("a.example", "b.example", PATH, "").await.unwrap().status, 400);
+}
+
+/// A peer that takes connections and says nothing is given up; meanwhile nobody else waits.
+#[tokio::test]
+async fn a_slow_peer_holds_nobody_else() {
+    for limit in ["exchange_ms_max", "directory_ms_max"] {
+        let hub = Hub::start(&format!("[limits.peers]\n{limit} = 700")).await;
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = silent.local_addr().unwrap();
+        hub.federation.publish_addresses(&[("c.example", address)]).await;
+        let alice = hub.phone("alice/phone").await;
+        let before = Instant::now();
+        let ask = async |path: &str| alice.call(Method::GET, path, Vec::new()).await;
+        let waiting = join_all((0..8).map(|_| ask("/issuers/c.example")));
+        let others = async {
+            for _ in 0..8 {
+                assert_eq!(ask("/provider").await.status, 200);
+            }
+            before.elapsed()
+        };
+        let (given_up, others) = tokio::join!(waiting, others);
+        assert!(others < before.elapsed(), "{limit}: they were answered first");
+        for reply in given_up {
+            assert_eq!(reply.status, 503, "{limit}");
+            says_when_to_come_back(&reply);
+        }
+        assert!(before.elapsed() >= Duration::from_millis(700), "{limit}");
+    }
+}
+
+/// A device begins a request and does not end it.
+async fn begin(phone: &Phone) -> Held {
+    let mut connections = Vec::new();
+    // Whoever asks in between may be faster: then once more.
+    for _ in 0..5 {
+        connections.push(phone.connect().await);
+    }
+    Held(vec![tokio::spawn(async move {
+        for (mut connection, headers) in connections {
+            let [host, authorization] = &headers;
+            let headers = [
+                (host.0, host.1.as_str()),
+                (authorization.0, authorization.1.as_str()),
+                ("content-type", "application/octet-stream"),
+            ];
+            let first = Bytes::from_static(b"x");
+            let _ = connection.unending("/client/v1/consent", &headers, first).await;
+        }
+    })])
+}
+
+async fn until(phone: &Phone, status: u16) -> Reply {
+    let ask = async || phone.call(Method::GET, "/devices", Vec::new()).await;
+    eventually(async || Some(ask().await).filter(|reply| reply.status == status)).await
+}
+
+#[tokio::test]
+async fn requests_of_one_device() {
+    let hub = Hub::start("[limits.requests]\nper_device_max = 1").await;
+    let (alice, bob) = (hub.phone("alice/phone").await, hub.phone("bob/phone").await);
+    let held = begin(&alice).await;
+    says_when_to_come_back(&until(&alice, 429).await);
+    until(&bob, 200).await;
+    drop(held);
+    until(&alice, 200).await;
+}
+
+#[tokio::test]
+async fn requests_of_all_clients() {
+    let hub = Hub::start("[limits.requests]\nclients_max = 2\nper_device_max = 1").await;
+    let (alice, bob) = (hub.phone("alice/phone").await, hub.phone("bob/phone").await);
+    let cathy = hub.phone("cathy/phone").await;
+    let held = begin(&alice).await;
+    until(&alice, 429).await;
+    until(&cathy, 200).await;
+    let _also = begin(&bob).await;
+    says_when_to_come_back(&until(&cathy, 503).await);
+    drop(held);
+    until(&cathy, 200).await;
+}
+
+#[tokio::test]
+async fn connections_of_one_device() {
+    let hub = Hub::start("[limits.connections]\nper_device_max = 1").await;
+    let (alice, bob) = (hub.phone("alice/phone").await, hub.phone("bob/phone").await);
+    until(&alice, 200).await;
+    let (mut connection, headers) = alice.connect().await;
+    let [host, authorization] = &headers;
+    let headers = [(host.0, host.1.as_str()), (authorization.0, authorization.1.as_str())];
+    eventually(async || {
+        let reply = connection.send(Method::GET, "/client/v1/devices", &headers, "").await.unwrap();
+        (reply.status == 200).then_some(())
+    })
+    .await;
+    says_when_to_come_back(&until(&alice, 429).await);
+    until(&bob, 200).await;
+    drop(connection);
+    until(&alice, 200).await;
+}
+
+#[tokio::test]
+async fn users_found_so_many_rooms() {
+    let limits = "[limits.rooms]\nfoundings_per_user_max = 1\nfounding_refill_ms = 3600000";
+    let hub = Hub::start(limits).await;
+    let mut alice = hub.phone("alice/phone").await;
+    let mut bob = hub.phone("bob/phone").await;
+    let first = alice.found("first").await;
+    let (reply, _) = alice.found_inside("second", &first).await;
+    assert_eq!(reply.status, 429);
+    says_when_to_come_back(&reply);
+    bob.found("third").await;
+}
+
+#[tokio::test]
+async fn so_many_rooms_are_known() {
+    let hub = Hub::start("[limits.rooms]\nknown_max = 1").await;
+    let mut alice = hub.phone("alice/phone").await;
+    let first = alice.found("first").await;
+    let (reply, _) = alice.found_inside("second", &first).await;
+    assert_eq!(reply.status, 503);
+    says_when_to_come_back(&reply);
+}
+
+#[tokio::test]
+async fn a_room_begins_with_so_many_clients() {
+    for (most, status) in [(2, 201), (1, 403)] {
+        let hub = Hub::start(&format!("[limits.rooms]\nfounding_clients_max = {most}")).await;
+        let mut alice = hub.phone("alice/phone").await;
+        let bob = hub.phone("bob/phone").await;
+        bob.grant(&alice.user).await;
+        let (reply, _) = alice.open_direct("two", &bob.user).await;
+        assert_eq!(reply.status, status, "{:?}", reply.body);
+    }
+}
+
+/// Whoever resets requests as fast as it makes them is cut off, and keeps nobody from being heard.
+#[tokio::test]
+async fn rapid_resets_end_the_connection() {
+    let hub = Hub::start("").await;
+    let caller: Caller = hub.federation.caller("b.example");
+    let connection = caller.connect_http2(hub.address(), 65_535).await.unwrap();
+    for _ in 0..2_000 {
+        let mut connection = connection.clone();
+        let from = Some("b.example");
+        let sent = connection.send(Method::POST, from, PATH, None);
+        // Given up before there is an answer: the stream is reset.
+        let _ = tokio::time::timeout(Duration::ZERO, sent).await;
+    }
+    assert_eq!(hub.ask("c.example").await.status, 400);
+    hub.until("b.example", 400).await;
+}
+
+/// At the limit of one network's connections without proof a further one is closed, and whoever has
+/// proven itself goes on.
+#[tokio::test]
+async fn strangers_do_not_keep_peers_out() {
+    let limits = "[limits.connections]\nunproven_max = 8\nunproven_per_network_max = 4";
+    let hub = Hub::start(limits).await;
+    let mut peer = hub.connect("b.example").await;
+    assert_eq!(peer.post("a.example", "b.example", PATH, "").await.unwrap().status, 400);
+    let connect = async || TcpStream::connect(hub.address()).await.unwrap();
+    let _open = join_all((0..4).map(|_| connect())).await;
+    let mut one_more = connect().await;
+    assert!(!matches!(one_more.read(&mut [0]).await, Ok(1..)), "it is closed");
+    assert_eq!(peer.post("a.example", "b.example", PATH, "").await.unwrap().status, 400);
+}

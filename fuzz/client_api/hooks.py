@@ -1,0 +1,156 @@
+"""What the stock fuzzer cannot know of this API by its document alone."""
+
+import json
+import os
+import random
+import re
+import socket
+from pathlib import Path
+from urllib.parse import unquote
+
+import schemathesis
+from hypothesis import strategies as st
+
+SETTING = json.loads(os.environ["TOMBOLO_FUZZ_SETTING"])
+VECTORS = Path(__file__).parents[2] / "vectors"
+
+# The certificate is for the provider's domain, which no DNS knows.
+_getaddrinfo = socket.getaddrinfo
+
+
+def _here(host, *rest, **named):
+    return _getaddrinfo("127.0.0.1" if host == SETTING["domain"] else host, *rest, **named)
+
+
+socket.getaddrinfo = _here
+
+# Which octets each operation takes; those of the others are tried there as well.
+KINDS = {
+    "fetchKeyMaterial": "key-material-request",
+    "updateRoom": "update-request",
+    "submitMessage": "submit-message-request",
+    "fetchGroupInfo": "group-info-request",
+    "reportAbuse": "abuse-report",
+    "queryIdentifiers": "identifier-request",
+    "uploadKeyPackages": "key-package-list",
+    "foundRoom": "room-founding",
+    "sayConsent": "consent",
+}
+
+
+def _corpus():
+    by_kind = {}
+    vectors = json.loads((VECTORS / "protocol.json").read_text())["vectors"]
+    for vector in (vector for vector in vectors if "hex" in vector):
+        by_kind.setdefault(vector["kind"], []).append(bytes.fromhex(vector["hex"]))
+    missing = set(KINDS.values()) - set(by_kind)
+    assert not missing, f"no vectors of {missing}"
+    return by_kind
+
+
+CORPUS = _corpus()
+EVERYTHING = sorted({octets for kind in KINDS.values() for octets in CORPUS[kind]})
+
+
+def _damaged(octets, dice):
+    """One thing about a sound body is wrong."""
+    octets = bytearray(octets)
+    match dice.randrange(4):
+        case 0 if octets:
+            octets[dice.randrange(len(octets))] ^= 1 << dice.randrange(8)
+        case 1:
+            del octets[dice.randrange(len(octets) + 1) :]
+        case 2:
+            octets += dice.randbytes(dice.randrange(1, 9))
+        case _:
+            start = dice.randrange(len(octets) + 1)
+            octets[start : start + dice.randrange(9)] = dice.randbytes(dice.randrange(9))
+    return bytes(octets)
+
+
+def _body(kind):
+    own = CORPUS[kind]
+
+    def chosen(pair):
+        octets, seed = pair
+        dice = random.Random(seed)
+        return octets if dice.random() < 0.3 else _damaged(octets, dice)
+
+    known = st.tuples(st.sampled_from(own + EVERYTHING), st.integers(0, 2**32))
+    return st.one_of(st.binary(max_size=400), known.map(chosen), known.map(chosen))
+
+
+schemathesis.openapi.media_type("application/octet-stream", st.binary(max_size=400))
+
+
+@schemathesis.hook
+def before_generate_body(context, strategy):
+    """Bodies of MIMI: sound ones from the vectors, damaged ones, and noise."""
+    kind = KINDS.get(context.operation.definition.raw.get("operationId"))
+    return strategy if kind is None else _body(kind)
+
+
+@schemathesis.hook
+def map_path_parameters(context, path_parameters):
+    """Half of the time what a path names is there."""
+    if isinstance(path_parameters, dict):
+        for name, value in path_parameters.items():
+            known = SETTING["known"].get(name)
+            if known and random.Random(str(value)).random() < 0.5:
+                path_parameters[name] = random.Random(str(value)).choice(known)
+    return path_parameters
+
+
+def _id(case):
+    return case.operation.definition.raw.get("operationId")
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """What would end the run: a stream that goes on for ever, which is for tests of its own, a new
+    token, which only the provider would know of, and signing out the device that asks."""
+    if _id(case) == "streamEvents":
+        query = dict(case.query or {})
+        follow = query.get("follow", True)
+        if str(follow).lower() == "true":
+            case.query = {**query, "follow": "false"}
+        elif follow is not False and not (isinstance(follow, (str, int, float)) and str(follow)):
+            # Lists and nothings, of which some would be written as no parameter at all.
+            case.query = {**query, "follow": "neither"}
+    if _id(case) == "replaceToken" and isinstance(case.body, dict) and len(case.body) == 1:
+        if re.fullmatch("[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", str(case.body.get("token"))):
+            case.body = {"token": SETTING["token"]}
+
+
+    if _id(case) == "registerDevice" and isinstance(case.body, dict) and len(case.body) == 4:
+        # Nobody guesses a password.
+        if isinstance(case.body.get("password"), str) and case.body.get("user") == "alice":
+            case.body = {**case.body, "password": SETTING["password"]}
+    if _id(case) == "signOutDevice":
+        client = (case.path_parameters or {}).get("client")
+        if unquote(unquote(str(client))) == SETTING["client"]:
+            case.path_parameters["client"] = f"{client}-not"
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    """What was reached is counted, so that a run that reaches nothing does not pass."""
+    with open(SETTING["reached"], "a") as file:
+        file.write(f"{_id(case)} {response.status_code}\n")
+
+
+@schemathesis.check
+def refusals_say_when(ctx, response, case):
+    """RFC 9110 section 10.2.3: whoever is to come back is told when."""
+    if response.status_code in (429, 503):
+        [seconds] = response.headers.get("retry-after", [""])
+        assert seconds.isdigit() and int(seconds) > 0, "without Retry-After"
+
+
+@schemathesis.check
+def errors_are_errors(ctx, response, case):
+    """Every refusal has the one form of refusals: but that of a range, and of a head that is too large
+    to be a request at all."""
+    if response.status_code >= 400 and response.status_code not in (416, 431):
+        error = response.json()["error"]
+        assert error["code"] and error["message"]
