@@ -1,5 +1,6 @@
 //! The native client: a task that owns the session, its store and its connections, and a handle.
 
+pub mod downloads;
 mod driver;
 pub mod files;
 mod stream;
@@ -21,6 +22,7 @@ use mimi_wire::{Domain, MimiUri};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use crate::client::downloads::{DownloadSettings, Downloads};
 use crate::client::driver::{Driver, Input};
 use crate::contacts::{ContactWord, Contacts};
 use crate::error::ClientError;
@@ -81,6 +83,7 @@ pub struct Client {
     events: broadcast::Sender<ClientEvent>,
     /// Why the task stopped by itself.
     stopped: Arc<OnceLock<String>>,
+    downloads: Downloads,
 }
 
 impl Client {
@@ -123,9 +126,11 @@ impl Client {
         if !Session::is_stored(&saved) {
             return Err(ClientError::NotRegistered);
         }
+        let settings = downloads::stored(&saved)?;
         let session = Session::restore(saved, driver::now_ms())?;
         let identity = session.identity().cloned().ok_or(ClientError::NotRegistered)?;
-        Ok(Self::run(Driver::new(session, store, transport), identity))
+        let driver = Driver::new(session, store.clone(), transport);
+        Ok(Self::run(driver, identity, Downloads::new(store, settings)))
     }
 
     /// Registers a new device over a store and a transport of one's own.
@@ -140,7 +145,7 @@ impl Client {
             true => Session::restore(saved, driver::now_ms())?,
             false => Session::new(&mut driver::fresh_rng()),
         };
-        let mut driver = Driver::new(session, store, transport);
+        let mut driver = Driver::new(session, store.clone(), transport);
         let command = Command::Register {
             user: registration.user,
             password: SecretText::new(registration.password),
@@ -151,15 +156,15 @@ impl Client {
         let identity = driver.identity().cloned();
         let identity = identity
             .ok_or_else(|| ClientError::Other("registered without an identity".to_owned()))?;
-        Ok(Self::run(driver, identity))
+        Ok(Self::run(driver, identity, Downloads::new(store, DownloadSettings::default())))
     }
 
-    fn run(mut driver: Driver, identity: ClientIdentity) -> Self {
+    fn run(mut driver: Driver, identity: ClientIdentity, downloads: Downloads) -> Self {
         let (inputs, received) = mpsc::channel(64);
         let events = driver.events();
         let stopped = driver.stopped();
         tokio::spawn(async move { driver.run(received).await });
-        Self { identity, inputs, events, stopped }
+        Self { identity, inputs, events, stopped, downloads }
     }
 
     /// Who this device is.

@@ -49,6 +49,7 @@ pub mod shown;
 pub mod store;
 pub mod transport;
 
+pub use client::downloads::DownloadSettings;
 pub use client::files::Download;
 pub use client::{Client, ProviderAddress, Registration};
 pub use contacts::{ContactWord, Contacts};

@@ -29,6 +29,8 @@ pub mod http_error;
 pub mod init;
 pub mod issuer;
 pub mod keys;
+mod oblivious;
+pub mod ohttp_keys;
 pub mod peers;
 mod private_file;
 pub mod provider;

@@ -22,6 +22,8 @@ use crate::federation::code_guesses::CodeGuesses;
 use crate::federation::identifier_query::Budgets;
 use crate::franking_keys::FrankingKeys;
 use crate::issuer::ClientIssuer;
+use crate::oblivious::Oblivious;
+use crate::ohttp_keys::OhttpKeys;
 use crate::peers::{Peers, PeersError};
 use crate::proxy::AssetProxy;
 use crate::reports::Reports;
@@ -43,6 +45,8 @@ pub struct Parts {
     pub hub_keys: HubKeys,
     /// What it franks messages with.
     pub franking: FrankingKeys,
+    /// What requests to its gateway are sealed to.
+    pub ohttp_keys: OhttpKeys,
     /// Certifies the provider's own devices.
     pub client_issuer: ClientIssuer,
     /// The TLS certificate and key of the domain.
@@ -63,6 +67,7 @@ pub struct Provider {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) hub_keys: HubKeys,
     pub(crate) franking: FrankingKeys,
+    pub(crate) ohttp_keys: OhttpKeys,
     pub(crate) client_issuer: ClientIssuer,
     pub(crate) identity: Arc<Identity>,
     pub(crate) peers: Peers,
@@ -78,6 +83,7 @@ pub struct Provider {
     pub(crate) assets: Uploads,
     pub(crate) downloads: DownloadSlots,
     pub(crate) proxy: AssetProxy,
+    pub(crate) oblivious: Oblivious,
 }
 
 /// What is done when a commit is not written.
@@ -114,6 +120,7 @@ impl Provider {
             store: parts.store,
             hub_keys: parts.hub_keys,
             franking: parts.franking,
+            ohttp_keys: parts.ohttp_keys,
             client_issuer: parts.client_issuer,
             identity: parts.identity,
             peers,
@@ -132,6 +139,7 @@ impl Provider {
             assets: parts.assets,
             downloads: DownloadSlots::default(),
             proxy: AssetProxy::default(),
+            oblivious: Oblivious::new(&limits.oblivious),
         }))
     }
 

@@ -427,6 +427,9 @@ impl Conversation {
             Input::Profile(input) => {
                 Box::pin(async move { find::profile(&client, input).await.map(Done::Say) })
             }
+            Input::File(FileInput::Downloads(ways)) => {
+                Box::pin(async move { files::downloads(&client, ways).await })
+            }
             Input::Join(way) => Box::pin(async move { join(&client, way).await }),
             Input::Enter(room) => Box::pin(async move { enter(&client, room).await }),
             Input::Help | Input::Nothing | Input::Quit => Box::pin(async { Ok(Done::Quietly) }),

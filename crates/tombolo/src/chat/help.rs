@@ -18,6 +18,8 @@ Messages
   /topic N TOPIC     put message N under a topic; `-` takes it out
   /file PATH         send a file, encrypted
   /save N [PATH]     save the file of message N
+  /downloads WAY…    by which ways files may come, the best first:
+                     oblivious, hub, direct; alone it says which do
   /report N [NOTE]   report message N to the moderators of the room's provider
   /history           show the room's messages again
 Rooms
