@@ -302,7 +302,6 @@ pub enum Outcome {
 /// Something the session tells.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "most notices are messages")]
 pub enum Notice {
     /// An operation has ended.
     Finished {
