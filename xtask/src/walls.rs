@@ -8,19 +8,24 @@ use serde_json::Value;
 const MAY_DEPEND: &[(&str, &[&str])] = &[
     ("mimi-wire", &[]),
     ("mimi-render", &["mimi-wire"]),
+    ("mimi-ohttp", &["mimi-wire"]),
     ("mimi-policy", &["mimi-wire"]),
     ("mimi-mls", &["mimi-wire", "mimi-policy"]),
     ("mimi-provider", &["mimi-wire", "mimi-policy"]),
     ("tombolo-store", &["mimi-wire", "mimi-provider"]),
-    ("tombolo-server", &["mimi-wire", "mimi-policy", "mimi-mls", "mimi-provider", "tombolo-store"]),
-    ("tombolo-client", &["mimi-wire", "mimi-render", "mimi-policy", "mimi-mls"]),
+    (
+        "tombolo-server",
+        &["mimi-wire", "mimi-ohttp", "mimi-policy", "mimi-mls", "mimi-provider", "tombolo-store"],
+    ),
+    ("tombolo-client", &["mimi-wire", "mimi-render", "mimi-ohttp", "mimi-policy", "mimi-mls"]),
     ("tombolo", &["mimi-wire", "mimi-policy", "mimi-mls", "tombolo-server", "tombolo-client"]),
     ("tombolo-testkit", &["mimi-wire", "mimi-policy", "mimi-mls"]),
     ("xtask", &[]),
 ];
 
 /// Crates that see no clock, socket, database, environment or randomness of their own.
-const PURE: &[&str] = &["mimi-wire", "mimi-render", "mimi-policy", "mimi-mls", "mimi-provider"];
+const PURE: &[&str] =
+    &["mimi-wire", "mimi-render", "mimi-ohttp", "mimi-policy", "mimi-mls", "mimi-provider"];
 
 /// What a pure crate must not depend on.
 const IMPURE: &[&str] = &[

@@ -9,7 +9,7 @@ use openmls_rust_crypto::RustCrypto;
 use tls_codec::Serialize as _;
 
 use crate::error::StageError;
-use crate::identity::{Issuers, Validity, has_expired, prove};
+use crate::identity::{IdentityError, Issuers, Validity, claim_of, has_expired, prove};
 
 /// Longest lifetime of a KeyPackage: three months and a day (RFC 9420 section 10.1 asks for a
 /// limit).
@@ -63,6 +63,11 @@ pub fn inspect(
         capabilities: Capabilities::decode(&capabilities)?,
         last_resort: is_last_resort(&verified),
     })
+}
+
+/// Whose a KeyPackage claims to be; nothing is verified.
+pub fn claimed(key_package: &KeyPackage) -> Result<ClientIdentity, IdentityError> {
+    claim_of(&key_package.parsed().unverified_credential().credential)
 }
 
 /// Whether capabilities cover what a room requires (PROTO-KM-9).

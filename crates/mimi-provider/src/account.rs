@@ -299,7 +299,7 @@ pub fn upload_key_packages(
 }
 
 impl OfferedKeyPackage {
-    fn into_stored(self) -> StoredKeyPackage {
+    pub(crate) fn into_stored(self) -> StoredKeyPackage {
         StoredKeyPackage {
             reference: self.reference,
             client: self.identity.client,

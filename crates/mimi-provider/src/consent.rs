@@ -1,14 +1,54 @@
-//! Consent (protocol section 5.7, PROTO-CON-1..10).
+//! Consent (protocol section 5.7, PROTO-CON-1..10): who may fetch whose KeyPackages.
+//!
+//! What strangers send is answered before anybody looks whom it is for: [`arrival`] writes it down
+//! and looks later. What local users say about their own contacts is decided here.
+
+pub mod arrival;
+mod open_requests;
+mod telling;
+
+use std::collections::BTreeSet;
 
 use mimi_wire::protocol::consent::{ConsentEntry, ConsentOperation};
 use mimi_wire::{Domain, MimiUri, UriKind, Wire};
 
-use crate::record::{ConsentDecision, ConsentRecord, ConsentRequest, EventKind, NewEvent, Seq};
+use crate::account::{KeyPackageUsage, OfferedKeyPackage};
+use crate::record::{Arrival, ConsentCounts, ConsentDecision, ConsentRecord, ConsentRequest, Seq};
 use crate::requester::DeviceIdentity;
 use crate::{Change, Effect, Expect, Reject, Transition};
+pub use open_requests::{
+    OPEN_REQUESTS_PER_PEER_MAX, OPEN_REQUESTS_PER_REQUESTER_MAX, OPEN_REQUESTS_PER_USER_MAX,
+};
+use telling::{News, send, tell};
 
-/// Open requests kept per user; further ones are acknowledged and dropped.
-pub const CONSENT_REQUESTS_PER_USER_MAX: usize = 1_000;
+/// Unanswered requests of one user to others.
+pub const ASKED_PER_USER_MAX: usize = 256;
+/// Decisions of one user.
+pub const DECISIONS_PER_USER_MAX: u64 = 10_000;
+/// Decisions about one user that others have told without having been asked.
+pub const TOLD_PER_USER_MAX: u64 = 1_000;
+
+/// What holds for requesters about whom a user has not decided.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ContactDefault {
+    /// The user is shown the request, and nothing is given before the answer.
+    #[default]
+    Ask,
+    /// Nothing is given and nothing is shown: users are reached by those they have let in before.
+    Deny,
+    /// Everybody may fetch KeyPackages.
+    Allow,
+}
+
+/// What those without consent are told.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Disclosure {
+    /// The same, whyever there is none (PROTO-KM-6).
+    #[default]
+    Masked,
+    /// That a user does not exist, and that there is consent, but not for this room.
+    Plain,
+}
 
 /// What the target has decided about a requester and a room.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,7 +57,7 @@ pub enum Consent {
     Granted,
     /// Not for this room, though for others or in general.
     NotForThisRoom,
-    /// Not at all, said or unsaid: there is no default consent.
+    /// Not at all, said or unsaid.
     Missing,
 }
 
@@ -30,59 +70,38 @@ pub struct LocalConsentInput<'a> {
     pub actor: &'a DeviceIdentity,
     /// What it says.
     pub entry: &'a ConsentEntry,
-    /// Whether the other user exists, where that is a user of this provider.
-    pub other: OtherUser,
-    /// Open requests to the entry's target, where that is a user of this provider.
+    /// KeyPackages of a grant, verified, in the order of the entry.
+    pub key_packages: &'a [OfferedKeyPackage],
+    /// What the user has asked of others and is not answered.
+    pub asked: &'a [ConsentRequest],
+    /// Open requests to the user.
     pub open_requests: &'a [ConsentRequest],
-    /// Decisions of the entry's target about the requester, as known here.
+    /// The user's decisions about the other user.
     pub consents: &'a [ConsentRecord],
-    /// Last entry of the other user's stream (a local user), else of the provider's own stream.
-    pub last_seq: Seq,
-    /// The time.
-    pub now_ms: u64,
-}
-
-/// The user at the other end.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum OtherUser {
-    /// Here, with an account.
-    Local,
-    /// Of this domain, without an account.
-    Unknown,
-    /// At another provider.
-    Remote,
-}
-
-/// What is known when a peer's entry arrives.
-#[derive(Clone, Copy, Debug)]
-pub struct PeerConsentInput<'a> {
-    /// This provider.
-    pub own: &'a Domain,
-    /// The peer, authenticated.
-    pub from: &'a Domain,
-    /// What it says.
-    pub entry: &'a ConsentEntry,
-    /// Whether our user (target of a request, requester of an update) has an account.
-    pub user: OtherUser,
-    /// Open requests to the entry's target.
-    pub open_requests: &'a [ConsentRequest],
-    /// Decisions of the entry's target about the requester, as known here.
-    pub consents: &'a [ConsentRecord],
-    /// Last entry of our user's stream.
+    /// The other user's decisions about this one, as far as they are known here.
+    pub back: &'a [ConsentRecord],
+    /// How much is kept about the user.
+    pub counts: ConsentCounts,
+    /// Clients of the other user, if it is one of ours, oldest first.
+    pub other_clients: &'a [MimiUri],
+    /// Last entry of [`stream_of_local`].
     pub last_seq: Seq,
     /// The time.
     pub now_ms: u64,
 }
 
 /// What was decided for (requester, room): an exact room beats any room, the latest wins within a
-/// scope (AMB-CON-5).
+/// scope (AMB-CON-5); what nobody has decided is as the provider's default.
 pub fn consent_for(
     records: &[ConsentRecord],
     requester: &MimiUri,
     room: Option<&MimiUri>,
+    default: ContactDefault,
 ) -> Consent {
-    if decision_for(records, requester, room) == Some(ConsentDecision::Granted) {
-        return Consent::Granted;
+    match decision_for(records, requester, room) {
+        Some(ConsentDecision::Granted) => return Consent::Granted,
+        None if default == ContactDefault::Allow => return Consent::Granted,
+        Some(ConsentDecision::Revoked) | None => {}
     }
     let elsewhere = records.iter().any(|record| {
         in_scope(records, requester, record.room.as_ref()) == Some(ConsentDecision::Granted)
@@ -108,178 +127,134 @@ fn in_scope(
     scope.max_by_key(|record| record.decided_ms).map(|record| record.granted)
 }
 
-/// The stream a local entry goes to, whose last entry is [`LocalConsentInput::last_seq`]: the other
-/// user's, or for another provider our own.
+/// Whether one user lets another one reach it at all: news between them are no news of a stranger.
+fn lets_in(records: &[ConsentRecord], requester: &MimiUri) -> bool {
+    consent_for(records, requester, None, ContactDefault::Ask) != Consent::Missing
+}
+
+/// The user at the other end of what `actor` says.
+pub fn other_user<'a>(actor: &MimiUri, entry: &'a ConsentEntry) -> &'a MimiUri {
+    if *actor == entry.requester_uri { &entry.target_uri } else { &entry.requester_uri }
+}
+
+/// The stream a local entry goes to, whose last entry is [`LocalConsentInput::last_seq`]: for an
+/// answer to a user of ours that user's, else our own.
 pub fn stream_of_local(own: &Domain, entry: &ConsentEntry) -> MimiUri {
-    let other = match entry.operation {
-        ConsentOperation::Request | ConsentOperation::Cancel => &entry.target_uri,
-        ConsentOperation::Grant { .. } | ConsentOperation::Revoke => &entry.requester_uri,
-    };
-    if other.domain() == *own { other.clone() } else { own.provider_uri() }
+    match entry.operation {
+        ConsentOperation::Grant { .. } | ConsentOperation::Revoke
+            if entry.requester_uri.domain() == *own =>
+        {
+            entry.requester_uri.clone()
+        }
+        _ => own.provider_uri(),
+    }
 }
 
 /// A local client requests, cancels, grants or revokes.
+///
+/// Nothing here depends on whether the other user exists: what a local user asks of another one is
+/// an [`Arrival`] like what a peer brings.
 pub fn local_consent(input: &LocalConsentInput<'_>) -> Result<Transition<()>, Reject> {
     let entry = input.entry;
     two_users(entry)?;
-    let (speaker, is_update) = match &entry.operation {
-        ConsentOperation::Request | ConsentOperation::Cancel => (&entry.requester_uri, false),
-        ConsentOperation::Grant { client_key_packages } if !client_key_packages.is_empty() => {
-            // AMB-CON-3: their Welcomes could not be routed to a client.
-            let unsupported = "KeyPackages in a grant; they are fetched by keyMaterial";
-            return Err(Reject::Unsupported(unsupported.into()));
-        }
-        ConsentOperation::Grant { .. } | ConsentOperation::Revoke => (&entry.target_uri, true),
-    };
+    let asks = matches!(entry.operation, ConsentOperation::Request | ConsentOperation::Cancel);
+    let speaker = if asks { &entry.requester_uri } else { &entry.target_uri };
     if *speaker != input.actor.user {
         return Err(Reject::NotAllowed("a client speaks for its own user only".into()));
     }
-    if is_update { Ok(answer(input)) } else { Ok(ask(input)) }
+    if asks { ask(input) } else { answer(input) }
 }
 
 /// Our user asks, or takes back what it asked.
-fn ask(input: &LocalConsentInput<'_>) -> Transition<()> {
+fn ask(input: &LocalConsentInput<'_>) -> Result<Transition<()>, Reject> {
     let entry = input.entry;
-    match input.other {
-        OtherUser::Remote => {
-            let mut transition = Transition::unchanged(());
-            send(&mut transition, input, &entry.target_uri.domain());
-            transition
-        }
-        OtherUser::Local | OtherUser::Unknown => asked(&Asked {
-            entry,
-            user: input.other,
-            open_requests: input.open_requests,
-            consents: input.consents,
-            last_seq: input.last_seq,
-            now_ms: input.now_ms,
-        }),
-    }
-}
-
-/// Our user decides. The decision closes the requests it answers (PROTO-CON-6).
-fn answer(input: &LocalConsentInput<'_>) -> Transition<()> {
-    let entry = input.entry;
-    let granted = decision(&entry.operation);
+    let asked = request_of(entry, input.now_ms);
     let mut transition = Transition::unchanged(());
-    transition.changes.push(Change::PutConsent(record(entry, granted, input.now_ms)));
-    let answered = |request: &&ConsentRequest| {
-        let covered = entry.room_id.is_none() || request.room == entry.room_id;
-        request.requester == entry.requester_uri && request.target == entry.target_uri && covered
-    };
-    for request in input.open_requests.iter().filter(answered) {
-        transition.changes.push(Change::RemoveConsentRequest(request.clone()));
-    }
-    // A refusal is the target's own business: the requester is not told (PROTO-CON-8).
-    if granted == ConsentDecision::Revoked {
-        return transition;
-    }
-    match input.other {
-        OtherUser::Remote => send(&mut transition, input, &entry.requester_uri.domain()),
-        OtherUser::Local => {
-            let user = &entry.requester_uri;
-            tell(&mut transition, user, entry, input.last_seq, input.now_ms);
+    if entry.operation == ConsentOperation::Request {
+        let again = input.asked.iter().any(|other| is_same_scope(other, &asked));
+        if !again && input.asked.len() >= ASKED_PER_USER_MAX {
+            let text = format!("{ASKED_PER_USER_MAX} requests are not answered yet");
+            return Err(Reject::NotAllowed(text));
         }
-        OtherUser::Unknown => {}
+        transition.changes.push(Change::PutConsentAsked(asked));
+    } else {
+        transition.changes.push(Change::RemoveConsentAsked(asked));
     }
-    transition
-}
-
-/// `requestConsent` from a peer: request or cancel. Success is 201 whatever came of it
-/// (PROTO-CON-5, PROTO-CON-10).
-pub fn request_consent(input: &PeerConsentInput<'_>) -> Result<Transition<()>, Reject> {
-    let entry = input.entry;
-    two_users(entry)?;
-    // PROTO-CON-1.
-    if !matches!(entry.operation, ConsentOperation::Request | ConsentOperation::Cancel) {
-        return Err(Reject::Malformed("requestConsent carries request or cancel".into()));
+    let provider = entry.target_uri.domain();
+    if provider == *input.own {
+        let from = input.own.clone();
+        let arrival = Arrival { from, payload: entry.encode(), arrived_ms: input.now_ms };
+        transition.changes.push(Change::PutArrival(arrival));
+        transition.effects.push(Effect::WakeArrivals);
+    } else {
+        send(&mut transition, input.own, &provider, entry, input.last_seq, input.now_ms);
     }
-    // PROTO-CON-3.
-    if entry.requester_uri.domain() != *input.from || entry.target_uri.domain() != *input.own {
-        let message = "the requester is not the sender's user, or the target not ours";
-        return Err(Reject::PeerMisbehaved(message.into()));
-    }
-    Ok(asked(&Asked {
-        entry,
-        user: input.user,
-        open_requests: input.open_requests,
-        consents: input.consents,
-        last_seq: input.last_seq,
-        now_ms: input.now_ms,
-    }))
-}
-
-/// `updateConsent` from a peer: grant or revoke. Success is 201 whatever came of it.
-pub fn update_consent(input: &PeerConsentInput<'_>) -> Result<Transition<()>, Reject> {
-    let entry = input.entry;
-    two_users(entry)?;
-    // PROTO-CON-1.
-    if !matches!(entry.operation, ConsentOperation::Grant { .. } | ConsentOperation::Revoke) {
-        return Err(Reject::Malformed("updateConsent carries grant or revoke".into()));
-    }
-    // PROTO-CON-3.
-    if entry.target_uri.domain() != *input.from || entry.requester_uri.domain() != *input.own {
-        let message = "the target is not the sender's user, or the requester not ours";
-        return Err(Reject::PeerMisbehaved(message.into()));
-    }
-    let granted = decision(&entry.operation);
-    let known = in_scope(input.consents, &entry.requester_uri, entry.room_id.as_ref());
-    let brings_key_packages = matches!(&entry.operation,
-        ConsentOperation::Grant { client_key_packages } if !client_key_packages.is_empty());
-    // A repeat tells nothing new (PROTO-CON-5).
-    if input.user != OtherUser::Local || (known == Some(granted) && !brings_key_packages) {
-        return Ok(Transition::unchanged(()));
-    }
-    let mut transition = Transition::unchanged(());
-    transition.changes.push(Change::PutConsent(record(entry, granted, input.now_ms)));
-    tell(&mut transition, &entry.requester_uri, entry, input.last_seq, input.now_ms);
     Ok(transition)
 }
 
-/// A request or cancel that has reached the target's provider.
-struct Asked<'a> {
-    entry: &'a ConsentEntry,
-    user: OtherUser,
-    open_requests: &'a [ConsentRequest],
-    consents: &'a [ConsentRecord],
-    last_seq: Seq,
-    now_ms: u64,
+/// Our user decides. The decision closes the requests it answers (PROTO-CON-6).
+fn answer(input: &LocalConsentInput<'_>) -> Result<Transition<()>, Reject> {
+    let (entry, requester) = (input.entry, &input.entry.requester_uri);
+    let granted = decision(&entry.operation);
+    let is_new = in_scope(input.consents, requester, entry.room_id.as_ref()).is_none();
+    if is_new && input.counts.decided >= DECISIONS_PER_USER_MAX {
+        let text = format!("{DECISIONS_PER_USER_MAX} decisions are kept already");
+        return Err(Reject::NotAllowed(text));
+    }
+    let mut transition = Transition::unchanged(());
+    transition.changes.push(Change::PutConsent(record(entry, granted, input.now_ms)));
+    give(input, &mut transition)?;
+    let answered: Vec<_> =
+        input.open_requests.iter().filter(|request| is_answered(request, entry)).collect();
+    for request in &answered {
+        transition.changes.push(Change::RemoveConsentRequest((*request).clone()));
+    }
+    // A refusal is the target's own business: the requester is not told (PROTO-CON-8).
+    if granted == ConsentDecision::Revoked {
+        return Ok(transition);
+    }
+    if requester.domain() != *input.own {
+        let provider = requester.domain();
+        send(&mut transition, input.own, &provider, entry, input.last_seq, input.now_ms);
+        return Ok(transition);
+    }
+    // Of our own users, those hear of it who asked or are no strangers: nobody else was waiting.
+    for request in &answered {
+        transition.changes.push(Change::RemoveConsentAsked((*request).clone()));
+    }
+    if !answered.is_empty() || lets_in(input.back, &entry.target_uri) {
+        let (clients, last_seq) = (input.other_clients, input.last_seq);
+        let news = News { user: requester, clients, entry, last_seq, now_ms: input.now_ms };
+        tell(&mut transition, &news);
+    }
+    Ok(transition)
 }
 
-fn asked(asked: &Asked<'_>) -> Transition<()> {
-    let entry = asked.entry;
-    let open = asked.open_requests.iter().find(|open| {
-        open.requester == entry.requester_uri
-            && open.target == entry.target_uri
-            // PROTO-CON-4: exactly the same scope.
-            && open.room == entry.room_id
-    });
-    let change = match (&entry.operation, open) {
-        _ if asked.user != OtherUser::Local => None,
-        (ConsentOperation::Cancel, open) => open.cloned().map(Change::RemoveConsentRequest),
-        (_, Some(_)) => None,
-        (_, None) if asked.open_requests.len() >= CONSENT_REQUESTS_PER_USER_MAX => None,
-        (_, None) => {
-            let room = entry.room_id.as_ref();
-            let refused = decision_for(asked.consents, &entry.requester_uri, room)
-                == Some(ConsentDecision::Revoked);
-            // PROTO-CON-9: who has been refused does not get to ask again.
-            (!refused).then(|| {
-                Change::PutConsentRequest(ConsentRequest {
-                    target: entry.target_uri.clone(),
-                    requester: entry.requester_uri.clone(),
-                    room: entry.room_id.clone(),
-                    requested_ms: asked.now_ms,
-                })
-            })
+/// KeyPackages of a grant count as returned (AMB-CON-4): they leave the stock, are never given
+/// again, and their Welcomes find their client (PROTO-KM-12).
+fn give(input: &LocalConsentInput<'_>, transition: &mut Transition<()>) -> Result<(), Reject> {
+    let mut references = BTreeSet::new();
+    for package in input.key_packages {
+        if package.identity != *input.actor {
+            return Err(Reject::NotAllowed("a KeyPackage is of another client".into()));
         }
-    };
-    let mut transition = Transition::unchanged(());
-    if let Some(change) = change {
-        transition.changes.push(change);
-        tell(&mut transition, &entry.target_uri, entry, asked.last_seq, asked.now_ms);
+        // AMB-KM-7.
+        if package.usage == KeyPackageUsage::LastResort {
+            return Err(Reject::NotAllowed("last-resort KeyPackages are not given".into()));
+        }
+        // PROTO-KM-11.
+        if package.not_after_ms <= input.now_ms {
+            return Err(Reject::Malformed("a KeyPackage has expired".into()));
+        }
+        if !references.insert(&package.reference) {
+            return Err(Reject::Malformed("a KeyPackage is there twice".into()));
+        }
+        let reference = package.reference.clone();
+        transition.expect.push(Expect::KeyPackageUnused(reference.clone()));
+        transition.changes.push(Change::AddKeyPackages(vec![package.clone().into_stored()]));
+        transition.changes.push(Change::ReleaseKeyPackage(reference));
     }
-    transition
+    Ok(())
 }
 
 fn two_users(entry: &ConsentEntry) -> Result<(), Reject> {
@@ -309,54 +284,24 @@ fn record(entry: &ConsentEntry, granted: ConsentDecision, decided_ms: u64) -> Co
     }
 }
 
-/// The user's devices see the entry.
-fn tell(
-    transition: &mut Transition<()>,
-    user: &MimiUri,
-    entry: &ConsentEntry,
-    last_seq: Seq,
-    now_ms: u64,
-) {
-    append(transition, new_event(user.clone(), entry, last_seq, now_ms, Vec::new(), None));
-    transition.effects.push(Effect::WakeStream(user.clone()));
+fn request_of(entry: &ConsentEntry, requested_ms: u64) -> ConsentRequest {
+    ConsentRequest {
+        target: entry.target_uri.clone(),
+        requester: entry.requester_uri.clone(),
+        room: entry.room_id.clone(),
+        requested_ms,
+    }
 }
 
-/// The other provider is owed the entry (PROTO-CON-2: straight to it, never through a hub).
-fn send(transition: &mut Transition<()>, input: &LocalConsentInput<'_>, follower: &Domain) {
-    let stream = input.own.provider_uri();
-    transition.changes.push(Change::Follow {
-        stream: stream.clone(),
-        follower: follower.clone(),
-        after_seq: input.last_seq,
-    });
-    let audience = vec![follower.clone()];
-    let (last_seq, now_ms) = (input.last_seq, input.now_ms);
-    let event =
-        new_event(stream.clone(), input.entry, last_seq, now_ms, audience, Some(Vec::new()));
-    append(transition, event);
-    transition.effects.push(Effect::WakeFollower { stream, follower: follower.clone() });
+/// PROTO-CON-4: exactly the same scope.
+fn is_same_scope(one: &ConsentRequest, other: &ConsentRequest) -> bool {
+    (&one.requester, &one.target, &one.room) == (&other.requester, &other.target, &other.room)
 }
 
-fn append(transition: &mut Transition<()>, event: NewEvent) {
-    let stream = event.stream.clone();
-    transition.expect.push(Expect::StreamSeq { stream, seq: event.seq - 1 });
-    transition.changes.push(Change::Append(event));
-}
-
-fn new_event(
-    stream: MimiUri,
-    entry: &ConsentEntry,
-    last_seq: Seq,
-    timestamp_ms: u64,
-    audience: Vec<Domain>,
-    targets: Option<Vec<MimiUri>>,
-) -> NewEvent {
-    let kind = match entry.operation {
-        ConsentOperation::Request | ConsentOperation::Cancel => EventKind::RequestConsent,
-        ConsentOperation::Grant { .. } | ConsentOperation::Revoke => EventKind::UpdateConsent,
-    };
-    let (payload, detail) = (entry.encode(), Vec::new());
-    NewEvent { stream, seq: last_seq + 1, kind, timestamp_ms, payload, audience, targets, detail }
+/// Whether a decision answers a request: one for any room answers all of them.
+fn is_answered(request: &ConsentRequest, entry: &ConsentEntry) -> bool {
+    let covered = entry.room_id.is_none() || request.room == entry.room_id;
+    request.requester == entry.requester_uri && request.target == entry.target_uri && covered
 }
 
 #[cfg(test)]

@@ -18,9 +18,7 @@ use mimi_wire::protocol::identifier_query::{
     SearchIdentifier, UserProfile,
 };
 
-pub use budget::{
-    Asker, LOCAL_COST_MAX, LOCAL_REFILL_MS, PEER_COST_MAX, PEER_REFILL_MS, QueryBudgets, cost,
-};
+pub use budget::{Asker, QUERIES_PER_PEER, QUERIES_PER_USER, QueryBudgets, QueryRates, cost};
 
 use crate::profile::{
     FieldName, Key, Profile, ProfileEntry, Searchability, TEXT_CHARS_MIN, Term, Visibility, folded,

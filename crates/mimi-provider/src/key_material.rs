@@ -1,7 +1,11 @@
 //! `keyMaterial` as the target's provider (protocol section 5.2, PROTO-KM-5..12).
 //!
-//! No request is refused for having been seen before: an honest repeat has the same octets
-//! (AMB-KM-9). Last-resort KeyPackages never get into the stock (AMB-KM-7).
+//! No request is refused for having been seen before: an honest repeat has the same octets, and gets
+//! other KeyPackages, as long as its budget lasts (AMB-KM-9, `contact_budget`). Last-resort
+//! KeyPackages never get into the stock (AMB-KM-7).
+//!
+//! Whoever has no consent is answered by [`consent`] alone, before anything of the target is looked
+//! at: not even whether it exists (PROTO-KM-6).
 
 use mimi_policy::ClientIdentity;
 use mimi_wire::limits::KEY_MATERIAL_CLIENTS_MAX;
@@ -11,14 +15,19 @@ use mimi_wire::protocol::key_material::{
 };
 use mimi_wire::{Domain, MimiUri, Wire};
 
-use crate::consent::{Consent, consent_for};
+use crate::consent::{Consent, ContactDefault, Disclosure, consent_for};
 use crate::hub::key_material::HubChecked;
-use crate::record::{ConsentRecord, EventKind, NewEvent, Seq, StoredKeyPackage};
+use crate::record::{ConsentRecord, EventKind, NewEvent, Seq, StoredKeyPackage, SuiteStock};
 use crate::requester::DeviceIdentity;
 use crate::{Change, Effect, Expect, Reject, Transition};
 
-/// At fewer KeyPackages a client is told to upload more.
+/// At fewer KeyPackages of a suite a client is told to upload more.
 pub const KEY_PACKAGE_STOCK_LOW: u64 = 20;
+/// KeyPackages that are valid for no longer than this are not given: an Add could come too late for
+/// them, and the room's hub may leave it out then (TOM-7).
+pub const KEY_PACKAGE_VALID_MS_MIN: u64 = 15 * 60 * 1_000;
+/// Those that are valid for no longer than this come last.
+pub const KEY_PACKAGE_ENDING_MS: u64 = 24 * 60 * 60 * 1_000;
 
 /// On which way a request reached the target's provider (AMB-TR-6).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -36,10 +45,11 @@ pub enum Asker {
 pub struct ClientStock {
     /// The client.
     pub client: MimiUri,
-    /// Its unreleased KeyPackages, oldest first; may be cut short.
+    /// Its unreleased KeyPackages of acceptable suites, oldest first within a suite; may be cut
+    /// short.
     pub packages: Vec<StoredKeyPackage>,
-    /// How many there are in all.
-    pub stock: u64,
+    /// How many there are in all, of every suite: those that can still be given.
+    pub stock: Vec<SuiteStock>,
 }
 
 /// A request whose signature and credential have been verified (PROTO-KM-5).
@@ -53,16 +63,33 @@ pub struct KeyMaterialInput<'a> {
     pub request: &'a KeyMaterialRequest,
     /// Who the request's credential proves.
     pub identity: &'a ClientIdentity,
-    /// The target's clients, oldest first; `None`: no such user.
+    /// What the target decided about the requester, by [`consent`].
+    pub consent: Consent,
+    /// What others may be told.
+    pub disclosure: Disclosure,
+    /// The target's clients, oldest first; `None`: no such user, or not looked for, which is right
+    /// without consent where answers are masked.
     pub clients: Option<&'a [ClientStock]>,
-    /// What the target decided about the requester.
-    pub consents: &'a [ConsentRecord],
     /// Whether a KeyPackage has the capabilities the request requires (PROTO-KM-9).
     pub satisfies: &'a dyn Fn(&StoredKeyPackage) -> bool,
     /// The last entry of the target's stream.
     pub last_seq: Seq,
     /// The time.
     pub now_ms: u64,
+}
+
+/// Whether a user's key material may be given for a request at all (PROTO-KM-6). A user's own
+/// devices need nobody's consent.
+pub fn consent(
+    request: &KeyMaterialRequest,
+    consents: &[ConsentRecord],
+    default: ContactDefault,
+) -> Consent {
+    let tbs = &request.tbs;
+    if tbs.requesting_user == tbs.target_user {
+        return Consent::Granted;
+    }
+    consent_for(consents, &tbs.requesting_user, tbs.room_id.as_ref(), default)
 }
 
 /// Decides what of a user's key material is released. Whatever the requester may know is in the
@@ -81,23 +108,14 @@ pub fn key_material(
     {
         return Err(Reject::PeerMisbehaved("the credential is another client's".into()));
     }
-    // PROTO-KM-6; a user's own devices need nobody's consent.
-    if tbs.requesting_user != tbs.target_user {
-        match consent_for(input.consents, &tbs.requesting_user, tbs.room_id.as_ref()) {
-            Consent::Granted => {}
-            Consent::NotForThisRoom => {
-                let code = KeyMaterialUserCode::NoConsentForThisRoom;
-                return Ok(Transition::unchanged(nothing(input, code)));
-            }
-            Consent::Missing => {
-                return Ok(Transition::unchanged(nothing(input, KeyMaterialUserCode::NoConsent)));
-            }
+    let refused = |code| Ok(Transition::unchanged(nothing(input, code)));
+    match (input.consent, input.disclosure, input.clients) {
+        (Consent::Granted, _, Some(clients)) => release(input, clients),
+        (_, Disclosure::Plain, None) => refused(KeyMaterialUserCode::UserUnknown),
+        (Consent::NotForThisRoom, Disclosure::Plain, Some(_)) => {
+            refused(KeyMaterialUserCode::NoConsentForThisRoom)
         }
-    }
-    match input.clients {
-        Some(clients) => release(input, clients),
-        // Unknown users look like users who did not consent.
-        None => Ok(Transition::unchanged(nothing(input, KeyMaterialUserCode::NoConsent))),
+        _ => refused(KeyMaterialUserCode::NoConsent),
     }
 }
 
@@ -156,7 +174,8 @@ fn release(
                 let reference = package.reference.clone();
                 transition.expect.push(Expect::KeyPackageUnused(reference.clone()));
                 transition.changes.push(Change::ReleaseKeyPackage(reference));
-                if runs_low(client.stock.saturating_sub(1)) {
+                let stock = client.stock.iter().find(|it| it.ciphersuite == package.ciphersuite);
+                if runs_low(stock.map_or(0, |stock| stock.count.saturating_sub(1))) {
                     low.push(client.client.clone());
                 }
                 ClientMaterial::KeyPackage(stored(package)?)
@@ -171,25 +190,28 @@ fn release(
     Ok(transition)
 }
 
-/// The oldest unexpired KeyPackage of the first acceptable suite that has the capabilities
-/// (PROTO-KM-9, PROTO-KM-11), or what to say instead.
+/// The oldest KeyPackage of the first acceptable suite that has the capabilities and is valid long
+/// enough (PROTO-KM-9, PROTO-KM-11), or what to say instead.
 fn fitting<'a>(
     input: &KeyMaterialInput<'_>,
     client: &'a ClientStock,
 ) -> Result<&'a StoredKeyPackage, ClientMaterial> {
-    let fresh: Vec<&StoredKeyPackage> =
-        client.packages.iter().filter(|package| package.not_after_ms > input.now_ms).collect();
-    if fresh.is_empty() {
+    if client.stock.iter().all(|stock| stock.count == 0) {
         return Err(ClientMaterial::Exhausted);
     }
-    let suites = &input.request.tbs.acceptable_ciphersuites;
-    let first_of_suite = |suite| {
-        let of_suite = fresh.iter().filter(|package| package.ciphersuite == suite);
-        of_suite.copied().find(|package| (input.satisfies)(package))
+    let of_suite = |suite, valid_ms| {
+        client.packages.iter().find(|package| {
+            package.ciphersuite == suite
+                && package.not_after_ms > input.now_ms.saturating_add(valid_ms)
+                && (input.satisfies)(package)
+        })
     };
+    let suites = &input.request.tbs.acceptable_ciphersuites;
+    let fits = suites.iter().copied().find_map(|suite| {
+        of_suite(suite, KEY_PACKAGE_ENDING_MS).or_else(|| of_suite(suite, KEY_PACKAGE_VALID_MS_MIN))
+    });
     // Capabilities are withheld (PROTO-KM-15): they would tell strangers what a client is.
-    let nothing = ClientMaterial::NothingCompatible(None);
-    suites.iter().copied().find_map(first_of_suite).ok_or(nothing)
+    fits.ok_or(ClientMaterial::NothingCompatible(None))
 }
 
 fn stored(package: &StoredKeyPackage) -> Result<KeyPackage, Reject> {

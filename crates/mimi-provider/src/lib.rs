@@ -10,7 +10,9 @@
 
 pub mod abuse;
 pub mod account;
+pub mod budget;
 pub mod consent;
+pub mod contact_budget;
 pub mod delivery;
 pub mod era;
 pub mod follower;

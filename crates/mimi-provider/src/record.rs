@@ -68,6 +68,15 @@ pub struct StoredKeyPackage {
     pub not_after_ms: u64,
 }
 
+/// How many KeyPackages of one suite a client has in stock.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SuiteStock {
+    /// The suite.
+    pub ciphersuite: CipherSuite,
+    /// How many.
+    pub count: u64,
+}
+
 /// What a user decided about being contacted (AMB-CON-5).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ConsentRecord {
@@ -103,6 +112,36 @@ pub struct ConsentRequest {
     pub room: Option<MimiUri>,
     /// Milliseconds since the epoch.
     pub requested_ms: u64,
+}
+
+/// A consent entry that is written down before anybody looks whom it is for, so that answering it
+/// takes the same whatever comes of it (PROTO-CON-10).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Arrival {
+    /// The peer that brought it; this provider for what local users ask of each other.
+    pub from: Domain,
+    /// A `ConsentEntry`.
+    pub payload: Vec<u8>,
+    /// Milliseconds since the epoch.
+    pub arrived_ms: u64,
+}
+
+/// An arrival in the store.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredArrival {
+    /// Its number, ascending in the order of arrival.
+    pub id: u64,
+    /// It.
+    pub arrival: Arrival,
+}
+
+/// How much is kept about a local user's contacts.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ConsentCounts {
+    /// Decisions of the user.
+    pub decided: u64,
+    /// Decisions of others about the user, as far as they are known here.
+    pub about: u64,
 }
 
 /// Whether a room is hosted here.

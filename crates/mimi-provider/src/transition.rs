@@ -6,8 +6,8 @@ use mimi_wire::{Domain, MimiUri};
 use crate::hub::member_set::MemberSet;
 use crate::profile::{StoredProfile, Term};
 use crate::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceChange, DeviceRecord, EraId, NewEvent, RoomKind,
-    Seq, StoredKeyPackage,
+    Account, Arrival, ConsentRecord, ConsentRequest, DeviceChange, DeviceRecord, EraId, NewEvent,
+    RoomKind, Seq, StoredKeyPackage,
 };
 
 /// What to store, who to wake, what to answer.
@@ -82,8 +82,9 @@ pub enum Change {
     PutDevice(DeviceRecord),
     /// A device is signed out; its KeyPackages and memberships go with it.
     RemoveDevice(MimiUri),
-    /// An account is deleted, with its profile and what its user has decided and been asked. Its
-    /// devices are removed one by one.
+    /// An account is deleted, with its profile and what its user has decided, asked and been asked,
+    /// and with what others have decided about it: whoever gets the name next is a stranger to them.
+    /// Its devices are removed one by one.
     RemoveAccount(MimiUri),
     /// More KeyPackages of a client.
     AddKeyPackages(Vec<StoredKeyPackage>),
@@ -95,6 +96,14 @@ pub enum Change {
     PutConsentRequest(ConsentRequest),
     /// The request of this scope is gone.
     RemoveConsentRequest(ConsentRequest),
+    /// What a local user has asked of somebody, for its own list; replaces one of the same scope.
+    PutConsentAsked(ConsentRequest),
+    /// It no longer asks, or has been answered.
+    RemoveConsentAsked(ConsentRequest),
+    /// A consent entry that has arrived.
+    PutArrival(Arrival),
+    /// It has been looked at.
+    RemoveArrival(u64),
     /// What a local user says of itself, and what it may be found by; replaces what it said before.
     PutProfile {
         /// The profile.
@@ -214,4 +223,6 @@ pub enum Effect {
     },
     /// Entries wait for local clients of this stream.
     WakeStream(MimiUri),
+    /// An arrival waits.
+    WakeArrivals,
 }

@@ -99,6 +99,7 @@ pub mod limits;
 pub mod media;
 pub mod mls;
 pub mod protocol;
+pub mod public_address;
 pub mod registry;
 pub mod room;
 pub mod status;

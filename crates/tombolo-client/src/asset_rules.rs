@@ -11,9 +11,10 @@ use mimi_wire::{Domain, Wire};
 
 use crate::error::ClientError;
 
-/// The ways of downloading that this device takes, the one it likes best first. Never directly: the
-/// asset's host would learn who is online where (PROTO-DL-1).
-pub const LOCAL_WAYS: [DownloadPrivacyType; 1] = [DownloadPrivacyType::HubProxy];
+/// The ways of downloading that a device takes unless its user says otherwise, the one it likes best
+/// first. Never directly: the asset's host would learn who is online where (PROTO-DL-1).
+pub const WAYS_DEFAULT: [DownloadPrivacyType; 2] =
+    [DownloadPrivacyType::Ohttp, DownloadPrivacyType::HubProxy];
 
 /// An asset that is about to be sent.
 #[derive(Clone, Copy, Debug)]
@@ -106,21 +107,32 @@ fn check_type(policy: &AssetPolicy, media_type: &str) -> Result<(), ClientError>
     Err(ClientError::Refused(format!("this room does not allow files of type {media_type}")))
 }
 
-/// How to download: what the room prefers where this device does so, else what this device prefers
-/// where the room allows it (PROTO-DL-6).
+/// How to download, the way to take first and then those to fall back on where a hub does not offer
+/// it: what the room prefers where this device does so, then what this device prefers where the room
+/// allows it (PROTO-DL-6).
 ///
 /// # Errors
 /// [`ClientError::Refused`] if no way is allowed by both.
-pub fn way(
+pub fn ways(
     policy: Option<&AssetPolicy>,
     local: &[DownloadPrivacyType],
-) -> Result<DownloadPrivacyType, ClientError> {
-    let nothing = || ClientError::Refused("this room allows no way of fetching files".to_owned());
-    let Some(policy) = policy else { return local.first().copied().ok_or_else(nothing) };
-    let privacy = &policy.download_privacy;
-    let preferred = std::iter::once(privacy.default_download_type).chain(local.iter().copied());
-    let mut allowed = preferred.filter(|way| local.contains(way) && privacy.allows(*way));
-    allowed.next().ok_or_else(nothing)
+) -> Result<Vec<DownloadPrivacyType>, ClientError> {
+    let privacy = policy.map(|policy| &policy.download_privacy);
+    let preferred = privacy.map(|privacy| privacy.default_download_type);
+    let mut ways = Vec::new();
+    for way in preferred.into_iter().chain(local.iter().copied()) {
+        let allowed = privacy.is_none_or(|privacy| privacy.allows(way));
+        if allowed && local.contains(&way) && !ways.contains(&way) {
+            ways.push(way);
+        }
+    }
+    match ways.is_empty() {
+        true => {
+            let text = "this device and this room agree on no way of fetching files";
+            Err(ClientError::Refused(text.to_owned()))
+        }
+        false => Ok(ways),
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The native client: a task that owns the session, its store and its connections, and a handle.
 
+pub mod downloads;
 mod driver;
 pub mod files;
 mod stream;
@@ -21,7 +22,9 @@ use mimi_wire::{Domain, MimiUri};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use crate::client::downloads::{DownloadSettings, Downloads};
 use crate::client::driver::{Driver, Input};
+use crate::contacts::{ContactWord, Contacts};
 use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::profile::{FoundUser, Profile};
@@ -83,6 +86,7 @@ pub struct Client {
     events: broadcast::Sender<ClientEvent>,
     /// Why the task stopped by itself.
     stopped: Arc<OnceLock<String>>,
+    downloads: Downloads,
 }
 
 impl Client {
@@ -125,9 +129,11 @@ impl Client {
         if !Session::is_stored(&saved) {
             return Err(ClientError::NotRegistered);
         }
+        let settings = downloads::stored(&saved)?;
         let session = Session::restore(saved, driver::now_ms())?;
         let identity = session.identity().cloned().ok_or(ClientError::NotRegistered)?;
-        Ok(Self::run(Driver::new(session, store, transport), identity))
+        let driver = Driver::new(session, store.clone(), transport);
+        Ok(Self::run(driver, identity, Downloads::new(store, settings)))
     }
 
     /// Registers a new device over a store and a transport of one's own.
@@ -142,7 +148,7 @@ impl Client {
             true => Session::restore(saved, driver::now_ms())?,
             false => Session::new(&mut driver::fresh_rng()),
         };
-        let mut driver = Driver::new(session, store, transport);
+        let mut driver = Driver::new(session, store.clone(), transport);
         let command = Command::Register {
             user: registration.user,
             password: SecretText::new(registration.password),
@@ -153,15 +159,15 @@ impl Client {
         let identity = driver.identity().cloned();
         let identity = identity
             .ok_or_else(|| ClientError::Other("registered without an identity".to_owned()))?;
-        Ok(Self::run(driver, identity))
+        Ok(Self::run(driver, identity, Downloads::new(store, DownloadSettings::default())))
     }
 
-    fn run(mut driver: Driver, identity: ClientIdentity) -> Self {
+    fn run(mut driver: Driver, identity: ClientIdentity, downloads: Downloads) -> Self {
         let (inputs, received) = mpsc::channel(64);
         let events = driver.events();
         let stopped = driver.stopped();
         tokio::spawn(async move { driver.run(received).await });
-        Self { identity, inputs, events, stopped }
+        Self { identity, inputs, events, stopped, downloads }
     }
 
     /// Who this device is.
@@ -174,25 +180,41 @@ impl Client {
         self.events.subscribe()
     }
 
-    /// Asks a user for consent to be contacted.
+    /// Asks a user for consent to be contacted, in any room.
     pub async fn request_consent(&self, target: &MimiUri) -> Result<(), ClientError> {
-        self.operate(Command::RequestConsent(target.clone())).await.map(drop)
+        self.say_contact(ContactWord::Ask, target, None).await
+    }
+
+    /// Takes the request back.
+    pub async fn cancel_consent_request(&self, target: &MimiUri) -> Result<(), ClientError> {
+        self.say_contact(ContactWord::TakeBack, target, None).await
     }
 
     /// Lets a user contact us, for any room.
     pub async fn grant_consent(&self, requester: &MimiUri) -> Result<(), ClientError> {
-        self.operate(Command::GrantConsent(requester.clone())).await.map(drop)
+        self.say_contact(ContactWord::Accept, requester, None).await
     }
 
-    /// No longer lets a user contact us.
+    /// No longer lets a user contact us, or turns one away who has not asked yet.
     pub async fn revoke_consent(&self, requester: &MimiUri) -> Result<(), ClientError> {
-        self.operate(Command::RevokeConsent(requester.clone())).await.map(drop)
+        self.say_contact(ContactWord::TurnAway, requester, None).await
     }
 
-    /// Open requests to us.
-    pub async fn consent_requests(&self) -> Result<Vec<MimiUri>, ClientError> {
-        match self.operate(Command::ConsentRequests).await? {
-            Outcome::Users(users) => Ok(users),
+    /// Says something about contact with a user, for one room or any.
+    pub async fn say_contact(
+        &self,
+        word: ContactWord,
+        user: &MimiUri,
+        room: Option<&MimiUri>,
+    ) -> Result<(), ClientError> {
+        let (user, room) = (user.clone(), room.cloned());
+        self.operate(Command::SayContact { word, user, room }).await.map(drop)
+    }
+
+    /// Who asks for our consent, whom we have asked, whom we let in and whom we turned away.
+    pub async fn contacts(&self) -> Result<Contacts, ClientError> {
+        match self.operate(Command::Contacts).await? {
+            Outcome::Contacts(contacts) => Ok(*contacts),
             other => Err(unexpected(&other)),
         }
     }
@@ -205,8 +227,7 @@ impl Client {
         }
     }
 
-    /// Signs a device of the user out, which may be this one: its provider knows it no longer, and has it
-    /// removed from the rooms that are hosted there.
+    /// Signs a device of the user out, which may be this one.
     pub async fn sign_out(&self, client: &MimiUri) -> Result<(), ClientError> {
         self.operate(Command::SignOut(client.clone())).await.map(drop)
     }

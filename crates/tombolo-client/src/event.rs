@@ -73,6 +73,13 @@ pub enum ClientEvent {
         /// For one room or any.
         room: Option<MimiUri>,
     },
+    /// Somebody no longer asks for it.
+    ConsentWithdrawn {
+        /// Who.
+        requester: MimiUri,
+        /// For one room or any.
+        room: Option<MimiUri>,
+    },
     /// Somebody answered our request.
     ConsentChanged {
         /// Who.

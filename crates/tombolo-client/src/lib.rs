@@ -39,6 +39,7 @@
 
 pub mod asset_rules;
 pub mod client;
+pub mod contacts;
 pub mod error;
 pub mod event;
 pub mod profile;
@@ -48,8 +49,10 @@ pub mod shown;
 pub mod store;
 pub mod transport;
 
+pub use client::downloads::DownloadSettings;
 pub use client::files::Download;
 pub use client::{Client, ProviderAddress, Registration};
+pub use contacts::{ContactWord, Contacts};
 pub use error::ClientError;
 pub use event::ClientEvent;
 /// What shows the texts of messages.

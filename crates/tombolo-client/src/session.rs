@@ -25,6 +25,7 @@ pub(crate) mod expiry;
 mod find;
 pub mod franking;
 mod freeze;
+mod gifts;
 mod hub_sender;
 mod issuers;
 mod join_links;
@@ -56,7 +57,6 @@ use mimi_mls::device::Device;
 use mimi_mls::member::MemberGroup;
 use mimi_policy::{ClientIdentity, RoomView};
 use mimi_wire::MimiUri;
-use mimi_wire::protocol::consent::ConsentOperation;
 use rand::CryptoRng;
 
 use crate::error::ClientError;
@@ -68,6 +68,7 @@ use crate::session::commit::Intent;
 use crate::session::create_room::Creating;
 use crate::session::direct::Opening;
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer};
+use crate::session::gifts::Gifts;
 use crate::session::issuers::IssuerBook;
 use crate::session::receipts::ReceiptSetting;
 use crate::session::register::Registering;
@@ -98,6 +99,8 @@ pub struct Session {
     registering: Option<Registering>,
     creating: BTreeMap<OperationId, Creating>,
     adding: BTreeMap<OperationId, Adding>,
+    /// KeyPackages that came with grants.
+    gifts: Gifts,
     opening: BTreeMap<OperationId, Opening>,
     /// What the user tells of others' messages, once that has been said.
     receipts: Option<ReceiptSetting>,
@@ -127,6 +130,7 @@ impl Session {
             registering: None,
             creating: BTreeMap::new(),
             adding: BTreeMap::new(),
+            gifts: Gifts::default(),
             opening: BTreeMap::new(),
             receipts: None,
             effects: Effects::default(),
@@ -155,6 +159,9 @@ impl Session {
         }
         if let Some(cursor) = saved.values.get(saved::CURSOR) {
             session.cursor = saved::unpack(cursor, "the event cursor")?;
+        }
+        if let Some(gifts) = saved.values.get(saved::GIFTS) {
+            session.gifts = saved::unpack(gifts, "KeyPackages of grants")?;
         }
         if let Some(era) = saved.values.get(saved::ERA) {
             session.era = Some(saved::unpack(era, "the log's era")?);
@@ -266,14 +273,6 @@ impl Session {
         self.cursor
     }
 
-    /// Rooms known on this device, in the order in which it came into them: those that come stand last.
-    pub fn rooms(&self) -> Vec<MimiUri> {
-        let known = self.rooms.values().filter(|room| room.standing.status().is_some());
-        let mut known: Vec<&Room> = known.collect();
-        known.sort_by_key(|room| (room.began_ms.unwrap_or(u64::MAX), &room.uri));
-        known.into_iter().map(|room| room.uri.clone()).collect()
-    }
-
     /// A room as it is shown.
     pub fn room(&self, room: &MimiUri) -> Result<RoomState, ClientError> {
         let known = self.rooms.get(room).and_then(|known| Some((known, known.state()?)));
@@ -342,17 +341,10 @@ impl Session {
             Command::Register { user, password, device } => {
                 self.register(operation, user, password, device)
             }
-            Command::RequestConsent(user) => {
-                self.say_consent(operation, ConsentOperation::Request, user)
+            Command::SayContact { word, user, room } => {
+                self.say_contact(operation, word, user, room, at)
             }
-            Command::GrantConsent(user) => {
-                let grant = ConsentOperation::Grant { client_key_packages: Vec::new() };
-                self.say_consent(operation, grant, user)
-            }
-            Command::RevokeConsent(user) => {
-                self.say_consent(operation, ConsentOperation::Revoke, user)
-            }
-            Command::ConsentRequests => self.ask_consent_requests(operation),
+            Command::Contacts => self.ask_contacts(operation),
             Command::Devices => self.ask_devices(operation),
             Command::SignOut(client) => self.ask_sign_out(operation, client),
             Command::SignOutOthers => self.ask_sign_out_others(operation),
@@ -364,7 +356,7 @@ impl Session {
                 self.create_subroom(operation, name, &parent)
             }
             Command::OpenDirect(user) => self.open_direct(operation, user),
-            Command::AddUser { room, user } => self.add_user(operation, room, user),
+            Command::AddUser { room, user } => self.add_user(operation, room, user, at),
             Command::JoinRoom(room) => self.join_room(operation, &room, Wish::default(), at),
             Command::JoinAs { room, role } => {
                 self.join_room(operation, &room, Wish { role: Some(role), ..Wish::default() }, at)
@@ -452,9 +444,7 @@ impl Session {
             Purpose::OwnDevices => self.own_devices_answered(answer, at),
             Purpose::UploadKeyPackages => self.upload_answered(answer),
             Purpose::Consent(operation) => self.consent_answered(operation, answer),
-            Purpose::ConsentRequests(operation) => {
-                self.consent_requests_answered(operation, answer);
-            }
+            Purpose::Contacts(operation) => self.contacts_answered(operation, answer),
             Purpose::Devices(operation) => self.devices_answered(operation, answer),
             Purpose::SignOut(operation) => self.sign_out_answered(operation, answer),
             Purpose::Find(operation, domain) => self.find_answered(operation, &domain, answer),
@@ -597,6 +587,8 @@ impl Session {
             Timer::RefreshIssuers => {
                 self.refresh_issuers(at.now_ms);
                 self.check_own_devices();
+                // KeyPackages end without anybody having used them.
+                self.check_stock();
             }
         }
     }

@@ -6,6 +6,7 @@
 
 mod client;
 mod listener;
+mod ohttp_key;
 pub mod operate;
 mod peers;
 mod removal;
@@ -30,6 +31,7 @@ use crate::provider::Provider;
 
 pub use client::{AdminClient, AdminError};
 pub(crate) use listener::serve;
+pub use ohttp_key::NewOhttpKey;
 pub use peers::{PeerActed, PeerList, PeerStatus};
 pub use removal::Removed;
 pub use reports::{
@@ -63,6 +65,7 @@ fn router(api: AdminApi) -> Router {
         .route("/reports/{id}", get(reports::show))
         .route("/reports/{id}/close", post(reports::close))
         .route("/franking/hub-key", post(reports::rotate))
+        .route("/ohttp-key", post(ohttp_key::rotate))
         .route("/peers", get(peers::list))
         .route("/peers/{name}/retry", post(peers::retry))
         .route("/peers/{name}/drop", post(peers::drop_waiting))

@@ -14,6 +14,7 @@ mod issuers;
 mod key_material;
 mod key_packages;
 mod listener;
+mod ohttp_relay;
 mod openapi;
 mod profile;
 mod provider_info;
@@ -101,6 +102,7 @@ fn routes() -> Vec<Route> {
     routes.extend(consent::routes());
     routes.extend(profile::routes());
     routes.extend(assets::routes());
+    routes.extend(ohttp_relay::routes());
     routes.extend(events::routes());
     routes.extend(devices::routes());
     routes.extend(secrets::routes());

@@ -4,12 +4,14 @@
 //! key it was perhaps meant to be. Nothing here listens, connects or writes.
 
 mod assets;
+mod contact;
 mod errors;
 mod files;
 mod identifier_query;
 mod limits;
 mod peers;
 mod policy;
+mod rate;
 mod section;
 #[cfg(test)]
 mod tests;
@@ -20,19 +22,21 @@ use std::path::{Path, PathBuf};
 
 use mimi_policy::envelope::Envelope;
 use mimi_provider::delivery::KEEP_MS_DEFAULT;
-use mimi_provider::identifier_query::QueryPolicy;
+use mimi_provider::identifier_query::{QueryPolicy, QueryRates};
 use mimi_wire::Domain;
 
 pub use assets::{
     ASSET_MIB_MAX_DEFAULT, AssetsConfig, KEPT_DAYS_DEFAULT, PROXIED_MIB_MAX_DEFAULT,
     USER_MIB_MAX_DEFAULT,
 };
+pub use contact::ContactConfig;
 pub use errors::{ConfigError, ConfigErrors};
 pub use limits::{
-    AccountLimits, ConnectionLimits, Limit, Limits, PeerLimits, ReportLimits, RequestLimits,
-    RoomLimits, SignInLimits,
+    AccountLimits, ConnectionLimits, Limit, Limits, ObliviousLimits, PeerLimits, ReportLimits,
+    RequestLimits, RoomLimits, SignInLimits,
 };
 pub use peers::{PeerConfig, PeerPolicy, load_peers_file};
+pub(crate) use rate::text as rate_text;
 
 use errors::Report;
 use files::NamedFiles;
@@ -59,6 +63,10 @@ pub struct Config {
     pub federation: FederationConfig,
     /// What they may ask about our users.
     pub identifier_query: QueryPolicy,
+    /// How many such queries.
+    pub query_rates: QueryRates,
+    /// Who reaches the users here.
+    pub contact: ContactConfig,
     /// What is special about some peers.
     pub peers: BTreeMap<Domain, PeerConfig>,
     /// What rooms it hosts.
@@ -191,6 +199,7 @@ impl Config {
         let tls = read_tls(&mut root, report, named);
         let federation = read_federation(&mut root, report, named);
         let identifier_query = identifier_query::read(&mut root, report);
+        let contact = contact::read(&mut root, report);
         let peers = peers::read(&mut root, report, &mut named.roots);
         let policy = policy::read(&mut root, report);
         let assets = assets::read(&mut root, report, domain.as_ref());
@@ -207,7 +216,9 @@ impl Config {
             listen: listen?,
             tls: tls?,
             federation: federation?,
-            identifier_query: identifier_query?,
+            identifier_query: identifier_query.clone()?.0,
+            query_rates: identifier_query?.1,
+            contact: contact?,
             peers,
             policy: policy?,
             assets: assets?,

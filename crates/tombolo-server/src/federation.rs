@@ -7,12 +7,12 @@
 
 mod authenticate;
 pub(crate) mod code_guesses;
-mod consent;
 pub(crate) mod directory;
 pub(crate) mod group_info;
 pub(crate) mod identifier_query;
 pub(crate) mod key_material;
 pub(crate) mod notify;
+mod ohttp_gateway;
 pub(crate) mod outgoing;
 mod proxy_download;
 pub(crate) mod report_abuse;
@@ -36,6 +36,7 @@ use http::header::{CONTENT_TYPE, RANGE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
+use mimi_ohttp::GATEWAY_PATH;
 use mimi_provider::Reject;
 use mimi_wire::Domain;
 use mimi_wire::limits::{APPLICATION_BODY_OCTETS_MAX, HANDSHAKE_BODY_OCTETS_MAX};
@@ -51,7 +52,7 @@ use crate::config::RequestLimits;
 use crate::http_error::HttpError;
 use crate::provider::Provider;
 use crate::running::DRAIN_MAX;
-use crate::shares::Shares;
+use crate::shares::{Share, Shares};
 use crate::tls::{self, Holder, PeerChain, Standing};
 
 /// Seconds after which whoever was one too many may come back (AMB-TR-4).
@@ -130,6 +131,38 @@ impl Slots {
             body_max: limits.body_max(),
         }
     }
+
+    /// Lets a peer in: who it is, proven, and its place.
+    fn admit(
+        &self,
+        provider: &Provider,
+        caller: &Caller,
+        request: &Request<Incoming>,
+    ) -> Result<(Domain, Share<Domain>), HttpError> {
+        let too_many = || HttpError::TooMany(REQUESTS_RETRY_AFTER_S);
+        let peer = authenticate::peer(provider, caller.chain.as_deref(), request)?;
+        let own = self.of_peer.take(&peer).ok_or_else(too_many)?;
+        match caller.standing.prove(Holder::Peer(peer.clone())) {
+            true => Ok((peer, own)),
+            false => Err(too_many()),
+        }
+    }
+
+    /// An answer that keeps a peer's places until it has been taken.
+    fn until_taken(
+        &self,
+        response: Response<Body>,
+        slot: OwnedSemaphorePermit,
+        own: Share<Domain>,
+        peer: Domain,
+    ) -> Result<Response<Body>, HttpError> {
+        let mut large = self.bodies.share_of(peer);
+        let octets = response.body().size_hint().exact();
+        if let Some(octets) = octets.filter(|octets| *octets > LARGE_ANSWER_OCTETS) {
+            large.grow(usize::try_from(octets).unwrap_or(usize::MAX))?;
+        }
+        Ok(answers::holding(response, (slot, own, large)))
+    }
 }
 
 /// Answers in a task of its own: a peer that hangs up does not stop half-way what it asked for, and
@@ -171,21 +204,24 @@ async fn dispatch(
 ) -> Result<Response<Body>, HttpError> {
     let path = request.uri().path().to_owned();
     let too_many = || HttpError::TooMany(REQUESTS_RETRY_AFTER_S);
-    if path == DIRECTORY_PATH || path.starts_with(ASSETS_PATH) {
+    let asks_for_keys = path == GATEWAY_PATH && request.method() != Method::POST;
+    if path == DIRECTORY_PATH || path.starts_with(ASSETS_PATH) || asks_for_keys {
         let own = slots.of_network.take(&caller.standing.network()).ok_or_else(too_many)?;
         let response = for_anybody(provider, &path, &request)?;
         return Ok(answers::holding(response, own));
+    }
+    if path == GATEWAY_PATH {
+        let (peer, own) = slots.admit(provider, caller, &request)?;
+        let response = ohttp_gateway::handle(provider, slots, peer.clone(), request).await;
+        let response = response.unwrap_or_else(IntoResponse::into_response);
+        return slots.until_taken(response, slot, own, peer);
     }
     let (endpoint, variable) = split_path(&path)?;
     let method = method_of(endpoint);
     if request.method() != method {
         return Err(HttpError::MethodNotAllowed(method.to_string().into()));
     }
-    let peer = authenticate::peer(provider, caller.chain.as_deref(), &request)?;
-    let own = slots.of_peer.take(&peer).ok_or_else(too_many)?;
-    if !caller.standing.prove(Holder::Peer(peer.clone())) {
-        return Err(too_many());
-    }
+    let (peer, own) = slots.admit(provider, caller, &request)?;
     crate::delivery::peer_is_up(provider, &peer);
     let range = request.headers().get(RANGE).cloned();
     let share = slots.bodies.share_of(peer.clone());
@@ -202,13 +238,7 @@ async fn dispatch(
         let status = status.as_u16();
         tracing::debug!(endpoint, %peer, status, code, message, "a peer's request is refused");
     }
-    let response = outcome.unwrap_or_else(IntoResponse::into_response);
-    let mut large = slots.bodies.share_of(peer);
-    if let Some(octets) = response.body().size_hint().exact().filter(|it| *it > LARGE_ANSWER_OCTETS)
-    {
-        large.grow(usize::try_from(octets).unwrap_or(usize::MAX))?;
-    }
-    Ok(answers::holding(response, (slot, own, large)))
+    slots.until_taken(outcome.unwrap_or_else(IntoResponse::into_response), slot, own, peer)
 }
 
 /// What is answered to whoever asks.
@@ -218,6 +248,7 @@ fn for_anybody(
     request: &Request<Incoming>,
 ) -> Result<Response<Body>, HttpError> {
     match path.strip_prefix(ASSETS_PATH) {
+        None if path == GATEWAY_PATH => ohttp_gateway::keys(provider, request),
         None => {
             authenticate::host(&provider.domain, request)?;
             directory::handle(provider, request.method())

@@ -4,6 +4,7 @@
 //! The client issuer, the hub's key and the database come into being at the first start.
 
 mod configuration;
+mod contact;
 mod peers_file;
 #[cfg(test)]
 mod tests;

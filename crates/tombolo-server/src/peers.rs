@@ -6,7 +6,6 @@ mod connector;
 mod directories;
 mod issuer_files;
 mod link;
-mod public_address;
 mod table;
 
 use std::collections::HashMap;
@@ -24,8 +23,9 @@ use thiserror::Error;
 
 pub(crate) use answer::{Answer, PeerError};
 pub(crate) use directories::Suspicion;
-pub(crate) use public_address::is_public;
 pub(crate) use table::PeerTables;
+
+pub(crate) use mimi_wire::public_address::is_public;
 
 use crate::capture::{Capture, Direction};
 use crate::clock;
@@ -35,6 +35,9 @@ use crate::tls::{Identity, RootsError};
 use directories::Directories;
 use issuer_files::IssuerFiles;
 use link::Link;
+
+/// Name of the request to a peer's Oblivious HTTP gateway, by which its media type is told.
+pub(crate) const OHTTP_GATEWAY: &str = "ohttpGateway";
 
 /// Why the peers cannot be set up.
 #[derive(Debug, Error)]

@@ -16,11 +16,14 @@ use crate::assets::serve::DownloadSlots;
 use crate::capture::Capture;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::contact::Contact;
 use crate::delivery::Delivery;
 use crate::federation::code_guesses::CodeGuesses;
 use crate::federation::identifier_query::Budgets;
 use crate::franking_keys::FrankingKeys;
 use crate::issuer::ClientIssuer;
+use crate::oblivious::Oblivious;
+use crate::ohttp_keys::OhttpKeys;
 use crate::peers::{Peers, PeersError};
 use crate::proxy::AssetProxy;
 use crate::reports::Reports;
@@ -42,6 +45,8 @@ pub struct Parts {
     pub hub_keys: HubKeys,
     /// What it franks messages with.
     pub franking: FrankingKeys,
+    /// What requests to its gateway are sealed to.
+    pub ohttp_keys: OhttpKeys,
     /// Certifies the provider's own devices.
     pub client_issuer: ClientIssuer,
     /// The TLS certificate and key of the domain.
@@ -62,6 +67,7 @@ pub struct Provider {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) hub_keys: HubKeys,
     pub(crate) franking: FrankingKeys,
+    pub(crate) ohttp_keys: OhttpKeys,
     pub(crate) client_issuer: ClientIssuer,
     pub(crate) identity: Arc<Identity>,
     pub(crate) peers: Peers,
@@ -69,6 +75,7 @@ pub struct Provider {
     pub(crate) rooms: Rooms,
     pub(crate) turns: Turns,
     pub(crate) queries: Budgets,
+    pub(crate) contact: Contact,
     pub(crate) code_guesses: CodeGuesses,
     pub(crate) wake: Wake,
     pub(crate) delivery: Delivery,
@@ -76,6 +83,7 @@ pub struct Provider {
     pub(crate) assets: Uploads,
     pub(crate) downloads: DownloadSlots,
     pub(crate) proxy: AssetProxy,
+    pub(crate) oblivious: Oblivious,
 }
 
 /// What is done when a commit is not written.
@@ -112,6 +120,7 @@ impl Provider {
             store: parts.store,
             hub_keys: parts.hub_keys,
             franking: parts.franking,
+            ohttp_keys: parts.ohttp_keys,
             client_issuer: parts.client_issuer,
             identity: parts.identity,
             peers,
@@ -119,6 +128,7 @@ impl Provider {
             rooms: Rooms::new(limits.rooms.hot_max),
             turns: Turns::default(),
             queries: Budgets::default(),
+            contact: Contact::default(),
             code_guesses: CodeGuesses::new(&limits.rooms),
             wake: Wake::default(),
             delivery: Delivery::new(limits.peers.deliveries_per_peer_max),
@@ -129,6 +139,7 @@ impl Provider {
             assets: parts.assets,
             downloads: DownloadSlots::default(),
             proxy: AssetProxy::default(),
+            oblivious: Oblivious::new(&limits.oblivious),
         }))
     }
 
@@ -195,6 +206,7 @@ impl Provider {
                     crate::delivery::wake(self, stream, follower);
                 }
                 Effect::WakeStream(stream) => self.wake.stream(stream),
+                Effect::WakeArrivals => self.contact.wake(),
             }
         }
     }

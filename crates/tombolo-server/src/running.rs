@@ -28,10 +28,11 @@ use crate::config::Config;
 use crate::franking_keys::FrankingKeys;
 use crate::issuer::ClientIssuer;
 use crate::keys::open_or_create_hub_keys;
+use crate::ohttp_keys::OhttpKeys;
 use crate::private_file;
 use crate::provider::{Parts, Provider};
 use crate::tls::Identity;
-use crate::{delivery, federation, rooms};
+use crate::{contact, delivery, federation, rooms};
 
 pub(crate) use address_file::admin_address;
 pub use address_file::{ADMIN_ADDRESS_FILE, AddressFileError};
@@ -181,6 +182,7 @@ impl Running {
         delivery::start(provider);
         self.background.spawn(maintain(Arc::clone(provider)));
         self.background.spawn(rooms::follow_all(Arc::clone(provider)));
+        self.background.spawn(contact::take_in_arrivals(Arc::clone(provider)));
         let stopping = || self.stopping.subscribe();
         let for_peers = stopped(stopping());
         let serving = federation::serve(Arc::clone(provider), listeners.federation, for_peers);
@@ -242,6 +244,7 @@ fn open_provider(
 ) -> Result<Arc<Provider>, StartError> {
     let hub_keys = open_or_create_hub_keys(&config.data_dir, &config.domain)?;
     let franking = FrankingKeys::open_or_create(&config.data_dir, &config.domain)?;
+    let ohttp_keys = OhttpKeys::open_or_create(&config.data_dir)?;
     let now_ms = clock.now_ms();
     let client_issuer = ClientIssuer::open_or_create(&config.data_dir, &config.domain, now_ms)?;
     let (certificate, key) = (&config.tls.certificate, &config.tls.key);
@@ -249,7 +252,17 @@ fn open_provider(
     let blobs = DirectoryBlobs::new(config.data_dir.join(ASSETS_DIRECTORY));
     let assets = Uploads::open(Arc::new(blobs), &config.assets)
         .map_err(|error| StartError::Other(format!("the assets cannot be read: {error}")))?;
-    let parts = Parts { config, clock, store, hub_keys, franking, client_issuer, identity, assets };
+    let parts = Parts {
+        config,
+        clock,
+        store,
+        hub_keys,
+        franking,
+        ohttp_keys,
+        client_issuer,
+        identity,
+        assets,
+    };
     Ok(Provider::new(parts)?)
 }
 
@@ -300,6 +313,11 @@ async fn maintain(provider: Arc<Provider>) {
         }
         if let Err(error) = provider.assets.forget_expired(provider.now_ms() / 1_000).await {
             tracing::warn!(%error, "expired assets are not forgotten");
+        }
+        let (keys, now_ms) = (Arc::clone(&provider), provider.now_ms());
+        let forgetting = tokio::task::spawn_blocking(move || keys.ohttp_keys.forget_old(now_ms));
+        if let Ok(Err(error)) = forgetting.await {
+            tracing::warn!(%error, "an old key of the gateway is not deleted");
         }
     }
 }

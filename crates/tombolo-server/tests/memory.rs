@@ -2,7 +2,7 @@
 //! them may hold. In a program of its own, because it is measured as this process's memory.
 
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that tells its figures")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

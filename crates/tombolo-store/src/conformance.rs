@@ -92,6 +92,10 @@ macro_rules! conformance_suite {
             consent {
                 the_latest_decision_of_a_scope_counts,
                 requests_are_open_until_removed,
+                what_was_asked_is_listed_until_removed,
+                decisions_are_listed_and_counted,
+                arrivals_wait_in_order,
+                a_name_that_is_given_again_is_a_strangers,
             }
             delivery {
                 a_peer_follows_from_where_it_began,
@@ -106,6 +110,7 @@ macro_rules! conformance_suite {
             }
             key_packages {
                 stock_is_oldest_first_and_unexpired,
+                suites_are_counted_apart,
                 a_key_package_is_released_once,
                 one_of_many_gets_a_key_package,
                 what_is_expired_is_forgotten,

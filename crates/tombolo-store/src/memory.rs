@@ -16,9 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LogHistory, LoggedEvent,
-    Seq, StoredKeyPackage, StoredRoom,
+    Account, ConsentCounts, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor,
+    LogHistory, LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRoom, SuiteStock,
 };
+use mimi_wire::protocol::CipherSuite;
 use mimi_wire::{Domain, MimiUri};
 
 use crate::{Commit, Committed, FollowerBatch, Store, StoreFuture};
@@ -75,14 +76,18 @@ impl Store for MemoryStore {
     fn key_packages(
         &self,
         client: &MimiUri,
+        ciphersuite: CipherSuite,
         now_ms: u64,
         limit: usize,
     ) -> StoreFuture<'_, Vec<StoredKeyPackage>> {
-        self.read(|state| state.stock(client, now_ms).take(limit).cloned().collect())
+        self.read(|state| {
+            let of_suite = |package: &&StoredKeyPackage| package.ciphersuite == ciphersuite;
+            state.stock(client, now_ms).filter(of_suite).take(limit).cloned().collect()
+        })
     }
 
-    fn key_package_stock(&self, client: &MimiUri, now_ms: u64) -> StoreFuture<'_, u64> {
-        self.read(|state| state.stock(client, now_ms).map(|_| 1).sum())
+    fn key_package_stock(&self, client: &MimiUri, now_ms: u64) -> StoreFuture<'_, Vec<SuiteStock>> {
+        self.read(|state| state.suite_stock(client, now_ms))
     }
 
     fn key_package_owner(&self, reference: &[u8]) -> StoreFuture<'_, Option<MimiUri>> {
@@ -99,6 +104,22 @@ impl Store for MemoryStore {
 
     fn consent_requests(&self, target: &MimiUri) -> StoreFuture<'_, Vec<ConsentRequest>> {
         self.read(|state| state.consent_requests_to(target))
+    }
+
+    fn consents_of(&self, target: &MimiUri) -> StoreFuture<'_, Vec<ConsentRecord>> {
+        self.read(|state| state.consents_of(target))
+    }
+
+    fn consent_counts(&self, user: &MimiUri) -> StoreFuture<'_, ConsentCounts> {
+        self.read(|state| state.consent_counts(user))
+    }
+
+    fn consent_asked(&self, requester: &MimiUri) -> StoreFuture<'_, Vec<ConsentRequest>> {
+        self.read(|state| state.consent_asked(requester))
+    }
+
+    fn arrivals(&self, limit: usize) -> StoreFuture<'_, Vec<StoredArrival>> {
+        self.read(|state| state.arrivals(limit))
     }
 
     fn profile(&self, user: &MimiUri) -> StoreFuture<'_, Option<StoredProfile>> {

@@ -6,6 +6,7 @@
 
 mod apply;
 mod columns;
+mod contact;
 mod failure;
 mod file_lock;
 mod intern;
@@ -27,9 +28,10 @@ use std::thread::{self, JoinHandle};
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LogHistory, LoggedEvent,
-    Seq, StoredKeyPackage, StoredRoom,
+    Account, ConsentCounts, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor,
+    LogHistory, LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRoom, SuiteStock,
 };
+use mimi_wire::protocol::CipherSuite;
 use mimi_wire::{Domain, MimiUri};
 use rusqlite::Connection;
 use thiserror::Error;
@@ -236,14 +238,15 @@ impl Store for SqliteStore {
     fn key_packages(
         &self,
         client: &MimiUri,
+        ciphersuite: CipherSuite,
         now_ms: u64,
         limit: usize,
     ) -> StoreFuture<'_, Vec<StoredKeyPackage>> {
         let client = client.clone();
-        self.read(move |db| read::key_packages(db, &client, now_ms, limit))
+        self.read(move |db| read::key_packages(db, &client, ciphersuite, now_ms, limit))
     }
 
-    fn key_package_stock(&self, client: &MimiUri, now_ms: u64) -> StoreFuture<'_, u64> {
+    fn key_package_stock(&self, client: &MimiUri, now_ms: u64) -> StoreFuture<'_, Vec<SuiteStock>> {
         let client = client.clone();
         self.read(move |db| read::key_package_stock(db, &client, now_ms))
     }
@@ -259,12 +262,31 @@ impl Store for SqliteStore {
         requester: &MimiUri,
     ) -> StoreFuture<'_, Vec<ConsentRecord>> {
         let (target, requester) = (target.clone(), requester.clone());
-        self.read(move |db| read::consents(db, &target, &requester))
+        self.read(move |db| contact::consents(db, &target, &requester))
     }
 
     fn consent_requests(&self, target: &MimiUri) -> StoreFuture<'_, Vec<ConsentRequest>> {
         let target = target.clone();
-        self.read(move |db| read::consent_requests(db, &target))
+        self.read(move |db| contact::consent_requests(db, &target))
+    }
+
+    fn consents_of(&self, target: &MimiUri) -> StoreFuture<'_, Vec<ConsentRecord>> {
+        let target = target.clone();
+        self.read(move |db| contact::consents_of(db, &target))
+    }
+
+    fn consent_counts(&self, user: &MimiUri) -> StoreFuture<'_, ConsentCounts> {
+        let user = user.clone();
+        self.read(move |db| contact::consent_counts(db, &user))
+    }
+
+    fn consent_asked(&self, requester: &MimiUri) -> StoreFuture<'_, Vec<ConsentRequest>> {
+        let requester = requester.clone();
+        self.read(move |db| contact::consent_asked(db, &requester))
+    }
+
+    fn arrivals(&self, limit: usize) -> StoreFuture<'_, Vec<StoredArrival>> {
+        self.read(move |db| contact::arrivals(db, limit))
     }
 
     fn profile(&self, user: &MimiUri) -> StoreFuture<'_, Option<StoredProfile>> {

@@ -6,10 +6,11 @@ use std::pin::Pin;
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LogHistory, LoggedEvent,
-    Seq, StoredKeyPackage, StoredRoom,
+    Account, ConsentCounts, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor,
+    LogHistory, LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRoom, SuiteStock,
 };
 use mimi_provider::{Change, Expect};
+use mimi_wire::protocol::CipherSuite;
 use mimi_wire::{Domain, MimiUri};
 use thiserror::Error;
 
@@ -66,15 +67,16 @@ pub trait Store: Send + Sync + 'static {
     fn device_by_token(&self, token_sha256: [u8; 32]) -> StoreFuture<'_, Option<DeviceRecord>>;
     /// The devices of a user, oldest first.
     fn devices(&self, user: &MimiUri) -> StoreFuture<'_, Vec<DeviceRecord>>;
-    /// Unreleased, unexpired KeyPackages of a client, oldest first.
+    /// Unreleased, unexpired KeyPackages of a client of one suite, oldest first.
     fn key_packages(
         &self,
         client: &MimiUri,
+        ciphersuite: CipherSuite,
         now_ms: u64,
         limit: usize,
     ) -> StoreFuture<'_, Vec<StoredKeyPackage>>;
-    /// How many of them there are.
-    fn key_package_stock(&self, client: &MimiUri, now_ms: u64) -> StoreFuture<'_, u64>;
+    /// How many of them there are, of each suite that has some, ascending.
+    fn key_package_stock(&self, client: &MimiUri, now_ms: u64) -> StoreFuture<'_, Vec<SuiteStock>>;
     /// Whose KeyPackage a reference was or is (PROTO-KM-12).
     fn key_package_owner(&self, reference: &[u8]) -> StoreFuture<'_, Option<MimiUri>>;
     /// Decisions about a requester by a target.
@@ -85,6 +87,14 @@ pub trait Store: Send + Sync + 'static {
     ) -> StoreFuture<'_, Vec<ConsentRecord>>;
     /// Open requests to a target, oldest first.
     fn consent_requests(&self, target: &MimiUri) -> StoreFuture<'_, Vec<ConsentRequest>>;
+    /// All decisions of a user, by requester and room.
+    fn consents_of(&self, target: &MimiUri) -> StoreFuture<'_, Vec<ConsentRecord>>;
+    /// How many decisions there are of a user and about it.
+    fn consent_counts(&self, user: &MimiUri) -> StoreFuture<'_, ConsentCounts>;
+    /// What a local user has asked of others and is not answered, oldest first.
+    fn consent_asked(&self, requester: &MimiUri) -> StoreFuture<'_, Vec<ConsentRequest>>;
+    /// Consent entries that have arrived and have not been looked at, oldest first.
+    fn arrivals(&self, limit: usize) -> StoreFuture<'_, Vec<StoredArrival>>;
     /// What a user says of itself.
     fn profile(&self, user: &MimiUri) -> StoreFuture<'_, Option<StoredProfile>>;
     /// Profiles that have all of these terms, in the order in which their users first had one, at

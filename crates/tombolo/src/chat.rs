@@ -1,5 +1,6 @@
 //! `tombolo chat`: a plain terminal client for one person.
 
+mod contacts;
 mod conversation;
 mod devices;
 mod display;

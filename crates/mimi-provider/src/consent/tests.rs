@@ -1,5 +1,6 @@
 use super::*;
 use crate::fixture::{NOW, client, domain, key_package, room_uri, uri, user};
+use crate::record::{EventKind, NewEvent};
 
 fn entry(operation: ConsentOperation, requester: &str, target: &str) -> ConsentEntry {
     ConsentEntry {
@@ -40,62 +41,47 @@ fn appended(transition: &Transition<()>) -> Vec<&NewEvent> {
 /// What b.example knows when something happens there.
 #[derive(Clone, Default)]
 struct Known {
+    asked: Vec<ConsentRequest>,
     open: Vec<ConsentRequest>,
     consents: Vec<ConsentRecord>,
+    back: Vec<ConsentRecord>,
+    counts: ConsentCounts,
+    key_packages: Vec<OfferedKeyPackage>,
 }
 
 impl Known {
-    fn local(
-        &self,
-        actor: &str,
-        entry: &ConsentEntry,
-        other: OtherUser,
-    ) -> Result<Transition<()>, Reject> {
+    fn says(&self, actor: &str, entry: &ConsentEntry) -> Result<Transition<()>, Reject> {
         local_consent(&LocalConsentInput {
             own: &domain("b.example"),
             actor: &DeviceIdentity { user: user(actor), client: client(&format!("{actor}/phone")) },
             entry,
-            other,
+            key_packages: &self.key_packages,
+            asked: &self.asked,
             open_requests: &self.open,
             consents: &self.consents,
+            back: &self.back,
+            counts: self.counts,
+            other_clients: &[client("b/bella/phone"), client("b/bella/laptop")],
             last_seq: 4,
             now_ms: NOW,
         })
     }
+}
 
-    fn peer<'a>(
-        &'a self,
-        from: &'a Domain,
-        own: &'a Domain,
-        entry: &'a ConsentEntry,
-    ) -> PeerConsentInput<'a> {
-        PeerConsentInput {
-            own,
-            from,
-            entry,
-            user: OtherUser::Local,
-            open_requests: &self.open,
-            consents: &self.consents,
-            last_seq: 4,
-            now_ms: NOW,
-        }
-    }
-
-    fn asked_by_a(&self, entry: &ConsentEntry) -> Transition<()> {
-        request_consent(&self.peer(&domain("a.example"), &domain("b.example"), entry)).unwrap()
-    }
-
-    fn told_by_a(&self, entry: &ConsentEntry) -> Transition<()> {
-        update_consent(&self.peer(&domain("a.example"), &domain("b.example"), entry)).unwrap()
-    }
+fn removed(transition: &Transition<()>) -> Vec<ConsentRequest> {
+    let removed = transition.changes.iter().filter_map(|change| match change {
+        Change::RemoveConsentRequest(request) => Some(request.clone()),
+        _ => None,
+    });
+    removed.collect()
 }
 
 /// PROTO-CON-2, PROTO-CON-3, FLOW-12: a request to another provider goes straight to it, through
-/// our own provider's stream.
+/// our own provider's stream, and is remembered for its user's own list.
 #[test]
 fn a_request_travels() {
     let asks = entry(ConsentOperation::Request, "b/bob", "a/alice");
-    let transition = Known::default().local("b/bob", &asks, OtherUser::Remote).unwrap();
+    let transition = Known::default().says("b/bob", &asks).unwrap();
     let stream = uri("mimi://b.example");
     assert_eq!(stream_of_local(&domain("b.example"), &asks), stream);
     let [event] = appended(&transition)[..] else { panic!("one entry") };
@@ -106,88 +92,51 @@ fn a_request_travels() {
     let follower = domain("a.example");
     let follow = Change::Follow { stream: stream.clone(), follower, after_seq: 4 };
     assert!(transition.changes.contains(&follow));
+    let asked = ConsentRequest { requested_ms: NOW, ..open("b/bob", "a/alice", None) };
+    assert!(transition.changes.contains(&Change::PutConsentAsked(asked)));
     assert_eq!(transition.expect, [Expect::StreamSeq { stream: stream.clone(), seq: 4 }]);
     let follower = domain("a.example");
     assert_eq!(transition.effects, [Effect::WakeFollower { stream, follower }]);
 }
 
-/// A request that arrives is kept and shown to the target's devices.
+/// PROTO-CON-4: taking a request back travels likewise.
 #[test]
-fn a_request_arrives() {
-    let asks = entry(ConsentOperation::Request, "a/alice", "b/bob");
-    let transition = Known::default().asked_by_a(&asks);
-    let request = open("a/alice", "b/bob", None);
-    let kept = Change::PutConsentRequest(ConsentRequest { requested_ms: NOW, ..request.clone() });
-    assert!(transition.changes.contains(&kept));
-    let [event] = appended(&transition)[..] else { panic!("one entry") };
-    assert_eq!((&event.stream, &event.targets), (&user("b/bob"), &None));
-    assert!(event.audience.is_empty());
-    // A repeat changes nothing.
-    let known = Known { open: vec![request], ..Known::default() };
-    assert_eq!(known.asked_by_a(&asks), Transition::unchanged(()));
-}
-
-/// PROTO-CON-4: a cancel undoes exactly its own scope.
-#[test]
-fn a_cancel_has_its_scope() {
-    let mut known = Known { open: vec![open("a/alice", "b/bob", None)], ..Known::default() };
-    let mut cancel = entry(ConsentOperation::Cancel, "a/alice", "b/bob");
-    let transition = known.asked_by_a(&cancel);
-    assert_eq!(transition.changes[0], Change::RemoveConsentRequest(known.open[0].clone()));
-    assert_eq!(appended(&transition)[0].kind, EventKind::RequestConsent);
+fn a_cancel_travels() {
+    let mut cancel = entry(ConsentOperation::Cancel, "b/bob", "a/alice");
     cancel.room_id = Some(room_uri());
-    assert_eq!(known.asked_by_a(&cancel), Transition::unchanged(()));
-    known.open.push(open("a/alice", "b/bob", Some(room_uri())));
-    let transition = known.asked_by_a(&cancel);
-    assert_eq!(transition.changes[0], Change::RemoveConsentRequest(known.open[1].clone()));
+    let transition = Known::default().says("b/bob", &cancel).unwrap();
+    assert!(matches!(&transition.changes[0], Change::RemoveConsentAsked(asked)
+        if asked.room == Some(room_uri())));
+    let [event] = appended(&transition)[..] else { panic!("one entry") };
+    assert_eq!(ConsentEntry::decode(&event.payload), Ok(cancel));
 }
 
-/// PROTO-CON-1, PROTO-CON-3: the right operations from the right provider.
+/// PROTO-CON-10: between users of one provider nothing travels, and nothing depends on whether the
+/// other one exists: the request is written down like one that a peer brings.
 #[test]
-fn what_no_honest_peer_sends() {
-    let known = Known::default();
-    let (a, b) = (domain("a.example"), domain("b.example"));
-    let asks = entry(ConsentOperation::Request, "a/alice", "b/bob");
-    let grants = entry(grant(), "b/bob", "a/alice");
-    let malformed = |result| assert!(matches!(result, Err(Reject::Malformed(_))));
-    let misbehaved = |result| assert!(matches!(result, Err(Reject::PeerMisbehaved(_))));
-    malformed(request_consent(&known.peer(&a, &b, &grants)));
-    malformed(update_consent(&known.peer(&a, &b, &asks)));
-    misbehaved(request_consent(&known.peer(&domain("c.example"), &b, &asks)));
-    misbehaved(request_consent(&known.peer(&b, &a, &asks)));
-    misbehaved(update_consent(&known.peer(&domain("c.example"), &b, &grants)));
-    misbehaved(update_consent(&known.peer(&b, &a, &grants)));
-    let itself = entry(ConsentOperation::Request, "a/alice", "a/alice");
-    malformed(request_consent(&known.peer(&a, &a, &itself)));
-    let mut no_room = asks.clone();
-    no_room.room_id = Some(user("a/alice"));
-    malformed(request_consent(&known.peer(&a, &b, &no_room)));
-    let mut no_user = asks;
-    no_user.requester_uri = client("a/alice/phone");
-    malformed(request_consent(&known.peer(&a, &b, &no_user)));
+fn a_local_request_is_an_arrival() {
+    for operation in [ConsentOperation::Request, ConsentOperation::Cancel] {
+        let says = entry(operation, "b/bob", "b/bella");
+        let transition = Known::default().says("b/bob", &says).unwrap();
+        let from = domain("b.example");
+        let arrival = Arrival { from, payload: says.encode(), arrived_ms: NOW };
+        assert_eq!(transition.changes[1..], [Change::PutArrival(arrival)]);
+        assert_eq!(transition.effects, [Effect::WakeArrivals]);
+        assert!(appended(&transition).is_empty());
+    }
 }
 
-/// PROTO-CON-5, PROTO-CON-9, PROTO-CON-10, AMB-CON-2: unknown, refusing and overwhelmed targets all
-/// look the same to who asks: 201.
+/// A user's own list of requests is bounded; asking again for the same is always possible.
 #[test]
-fn silence_tells_nothing() {
-    let asks = entry(ConsentOperation::Request, "a/alice", "b/bob");
-    let nothing = Transition::unchanged(());
-    let known = Known::default();
-    let (a, b) = (domain("a.example"), domain("b.example"));
-    let input = PeerConsentInput { user: OtherUser::Unknown, ..known.peer(&a, &b, &asks) };
-    assert_eq!(request_consent(&input).unwrap(), nothing);
-    let refusing = Known {
-        consents: vec![decided("a/alice", None, ConsentDecision::Revoked)],
-        ..Known::default()
-    };
-    assert_eq!(refusing.asked_by_a(&asks), nothing);
-    let of_others = |number| open(&format!("a/user{number}"), "b/bob", None);
-    let open = (0..CONSENT_REQUESTS_PER_USER_MAX).map(of_others).collect();
-    let mut overwhelmed = Known { open, ..Known::default() };
-    assert_eq!(overwhelmed.asked_by_a(&asks), nothing);
-    overwhelmed.open.pop();
-    assert_ne!(overwhelmed.asked_by_a(&asks), nothing);
+fn requests_that_are_not_answered() {
+    let to = |number| open("b/bob", &format!("a/user{number}"), None);
+    let mut known = Known { asked: (0..ASKED_PER_USER_MAX).map(to).collect(), ..Known::default() };
+    let one_more = entry(ConsentOperation::Request, "b/bob", "a/alice");
+    assert!(matches!(known.says("b/bob", &one_more), Err(Reject::NotAllowed(_))));
+    let again = entry(ConsentOperation::Request, "b/bob", "a/user7");
+    assert!(known.says("b/bob", &again).is_ok());
+    known.asked.pop();
+    assert!(known.says("b/bob", &one_more).is_ok());
 }
 
 /// PROTO-CON-6, PROTO-CON-7: a grant is recorded, answers the requests it covers, and is told.
@@ -202,19 +151,11 @@ fn a_grant() {
         ],
         ..Known::default()
     };
-    let transition = known.local("b/bob", &grants, OtherUser::Remote).unwrap();
+    let transition = known.says("b/bob", &grants).unwrap();
     let record =
         ConsentRecord { decided_ms: NOW, ..decided("a/alice", None, ConsentDecision::Granted) };
     assert_eq!(transition.changes[0], Change::PutConsent(record));
-    let removed: Vec<_> = transition
-        .changes
-        .iter()
-        .filter_map(|change| match change {
-            Change::RemoveConsentRequest(request) => Some(request.clone()),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(removed, known.open[..2]);
+    assert_eq!(removed(&transition), known.open[..2]);
     let [event] = appended(&transition)[..] else { panic!("one entry") };
     assert_eq!(event.kind, EventKind::UpdateConsent);
     assert_eq!(
@@ -229,22 +170,43 @@ fn a_grant() {
         open: vec![open("b/bella", "b/bob", None), open("b/bella", "b/bob", Some(room_uri()))],
         ..Known::default()
     };
-    let transition = known.local("b/bob", &here, OtherUser::Local).unwrap();
-    assert!(transition.changes.contains(&Change::RemoveConsentRequest(known.open[1].clone())));
-    assert!(!transition.changes.contains(&Change::RemoveConsentRequest(known.open[0].clone())));
+    let transition = known.says("b/bob", &here).unwrap();
+    assert_eq!(removed(&transition), known.open[1..]);
+    assert!(transition.changes.contains(&Change::RemoveConsentAsked(known.open[1].clone())));
     assert_eq!(appended(&transition)[0].stream, user("b/bella"));
     assert_eq!(stream_of_local(&domain("b.example"), &here), user("b/bella"));
 }
 
-/// PROTO-CON-8: a refusal stays with who refuses.
+/// A local user hears of a grant that it asked for, or of somebody it has let in itself: what
+/// strangers allow unasked is no news.
+#[test]
+fn an_unasked_grant_to_a_local_user() {
+    let grants = entry(grant(), "b/bella", "b/bob");
+    let mut known = Known::default();
+    assert!(appended(&known.says("b/bob", &grants).unwrap()).is_empty());
+    known.back = vec![ConsentRecord {
+        target: user("b/bella"),
+        ..decided("b/bob", None, ConsentDecision::Granted)
+    }];
+    assert_eq!(appended(&known.says("b/bob", &grants).unwrap()).len(), 1);
+}
+
+/// PROTO-CON-8, PROTO-CON-9: a refusal, asked for or not, stays with who refuses.
 #[test]
 fn a_revocation_is_not_told() {
-    let revokes = entry(ConsentOperation::Revoke, "a/alice", "b/bob");
-    for other in [OtherUser::Remote, OtherUser::Local, OtherUser::Unknown] {
-        let transition = Known::default().local("b/bob", &revokes, other).unwrap();
-        assert!(matches!(&transition.changes[..], [Change::PutConsent(record)]
-            if record.granted == ConsentDecision::Revoked));
-        assert!(transition.effects.is_empty());
+    for requester in ["a/alice", "b/bella"] {
+        let revokes = entry(ConsentOperation::Revoke, requester, "b/bob");
+        let waiting = open(requester, "b/bob", None);
+        for open in [vec![], vec![waiting]] {
+            let known = Known { open, ..Known::default() };
+            let transition = known.says("b/bob", &revokes).unwrap();
+            assert!(matches!(&transition.changes[0], Change::PutConsent(record)
+                if record.granted == ConsentDecision::Revoked));
+            assert_eq!(removed(&transition), known.open);
+            assert!(appended(&transition).is_empty() && transition.effects.is_empty());
+            let tells = |change: &Change| matches!(change, Change::RemoveConsentAsked(_));
+            assert!(!transition.changes.iter().any(tells), "nor by the requester's own list");
+        }
     }
 }
 
@@ -260,71 +222,95 @@ fn nobody_speaks_for_others() {
         (ConsentOperation::Revoke, "b/bob", "a/alice"),
     ] {
         let entry = entry(operation, requester, target);
-        let result = known.local("b/bob", &entry, OtherUser::Remote);
-        assert!(matches!(result, Err(Reject::NotAllowed(_))), "{entry:?}");
+        assert!(matches!(known.says("b/bob", &entry), Err(Reject::NotAllowed(_))), "{entry:?}");
     }
 }
 
-/// AMB-CON-3: a client's grant carries no KeyPackages; what a peer's carries is passed on.
+/// Decisions are bounded; one of a scope there is can always be changed.
 #[test]
-fn key_packages_in_a_grant() {
-    let client_key_packages = vec![key_package(b"1")];
-    let with = ConsentOperation::Grant { client_key_packages };
-    let known = Known::default();
-    let ours = known.local("b/bob", &entry(with.clone(), "a/alice", "b/bob"), OtherUser::Remote);
-    assert!(matches!(ours, Err(Reject::Unsupported(_))));
-    let theirs = entry(with, "b/bob", "a/alice");
-    let known = Known {
-        consents: vec![ConsentRecord {
-            target: user("a/alice"),
-            ..decided("b/bob", None, ConsentDecision::Granted)
-        }],
-        ..Known::default()
-    };
-    let transition = known.told_by_a(&theirs);
-    assert_eq!(ConsentEntry::decode(&appended(&transition)[0].payload), Ok(theirs));
+fn decisions_of_a_user() {
+    let mut known = Known::default();
+    known.counts.decided = DECISIONS_PER_USER_MAX;
+    let grants = entry(grant(), "a/alice", "b/bob");
+    assert!(matches!(known.says("b/bob", &grants), Err(Reject::NotAllowed(_))));
+    known.consents = vec![decided("a/alice", None, ConsentDecision::Revoked)];
+    assert!(known.says("b/bob", &grants).is_ok());
+    known.consents.clear();
+    known.counts.decided -= 1;
+    assert!(known.says("b/bob", &grants).is_ok());
 }
 
-/// An update that arrives is remembered and shown to the requester's devices, once.
+fn offered(reference: u8) -> OfferedKeyPackage {
+    OfferedKeyPackage {
+        reference: vec![reference; 32],
+        identity: DeviceIdentity { user: user("b/bob"), client: client("b/bob/phone") },
+        octets: key_package(&[reference]).octets().to_vec(),
+        ciphersuite: 1,
+        capabilities: Vec::new(),
+        not_after_ms: NOW + 1,
+        usage: KeyPackageUsage::Once,
+    }
+}
+
+/// AMB-CON-3, AMB-CON-4, PROTO-CON-7: KeyPackages of a grant are known as given, so that nobody
+/// else gets them and their Welcomes find their client.
 #[test]
-fn an_update_arrives() {
-    let mut known = Known::default();
-    let grants = entry(grant(), "b/bob", "a/alice");
-    let transition = known.told_by_a(&grants);
-    let Change::PutConsent(record) = &transition.changes[0] else { panic!("a record") };
-    assert_eq!((&record.target, &record.requester), (&user("a/alice"), &user("b/bob")));
-    assert_eq!(appended(&transition)[0].stream, user("b/bob"));
-    known.consents.push(record.clone());
-    assert_eq!(known.told_by_a(&grants), Transition::unchanged(()));
-    let revokes = entry(ConsentOperation::Revoke, "b/bob", "a/alice");
-    assert_eq!(appended(&known.told_by_a(&revokes)).len(), 1);
-    let (a, b) = (domain("a.example"), domain("b.example"));
-    let unknown = PeerConsentInput { user: OtherUser::Unknown, ..known.peer(&a, &b, &revokes) };
-    assert_eq!(update_consent(&unknown).unwrap(), Transition::unchanged(()));
+fn key_packages_in_a_grant() {
+    let client_key_packages = vec![key_package(&[1]), key_package(&[2])];
+    let grants = entry(ConsentOperation::Grant { client_key_packages }, "a/alice", "b/bob");
+    let mut known = Known { key_packages: vec![offered(1), offered(2)], ..Known::default() };
+    let transition = known.says("b/bob", &grants).unwrap();
+    for reference in [vec![1; 32], vec![2; 32]] {
+        assert!(transition.expect.contains(&Expect::KeyPackageUnused(reference.clone())));
+        assert!(transition.changes.contains(&Change::ReleaseKeyPackage(reference)));
+    }
+    let [event] = appended(&transition)[..] else { panic!("one entry") };
+    assert_eq!(ConsentEntry::decode(&event.payload), Ok(grants.clone()));
+
+    let mut refused = |change: fn(&mut OfferedKeyPackage)| {
+        known.key_packages = vec![offered(1), offered(2)];
+        change(&mut known.key_packages[1]);
+        known.says("b/bob", &grants).unwrap_err()
+    };
+    let of_another = refused(|it| it.identity.client = client("b/bob/laptop"));
+    assert!(matches!(of_another, Reject::NotAllowed(_)));
+    let last_resort = refused(|it| it.usage = KeyPackageUsage::LastResort);
+    assert!(matches!(last_resort, Reject::NotAllowed(_)));
+    assert!(matches!(refused(|it| it.not_after_ms = NOW), Reject::Malformed(_)));
+    assert!(matches!(refused(|it| it.reference = vec![1; 32]), Reject::Malformed(_)));
+}
+
+/// KeyPackages are for one of the requester's devices: two would both use them.
+#[test]
+fn key_packages_for_a_local_user() {
+    let client_key_packages = vec![key_package(&[1])];
+    let grants = entry(ConsentOperation::Grant { client_key_packages }, "b/bella", "b/bob");
+    let known = Known {
+        open: vec![open("b/bella", "b/bob", None)],
+        key_packages: vec![offered(1)],
+        ..Known::default()
+    };
+    let transition = known.says("b/bob", &grants).unwrap();
+    let [first, others] = appended(&transition)[..] else { panic!("two entries") };
+    assert_eq!((first.seq, others.seq), (5, 6));
+    assert_eq!(first.targets, Some(vec![client("b/bella/phone")]));
+    assert_eq!(ConsentEntry::decode(&first.payload), Ok(grants));
+    assert_eq!(others.targets, Some(vec![client("b/bella/laptop")]));
+    let bare = entry(grant(), "b/bella", "b/bob");
+    assert_eq!(ConsentEntry::decode(&others.payload), Ok(bare));
 }
 
 /// AMB-CON-5: the latest of a scope wins, whatever the order of the records.
 #[test]
 fn the_latest_decision_wins() {
     use ConsentDecision::{Granted, Revoked};
+    let ask = ContactDefault::Ask;
     let older = ConsentRecord { decided_ms: 1, ..decided("a/alice", None, Granted) };
     let newer = ConsentRecord { decided_ms: 2, ..decided("a/alice", None, Revoked) };
     let room = room_uri();
     for records in [[older.clone(), newer.clone()], [newer, older]] {
-        assert_eq!(consent_for(&records, &user("a/alice"), None), Consent::Missing);
-        assert_eq!(consent_for(&records, &user("a/alice"), Some(&room)), Consent::Missing);
-        assert_eq!(consent_for(&records, &user("a/eve"), None), Consent::Missing);
+        assert_eq!(consent_for(&records, &user("a/alice"), None, ask), Consent::Missing);
+        assert_eq!(consent_for(&records, &user("a/alice"), Some(&room), ask), Consent::Missing);
+        assert_eq!(consent_for(&records, &user("a/eve"), None, ask), Consent::Missing);
     }
-}
-
-/// Between two users of one provider nothing travels.
-#[test]
-fn a_local_request() {
-    let asks = entry(ConsentOperation::Request, "b/bob", "b/bella");
-    let known = Known::default();
-    let transition = known.local("b/bob", &asks, OtherUser::Local).unwrap();
-    assert!(matches!(transition.changes[0], Change::PutConsentRequest(_)));
-    assert_eq!(appended(&transition)[0].stream, user("b/bella"));
-    let unknown = known.local("b/bob", &asks, OtherUser::Unknown).unwrap();
-    assert_eq!(unknown, Transition::unchanged(()));
 }

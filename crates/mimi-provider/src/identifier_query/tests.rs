@@ -8,10 +8,11 @@ use mimi_wire::protocol::identifier_query::{
 use mimi_wire::{Domain, MimiUri, Wire};
 
 use super::{
-    Asker, CANDIDATES_MAX, LOCAL_COST_MAX, LOCAL_REFILL_MS, Lookup, MATCHES_MAX, PEER_COST_MAX,
-    QUERY_ELEMENTS_MAX, QueryBudgets, QueryPolicy, QueryScope, QueryableFields,
+    Asker, CANDIDATES_MAX, Lookup, MATCHES_MAX, QUERIES_PER_PEER, QUERIES_PER_USER,
+    QUERY_ELEMENTS_MAX, QueryBudgets, QueryPolicy, QueryRates, QueryScope, QueryableFields,
     SEARCH_VALUE_OCTETS_MAX, answer, cost, lookup, without_matches,
 };
+use crate::budget::Rate;
 use crate::profile::{FieldName, Findability, Profile, ProfileEntry, Searchability, Visibility};
 use IdentifierQueryCode::{Ambiguous, Forbidden, NotFound, Success, UnsupportedField};
 use SearchIdentifier::{
@@ -295,32 +296,26 @@ fn limits_of_answers() {
 /// AMB-IDQ-4: a peer has one budget for all its users.
 #[test]
 fn a_budget_runs_out_and_comes_back() {
-    let mut budgets = QueryBudgets::default();
+    let (mut budgets, rates) = (QueryBudgets::default(), QueryRates::default());
     let b = Asker::Peer(Domain::new("b.example").unwrap());
     let c = Asker::Peer(Domain::new("c.example").unwrap());
     let local = Asker::Local(user("xavier"));
-    for _ in 0..PEER_COST_MAX {
-        assert_eq!(budgets.take(&b, 1, 5_000), Ok(()));
+    let mut take = |asker, cost, now_ms| budgets.take(&rates, asker, cost, now_ms);
+    for _ in 0..QUERIES_PER_PEER.most {
+        assert_eq!(take(&b, 1, 5_000), Ok(()));
     }
-    assert_eq!(budgets.take(&b, 1, 5_000), Err(super::PEER_REFILL_MS));
-    assert_eq!(budgets.take(&c, 1, 5_000), Ok(()), "another's is another's");
-    assert_eq!(budgets.take(&b, 1, 5_000 + super::PEER_REFILL_MS), Ok(()));
-    assert_eq!(budgets.take(&local, LOCAL_COST_MAX, 5_000), Ok(()));
-    assert_eq!(budgets.take(&local, 1, 5_000), Err(LOCAL_REFILL_MS));
+    let refill_ms = QUERIES_PER_PEER.refill_ms;
+    assert_eq!(take(&b, 1, 5_000), Err(refill_ms));
+    assert_eq!(take(&c, 1, 5_000), Ok(()), "another's is another's");
+    assert_eq!(take(&b, 1, 5_000 + refill_ms), Ok(()));
+    assert_eq!(take(&local, QUERIES_PER_USER.most, 5_000), Ok(()));
+    assert_eq!(take(&local, 1, 5_000), Err(QUERIES_PER_USER.refill_ms));
     assert_eq!(cost(&query(&[(Nick, "x")])), 1);
     assert!(cost(&query(&[(Nick, "x"), (PartialName, "mat")])) > 1);
-}
-
-#[test]
-fn forgotten_budgets_are_the_fuller_ones() {
-    let mut budgets = QueryBudgets::default();
-    let asker = |number: usize| Asker::Local(user(&format!("u{number}")));
-    for number in 0..super::budget::REMEMBERED_MAX {
-        let spent = if number == 7 { LOCAL_COST_MAX } else { 1 + (number % 2) as u64 };
-        assert_eq!(budgets.take(&asker(number), spent, 0), Ok(()));
-    }
-    assert_eq!(budgets.take(&asker(usize::MAX), 1, 0), Ok(()), "there is room for one more");
-    assert!(budgets.take(&asker(7), 1, 0).is_err(), "who has spent most is remembered");
+    let little = QueryRates { per_user: Rate::new(1, 60_000), ..rates };
+    let other = Asker::Local(user("yolanda"));
+    assert_eq!(budgets.take(&little, &other, 10, 5_000), Ok(()), "a costly one fits, too");
+    assert_eq!(budgets.take(&little, &other, 1, 5_000), Err(60_000));
 }
 
 /// PROTO-IDQ-2: what the index finds is looked at once more, for it knows hashes only: nobody is named

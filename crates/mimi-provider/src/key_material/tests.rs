@@ -8,6 +8,9 @@ use crate::hub::state::HubState;
 use crate::record::ConsentDecision;
 use crate::requester::Requester;
 
+/// Valid for as long as any.
+const GOOD: u64 = NOW + KEY_PACKAGE_ENDING_MS + 1;
+
 /// A KeyPackage in stock, named by the client and a number.
 fn stored(short: &str, number: u8, suite: u16, not_after_ms: u64) -> StoredKeyPackage {
     let reference = [short.as_bytes(), &[number]].concat();
@@ -22,10 +25,18 @@ fn stored(short: &str, number: u8, suite: u16, not_after_ms: u64) -> StoredKeyPa
 }
 
 fn stock(short: &str, packages: Vec<StoredKeyPackage>) -> ClientStock {
-    ClientStock { client: client(short), stock: packages.len() as u64, packages }
+    let mut stock: Vec<SuiteStock> = Vec::new();
+    for package in packages.iter().filter(|it| it.not_after_ms > NOW + KEY_PACKAGE_VALID_MS_MIN) {
+        let ciphersuite = package.ciphersuite;
+        match stock.iter_mut().find(|it| it.ciphersuite == ciphersuite) {
+            Some(suite) => suite.count += 1,
+            None => stock.push(SuiteStock { ciphersuite, count: 1 }),
+        }
+    }
+    ClientStock { client: client(short), stock, packages }
 }
 
-fn consent(room: Option<MimiUri>, granted: ConsentDecision) -> ConsentRecord {
+fn decided(room: Option<MimiUri>, granted: ConsentDecision) -> ConsentRecord {
     ConsentRecord {
         target: user("c/cathy"),
         requester: user("b/bob"),
@@ -43,6 +54,8 @@ struct Target {
     suites: Vec<u16>,
     clients: Option<Vec<ClientStock>>,
     consents: Vec<ConsentRecord>,
+    default: ContactDefault,
+    disclosure: Disclosure,
     satisfies: fn(&StoredKeyPackage) -> bool,
 }
 
@@ -50,8 +63,8 @@ impl Target {
     /// Through the hub at a.example, consented, one package for each of two devices.
     fn new() -> Self {
         let clients = vec![
-            stock("c/cathy/phone", vec![stored("c/cathy/phone", 1, 1, NOW + 1)]),
-            stock("c/cathy/laptop", vec![stored("c/cathy/laptop", 1, 1, NOW + 1)]),
+            stock("c/cathy/phone", vec![stored("c/cathy/phone", 1, 1, GOOD)]),
+            stock("c/cathy/laptop", vec![stored("c/cathy/laptop", 1, 1, GOOD)]),
         ];
         Self {
             asker: Asker::Peer(domain("a.example")),
@@ -59,7 +72,9 @@ impl Target {
             requester: "b/bob/phone",
             suites: vec![1],
             clients: Some(clients),
-            consents: vec![consent(None, ConsentDecision::Granted)],
+            consents: vec![decided(None, ConsentDecision::Granted)],
+            default: ContactDefault::Ask,
+            disclosure: Disclosure::Masked,
             satisfies: |_| true,
         }
     }
@@ -67,13 +82,15 @@ impl Target {
     fn ask(&self) -> Result<Transition<KeyMaterialResponse>, Reject> {
         let identity = identity(self.requester);
         let (requester, _) = self.requester.rsplit_once('/').unwrap();
+        let request = key_material_request(requester, "c/cathy", self.room.clone(), &self.suites);
         key_material(&KeyMaterialInput {
             own: &domain("c.example"),
             asker: &self.asker,
-            request: &key_material_request(requester, "c/cathy", self.room.clone(), &self.suites),
+            request: &request,
             identity: &identity,
+            consent: consent(&request, &self.consents, self.default),
+            disclosure: self.disclosure,
             clients: self.clients.as_deref(),
-            consents: &self.consents,
             satisfies: &self.satisfies,
             last_seq: 7,
             now_ms: NOW,
@@ -118,6 +135,7 @@ fn consent_decides() {
     let other_room = || Some(uri("mimi://a.example/r/2"));
     let here = || Some(room_uri());
     let mut target = Target::new();
+    target.disclosure = Disclosure::Plain;
     let mut with = |consents: Vec<ConsentRecord>| {
         target.consents = consents;
         let transition = target.ask().unwrap();
@@ -126,21 +144,21 @@ fn consent_decides() {
         transition.reply.user_status
     };
     assert_eq!(with(vec![]), KeyMaterialUserCode::NoConsent);
-    assert_eq!(with(vec![consent(here(), Granted)]), KeyMaterialUserCode::Success);
-    assert_eq!(with(vec![consent(None, Revoked)]), KeyMaterialUserCode::NoConsent);
+    assert_eq!(with(vec![decided(here(), Granted)]), KeyMaterialUserCode::Success);
+    assert_eq!(with(vec![decided(None, Revoked)]), KeyMaterialUserCode::NoConsent);
     assert_eq!(
-        with(vec![consent(other_room(), Granted)]),
+        with(vec![decided(other_room(), Granted)]),
         KeyMaterialUserCode::NoConsentForThisRoom
     );
     assert_eq!(
-        with(vec![consent(None, Granted), consent(here(), Revoked)]),
+        with(vec![decided(None, Granted), decided(here(), Revoked)]),
         KeyMaterialUserCode::NoConsentForThisRoom
     );
     assert_eq!(
-        with(vec![consent(None, Revoked), consent(here(), Granted)]),
+        with(vec![decided(None, Revoked), decided(here(), Granted)]),
         KeyMaterialUserCode::Success
     );
-    let mut somebody_else = consent(None, Granted);
+    let mut somebody_else = decided(None, Granted);
     somebody_else.requester = user("b/bella");
     assert_eq!(with(vec![somebody_else]), KeyMaterialUserCode::NoConsent);
 }
@@ -152,7 +170,9 @@ fn outside_any_room() {
     target.room = None;
     target.asker = Asker::Peer(domain("b.example"));
     assert_eq!(target.code(), KeyMaterialUserCode::Success);
-    target.consents = vec![consent(Some(room_uri()), ConsentDecision::Granted)];
+    target.consents = vec![decided(Some(room_uri()), ConsentDecision::Granted)];
+    assert_eq!(target.code(), KeyMaterialUserCode::NoConsent);
+    target.disclosure = Disclosure::Plain;
     assert_eq!(target.code(), KeyMaterialUserCode::NoConsentForThisRoom);
 }
 
@@ -166,6 +186,49 @@ fn unknown_users_look_like_no_consent() {
     assert_eq!(target.ask().unwrap(), with_consent);
     target.clients = Target::new().clients;
     assert_eq!(target.ask().unwrap(), with_consent);
+    let elsewhere = Some(uri("mimi://a.example/r/2"));
+    for consents in [
+        vec![decided(None, ConsentDecision::Revoked)],
+        vec![decided(Some(room_uri()), ConsentDecision::Revoked)],
+        vec![decided(elsewhere, ConsentDecision::Granted)],
+    ] {
+        target.consents = consents;
+        let answer = target.ask().unwrap();
+        assert_eq!(answer, with_consent);
+        assert_eq!(answer.reply.encode(), with_consent.reply.encode());
+    }
+}
+
+/// PROTO-KM-6: an operator may choose to say more.
+#[test]
+fn a_plain_answer() {
+    let mut target = Target::new();
+    target.disclosure = Disclosure::Plain;
+    target.clients = None;
+    for consents in [vec![], vec![decided(None, ConsentDecision::Granted)]] {
+        target.consents = consents;
+        assert_eq!(target.code(), KeyMaterialUserCode::UserUnknown);
+    }
+    target.clients = Target::new().clients;
+    target.consents.clear();
+    assert_eq!(target.code(), KeyMaterialUserCode::NoConsent);
+}
+
+/// The provider's default counts where nobody has decided, and only there.
+#[test]
+fn the_default() {
+    let mut target = Target::new();
+    target.consents.clear();
+    for (default, code) in [
+        (ContactDefault::Ask, KeyMaterialUserCode::NoConsent),
+        (ContactDefault::Deny, KeyMaterialUserCode::NoConsent),
+        (ContactDefault::Allow, KeyMaterialUserCode::Success),
+    ] {
+        target.default = default;
+        assert_eq!(target.code(), code);
+    }
+    target.consents = vec![decided(None, ConsentDecision::Revoked)];
+    assert_eq!(target.code(), KeyMaterialUserCode::NoConsent);
 }
 
 /// PROTO-KM-2, AMB-TR-6: the way a request came must be the right one.
@@ -229,8 +292,9 @@ fn requests_no_honest_peer_sends() {
         asker: &target.asker,
         request: &key_material_request("b/bob", "c/cathy", target.room.clone(), &[1]),
         identity: &identity("b/bella/phone"),
+        consent: Consent::Granted,
+        disclosure: Disclosure::Masked,
         clients: target.clients.as_deref(),
-        consents: &target.consents,
         satisfies: &|_| true,
         last_seq: 0,
         now_ms: NOW,
@@ -247,7 +311,7 @@ fn the_fitting_package() {
     let phone = |number, suite, not_after_ms| stored("c/cathy/phone", number, suite, not_after_ms);
     target.clients = Some(vec![stock(
         "c/cathy/phone",
-        vec![phone(1, 2, NOW), phone(2, 1, NOW + 1), phone(3, 2, NOW + 1), phone(4, 2, NOW + 1)],
+        vec![phone(1, 2, NOW), phone(2, 1, GOOD), phone(3, 2, GOOD), phone(4, 2, GOOD)],
     )]);
     let mut choose = |suites: &[u16], satisfies: fn(&StoredKeyPackage) -> bool| {
         target.suites = suites.to_vec();
@@ -264,13 +328,32 @@ fn the_fitting_package() {
     assert_eq!(choose(&[1, 2], |_| false), (KeyMaterialUserCode::NoCompatibleMaterial, None));
 }
 
+/// PROTO-KM-11: what ends soon comes last, what ends at once not at all.
+#[test]
+fn what_ends_soon() {
+    let mut target = Target::new();
+    let valid = |number, valid_ms| stored("c/cathy/phone", number, 1, NOW + valid_ms);
+    let mut given = |packages: Vec<StoredKeyPackage>| {
+        target.clients = Some(vec![stock("c/cathy/phone", packages)]);
+        let transition = target.ask().unwrap();
+        let number = released(&transition).first().and_then(|it| it.last().copied());
+        (number, transition.reply.clients[0].material.clone())
+    };
+    let (soon, good) = (KEY_PACKAGE_ENDING_MS, KEY_PACKAGE_ENDING_MS + 1);
+    assert_eq!(given(vec![valid(1, soon), valid(2, good)]).0, Some(2));
+    assert_eq!(given(vec![valid(1, soon)]).0, Some(1));
+    assert_eq!(given(vec![valid(1, KEY_PACKAGE_VALID_MS_MIN + 1)]).0, Some(1));
+    let none = given(vec![valid(1, KEY_PACKAGE_VALID_MS_MIN)]);
+    assert_eq!(none, (None, ClientMaterial::Exhausted));
+}
+
 /// PROTO-KM-7, PROTO-KM-8, PROTO-KM-15, AMB-KM-10: what is said of clients without a package.
 #[test]
 fn some_and_none() {
     let mut target = Target::new();
-    let phone = stock("c/cathy/phone", vec![stored("c/cathy/phone", 1, 1, NOW + 1)]);
+    let phone = stock("c/cathy/phone", vec![stored("c/cathy/phone", 1, 1, GOOD)]);
     let expired = stock("c/cathy/laptop", vec![stored("c/cathy/laptop", 1, 1, NOW)]);
-    let other_suite = stock("c/cathy/tablet", vec![stored("c/cathy/tablet", 1, 3, NOW + 1)]);
+    let other_suite = stock("c/cathy/tablet", vec![stored("c/cathy/tablet", 1, 3, GOOD)]);
     target.clients = Some(vec![phone, expired.clone(), other_suite.clone()]);
     let reply = target.ask().unwrap().reply;
     assert_eq!(reply.user_status, KeyMaterialUserCode::PartialSuccess);
@@ -304,8 +387,12 @@ fn a_low_stock_is_told() {
     let mut target = Target::new();
     let mut told = |left: u64| {
         let clients = target.clients.as_mut().unwrap();
-        clients[0].stock = left + 1;
-        clients[1].stock = KEY_PACKAGE_STOCK_LOW + 1;
+        // Of another suite there are plenty, which is no help.
+        clients[0].stock = vec![
+            SuiteStock { ciphersuite: 2, count: 100 },
+            SuiteStock { ciphersuite: 1, count: left + 1 },
+        ];
+        clients[1].stock[0].count = KEY_PACKAGE_STOCK_LOW + 1;
         let transition = target.ask().unwrap();
         let events: Vec<_> = transition
             .changes

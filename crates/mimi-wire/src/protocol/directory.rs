@@ -31,6 +31,8 @@ pub const DIRECTORY_PATH: &str = "/.well-known/mimi-protocol-directory";
 pub const CLIENT_ISSUERS_KEY: &str = "clientIssuers";
 /// Our additional key: an array of the hosts that serve the provider's assets.
 pub const ASSET_HOSTS_KEY: &str = "assetHosts";
+/// Our additional key: the URL of the provider's Oblivious HTTP gateway (AMB-DL-1).
+pub const OHTTP_GATEWAY_KEY: &str = "ohttpGateway";
 
 /// Most client issuers of one provider.
 pub const CLIENT_ISSUERS_MAX: usize = 64;
@@ -75,6 +77,8 @@ pub struct Directory {
     pub client_issuers: Vec<String>,
     /// Hosts that serve the provider's assets.
     pub asset_hosts: Vec<Domain>,
+    /// The provider's Oblivious HTTP gateway, if the directory names one.
+    pub ohttp_gateway: Option<String>,
 }
 
 /// Why a directory cannot be used. Always the fault of the provider that published it.
@@ -173,6 +177,7 @@ impl Directory {
             templates: Endpoint::ALL.into_iter().map(template).collect(),
             client_issuers: Vec::new(),
             asset_hosts: Vec::new(),
+            ohttp_gateway: None,
         }
     }
 
@@ -203,7 +208,8 @@ impl Directory {
             Some(value) => read_client_issuers(value).ok_or(DirectoryError::ClientIssuers)?,
         };
         let asset_hosts = document.get(ASSET_HOSTS_KEY).map(read_asset_hosts).unwrap_or_default();
-        Ok(Self { templates, client_issuers, asset_hosts })
+        let ohttp_gateway = document.get(OHTTP_GATEWAY_KEY).and_then(read_ohttp_gateway);
+        Ok(Self { templates, client_issuers, asset_hosts, ohttp_gateway })
     }
 
     /// The document to publish (PROTO-DIR-1).
@@ -218,6 +224,9 @@ impl Directory {
         if !self.asset_hosts.is_empty() {
             let hosts: Vec<&str> = self.asset_hosts.iter().map(Domain::as_str).collect();
             document.insert(ASSET_HOSTS_KEY.to_owned(), hosts.into());
+        }
+        if let Some(url) = &self.ohttp_gateway {
+            document.insert(OHTTP_GATEWAY_KEY.to_owned(), Value::from(url.as_str()));
         }
         format!("{:#}", Value::Object(document))
     }
@@ -263,6 +272,17 @@ fn read_client_issuers(value: &Value) -> Option<Vec<String>> {
 fn read_asset_hosts(value: &Value) -> Vec<Domain> {
     let hosts = value.as_array().into_iter().flatten().filter_map(Value::as_str);
     hosts.filter_map(|host| Domain::new(host).ok()).take(ASSET_HOSTS_MAX).collect()
+}
+
+/// An https URL without user information; as for asset hosts, anything else is none.
+fn read_ohttp_gateway(value: &Value) -> Option<String> {
+    let url = value.as_str().filter(|url| url.len() <= TEXT_OCTETS_MAX)?;
+    let rest = url.strip_prefix("https://")?;
+    let authority = &rest[..rest.find(['/', '?']).unwrap_or(rest.len())];
+    let is_sound = !authority.is_empty()
+        && !authority.contains('@')
+        && rest.bytes().all(|octet| octet.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&octet));
+    is_sound.then(|| url.to_owned())
 }
 
 /// What is before the variable, its name, and what is after it.

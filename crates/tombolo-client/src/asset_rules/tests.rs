@@ -7,7 +7,7 @@ use mimi_wire::room::asset_policy::{
     ProviderAssetUploadDomains,
 };
 
-use super::{LOCAL_WAYS, Outbound, check_inbound, check_outbound, way};
+use super::{Outbound, WAYS_DEFAULT, check_inbound, check_outbound, ways};
 
 use DownloadPrivacyType::{Direct, HubProxy, Ohttp};
 
@@ -70,20 +70,25 @@ fn hosts() {
     assert!(inbound("https://files.b.example@c.example/1", "b.example").is_err());
 }
 
-/// PROTO-DL-6, AMB-DL-6: forbidden wins, and what is not listed is not allowed.
+/// PROTO-DL-6, PROTO-DL-1, AMB-DL-6: forbidden wins, and what is not listed is not allowed; nothing is
+/// fetched directly that neither the room nor the user wants to be.
 #[test]
-fn ways() {
-    assert_eq!(way(None, &LOCAL_WAYS).unwrap(), HubProxy);
-    assert_eq!(way(Some(&policy()), &LOCAL_WAYS).unwrap(), HubProxy);
-    assert_eq!(way(Some(&policy()), &[Ohttp, HubProxy]).unwrap(), HubProxy);
-    assert_eq!(way(Some(&policy()), &[Ohttp]).unwrap(), Ohttp);
+fn ways_of_room_and_device() {
+    let of = |policy: &AssetPolicy, local: &[_]| ways(Some(policy), local);
+    assert_eq!(ways(None, &WAYS_DEFAULT).unwrap(), [Ohttp, HubProxy]);
+    assert_eq!(of(&policy(), &WAYS_DEFAULT).unwrap(), [HubProxy, Ohttp]);
+    assert_eq!(of(&policy(), &[Direct, Ohttp, HubProxy]).unwrap(), [HubProxy, Direct, Ohttp]);
+    assert_eq!(of(&policy(), &[Ohttp]).unwrap(), [Ohttp]);
     let mut forbidding = policy();
     forbidding.download_privacy.forbidden_download_types = vec![HubProxy];
-    assert!(way(Some(&forbidding), &LOCAL_WAYS).is_err());
-    assert_eq!(way(Some(&forbidding), &[HubProxy, Ohttp]).unwrap(), Ohttp);
+    assert_eq!(of(&forbidding, &WAYS_DEFAULT).unwrap(), [Ohttp]);
+    assert!(of(&forbidding, &[HubProxy]).is_err());
     let mut direct = policy();
     direct.download_privacy.allowed_download_types = vec![Direct];
     direct.download_privacy.default_download_type = Direct;
-    assert!(way(Some(&direct), &LOCAL_WAYS).is_err(), "PROTO-DL-1: never by itself");
-    assert!(way(None, &[]).is_err());
+    assert!(of(&direct, &WAYS_DEFAULT).is_err(), "PROTO-DL-1: never by itself");
+    assert_eq!(of(&direct, &[Ohttp, Direct]).unwrap(), [Direct]);
+    direct.download_privacy.forbidden_download_types = vec![Direct];
+    assert!(of(&direct, &[Direct]).is_err());
+    assert!(ways(None, &[]).is_err());
 }

@@ -1,5 +1,5 @@
-//! Files: encrypted here, uploaded to our provider, fetched through the room's hub, and verified
-//! before anybody sees them.
+//! Files: encrypted here, uploaded to our provider, fetched in the way that room and user want
+//! ([`downloads`](super::downloads)), and verified before anybody sees them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,10 +14,9 @@ use mimi_wire::protocol::proxy_download::AssetUrl;
 use mimi_wire::room::asset_policy::DownloadPrivacyType;
 use rand::RngCore;
 
+use super::downloads::{Fetching, failed};
 use super::driver::{Input, fresh_rng, now_ms};
-use crate::asset_rules::{
-    LOCAL_WAYS, Outbound, check_host, check_inbound, check_outbound, policy, way,
-};
+use crate::asset_rules::{Outbound, check_host, check_inbound, check_outbound, policy, ways};
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::session::command::Draft;
@@ -32,9 +31,9 @@ const TAG_OCTETS: u64 = 16;
 /// Octets that are sent at once.
 const PIECE_OCTETS: usize = 1024 * 1024;
 /// How often in a row a piece may fail before the upload is given up.
-const TRIES_MAX: u32 = 6;
+pub(super) const TRIES_MAX: u32 = 6;
 /// Pause after the first failure; each time twice as long.
-const PAUSE: Duration = Duration::from_millis(500);
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 /// A file as it was fetched: verified and decrypted.
 #[derive(Clone, Eq, PartialEq)]
@@ -47,6 +46,8 @@ pub struct Download {
     pub filename: Option<String>,
     /// Whether the sender vouches for every octet; if not, only the file's host does.
     pub is_authenticated: bool,
+    /// The way it came.
+    pub way: DownloadPrivacyType,
 }
 
 impl std::fmt::Debug for Download {
@@ -149,22 +150,20 @@ impl Client {
             }
             size => size,
         };
-        let served = match way(policy.as_ref(), &LOCAL_WAYS)? {
-            DownloadPrivacyType::HubProxy => {
-                let (transport, token) = self.assets().await?;
-                transport.fetch(token, &hub, &url, octets_max).await.map_err(failed)?
-            }
-            DownloadPrivacyType::Direct | DownloadPrivacyType::Ohttp => {
-                let text = "this device fetches files through the hub only".to_owned();
-                return Err(ClientError::Refused(text));
-            }
-        };
+        let settings = self.download_settings();
+        let ways = ways(policy.as_ref(), &settings.ways)?;
+        let (transport, token) = self.assets().await?;
+        let address = settings.addresses.get(url.host().as_str()).copied();
+        let fetching = Fetching { transport, token, hub, url, address, octets_max };
+        let size = Some(part.size).filter(|size| *size > 0);
+        let (served, way) = fetching.by_first_of(&ways, size).await?;
         Ok(Download {
             // CONTENT-XP-3: hash, size and tag before anybody sees an octet of it.
             content: part.open(&served, now_s).map_err(unusable)?,
             content_type: part.content_type.clone(),
             filename: part.safe_filename(),
             is_authenticated: part.is_authenticated(),
+            way,
         })
     }
 
@@ -208,16 +207,6 @@ async fn send_pieces(
         }
     }
     Ok(upload)
-}
-
-fn failed(error: TransportError) -> ClientError {
-    match error {
-        TransportError::Refused { message, .. } => ClientError::Refused(message),
-        TransportError::Unreachable(_) | TransportError::Busy { .. } => {
-            ClientError::Unreachable(error.to_string())
-        }
-        TransportError::Garbled(_) => ClientError::Other(error.to_string()),
-    }
 }
 
 /// By the ending of its name. Receivers decide for themselves what they do with it.

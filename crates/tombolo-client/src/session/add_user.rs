@@ -25,7 +25,7 @@ use crate::session::issuers::IssuerBook;
 use crate::session::judging::judge;
 use crate::session::remove_user::{BANNED, is_banned, is_touched};
 use crate::session::request::{Request, Response};
-use crate::session::{Session, not_registered};
+use crate::session::{Session, not_registered, saved};
 
 /// A user on its way in, until its KeyPackages are there.
 #[derive(Debug)]
@@ -42,6 +42,7 @@ impl Session {
         operation: OperationId,
         room: MimiUri,
         user: MimiUri,
+        at: &mut Moment<'_>,
     ) -> Result<(), ClientError> {
         let (known, means) = self.parts(&room)?;
         let group = known.member()?;
@@ -57,6 +58,30 @@ impl Session {
         if let Some(update) = list_addition(view, own, &user)? {
             judge(group, &alone(view, own, group.own_leaf(), update))?;
         }
+        let operation_of = Adding { room: room.clone(), user: user.clone(), verifying: None };
+        if let Some(response) = self.gifts.take(&user, &room) {
+            // Used or not, they are gone before anything is sent (PROTO-KM-10).
+            self.effects.put(saved::GIFTS, &self.gifts);
+            self.adding.insert(operation, operation_of);
+            match self.take_key_material(operation, Box::new(response), at) {
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    tracing::info!(%error, %user, "KeyPackages of a grant are of no use");
+                    self.adding.remove(&operation);
+                }
+            }
+        }
+        self.fetch_key_material(operation, room, user)
+    }
+
+    fn fetch_key_material(
+        &mut self,
+        operation: OperationId,
+        room: MimiUri,
+        user: MimiUri,
+    ) -> Result<(), ClientError> {
+        let (known, means) = self.parts(&room)?;
+        let (group, own) = (known.member()?, &means.own.user);
         let tbs = KeyMaterialRequestTbs {
             requesting_user: own.clone(),
             target_user: user.clone(),

@@ -9,6 +9,7 @@ use mimi_wire::room::participant_list::RoleIndex;
 use mimi_wire::{Domain, MimiUri};
 use serde::{Deserialize, Serialize};
 
+use crate::contacts::{ContactWord, Contacts};
 use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::profile::{FoundUser, Profile};
@@ -35,14 +36,17 @@ pub enum Command {
         /// Name of the device.
         device: String,
     },
-    /// Asks a user for consent to be contacted.
-    RequestConsent(MimiUri),
-    /// Lets a user contact us.
-    GrantConsent(MimiUri),
-    /// No longer lets a user contact us.
-    RevokeConsent(MimiUri),
-    /// Asks who wants our consent.
-    ConsentRequests,
+    /// Says something about contact with a user.
+    SayContact {
+        /// What.
+        word: ContactWord,
+        /// The user.
+        user: MimiUri,
+        /// For one room or any.
+        room: Option<MimiUri>,
+    },
+    /// Asks who wants our consent, and whom we have asked and answered.
+    Contacts,
     /// Asks for the devices of the user.
     Devices,
     /// Signs a device of the user out.
@@ -290,8 +294,8 @@ pub enum Outcome {
     Done,
     /// A room was created, opened or joined.
     Room(MimiUri),
-    /// A list of users.
-    Users(Vec<MimiUri>),
+    /// Who asks, who is asked, who may and who may not.
+    Contacts(Box<Contacts>),
     /// The devices of the user.
     Devices(Vec<DeviceEntry>),
     /// Users who were found.

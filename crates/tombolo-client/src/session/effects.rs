@@ -54,7 +54,7 @@ pub(crate) enum Purpose {
     OwnDevices,
     UploadKeyPackages,
     Consent(OperationId),
-    ConsentRequests(OperationId),
+    Contacts(OperationId),
     Devices(OperationId),
     SignOut(OperationId),
     Find(OperationId, Domain),
@@ -291,7 +291,9 @@ impl Effects {
             && (error.is_passing() || stored && matches!(error, TransportError::Garbled(_)))
         {
             pending.lost = pending.lost.saturating_add(1);
-            if pending.lost < pending.purpose.attempts_max() {
+            // Nobody waits for hours: what nothing stored depends on is told to whoever wants it.
+            let hopeless = !stored && wait_asked_ms(error) > RETRY_AFTER_MAX_MS;
+            if pending.lost < pending.purpose.attempts_max() && !hopeless {
                 let due = resend_at(error, pending.lost, at);
                 tracing::debug!(%error, purpose = ?pending.purpose, "a request is sent again");
                 self.timer(due, Timer::Resend(id));
@@ -340,12 +342,16 @@ impl Effects {
 }
 
 fn resend_at(error: &TransportError, lost: u32, at: &mut Moment<'_>) -> u64 {
-    let asked = match error {
-        TransportError::Busy { retry_after_ms, .. } => retry_after_ms.unwrap_or_default(),
-        _ => 0,
-    };
+    let asked = wait_asked_ms(error);
     let full = RESEND_FIRST_MS.saturating_mul(1 << lost.min(16)).min(RESEND_MAX_MS);
     at.after(full / 2, full).max(at.now_ms.saturating_add(asked.min(RETRY_AFTER_MAX_MS)))
+}
+
+fn wait_asked_ms(error: &TransportError) -> u64 {
+    match error {
+        TransportError::Busy { retry_after_ms, .. } => retry_after_ms.unwrap_or_default(),
+        _ => 0,
+    }
 }
 
 /// What a refusal means to the person who wanted something.
@@ -353,6 +359,12 @@ pub(crate) fn refusal(result: Result<Response, TransportError>) -> ClientError {
     match result {
         Ok(_) => ClientError::Other("the provider answered something else".to_owned()),
         Err(TransportError::Refused { message, .. }) => ClientError::Refused(message),
+        Err(TransportError::Busy { message, retry_after_ms: Some(wait_ms) })
+            if wait_ms > RETRY_AFTER_MAX_MS =>
+        {
+            let minutes = wait_ms.div_ceil(60_000);
+            ClientError::Refused(format!("{message}; try again in {minutes} minutes"))
+        }
         Err(error @ TransportError::Garbled(_)) => ClientError::Other(error.to_string()),
         Err(error) => ClientError::Unreachable(error.to_string()),
     }

@@ -10,11 +10,11 @@ use crate::session::effects::{Answer, Moment, Purpose, refusal};
 use crate::session::request::{Request, Response};
 
 /// KeyPackages in a full stock.
-pub const STOCK_FULL: u64 = 20;
-/// A smaller stock is refilled.
-pub const STOCK_LOW: u64 = 10;
+pub const STOCK_FULL: u64 = 40;
+/// A smaller stock is refilled; above the mark at which the provider says that it is low.
+pub const STOCK_LOW: u64 = 25;
 /// How long a KeyPackage is valid.
-const LIFETIME_S: u64 = 90 * 24 * 60 * 60;
+pub(crate) const LIFETIME_S: u64 = 90 * 24 * 60 * 60;
 
 impl Session {
     /// Asks how many are left.

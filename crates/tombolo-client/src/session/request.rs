@@ -10,6 +10,7 @@ use mimi_wire::protocol::update::UpdateResponse;
 use mimi_wire::{Domain, MimiUri};
 use thiserror::Error;
 
+use crate::contacts::Contacts;
 use crate::profile::Profile;
 use crate::secret::SecretText;
 use crate::shown::DeviceEntry;
@@ -99,7 +100,7 @@ pub enum Request {
     /// `POST /consent`.
     Consent(Bytes),
     /// `GET /consent`.
-    ConsentRequests,
+    Contacts,
     /// `GET /devices`.
     Devices,
     /// `DELETE /devices/{client}`.
@@ -152,7 +153,8 @@ pub enum Response {
         /// PEM certificates.
         issuers: Vec<String>,
     },
-    /// To [`Request::KeyPackageStock`] and [`Request::UploadKeyPackages`].
+    /// To [`Request::KeyPackageStock`] and [`Request::UploadKeyPackages`]: those that are valid for
+    /// a while.
     Stock(u64),
     /// To [`Request::KeyMaterial`].
     KeyMaterial(Box<KeyMaterialResponse>),
@@ -176,8 +178,8 @@ pub enum Response {
     /// To [`Request::Consent`], [`Request::SetProfile`], [`Request::ReportAbuse`],
     /// [`Request::SignOutDevice`] and [`Request::SignOutOthers`].
     Done,
-    /// To [`Request::ConsentRequests`].
-    ConsentRequests(Vec<MimiUri>),
+    /// To [`Request::Contacts`].
+    Contacts(Box<Contacts>),
 }
 
 /// Why a request has no [`Response`].

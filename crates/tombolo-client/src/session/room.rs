@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ClientError;
 use crate::event::ClientEvent;
+use crate::session::Session;
 use crate::session::commit::Commits;
 use crate::session::create_room::Founding;
 use crate::session::effects::{Effects, Moment, Timer};
@@ -119,6 +120,16 @@ pub(crate) struct Room {
     /// The hub's time of the event by which this device came in, or of the first one that it took:
     /// no message can be older (CONTENT-SEC-1).
     pub(crate) began_ms: Option<u64>,
+}
+
+impl Session {
+    /// Rooms known on this device, in the order in which it came into them: those that come stand last.
+    pub fn rooms(&self) -> Vec<MimiUri> {
+        let known = self.rooms.values().filter(|room| room.standing.status().is_some());
+        let mut known: Vec<&Room> = known.collect();
+        known.sort_by_key(|room| (room.began_ms.unwrap_or(u64::MAX), &room.uri));
+        known.into_iter().map(|room| room.uri.clone()).collect()
+    }
 }
 
 impl Room {

@@ -21,6 +21,8 @@ pub(crate) const DEVICE: &str = "device";
 pub(crate) const ACCOUNT: &str = "account";
 /// Name of the event cursor.
 pub(crate) const CURSOR: &str = "cursor";
+/// Name of the KeyPackages that came with grants.
+pub(crate) const GIFTS: &str = "gifts";
 /// Name of the era of the provider's log that the cursor is of.
 pub(crate) const ERA: &str = "era";
 /// Name of what is told of messages that arrive.

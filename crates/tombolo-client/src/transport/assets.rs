@@ -1,14 +1,22 @@
-//! Assets to and from the provider, over HTTPS: too large to go through the session.
+//! Assets to and from the provider, over HTTPS: too large to go through the session. And, where room
+//! and user want it, straight from their hosts.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use mimi_ohttp::{KEY_CONFIGS_OCTETS_MAX, PROBLEM_TYPE, REQUEST_TYPE, SEALED_RESPONSE_OCTETS_MAX};
 use mimi_wire::Domain;
 use mimi_wire::protocol::proxy_download::AssetUrl;
-use reqwest::{Method, RequestBuilder};
+use mimi_wire::public_address::is_public;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Method, RequestBuilder, Url};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::https::{
-    HttpsTransport, REQUEST_TIMEOUT, SILENCE_TIMEOUT, segment, success, unreachable,
+    HttpsTransport, REQUEST_TIMEOUT, SILENCE_TIMEOUT, segment, success, successful, unreachable,
 };
 use super::{Token, TransportFuture};
 use crate::session::request::TransportError;
@@ -45,7 +53,25 @@ pub trait AssetTransport: Send + Sync + 'static {
         url: &AssetUrl,
         octets_max: u64,
     ) -> TransportFuture<Vec<u8>>;
+    /// The keys of a hub's Oblivious HTTP gateway, as our provider has them for all of its people.
+    fn ohttp_keys(&self, token: Token, hub: &Domain) -> TransportFuture<Vec<u8>>;
+    /// Lets our provider bring a sealed request to a hub's gateway. Refused with
+    /// [`UNKNOWN_KEY`] if the gateway does not know the key.
+    fn ohttp_relay(&self, token: Token, hub: &Domain, sealed: Bytes) -> TransportFuture<Vec<u8>>;
+    /// Fetches an asset from its host, which learns our address: at most so many octets. The host is
+    /// at `address`, else where DNS says, but never in a private network.
+    fn fetch_directly(
+        &self,
+        url: &AssetUrl,
+        address: Option<SocketAddr>,
+        octets_max: u64,
+    ) -> TransportFuture<Vec<u8>>;
 }
+
+/// The word for a refusal of a request that is sealed to a key which the gateway does not know.
+pub const UNKNOWN_KEY: &str = "ohttp-key";
+/// How long a direct download may take.
+const DIRECT_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 impl HttpsTransport {
     fn upload(&self, method: Method, id: &str, token: &Token) -> RequestBuilder {
@@ -91,25 +117,109 @@ impl AssetTransport for HttpsTransport {
         url: &AssetUrl,
         octets_max: u64,
     ) -> TransportFuture<Vec<u8>> {
-        // The URL stands in the path as one segment (AMB-DL-3). It may take long, but not be silent
-        // for long.
+        // The URL stands in the path as one segment (AMB-DL-3).
         let path = format!("/client/v1/proxy-download/{hub}/{}", url.to_path());
         let request = self.builder(Method::GET, &path).bearer_auth(token.reveal());
+        Box::pin(async move { bounded(success(request).await?, octets_max).await })
+    }
+
+    fn ohttp_keys(&self, token: Token, hub: &Domain) -> TransportFuture<Vec<u8>> {
+        let path = format!("/client/v1/ohttp-relay/{hub}");
+        let request = self.builder(Method::GET, &path).bearer_auth(token.reveal());
+        let request = request.timeout(REQUEST_TIMEOUT);
+        Box::pin(
+            async move { bounded(success(request).await?, KEY_CONFIGS_OCTETS_MAX as u64).await },
+        )
+    }
+
+    fn ohttp_relay(&self, token: Token, hub: &Domain, sealed: Bytes) -> TransportFuture<Vec<u8>> {
+        let path = format!("/client/v1/ohttp-relay/{hub}");
+        let request = self
+            .builder(Method::POST, &path)
+            .header("content-type", REQUEST_TYPE)
+            .body(sealed)
+            .bearer_auth(token.reveal())
+            .timeout(REQUEST_TIMEOUT + REQUEST_TIMEOUT);
         Box::pin(async move {
-            let mut answer = success(request).await?;
-            let mut body = Vec::new();
-            loop {
-                let piece = tokio::time::timeout(SILENCE_TIMEOUT, answer.chunk()).await;
-                let late = |_| TransportError::Unreachable("the asset does not come".to_owned());
-                let Some(piece) = piece.map_err(late)?.map_err(unreachable)? else {
-                    return Ok(body);
-                };
-                if body.len() as u64 + piece.len() as u64 > octets_max {
-                    return Err(TransportError::Garbled("it is larger than it may be".to_owned()));
-                }
-                body.extend_from_slice(&piece);
+            let answer = request.send().await.map_err(unreachable)?;
+            let media_type = answer.headers().get("content-type").map(|value| value.as_bytes());
+            if answer.status().as_u16() == 400 && media_type == Some(PROBLEM_TYPE.as_bytes()) {
+                let message = "the hub does not know the key any more".to_owned();
+                return Err(TransportError::Refused { code: UNKNOWN_KEY.to_owned(), message });
+            }
+            bounded(successful(answer).await?, SEALED_RESPONSE_OCTETS_MAX as u64).await
+        })
+    }
+
+    fn fetch_directly(
+        &self,
+        url: &AssetUrl,
+        address: Option<SocketAddr>,
+        octets_max: u64,
+    ) -> TransportFuture<Vec<u8>> {
+        let request = self.direct(url, address);
+        Box::pin(async move { bounded(success(request?).await?, octets_max).await })
+    }
+}
+
+impl HttpsTransport {
+    /// A request of nobody: a connection of its own, no token, no redirects, no name of ours.
+    fn direct(
+        &self,
+        url: &AssetUrl,
+        address: Option<SocketAddr>,
+    ) -> Result<RequestBuilder, TransportError> {
+        let garbled = |error: &dyn std::fmt::Display| TransportError::Garbled(error.to_string());
+        let mut target = Url::parse(url.as_str()).map_err(|error| garbled(&error))?;
+        let mut client = self.anonymous().map_err(|error| garbled(&error))?;
+        match address {
+            Some(address) => {
+                // The port comes from the URL alone.
+                let set = target.set_port(Some(address.port()));
+                set.map_err(|()| garbled(&"the URL takes no port"))?;
+                client = client.resolve(url.host().as_str(), address);
+            }
+            None => client = client.dns_resolver(Arc::new(PublicOnly)),
+        }
+        let client = client.build().map_err(|error| garbled(&error))?;
+        let request = client.get(target).header("accept-encoding", "identity");
+        Ok(request.timeout(DIRECT_TIMEOUT))
+    }
+}
+
+/// Resolves a name, and gives what of it is public: the connection goes there and nowhere else.
+#[derive(Debug)]
+struct PublicOnly;
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<_> = found.filter(|address| is_public(address.ip())).collect();
+            match public.is_empty() {
+                true => Err("the file's host has no public address".into()),
+                false => Ok(Box::new(public.into_iter()) as Addrs),
             }
         })
+    }
+}
+
+/// A body that may take long, but not be silent for long.
+async fn bounded(
+    mut answer: reqwest::Response,
+    octets_max: u64,
+) -> Result<Vec<u8>, TransportError> {
+    let mut body = Vec::new();
+    loop {
+        let piece = tokio::time::timeout(SILENCE_TIMEOUT, answer.chunk()).await;
+        let late = |_| TransportError::Unreachable("the asset does not come".to_owned());
+        let Some(piece) = piece.map_err(late)?.map_err(unreachable)? else {
+            return Ok(body);
+        };
+        if body.len() as u64 + piece.len() as u64 > octets_max {
+            return Err(TransportError::Garbled("it is larger than it may be".to_owned()));
+        }
+        body.extend_from_slice(&piece);
     }
 }
 

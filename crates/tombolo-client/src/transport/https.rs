@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Method, RequestBuilder, Response as HttpResponse, Url};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response as HttpResponse, Url};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -46,6 +46,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 pub struct HttpsTransport {
     client: Client,
     base: Url,
+    roots_pem: Option<String>,
 }
 
 impl HttpsTransport {
@@ -66,14 +67,9 @@ impl HttpsTransport {
             return Err(at_fault("a provider's address looks like https://host[:port]"));
         }
         let host = base.host_str().ok_or_else(|| at_fault("it names no host"))?.to_owned();
-        let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls(address.roots_pem.as_deref())?)
-            .https_only(true)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
+        let roots_pem = address.roots_pem.clone();
+        let mut builder = builder(roots_pem.as_deref())?
             .local_address(local)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(SILENCE_TIMEOUT)
             .http2_keep_alive_interval(Duration::from_secs(15))
             .http2_keep_alive_timeout(Duration::from_secs(10))
             .http2_keep_alive_while_idle(true);
@@ -83,7 +79,12 @@ impl HttpsTransport {
             builder = builder.resolve(&host, address);
         }
         let client = builder.build().map_err(|error| at_fault(&error.to_string()))?;
-        Ok(Self { client, base })
+        Ok(Self { client, base, roots_pem })
+    }
+
+    /// A client for other hosts, that says nothing of us.
+    pub(super) fn anonymous(&self) -> Result<ClientBuilder, ClientError> {
+        builder(self.roots_pem.as_deref())
     }
 
     pub(super) fn builder(&self, method: Method, path: &str) -> RequestBuilder {
@@ -151,7 +152,7 @@ impl HttpsTransport {
                 &format!("/client/v1/devices/{}", segment(client.as_str())),
             ),
             Request::SignOutOthers => self.builder(Method::POST, "/client/v1/sign-out-others"),
-            Request::ConsentRequests => self.builder(Method::GET, "/client/v1/consent"),
+            Request::Contacts => self.builder(Method::GET, "/client/v1/consent"),
         }
     }
 }
@@ -208,6 +209,17 @@ fn room_path(room: &str, endpoint: &str) -> String {
     format!("/client/v1/rooms/{}/{endpoint}", segment(room))
 }
 
+/// HTTPS alone, to where it is asked to and no further.
+fn builder(roots_pem: Option<&str>) -> Result<ClientBuilder, ClientError> {
+    Ok(Client::builder()
+        .tls_backend_preconfigured(tls(roots_pem)?)
+        .https_only(true)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(SILENCE_TIMEOUT))
+}
+
 fn tls(roots_pem: Option<&str>) -> Result<ClientConfig, ClientError> {
     let mut roots = RootCertStore::empty();
     match roots_pem {
@@ -241,7 +253,10 @@ pub(super) async fn success_body(builder: RequestBuilder) -> Result<Vec<u8>, Tra
 
 /// Sends; an answer that is no success becomes its error.
 pub(super) async fn success(builder: RequestBuilder) -> Result<HttpResponse, TransportError> {
-    let answer = builder.send().await.map_err(unreachable)?;
+    successful(builder.send().await.map_err(unreachable)?).await
+}
+
+pub(super) async fn successful(answer: HttpResponse) -> Result<HttpResponse, TransportError> {
     if answer.status().is_success() {
         return Ok(answer);
     }

@@ -37,21 +37,14 @@ struct IssuersReply {
 #[derive(Deserialize)]
 struct StockReply {
     stock: u64,
+    /// Of them, those that end soon.
+    #[serde(default)]
+    ending: u64,
 }
 
 #[derive(Deserialize)]
 struct FoundedReply {
     room: MimiUri,
-}
-
-#[derive(Deserialize)]
-struct ConsentReply {
-    requests: Vec<ConsentRequestReply>,
-}
-
-#[derive(Deserialize)]
-struct ConsentRequestReply {
-    requester: MimiUri,
 }
 
 #[derive(Deserialize)]
@@ -114,7 +107,8 @@ pub(crate) fn read(request: &Request, body: &[u8]) -> Result<Response, Transport
             Response::Issuers { domain: reply.domain, issuers: reply.issuers }
         }
         Request::KeyPackageStock | Request::UploadKeyPackages(_) => {
-            Response::Stock(json::<StockReply>(body)?.stock)
+            let StockReply { stock, ending } = json(body)?;
+            Response::Stock(stock.saturating_sub(ending))
         }
         Request::KeyMaterial { .. } => Response::KeyMaterial(wire(body)?),
         Request::FoundRoom { .. } | Request::DirectRoom(_) => {
@@ -129,14 +123,10 @@ pub(crate) fn read(request: &Request, body: &[u8]) -> Result<Response, Transport
             Response::Done
         }
         Request::SignOutDevice(_) | Request::SignOutOthers => Response::Done,
+        Request::Contacts => Response::Contacts(Box::new(json(body)?)),
         Request::Devices => {
             let reply: DevicesReply = json(body)?;
             Response::Devices(reply.devices)
-        }
-        Request::ConsentRequests => {
-            let reply: ConsentReply = json(body)?;
-            let requesters = reply.requests.into_iter().map(|request| request.requester);
-            Response::ConsentRequests(requesters.collect())
         }
     })
 }

@@ -18,8 +18,8 @@ use zeroize::Zeroizing;
 
 use super::token::{self, TokenError};
 use super::{
-    AddUser, AddedUser, BASE_PATH, ClosedReport, ListedUser, NewHubKey, PeerActed, PeerList,
-    Removed, ReportList, SetClaims, ShownReport, Status, UserList,
+    AddUser, AddedUser, BASE_PATH, ClosedReport, ListedUser, NewHubKey, NewOhttpKey, PeerActed,
+    PeerList, Removed, ReportList, SetClaims, ShownReport, Status, UserList,
 };
 
 /// How long a request may take; hashing a password is the longest.
@@ -126,6 +126,11 @@ impl AdminClient {
     /// Makes a fresh hub_key.
     pub async fn rotate_hub_key(&self) -> Result<NewHubKey, AdminError> {
         self.call(Method::POST, "/franking/hub-key", Vec::new()).await
+    }
+
+    /// Makes a fresh key for the Oblivious HTTP gateway.
+    pub async fn rotate_ohttp_key(&self) -> Result<NewOhttpKey, AdminError> {
+        self.call(Method::POST, "/ohttp-key", Vec::new()).await
     }
 
     /// Removes an account with all its devices.

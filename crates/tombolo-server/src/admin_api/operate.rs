@@ -13,7 +13,8 @@ use super::client::in_words;
 use super::users::{all, one};
 use super::{
     ADMIN_TOKEN_FILE, AddUser, AddedUser, AdminClient, AdminError, ClosedReport, ListedUser,
-    NewHubKey, PeerActed, PeerList, Removed, ReportList, SetClaims, ShownReport, Status, UserList,
+    NewHubKey, NewOhttpKey, PeerActed, PeerList, Removed, ReportList, SetClaims, ShownReport,
+    Status, UserList,
 };
 use crate::account::new_user::{self, new_user, read_claims};
 use crate::account::password::Passwords;
@@ -110,6 +111,11 @@ pub async fn close_report(config: &Config, id: u64) -> Result<ClosedReport, Oper
 /// Messages accepted from now on are franked with a fresh hub_key (FRANK-11).
 pub async fn rotate_hub_key(config: &Config) -> Result<NewHubKey, OperateError> {
     Ok(reached(config).await?.rotate_hub_key().await?)
+}
+
+/// Downloads by Oblivious HTTP are sealed to a fresh key from now on (PROTO-DL-4).
+pub async fn rotate_ohttp_key(config: &Config) -> Result<NewOhttpKey, OperateError> {
+    Ok(reached(config).await?.rotate_ohttp_key().await?)
 }
 
 async fn reached(config: &Config) -> Result<AdminClient, OperateError> {

@@ -214,8 +214,13 @@ async fn position(
     let input = ResumeInput { client, history: &history, era, after, acknowledged, stock: &[] };
     let mut transition = resume(&input);
     if transition.reply.put_back.is_some() {
-        let stock = store.key_packages(client, provider.now_ms(), usize::MAX).await;
-        transition = resume(&ResumeInput { stock: &stock.map_err(storage_failed)?, ..input });
+        let now_ms = provider.now_ms();
+        let mut stock = Vec::new();
+        for suite in store.key_package_stock(client, now_ms).await.map_err(storage_failed)? {
+            let of_suite = store.key_packages(client, suite.ciphersuite, now_ms, usize::MAX).await;
+            stock.extend(of_suite.map_err(storage_failed)?);
+        }
+        transition = resume(&ResumeInput { stock: &stock, ..input });
     }
     let resumed = provider.apply(transition).await.map_err(storage_failed)?;
     if let Some(put_back) = resumed.put_back {

@@ -279,12 +279,12 @@ fn content(body: &Body, schemas: &mut SchemaGenerator) -> Option<Value> {
             let schema = schema(schemas);
             json!({ "application/json": { "schema": schema, "example": example } })
         }
-        Body::Octets { most, about } => {
+        Body::Octets { media_type, most, about } => {
             let mut schema = json!({ "type": "string", "format": "binary", "description": about });
             if let Some(most) = most {
                 schema["maxLength"] = (*most).into();
             }
-            json!({ "application/octet-stream": { "schema": schema } })
+            json!({ *media_type: { "schema": schema } })
         }
         Body::Events => json!({
             "text/event-stream": {

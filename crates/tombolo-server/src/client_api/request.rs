@@ -174,7 +174,11 @@ async fn path_value(parts: &mut Parts, api: &ClientApi) -> Result<String, HttpEr
     path.map(|Path(text)| text).map_err(|error| malformed(&error))
 }
 
-async fn read(request: Request, api: &ClientApi, max: usize) -> Result<Bytes, HttpError> {
+pub(super) async fn read(
+    request: Request,
+    api: &ClientApi,
+    max: usize,
+) -> Result<Bytes, HttpError> {
     let token = request.headers().get(AUTHORIZATION).cloned();
     let share = api.bodies.share_of(token.unwrap_or(HeaderValue::from_static("")));
     let time_max = api.provider.config.limits.requests.body_max();

@@ -17,7 +17,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
 use super::ClientApi;
-use super::request::JSON_OCTETS_MAX;
+use super::request::{JSON_OCTETS_MAX, OCTET_STREAM};
 use crate::http_error::HttpError;
 
 /// How it fares who asks another provider by way of this one, or as if this one were another.
@@ -69,7 +69,7 @@ pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 pub(super) enum Body {
     Empty,
     Json { schema: SchemaOf, example: Value },
-    Octets { most: Option<usize>, about: &'static str },
+    Octets { media_type: &'static str, most: Option<usize>, about: &'static str },
     Events,
 }
 
@@ -195,7 +195,17 @@ impl Route {
 
     /// A body of octets, bounded unless the endpoint bounds it by other means.
     pub(super) fn takes_octets(self, most: impl Into<Option<usize>>, about: &'static str) -> Self {
-        self.takes_body(Body::Octets { most: most.into(), about })
+        self.takes_octets_of(OCTET_STREAM, most, about)
+    }
+
+    /// A body of octets that have a media type of their own.
+    pub(super) fn takes_octets_of(
+        self,
+        media_type: &'static str,
+        most: impl Into<Option<usize>>,
+        about: &'static str,
+    ) -> Self {
+        self.takes_body(Body::Octets { media_type, most: most.into(), about })
     }
 
     fn takes_body(mut self, body: Body) -> Self {
@@ -221,7 +231,17 @@ impl Route {
 
     /// An answer of octets.
     pub(super) fn answers_octets(self, status: StatusCode, about: &'static str) -> Self {
-        self.answers(status, about, Body::Octets { most: None, about })
+        self.answers_octets_of(OCTET_STREAM, status, about)
+    }
+
+    /// An answer of octets that have a media type of their own.
+    pub(super) fn answers_octets_of(
+        self,
+        media_type: &'static str,
+        status: StatusCode,
+        about: &'static str,
+    ) -> Self {
+        self.answers(status, about, Body::Octets { media_type, most: None, about })
     }
 
     /// An answer without a body.

@@ -2,19 +2,28 @@
 
 use std::collections::BTreeSet;
 
-use mimi_provider::identifier_query::{QueryPolicy, QueryScope, QueryableFields};
+use mimi_provider::identifier_query::{QueryPolicy, QueryRates, QueryScope, QueryableFields};
 use mimi_provider::profile::FieldName;
 
 use super::errors::Report;
+use super::rate::rate;
 use super::section::Section;
 
-pub(super) fn read(root: &mut Section<'_>, report: &mut Report<'_>) -> Option<QueryPolicy> {
+/// What may be asked, and how much.
+pub(super) fn read(
+    root: &mut Section<'_>,
+    report: &mut Report<'_>,
+) -> Option<(QueryPolicy, QueryRates)> {
     let mut section = root.section(report, "identifier_query");
     let default = QueryPolicy::default();
     let scope = section.parsed_or(report, "scope", scope, default.scope);
     let fields = section.parsed_or(report, "fields", fields, default.fields);
+    let usual = QueryRates::default();
+    let per_peer = section.parsed_or(report, "per_peer", rate, usual.per_peer);
+    let per_user = section.parsed_or(report, "per_user", rate, usual.per_user);
     section.finish(report);
-    Some(QueryPolicy { scope: scope?, fields: fields? })
+    let rates = QueryRates { per_peer: per_peer?, per_user: per_user? };
+    Some((QueryPolicy { scope: scope?, fields: fields? }, rates))
 }
 
 fn scope(text: &str) -> Result<QueryScope, String> {

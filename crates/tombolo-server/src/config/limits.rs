@@ -247,6 +247,19 @@ limits! {
         /// Deliveries in flight to one provider.
         deliveries_per_peer_max: usize = 32, 1 to 10_000;
     }
+
+    /// Downloads by Oblivious HTTP.
+    oblivious: ObliviousLimits {
+        /// Requests that the gateway answers at once: each holds up to a mebibyte of a file, a few
+        /// times over.
+        answered_max: usize = 64, 1 to 10_000;
+        /// Of them, of one provider.
+        answered_per_provider_max: usize = 16, 1 to 10_000;
+        /// Requests that are relayed at once, for all of our own people.
+        relayed_max: usize = 64, 1 to 10_000;
+        /// Of them, of one user.
+        relayed_per_user_max: usize = 8, 1 to 10_000;
+    }
 }
 
 const MIB: u64 = 1024 * 1024;
@@ -287,7 +300,7 @@ pub(super) fn read(root: &mut Section<'_>, report: &mut Report<'_>) -> Option<Li
     let limits = Limits::read_sections(&mut section, report);
     section.finish(report);
     let limits = limits?;
-    let Limits { connections, requests, rooms, .. } = &limits;
+    let Limits { connections, requests, rooms, oblivious, .. } = &limits;
     // A share that is larger than the whole protects nobody.
     let shares = [
         ("limits.connections.unproven_max", connections.unproven_max, connections.open_max),
@@ -302,6 +315,16 @@ pub(super) fn read(root: &mut Section<'_>, report: &mut Report<'_>) -> Option<Li
             "limits.rooms.pending_proposals_per_sender_max",
             rooms.pending_proposals_per_sender_max,
             rooms.pending_proposals_max,
+        ),
+        (
+            "limits.oblivious.answered_per_provider_max",
+            oblivious.answered_per_provider_max,
+            oblivious.answered_max,
+        ),
+        (
+            "limits.oblivious.relayed_per_user_max",
+            oblivious.relayed_per_user_max,
+            oblivious.relayed_max,
         ),
     ];
     let mut sound = true;

@@ -2,10 +2,14 @@ use std::path::Path;
 
 use mimi_policy::envelope::Envelope;
 use mimi_policy::preset::Preset;
-use mimi_provider::identifier_query::{QueryPolicy, QueryScope, QueryableFields};
+use mimi_provider::budget::Rate;
+use mimi_provider::consent::{ContactDefault, Disclosure};
+use mimi_provider::identifier_query::{QueryPolicy, QueryRates, QueryScope, QueryableFields};
 use mimi_provider::profile::FieldName;
 
-use super::{Config, ConfigErrors, LogFormat, LogLevel, PeerPolicy, load_peers_file};
+use super::{
+    Config, ConfigErrors, ContactConfig, LogFormat, LogLevel, PeerPolicy, load_peers_file,
+};
 
 const MINIMAL: &str = r#"
 domain = "a.example"
@@ -35,6 +39,11 @@ peers_file = "../peers.toml"
 [identifier_query]
 scope = "exact"
 fields = "email ORG"
+per_peer = "5 + 1/min"
+[contact]
+default = "deny"
+masked = false
+requests_per_pair = "2 + 1/d"
 [peers."b.example"]
 address = "127.0.0.1:9443"
 roots = ["b-ca.pem"]
@@ -72,6 +81,8 @@ fn what_is_left_out_has_defaults() {
     assert_eq!(config.federation.peers_file, None);
     assert_eq!((config.log.format, config.log.level), (LogFormat::Text, LogLevel::Info));
     assert_eq!(config.identifier_query, QueryPolicy::default());
+    assert_eq!(config.query_rates, QueryRates::default());
+    assert_eq!(config.contact, ContactConfig::default());
     assert!(config.peers.is_empty());
     assert_eq!(config.debug.capture_dir, None);
     assert_eq!(config.policy, Envelope::default());
@@ -88,6 +99,10 @@ fn everything_can_be_said() {
     assert_eq!(config.identifier_query.scope, QueryScope::Exact);
     let fields = [FieldName::EMAIL, FieldName::property("ORG").unwrap()];
     assert_eq!(config.identifier_query.fields, QueryableFields::Only(fields.into()));
+    assert_eq!(config.query_rates.per_peer, Rate::new(5, 60_000));
+    assert_eq!(config.contact.default, ContactDefault::Deny);
+    assert_eq!(config.contact.disclosure, Disclosure::Plain);
+    assert_eq!(config.contact.rates.requests_per_pair, Rate::new(2, 86_400_000));
     let b = &config.peers[&"b.example".parse().unwrap()];
     assert_eq!(b.address.as_deref(), Some("127.0.0.1:9443"));
     assert_eq!(b.policy, PeerPolicy::Allow);
@@ -350,4 +365,25 @@ fn files_have_limits() {
     ] {
         assert!(parse(&format!("{MINIMAL}\n[assets]\n{fault}\n")).is_err(), "{fault}");
     }
+}
+
+#[test]
+fn budgets_of_contact_are_checked() {
+    let errors = parse(&format!(
+        "{MINIMAL}[contact]\ndefault = \"maybe\"\nmasked = \"no\"\nrequests_per_pair = \"6\"\n\
+         releases_per_request = \"0 + 1/s\"\nrequests_per_pear = \"6 + 1/h\"\n\
+         [identifier_query]\nper_user = \"many\"\n"
+    ))
+    .unwrap_err();
+    let mut found = keys(&errors);
+    found.sort_unstable();
+    let expected = [
+        "contact.default",
+        "contact.masked",
+        "contact.releases_per_request",
+        "contact.requests_per_pair",
+        "contact.requests_per_pear",
+        "identifier_query.per_user",
+    ];
+    assert_eq!(found, expected);
 }

@@ -6,6 +6,7 @@
 use axum::body::Body;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response};
+use mimi_ohttp::GATEWAY_PATH;
 use mimi_wire::protocol::directory::Directory;
 
 use crate::http_error::HttpError;
@@ -29,6 +30,7 @@ pub(super) fn handle(provider: &Provider, method: &Method) -> Result<Response<Bo
 fn own(provider: &Provider) -> Directory {
     let mut directory = Directory::standard(&format!("https://{}", provider.domain));
     directory.client_issuers = vec![provider.client_issuer.certificate_pem().to_owned()];
+    directory.ohttp_gateway = Some(format!("https://{}{GATEWAY_PATH}", provider.domain));
     directory.asset_hosts = vec![provider.config.assets.host.clone()];
     directory
 }

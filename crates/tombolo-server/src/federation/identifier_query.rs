@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::Response;
 use mimi_provider::Reject;
 use mimi_provider::identifier_query::{
-    Asker, CANDIDATES_MAX, Lookup, QueryBudgets, answer, cost, lookup, without_matches,
+    Asker, CANDIDATES_MAX, Lookup, QueryBudgets, QueryRates, answer, cost, lookup, without_matches,
 };
 use mimi_provider::profile::Profile;
 use mimi_wire::limits::APPLICATION_BODY_OCTETS_MAX;
@@ -30,12 +30,13 @@ pub(crate) struct Budgets(Mutex<QueryBudgets>);
 impl Budgets {
     fn spend(
         &self,
+        rates: &QueryRates,
         asker: &Asker,
         request: &IdentifierRequest,
         now_ms: u64,
     ) -> Result<(), HttpError> {
         let mut budgets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = budgets.take(asker, cost(request), now_ms);
+        let taken = budgets.take(rates, asker, cost(request), now_ms);
         taken.map_err(|wait_ms| HttpError::TooMany(wait_ms.div_ceil(1_000)))
     }
 }
@@ -48,7 +49,8 @@ pub(super) async fn handle(provider: &Provider, call: Call) -> Result<Response<B
         return Err(HttpError::Reject(Reject::PeerMisbehaved(text)));
     }
     let request = IdentifierRequest::decode(&call.body).map_err(malformed)?;
-    provider.queries.spend(&Asker::Peer(call.peer), &request, provider.now_ms())?;
+    let (rates, asker) = (&provider.config.query_rates, Asker::Peer(call.peer));
+    provider.queries.spend(rates, &asker, &request, provider.now_ms())?;
     Ok(octets(at_target(provider, &request).await?.encode()))
 }
 
@@ -60,7 +62,8 @@ pub(crate) async fn from_client(
     body: Bytes,
 ) -> Result<IdentifierResponse, HttpError> {
     let request = IdentifierRequest::decode(&body).map_err(malformed)?;
-    provider.queries.spend(&Asker::Local(user.clone()), &request, provider.now_ms())?;
+    let (rates, asker) = (&provider.config.query_rates, Asker::Local(user.clone()));
+    provider.queries.spend(rates, &asker, &request, provider.now_ms())?;
     if *target == provider.domain {
         return Ok(at_target(provider, &request).await?);
     }

@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 use mimi_mls::identity::{IdentityError, claimed, identify};
 use mimi_mls::key_package::satisfies;
 use mimi_mls::label::verify_with_label;
 use mimi_policy::ClientIdentity;
+use mimi_provider::consent::{Consent, Disclosure};
 use mimi_provider::hub::key_material::Route;
 use mimi_provider::key_material::{
-    Asker, ClientStock, KeyMaterialInput, key_material, well_addressed,
+    Asker, ClientStock, KEY_PACKAGE_ENDING_MS, KEY_PACKAGE_VALID_MS_MIN, KeyMaterialInput, consent,
+    key_material, well_addressed,
 };
 use mimi_provider::record::StoredKeyPackage;
 use mimi_provider::requester::Requester;
@@ -23,19 +25,23 @@ use mimi_wire::limits::HANDSHAKE_BODY_OCTETS_MAX;
 use mimi_wire::mls::{Capabilities, RequiredCapabilities};
 use mimi_wire::protocol::directory::{Endpoint, identifier_from_path};
 use mimi_wire::protocol::key_material::{
-    KEY_MATERIAL_REQUEST_LABEL, KeyMaterialRequest, KeyMaterialResponse,
+    KEY_MATERIAL_REQUEST_LABEL, KeyMaterialRequest, KeyMaterialRequestTbs, KeyMaterialResponse,
 };
 use mimi_wire::{Domain, MimiUri, Wire};
+use sha2::{Digest, Sha256};
+use tombolo_store::StoreError;
 
 use super::outgoing::{Post, post};
 use super::staging::{Obstacle, Retries};
 use super::{Call, malformed, octets};
 use crate::http_error::HttpError;
-use crate::peers::Answer;
+use crate::peers::{Answer, PeerError};
 use crate::provider::{Provider, storage_failed};
 
-/// KeyPackages of one client that are looked at to find a compatible one.
-const PACKAGES_LOOKED_AT: usize = 64;
+/// KeyPackages of one client and suite that are looked at first: all of them are alike, as a rule.
+const PACKAGES_FIRST: usize = 8;
+/// And that are looked at where none of these fits.
+const PACKAGES_MAX: usize = 1_000;
 
 pub(super) async fn handle(
     provider: &Arc<Provider>,
@@ -64,12 +70,17 @@ async fn from_peer(
     peer: Domain,
     request: &KeyMaterialRequest,
     body: &Bytes,
-) -> Result<KeyMaterialResponse, Reject> {
+) -> Result<KeyMaterialResponse, HttpError> {
+    // Before signatures are verified, and whoever is asked for.
+    provider.spend_key_material(Some(&peer), &request.tbs.requesting_user)?;
     match &request.tbs.room_id {
         Some(room) if room.domain() == provider.domain => {
             at_hub(provider, &Requester::Peer(peer), room, request, body).await
         }
-        _ => at_target(provider, &Asker::Peer(peer), request).await,
+        _ => {
+            let asker = Asker::Peer(peer.clone());
+            at_target(provider, &asker, Some(&peer), request).await
+        }
     }
 }
 
@@ -80,11 +91,12 @@ pub(crate) async fn from_client(
     requester: &Requester,
     target: &MimiUri,
     body: Bytes,
-) -> Result<KeyMaterialResponse, Reject> {
+) -> Result<KeyMaterialResponse, HttpError> {
     let request = decode(target, &body)?;
     if !requester.speaks_for(&request.tbs.requesting_user) {
-        return Err(Reject::PeerMisbehaved("requestingUser is another user".to_owned()));
+        return Err(Reject::PeerMisbehaved("requestingUser is another user".to_owned()).into());
     }
+    provider.spend_key_material(None, &request.tbs.requesting_user)?;
     let own = &provider.domain;
     match &request.tbs.room_id {
         Some(room) if room.domain() == *own => {
@@ -96,7 +108,7 @@ pub(crate) async fn from_client(
                 Requester::Peer(domain) => Asker::Peer(domain),
                 Requester::Local(device) => Asker::Local(device),
             };
-            at_target(provider, &asker, &request).await
+            at_target(provider, &asker, None, &request).await
         }
         None => forward(provider, &target.domain(), target, body).await,
     }
@@ -109,12 +121,18 @@ async fn at_hub(
     room: &MimiUri,
     request: &KeyMaterialRequest,
     body: &Bytes,
-) -> Result<KeyMaterialResponse, Reject> {
+) -> Result<KeyMaterialResponse, HttpError> {
     let target = &request.tbs.target_user;
     match route(provider, requester, room, request).await {
-        Ok(Route::Here(checked)) => at_target(provider, &Asker::OurRoom(checked), request).await,
+        Ok(Route::Here(checked)) => {
+            let peer = match requester {
+                Requester::Peer(peer) => Some(peer),
+                Requester::Local(_) => None,
+            };
+            at_target(provider, &Asker::OurRoom(checked), peer, request).await
+        }
         Ok(Route::Forward(domain)) => forward(provider, &domain, target, body.clone()).await,
-        Err(reject) => reply::key_material(target, &reject).ok_or(reject),
+        Err(reject) => Ok(reply::key_material(target, &reject).ok_or(reject)?),
     }
 }
 
@@ -142,7 +160,7 @@ async fn forward(
     to: &Domain,
     target: &MimiUri,
     body: Bytes,
-) -> Result<KeyMaterialResponse, Reject> {
+) -> Result<KeyMaterialResponse, HttpError> {
     let request = Post {
         peer: to,
         endpoint: Endpoint::KeyMaterial,
@@ -151,57 +169,130 @@ async fn forward(
         answer_octets_max: HANDSHAKE_BODY_OCTETS_MAX,
     };
     let answer = post(provider, &request).await.and_then(Answer::success);
-    let answer = answer.map_err(|error| error.into_reject(to))?;
-    KeyMaterialResponse::decode(&answer.body)
-        .map_err(|error| Reject::Unavailable(format!("{to}: an unusable answer: {error}")))
+    let answer = answer.map_err(|error| match error {
+        // Whoever asked is told when to ask again.
+        PeerError::Refused {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            retry_after: Some(after),
+            ..
+        } => HttpError::TooMany(after.as_secs().max(1)),
+        error => error.into_reject(to).into(),
+    })?;
+    let response = KeyMaterialResponse::decode(&answer.body);
+    Ok(response
+        .map_err(|error| Reject::Unavailable(format!("{to}: an unusable answer: {error}")))?)
 }
 
-/// Answers as the target's provider, in the terms of the body where it has any.
+/// Answers as the target's provider, in the terms of the body where it has any. `peer` has brought
+/// the request, unless one of our own clients did.
 async fn at_target(
     provider: &Arc<Provider>,
     asker: &Asker,
+    peer: Option<&Domain>,
     request: &KeyMaterialRequest,
-) -> Result<KeyMaterialResponse, Reject> {
+) -> Result<KeyMaterialResponse, HttpError> {
     let mut retries = Retries::default();
+    let mut budget = ReleaseBudget { peer, is_spent: false };
     loop {
-        let obstacle = match attempt(provider, asker, request).await {
+        let obstacle = match attempt(provider, asker, &mut budget, request).await {
             Ok(response) => return Ok(response),
-            Err(obstacle) => obstacle,
+            Err(Hindrance::TooMany(error)) => return Err(error),
+            Err(Hindrance::Obstacle(obstacle)) => obstacle,
         };
         if let Err(reject) = retries.overcome(provider, obstacle).await {
             let target = &request.tbs.target_user;
             tracing::debug!(%target, %reject, "key material refused");
-            return reply::key_material(target, &reject).ok_or(reject);
+            return Ok(reply::key_material(target, &reject).ok_or(reject)?);
         }
+    }
+}
+
+/// Whose budget KeyPackages are given from: once for a request, however often it is tried.
+struct ReleaseBudget<'a> {
+    peer: Option<&'a Domain>,
+    is_spent: bool,
+}
+
+impl ReleaseBudget<'_> {
+    /// AMB-KM-9: a repeat is served like any other request, and counted by its octets.
+    fn spend(
+        &mut self,
+        provider: &Provider,
+        request: &KeyMaterialRequest,
+    ) -> Result<(), HttpError> {
+        if !self.is_spent {
+            let digest = Sha256::digest(request.tbs.encode()).into();
+            provider.spend_release(self.peer, &request.tbs.target_user, digest)?;
+            self.is_spent = true;
+        }
+        Ok(())
+    }
+}
+
+/// Why an attempt came to nothing.
+enum Hindrance {
+    Obstacle(Obstacle),
+    TooMany(HttpError),
+}
+
+impl From<Obstacle> for Hindrance {
+    fn from(obstacle: Obstacle) -> Self {
+        Self::Obstacle(obstacle)
+    }
+}
+
+impl From<Reject> for Hindrance {
+    fn from(reject: Reject) -> Self {
+        Self::Obstacle(reject.into())
+    }
+}
+
+impl From<StoreError> for Hindrance {
+    fn from(error: StoreError) -> Self {
+        Self::Obstacle(error.into())
     }
 }
 
 async fn attempt(
     provider: &Arc<Provider>,
     asker: &Asker,
+    budget: &mut ReleaseBudget<'_>,
     request: &KeyMaterialRequest,
-) -> Result<KeyMaterialResponse, Obstacle> {
+) -> Result<KeyMaterialResponse, Hindrance> {
     let now_ms = provider.now_ms();
     well_addressed(&provider.domain, asker, request)?;
     let identity = verify(provider, request, now_ms)?;
-    let target = &request.tbs.target_user;
-    let _turn = provider.turns.take(target).await;
-    let clients = clients(provider, target, now_ms).await?;
-    let requester = &request.tbs.requesting_user;
+    let KeyMaterialRequestTbs { target_user: target, requesting_user: requester, .. } =
+        &request.tbs;
+    let contact = &provider.config.contact;
     let consents = provider.store.consents(target, requester).await?;
+    let consent = consent(request, &consents, contact.default);
+    let decide = |clients: Option<&[ClientStock]>, last_seq| {
+        key_material(&KeyMaterialInput {
+            own: &provider.domain,
+            asker,
+            request,
+            identity: &identity,
+            consent,
+            disclosure: contact.disclosure,
+            clients,
+            satisfies: &|package| covers(package, &request.tbs.required_capabilities),
+            last_seq,
+            now_ms,
+        })
+    };
+    // PROTO-KM-6: for a stranger nothing of the target is read, so that the answer takes the same
+    // for every target, existing or not.
+    if consent != Consent::Granted && contact.disclosure == Disclosure::Masked {
+        return Ok(provider.apply(decide(None, 0)?).await?);
+    }
+    let _turn = provider.turns.take(target).await;
+    let clients = clients(provider, request, now_ms).await?;
     let last_seq = provider.store.last_seq(target).await?;
-    let required = &request.tbs.required_capabilities;
-    let transition = key_material(&KeyMaterialInput {
-        own: &provider.domain,
-        asker,
-        request,
-        identity: &identity,
-        clients: clients.as_deref(),
-        consents: &consents,
-        satisfies: &|package| covers(package, required),
-        last_seq,
-        now_ms,
-    })?;
+    let transition = decide(clients.as_deref(), last_seq)?;
+    if !transition.changes.is_empty() {
+        budget.spend(provider, request).map_err(Hindrance::TooMany)?;
+    }
     Ok(provider.apply(transition).await?)
 }
 
@@ -239,21 +330,42 @@ fn verify(
 /// The target's clients with their stock; `None`: no such user.
 async fn clients(
     provider: &Provider,
-    target: &MimiUri,
+    request: &KeyMaterialRequest,
     now_ms: u64,
 ) -> Result<Option<Vec<ClientStock>>, Obstacle> {
-    let store = &provider.store;
+    let (store, target) = (&provider.store, &request.tbs.target_user);
     if store.account(target).await?.is_none() {
         return Ok(None);
     }
     let mut clients = Vec::new();
     for device in store.devices(target).await.map_err(storage_failed)? {
-        let client = device.client;
-        let packages = store.key_packages(&client, now_ms, PACKAGES_LOOKED_AT).await?;
-        let stock = store.key_package_stock(&client, now_ms).await?;
-        clients.push(ClientStock { client, packages, stock });
+        clients.push(stock_of(provider, request, device.client, now_ms).await?);
     }
     Ok(Some(clients))
+}
+
+/// What a client has of the acceptable suites; all of it only where the first few do not fit.
+async fn stock_of(
+    provider: &Provider,
+    request: &KeyMaterialRequest,
+    client: MimiUri,
+    now_ms: u64,
+) -> Result<ClientStock, Obstacle> {
+    let (store, tbs) = (&provider.store, &request.tbs);
+    let usable_ms = now_ms.saturating_add(KEY_PACKAGE_VALID_MS_MIN);
+    let stock = store.key_package_stock(&client, usable_ms).await?;
+    let mut packages = Vec::new();
+    for suite in stock.iter().filter(|it| tbs.acceptable_ciphersuites.contains(&it.ciphersuite)) {
+        let suite = suite.ciphersuite;
+        let lasting_ms = now_ms.saturating_add(KEY_PACKAGE_ENDING_MS);
+        let first = store.key_packages(&client, suite, lasting_ms, PACKAGES_FIRST).await?;
+        if first.iter().any(|package| covers(package, &tbs.required_capabilities)) {
+            packages.extend(first);
+        } else {
+            packages.extend(store.key_packages(&client, suite, usable_ms, PACKAGES_MAX).await?);
+        }
+    }
+    Ok(ClientStock { client, packages, stock })
 }
 
 /// PROTO-KM-9.

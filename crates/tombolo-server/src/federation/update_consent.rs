@@ -4,21 +4,28 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use http::Response;
-use mimi_provider::consent::update_consent;
+use mimi_provider::consent::arrival::{PeerEntryInput, update_consent};
 use mimi_wire::Wire;
 use mimi_wire::protocol::consent::ConsentEntry;
 
-use super::{Call, consent, created, malformed};
+use super::{Call, created, malformed};
 use crate::http_error::HttpError;
-use crate::provider::Provider;
+use crate::provider::{Provider, storage_failed};
 
-/// 201 whatever came of it. The path's variable says nothing that the body does not (AMB-DIR-3).
+/// 201 once it is written down, whatever comes of it. The path's variable says nothing that the body
+/// does not (AMB-DIR-3).
 pub(super) async fn handle(
     provider: &Arc<Provider>,
     call: Call,
 ) -> Result<Response<Body>, HttpError> {
     let entry = ConsentEntry::decode(&call.body).map_err(malformed)?;
-    let requester = &entry.requester_uri;
-    consent::from_peer(provider, &call.peer, &entry, requester, update_consent).await?;
+    provider.spend_entry(&call.peer)?;
+    let transition = update_consent(&PeerEntryInput {
+        own: &provider.domain,
+        from: &call.peer,
+        entry: &entry,
+        now_ms: provider.now_ms(),
+    })?;
+    provider.apply(transition).await.map_err(storage_failed)?;
     Ok(created())
 }

@@ -74,13 +74,7 @@ unknown_peers = "{unknown_peers}"
 # policy = "allow"              # or "block"
 # roots = ["b-ca.pem"]          # trust only these roots for this peer
 
-[identifier_query]
-# What other providers may ask about users who let themselves be found: "off", "exact" (whole values
-# only) or "partial" (also parts of names).
-# scope = "partial"
-# In which fields: "all", or some, for example "preferred_username nickname email".
-# fields = "all"
-
+{contact}
 {policy}
 [assets]
 # Files that people send. Each of these keys may be left out.
@@ -102,6 +96,7 @@ level = "{level}"
 {capture}"#,
         file = super::CONFIG_FILE,
         policy = policy(),
+        contact = super::contact::text(),
         limits = limits(),
         federation = listen.federation,
         client = listen.client,

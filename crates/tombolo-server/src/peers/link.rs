@@ -12,10 +12,11 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use mimi_ohttp::REQUEST_TYPE;
 use mimi_wire::Domain;
 
 use super::connector::Connector;
-use super::{Answer, Outgoing, PeerError, PeerTables};
+use super::{Answer, OHTTP_GATEWAY, Outgoing, PeerError, PeerTables};
 use crate::clock;
 use crate::tls::{Identity, client_config};
 
@@ -132,7 +133,10 @@ fn request(from: &Domain, outgoing: Outgoing) -> Result<Request<Full<Bytes>>, Pe
         .body(Full::new(outgoing.body))
         .map_err(setup)?;
     if outgoing.method == Method::POST {
-        let octets = HeaderValue::from_static("application/octet-stream"); // AMB-TR-3
+        let octets = HeaderValue::from_static(match outgoing.endpoint {
+            OHTTP_GATEWAY => REQUEST_TYPE,
+            _ => "application/octet-stream", // AMB-TR-3
+        });
         request.headers_mut().insert(CONTENT_TYPE, octets);
     }
     Ok(request)

@@ -9,6 +9,8 @@ use mimi_wire::{Domain, MimiUri};
 
 use super::cache::Cache;
 use super::targets::{HOSTS_PER_ROOM_MAX, RoomHosts, self_and_parents};
+use super::{AssetProxy, DOWNLOADS_MAX, DOWNLOADS_PER_PEER_MAX};
+use crate::http_error::HttpError;
 
 fn domain(name: &str) -> Domain {
     Domain::new(name).unwrap()
@@ -63,6 +65,22 @@ fn parents_are_domains() {
     let host = domain("x.assets.b.example");
     let found: Vec<_> = self_and_parents(&host).map(|found| found.to_string()).collect();
     assert_eq!(found, ["x.assets.b.example", "assets.b.example", "b.example", "example"]);
+}
+
+/// Each limit at n and n + 1; a place that is given back is there again.
+#[test]
+fn downloads_at_once_are_limited() {
+    let proxy = AssetProxy::default();
+    let peer = |n: usize| domain(&format!("p{n}.example"));
+    let mut places: Vec<_> =
+        (0..DOWNLOADS_PER_PEER_MAX).map(|_| proxy.places(&peer(0)).unwrap()).collect();
+    assert!(matches!(proxy.places(&peer(0)), Err(HttpError::TooMany(_))));
+    for n in DOWNLOADS_PER_PEER_MAX..DOWNLOADS_MAX {
+        places.push(proxy.places(&peer(n)).unwrap());
+    }
+    assert!(matches!(proxy.places(&peer(1)), Err(HttpError::TooMany(_))));
+    places.pop();
+    assert!(proxy.places(&peer(1)).is_ok());
 }
 
 /// PROTO-DL-7: bounded in all and in each.

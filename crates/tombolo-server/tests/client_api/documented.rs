@@ -1,7 +1,7 @@
 //! The OpenAPI document against the provider: what it lists is served as it says, and nothing else.
 
 use reqwest::{Method, StatusCode};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tombolo_server::client_api::document;
 
 use crate::harness::{JsonValue, Phone, Provider, error_code, segment};
@@ -115,11 +115,15 @@ async fn refusals_are_as_documented() {
             assert!(endpoint.documents(StatusCode::UNAUTHORIZED), "{name}");
         }
         let upload = endpoint.path.starts_with("/assets/");
+        let is_sealed = endpoint.path.starts_with("/ohttp-relay/");
         let Some(media_type) = endpoint.media_type() else { continue };
         let mut refusals = vec![(StatusCode::UNSUPPORTED_MEDIA_TYPE, "text/html", 1)];
         if let Some(most) = endpoint.octets_max() {
             refusals.push((StatusCode::PAYLOAD_TOO_LARGE, media_type, most + 1));
-            refusals.push((StatusCode::BAD_REQUEST, media_type, most));
+            // What is wrong with a sealed request is for its hub to say, which is not there.
+            if !is_sealed {
+                refusals.push((StatusCode::BAD_REQUEST, media_type, most));
+            }
         }
         for (expected, media_type, octets) in refusals {
             let request = endpoint.request(&phone).header("content-type", media_type);
@@ -128,7 +132,7 @@ async fn refusals_are_as_documented() {
             assert!(endpoint.documents(expected), "{name}");
             assert!(!error_code(answer).await.is_empty());
         }
-        if !upload {
+        if !upload && !is_sealed {
             let garbage = endpoint.request(&phone).body(vec![0xff; 7]).send().await.unwrap();
             assert_eq!(garbage.status(), StatusCode::BAD_REQUEST, "{name}");
         }
@@ -143,7 +147,7 @@ async fn examples_of_bodies_are_taken() {
     let mut tried = 0;
     for endpoint in Documented::all() {
         let content = &endpoint.operation["requestBody"]["content"]["application/json"];
-        let Some(example) = content["example"].as_object().map(Map::clone) else { continue };
+        let Some(example) = content["example"].as_object().cloned() else { continue };
         // Those that end what others here need, and the device that is there already.
         if matches!(endpoint.name(), "replaceToken" | "replacePassword" | "deleteAccount") {
             continue;

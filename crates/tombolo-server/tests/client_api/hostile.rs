@@ -13,7 +13,11 @@ async fn garbage_is_refused_everywhere() {
     let phone = provider.phone("alice", "phone").await;
     let mut rng = StdRng::seed_from_u64(7);
     let all = Documented::all().into_iter().filter(|endpoint| endpoint.media_type().is_some());
-    for Documented { method, path, .. } in all.filter(|it| !it.path.starts_with("/assets/")) {
+    // Bodies of uploads can be anything; what is wrong with a sealed request is for its hub to say, in
+    // the words of RFC 9458 (`federation/oblivious.rs`).
+    let others = ["/assets/", "/ohttp-relay/"];
+    let all = all.filter(|it| !others.iter().any(|other| it.path.starts_with(other)));
+    for Documented { method, path, .. } in all {
         let mut bodies = vec![Vec::new(), vec![0], vec![0xff; 100], b"{}".to_vec(), b"[1".to_vec()];
         for length in [1, 7, 300, 5_000] {
             let mut random = vec![0; length];

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
-use serde_json::json;
 use tokio::sync::oneshot;
 use tombolo_server::running::DRAIN_MAX;
 
@@ -26,12 +25,12 @@ async fn a_request_in_flight_is_finished() {
     finish.send(rest).unwrap();
     let answer = upload.await.unwrap().unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
-    assert_eq!(answer.json_value().await, json!({"stock": 3}));
+    assert_eq!(answer.json_value().await["stock"], 3);
     stopping.await.unwrap();
 
     provider.run().await;
     phone.http = provider.http();
-    assert_eq!(phone.get("/key-packages").await, json!({"stock": 3}));
+    assert_eq!(phone.get("/key-packages").await["stock"], 3);
 }
 
 #[tokio::test]

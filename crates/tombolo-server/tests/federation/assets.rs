@@ -1,6 +1,8 @@
 //! Assets across providers: uploaded at one, fetched through another by a third (protocol section
 //! 5.10), and everything that the hub's proxy must not be made to do.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
 use http::{Method, Response};
 use mimi_wire::protocol::directory::Directory;
@@ -15,19 +17,24 @@ use crate::support::{
     Caller, FakePeer, Federation, LocalUser, Reply, Seen, SharedStore, domain, status,
 };
 
-const NEARBY: &str = "[assets]\nuse_peer_addresses = true\n";
+pub(crate) const NEARBY: &str = "[assets]\nuse_peer_addresses = true\n";
 
-async fn start(federation: &Federation, name: &str, assets: &str, store: &MemoryStore) -> Running {
+pub(crate) async fn start(
+    federation: &Federation,
+    name: &str,
+    assets: &str,
+    store: &MemoryStore,
+) -> Running {
     let config = federation.config(name, assets);
     Running::start_with(config, store.shared(), Clock::system()).await.unwrap()
 }
 
-fn octets(count: usize) -> Bytes {
+pub(crate) fn octets(count: usize) -> Bytes {
     (0..count).map(|index| u8::try_from(index % 251).unwrap()).collect()
 }
 
 /// Uploads in two bodies, and gives the URL.
-async fn upload(
+pub(crate) async fn upload(
     federation: &Federation,
     running: &Running,
     user: &LocalUser,
@@ -67,7 +74,7 @@ async fn proxied(caller: &Caller, hub: &Running, from: &str, url: &str) -> Reply
 }
 
 /// A peer that serves assets to anyone, and says so in its directory.
-async fn asset_peer(
+pub(crate) async fn asset_peer(
     federation: &Federation,
     name: &'static str,
     hosts: &'static [&'static str],
@@ -234,6 +241,10 @@ async fn redirects_stay_within_the_set() {
             "/port" => redirect("https://c.example:22/"),
             "/loop" => redirect("/loop"),
             "/nowhere" => status(302),
+            "/hop-4" => redirect("/hop-3"),
+            "/hop-3" => redirect("/hop-2"),
+            "/hop-2" => redirect("/hop-1"),
+            "/hop-1" => redirect("/asset"),
             "/asset" => Response::new(Bytes::from_static(b"asset")),
             _ => status(404),
         })
@@ -248,6 +259,8 @@ async fn redirects_stay_within_the_set() {
         ("inside", 503),
         ("port", 503),
         ("nowhere", 503),
+        ("hop-3", 200),
+        ("hop-4", 503),
         ("unknown", 404),
     ] {
         let reply = proxied(&b, &a, "b.example", &format!("https://c.example/{path}")).await;
@@ -283,6 +296,58 @@ async fn large_assets_are_refused() {
     let again = proxied(&b, &a, "b.example", "https://c.example/most").await;
     assert_eq!((again.status.as_u16(), again.body.len()), (200, MIB));
     assert_eq!(c.seen().iter().filter(|seen| seen.target == "/most").count(), 1);
+}
+
+/// PROTO-DL-7: what is kept is an asset that came whole, by its URL and by where it came from; an error
+/// is asked for again.
+#[tokio::test]
+async fn errors_are_not_kept() {
+    let federation = Federation::new();
+    let at_b = MemoryStore::new();
+    let a = start(&federation, "a.example", NEARBY, &MemoryStore::new()).await;
+    let b = start(&federation, "b.example", "", &at_b).await;
+    let asked = AtomicUsize::new(0);
+    let c = asset_peer(&federation, "c.example", &["c.example"], move |seen| {
+        match (seen.target.as_str(), asked.fetch_add(1, Ordering::SeqCst)) {
+            ("/1", 0) => status(404),
+            ("/1", 1) => status(500),
+            (target, _) => Response::new(Bytes::copy_from_slice(target.as_bytes())),
+        }
+    })
+    .await;
+    let address = |running: &Running| running.addresses().federation;
+    federation
+        .publish_addresses(&[
+            ("a.example", address(&a)),
+            ("b.example", address(&b)),
+            ("c.example", c.address),
+        ])
+        .await;
+    let bob = LocalUser::sign_up(&at_b, "b.example", "bob").await;
+    let get = async |path: &str, range: &[(&str, &str)]| {
+        let url = AssetUrl::new(&format!("https://c.example{path}")).unwrap();
+        let path = format!("/proxy-download/a.example/{}", url.to_path());
+        bob.send(&federation, &b, Method::GET, &path, range, "").await
+    };
+    assert_eq!(get("/1", &[]).await.status.as_u16(), 404);
+    assert_eq!(get("/1", &[]).await.status.as_u16(), 503);
+    for _ in 0..2 {
+        assert_eq!(get("/1", &[]).await.body, "/1");
+    }
+    assert_eq!(get("/1?x", &[]).await.body, "/1?x");
+    assert_eq!(c.seen().len(), 4, "the last one of /1 came out of memory");
+    let part = get("/1", &[("range", "bytes=1-1")]).await;
+    assert_eq!((part.status.as_u16(), part.body), (206, Bytes::from_static(b"1")));
+    let beyond = get("/1", &[("range", "bytes=2-")]).await;
+    assert_eq!(
+        (beyond.status.as_u16(), &beyond.headers["content-range"]),
+        (416, &"bytes */2".parse().unwrap())
+    );
+    assert_eq!(c.seen().len(), 4);
+    // What does not come whole is not kept either: a part is no asset.
+    assert_eq!(get("/2", &[("range", "bytes=0-0")]).await.body, "/2", "its host gives no parts");
+    assert_eq!(get("/2", &[]).await.body, "/2");
+    assert_eq!(c.seen().len(), 6);
 }
 
 /// Where peers are is not where assets are, unless the operator says so: a private address stays

@@ -201,6 +201,7 @@ impl Flood {
 }
 
 /// It is told how it fared in quiet and under the flood.
+#[expect(clippy::print_stdout, reason = "figures, for who reads the log")]
 fn assert_not_slowed(quiet: Duration, flooded: Duration, answers: u64) {
     println!("quiet {quiet:?}, flooded {flooded:?}, {answers} answers to the flood");
     assert!(answers > 0, "there was no flood");

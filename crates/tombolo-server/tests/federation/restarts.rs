@@ -7,6 +7,7 @@ use mimi_provider::record::RoomKind;
 use mimi_wire::MimiUri;
 use tokio::runtime::Runtime;
 use tombolo_server::clock::Clock;
+use tombolo_server::config::Config;
 use tombolo_server::running::Running;
 use tombolo_store::Store;
 use tombolo_store::memory::MemoryStore;
@@ -15,27 +16,30 @@ use tombolo_store::sqlite::{Options, SqliteStore};
 use crate::support::{Federation, Phone, SharedStore, eventually};
 
 /// A provider on a runtime of its own, so that it can end without finishing anything.
-struct Killable {
+pub(crate) struct Killable {
     runtime: Option<Runtime>,
     running: Option<Running>,
 }
 
 impl Killable {
     async fn start(federation: &Federation, name: &str, store: &impl SharedStore) -> Self {
+        Self::start_as(federation.config(name, ""), store).await
+    }
+
+    pub(crate) async fn start_as(config: Config, store: &impl SharedStore) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = { runtime }.worker_threads(2).enable_all().build().unwrap();
-        let config = federation.config(name, "");
         let starting = runtime.spawn(Running::start_with(config, store.shared(), Clock::system()));
         let running = starting.await.unwrap().unwrap();
         Self { runtime: Some(runtime), running: Some(running) }
     }
 
-    fn running(&self) -> &Running {
+    pub(crate) fn running(&self) -> &Running {
         self.running.as_ref().unwrap()
     }
 
     /// No request is answered, nothing is written from now on.
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.end();
     }
 

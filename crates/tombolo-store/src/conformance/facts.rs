@@ -2,10 +2,11 @@
 
 use mimi_provider::profile::StoredProfile;
 use mimi_provider::record::{
-    Account, ConsentDecision, ConsentRecord, ConsentRequest, DeviceRecord, EraId, EventKind,
-    NewEvent, RoomKind, Seq, StoredKeyPackage,
+    Account, Arrival, ConsentDecision, ConsentRecord, ConsentRequest, DeviceRecord, EraId,
+    EventKind, NewEvent, RoomKind, Seq, StoredKeyPackage,
 };
 use mimi_provider::{Change, Expect};
+use mimi_wire::protocol::CipherSuite;
 use mimi_wire::{Domain, MimiUri};
 
 use crate::Store;
@@ -94,6 +95,16 @@ pub fn request(requester: &str, room: Option<MimiUri>, requested_ms: u64) -> Con
     ConsentRequest { target: user("alice"), requester: user(requester), room, requested_ms }
 }
 
+/// A consent entry that has arrived; its payload tells nothing.
+pub fn arrival(from: &str, octet: u8) -> Arrival {
+    Arrival { from: peer(from), payload: vec![octet; 9], arrived_ms: u64::from(octet) }
+}
+
+/// A KeyPackage of a suite.
+pub fn of_suite(ciphersuite: CipherSuite, package: StoredKeyPackage) -> StoredKeyPackage {
+    StoredKeyPackage { ciphersuite, ..package }
+}
+
 /// An entry for all that see the stream, and for no peer.
 pub fn event(stream: &MimiUri, seq: Seq) -> NewEvent {
     NewEvent {
@@ -162,6 +173,12 @@ pub fn one_of_each() -> Vec<Change> {
         Change::PutConsentRequest(request("bob", Some(club.clone()), 8)),
         Change::PutConsentRequest(request("carol", None, 7)),
         Change::RemoveConsentRequest(request("carol", None, 0)),
+        Change::PutConsentAsked(request("bob", None, 6)),
+        Change::PutConsentAsked(request("bob", Some(club.clone()), 5)),
+        Change::RemoveConsentAsked(request("bob", Some(club.clone()), 0)),
+        Change::PutArrival(arrival("b.example", 1)),
+        Change::PutArrival(arrival("c.example", 2)),
+        Change::RemoveArrival(1),
         Change::PutProfile { profile: profile("alice", b"of alice"), terms: vec![1, 2] },
         hosted("club"),
         Change::Append(event(&club, 1)),
@@ -197,12 +214,16 @@ pub async fn everything(store: &impl Store) -> Vec<String> {
         tell!(rooms_of(&user(name)));
         tell!(profile(&user(name)));
         tell!(consent_requests(&user(name)));
+        tell!(consent_asked(&user(name)));
+        tell!(consents_of(&user(name)));
+        tell!(consent_counts(&user(name)));
         for other in USERS {
             tell!(consents(&user(name), &user(other)));
         }
         for device in DEVICES {
             let client = client(name, device);
-            tell!(key_packages(&client, 0, 100));
+            tell!(key_packages(&client, 1, 0, 100));
+            tell!(key_packages(&client, 2, 0, 100));
             tell!(key_package_stock(&client, 4500));
             tell!(rooms_of(&client));
             tell!(client_events(&client, 0, 1000));
@@ -231,6 +252,8 @@ pub async fn everything(store: &impl Store) -> Vec<String> {
         }
     }
     tell!(waiting_followers());
+    tell!(arrivals(2));
+    tell!(arrivals(1000));
     tell!(stale_followers());
     tell!(history());
     told

@@ -1,8 +1,9 @@
 //! The stock of KeyPackages.
 
+use mimi_provider::record::SuiteStock;
 use mimi_provider::{Change, Expect};
 
-use super::facts::{client, key_package};
+use super::facts::{client, key_package, of_suite};
 use super::{Subject, lost, write, write_if};
 use crate::Store;
 
@@ -11,11 +12,41 @@ fn release(reference: u8) -> ([Expect; 1], [Change; 1]) {
     ([Expect::KeyPackageUnused(reference.clone())], [Change::ReleaseKeyPackage(reference)])
 }
 
+/// A stock of the suite that facts have unless they say another.
+fn stock_of(count: u64) -> Vec<SuiteStock> {
+    let stock = SuiteStock { ciphersuite: 1, count };
+    Some(stock).into_iter().filter(|stock| stock.count > 0).collect()
+}
+
+/// PROTO-KM-9: each suite is a stock of its own.
+pub async fn suites_are_counted_apart(subject: &impl Subject) {
+    let store = subject.open();
+    let phone = client("alice", "phone");
+    let (first, second) =
+        (of_suite(2, key_package(&phone, 1, 5000)), of_suite(2, key_package(&phone, 2, 4000)));
+    let other = of_suite(9, key_package(&phone, 3, 5000));
+    let added = vec![other.clone(), first.clone(), key_package(&phone, 4, 5000), second.clone()];
+    write(&store, [Change::AddKeyPackages(added)]).await.expect("added");
+    let stock = |counts: &[(u16, u64)]| -> Vec<SuiteStock> {
+        let one = |(ciphersuite, count): &(u16, u64)| SuiteStock {
+            ciphersuite: *ciphersuite,
+            count: *count,
+        };
+        counts.iter().map(one).collect()
+    };
+    assert_eq!(store.key_package_stock(&phone, 0).await, Ok(stock(&[(1, 1), (2, 2), (9, 1)])));
+    assert_eq!(store.key_package_stock(&phone, 4000).await, Ok(stock(&[(1, 1), (2, 1), (9, 1)])));
+    assert_eq!(store.key_packages(&phone, 2, 0, 10).await, Ok(vec![first.clone(), second]));
+    assert_eq!(store.key_packages(&phone, 2, 0, 1).await, Ok(vec![first]));
+    assert_eq!(store.key_packages(&phone, 9, 0, 10).await, Ok(vec![other]));
+    assert_eq!(store.key_packages(&phone, 7, 0, 10).await, Ok(Vec::new()));
+}
+
 /// PROTO-KM-11: what has expired is not in stock. The rest comes oldest first.
 pub async fn stock_is_oldest_first_and_unexpired(subject: &impl Subject) {
     let store = subject.open();
     let (phone, other) = (client("alice", "phone"), client("bob", "phone"));
-    assert_eq!(store.key_package_stock(&phone, 0).await, Ok(0));
+    assert_eq!(store.key_package_stock(&phone, 0).await, Ok(stock_of(0)));
     let first = key_package(&phone, 9, 5000);
     let second = key_package(&phone, 1, u64::MAX);
     let third = key_package(&phone, 5, 4000);
@@ -30,12 +61,12 @@ pub async fn stock_is_oldest_first_and_unexpired(subject: &impl Subject) {
         (4000, 10, vec![first, second.clone()]),
         (1 << 62, 10, vec![second]),
     ] {
-        let found = store.key_packages(&phone, now_ms, limit).await;
+        let found = store.key_packages(&phone, 1, now_ms, limit).await;
         assert_eq!(found, Ok(expected), "at {now_ms}, at most {limit}");
     }
-    assert_eq!(store.key_package_stock(&phone, 3999).await, Ok(3));
-    assert_eq!(store.key_package_stock(&phone, 4000).await, Ok(2));
-    assert_eq!(store.key_package_stock(&other, 0).await, Ok(1));
+    assert_eq!(store.key_package_stock(&phone, 3999).await, Ok(stock_of(3)));
+    assert_eq!(store.key_package_stock(&phone, 4000).await, Ok(stock_of(2)));
+    assert_eq!(store.key_package_stock(&other, 0).await, Ok(stock_of(1)));
 }
 
 /// PROTO-KM-10: once and for all. PROTO-KM-12: whose it was stays known.
@@ -59,8 +90,8 @@ pub async fn a_key_package_is_released_once(subject: &impl Subject) {
         package
     });
     write(&store, [Change::AddKeyPackages(again.collect())]).await.expect("without effect");
-    assert_eq!(store.key_packages(&phone, 0, 10).await, Ok(stock[1..].to_vec()));
-    assert_eq!(store.key_package_stock(&client("bob", "phone"), 0).await, Ok(0));
+    assert_eq!(store.key_packages(&phone, 1, 0, 10).await, Ok(stock[1..].to_vec()));
+    assert_eq!(store.key_package_stock(&client("bob", "phone"), 0).await, Ok(stock_of(0)));
     assert_eq!(store.key_package_owner(&[1; 32]).await, Ok(Some(phone)));
 }
 
@@ -83,7 +114,7 @@ pub async fn one_of_many_gets_a_key_package(subject: &impl Subject) {
         assert!(outcome.is_ok() || lost(&outcome));
     }
     assert_eq!(won, 4);
-    assert_eq!(store.key_package_stock(&phone, 0).await, Ok(0));
+    assert_eq!(store.key_package_stock(&phone, 0).await, Ok(stock_of(0)));
 }
 
 /// PROTO-KM-12: references are remembered until they expire.
@@ -105,5 +136,5 @@ pub async fn what_is_expired_is_forgotten(subject: &impl Subject) {
     for (reference, owner) in [(1, None), (2, None), (3, Some(&phone)), (4, Some(&phone))] {
         assert_eq!(store.key_package_owner(&[reference; 32]).await, Ok(owner.cloned()));
     }
-    assert_eq!(store.key_package_stock(&phone, 0).await, Ok(1));
+    assert_eq!(store.key_package_stock(&phone, 0).await, Ok(stock_of(1)));
 }

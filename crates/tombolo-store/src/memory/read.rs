@@ -1,10 +1,11 @@
 //! Reads of the store in memory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_provider::record::{
-    ConsentRecord, ConsentRequest, DeviceRecord, EventKind, FollowerCursor, LogHistory,
-    LoggedEvent, NewEvent, RoomKind, Seq, StoredKeyPackage, StoredRoom,
+    ConsentCounts, ConsentRecord, ConsentRequest, DeviceRecord, EventKind, FollowerCursor,
+    LogHistory, LoggedEvent, NewEvent, RoomKind, Seq, StoredArrival, StoredKeyPackage, StoredRoom,
+    SuiteStock,
 };
 use mimi_wire::{Domain, MimiUri};
 
@@ -69,6 +70,46 @@ impl State {
         // Stable: requests of one moment stay in the order of requester and room.
         requests.sort_by_key(|request| request.requested_ms);
         requests
+    }
+
+    pub(super) fn suite_stock(&self, client: &MimiUri, now_ms: u64) -> Vec<SuiteStock> {
+        let mut counts = BTreeMap::new();
+        for package in self.stock(client, now_ms) {
+            *counts.entry(package.ciphersuite).or_insert(0) += 1;
+        }
+        let stock = |(ciphersuite, count)| SuiteStock { ciphersuite, count };
+        counts.into_iter().map(stock).collect()
+    }
+
+    pub(super) fn consents_of(&self, target: &MimiUri) -> Vec<ConsentRecord> {
+        let of_target = self.consents.iter().filter(|(key, _)| key.0 == *target);
+        of_target.map(|(_, record)| record.clone()).collect()
+    }
+
+    pub(super) fn consent_counts(&self, user: &MimiUri) -> ConsentCounts {
+        let mut counts = ConsentCounts::default();
+        for (target, requester, _) in self.consents.keys() {
+            counts.decided += u64::from(target == user);
+            counts.about += u64::from(requester == user);
+        }
+        counts
+    }
+
+    pub(super) fn consent_asked(&self, requester: &MimiUri) -> Vec<ConsentRequest> {
+        let mut asked: Vec<_> = self
+            .consent_asked
+            .range((requester.clone(), None, None)..)
+            .take_while(|((of, _, _), _)| of == requester)
+            .map(|(_, asked)| asked.clone())
+            .collect();
+        asked.sort_by_key(|asked| asked.requested_ms);
+        asked
+    }
+
+    pub(super) fn arrivals(&self, limit: usize) -> Vec<StoredArrival> {
+        let stored =
+            |(id, arrival): (&u64, &_)| StoredArrival { id: *id, arrival: Clone::clone(arrival) };
+        self.arrivals.iter().take(limit).map(stored).collect()
     }
 
     pub(super) fn room(&self, room: &MimiUri) -> Option<StoredRoom> {

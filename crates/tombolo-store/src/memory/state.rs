@@ -2,7 +2,7 @@
 
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceRecord, Era, NewEvent, RoomKind, Seq,
+    Account, Arrival, ConsentRecord, ConsentRequest, DeviceRecord, Era, NewEvent, RoomKind, Seq,
     StoredKeyPackage,
 };
 use mimi_wire::{Domain, MimiUri};
@@ -26,6 +26,11 @@ pub(super) struct State {
     pub(super) consents: Table<(MimiUri, MimiUri, Option<MimiUri>), ConsentRecord>,
     /// Target, requester, room.
     pub(super) consent_requests: Table<(MimiUri, Option<MimiUri>, Option<MimiUri>), ConsentRequest>,
+    /// Requester, target, room.
+    pub(super) consent_asked: Table<(MimiUri, Option<MimiUri>, Option<MimiUri>), ConsentRequest>,
+    pub(super) arrivals: Table<u64, Arrival>,
+    /// One entry: how many arrivals there have been.
+    pub(super) arrived: Table<(), u64>,
     pub(super) profiles: Table<MimiUri, KeptProfile>,
     pub(super) rooms: Table<MimiUri, KeptRoom>,
     /// Rooms of fixed membership by their members.

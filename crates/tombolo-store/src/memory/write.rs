@@ -2,8 +2,8 @@
 
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceChange, DeviceRecord, ERAS_MAX, Era, EraId,
-    NewEvent, RoomKind, Seq, StoredKeyPackage,
+    Account, Arrival, ConsentRecord, ConsentRequest, DeviceChange, DeviceRecord, ERAS_MAX, Era,
+    EraId, NewEvent, RoomKind, Seq, StoredKeyPackage,
 };
 use mimi_provider::{Change, Expect};
 use mimi_wire::{Domain, MimiUri};
@@ -30,7 +30,7 @@ impl State {
         self.tables().into_iter().for_each(Settle::keep);
     }
 
-    fn tables(&mut self) -> [&mut dyn Settle; 17] {
+    fn tables(&mut self) -> [&mut dyn Settle; 20] {
         [
             &mut self.accounts,
             &mut self.devices,
@@ -39,6 +39,9 @@ impl State {
             &mut self.references,
             &mut self.consents,
             &mut self.consent_requests,
+            &mut self.consent_asked,
+            &mut self.arrivals,
+            &mut self.arrived,
             &mut self.profiles,
             &mut self.rooms,
             &mut self.member_sets,
@@ -112,6 +115,10 @@ impl State {
             Change::RemoveConsentRequest(request) => {
                 self.consent_requests.remove(&scope_of(&request));
             }
+            Change::PutConsentAsked(asked) => self.consent_asked.set(asked_scope(&asked), asked),
+            Change::RemoveConsentAsked(asked) => self.consent_asked.remove(&asked_scope(&asked)),
+            Change::PutArrival(arrival) => self.put_arrival(arrival),
+            Change::RemoveArrival(id) => self.arrivals.remove(&id),
             Change::PutProfile { profile, terms } => self.put_profile(profile, terms),
             Change::CreateRoom { room, kind, snapshot } => {
                 self.create_room(room, kind, snapshot)?
@@ -204,14 +211,30 @@ impl State {
     fn remove_account(&mut self, user: &MimiUri) {
         self.accounts.remove(user);
         self.profiles.remove(user);
-        let decided: Vec<_> = self.consents.keys().filter(|key| key.0 == *user).cloned().collect();
+        let touched = |of: &MimiUri, about: &MimiUri| of == user || about == user;
+        let decided: Vec<_> =
+            self.consents.keys().filter(|key| touched(&key.0, &key.1)).cloned().collect();
         for scope in &decided {
             self.consents.remove(scope);
         }
-        let asked = self.consent_requests.keys().filter(|key| key.0 == *user);
-        for scope in &asked.cloned().collect::<Vec<_>>() {
+        let about = |key: &(MimiUri, Option<MimiUri>, Option<MimiUri>)| {
+            key.0 == *user || key.1.as_ref() == Some(user)
+        };
+        let requests: Vec<_> =
+            self.consent_requests.keys().filter(|key| about(key)).cloned().collect();
+        for scope in &requests {
             self.consent_requests.remove(scope);
         }
+        let asked = self.consent_asked.keys().filter(|key| key.0 == *user);
+        for scope in &asked.cloned().collect::<Vec<_>>() {
+            self.consent_asked.remove(scope);
+        }
+    }
+
+    fn put_arrival(&mut self, arrival: Arrival) {
+        let id = self.arrived.get(&()).copied().unwrap_or_default() + 1;
+        self.arrived.set((), id);
+        self.arrivals.set(id, arrival);
     }
 
     fn take_members(&mut self, members: MemberSet, room: MimiUri) -> Result<(), Conflict> {
@@ -378,4 +401,8 @@ impl State {
 
 fn scope_of(request: &ConsentRequest) -> (MimiUri, Option<MimiUri>, Option<MimiUri>) {
     (request.target.clone(), Some(request.requester.clone()), request.room.clone())
+}
+
+fn asked_scope(asked: &ConsentRequest) -> (MimiUri, Option<MimiUri>, Option<MimiUri>) {
+    (asked.requester.clone(), Some(asked.target.clone()), asked.room.clone())
 }

@@ -2,17 +2,15 @@
 
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceChange, DeviceRecord, ERAS_MAX, EraId, NewEvent,
-    RoomKind, Seq, StoredKeyPackage,
+    Account, DeviceChange, DeviceRecord, ERAS_MAX, EraId, NewEvent, RoomKind, Seq, StoredKeyPackage,
 };
 use mimi_provider::{Change, Expect};
 use mimi_wire::{Domain, MimiUri};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::Failure;
-use super::columns::{
-    bits, bound, decision_number, kind_number, lines, list, room_key, room_kind_number,
-};
+use super::columns::{bits, bound, kind_number, lines, list, room_kind_number};
+use super::contact;
 use super::intern::{self, last_seq};
 use super::profiles;
 use crate::conflict::Conflict;
@@ -98,9 +96,13 @@ fn change(db: &Connection, change: &Change, committed: &mut Committed) -> Result
             packages.iter().try_for_each(|package| add_key_package(db, package))
         }
         Change::ReleaseKeyPackage(reference) => release_key_package(db, reference),
-        Change::PutConsent(record) => put_consent(db, record),
-        Change::PutConsentRequest(request) => put_consent_request(db, request),
-        Change::RemoveConsentRequest(request) => remove_consent_request(db, request),
+        Change::PutConsent(record) => contact::put_consent(db, record),
+        Change::PutConsentRequest(request) => contact::put_consent_request(db, request),
+        Change::RemoveConsentRequest(request) => contact::remove_consent_request(db, request),
+        Change::PutConsentAsked(asked) => contact::put_consent_asked(db, asked),
+        Change::RemoveConsentAsked(asked) => contact::remove_consent_asked(db, asked),
+        Change::PutArrival(arrival) => contact::put_arrival(db, arrival),
+        Change::RemoveArrival(id) => contact::remove_arrival(db, *id),
         Change::PutProfile { profile, terms } => profiles::put_profile(db, profile, terms),
         Change::CreateRoom { room, kind, snapshot } => create_room(db, room, *kind, snapshot),
         Change::TakeMembers { members, room } => take_members(db, members, room),
@@ -205,13 +207,8 @@ fn remove_device(db: &Connection, client: &MimiUri) -> Result<(), Failure> {
 }
 
 fn remove_account(db: &Connection, user: &MimiUri) -> Result<(), Failure> {
-    for sql in [
-        "DELETE FROM accounts WHERE user = ?1",
-        "DELETE FROM consents WHERE target = ?1",
-        "DELETE FROM consent_requests WHERE target = ?1",
-    ] {
-        run(db, sql, [user.as_str()])?;
-    }
+    run(db, "DELETE FROM accounts WHERE user = ?1", [user.as_str()])?;
+    contact::remove_contacts(db, user)?;
     profiles::remove_profile(db, user)
 }
 
@@ -245,50 +242,6 @@ fn release_key_package(db: &Connection, reference: &[u8]) -> Result<(), Failure>
     if released == 0 {
         return Err(Conflict::NotInStock.into());
     }
-    Ok(())
-}
-
-fn put_consent(db: &Connection, record: &ConsentRecord) -> Result<(), Failure> {
-    run(
-        db,
-        "INSERT INTO consents (target, requester, room, granted, decided_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (target, requester, room) DO UPDATE SET
-             granted = excluded.granted, decided_ms = excluded.decided_ms",
-        params![
-            record.target.as_str(),
-            record.requester.as_str(),
-            room_key(record.room.as_ref()),
-            decision_number(record.granted),
-            bits(record.decided_ms)
-        ],
-    )?;
-    Ok(())
-}
-
-fn put_consent_request(db: &Connection, request: &ConsentRequest) -> Result<(), Failure> {
-    run(
-        db,
-        "INSERT INTO consent_requests (target, requester, room, requested_ms)
-         VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (target, requester, room) DO UPDATE SET
-             requested_ms = excluded.requested_ms",
-        params![
-            request.target.as_str(),
-            request.requester.as_str(),
-            room_key(request.room.as_ref()),
-            bits(request.requested_ms)
-        ],
-    )?;
-    Ok(())
-}
-
-fn remove_consent_request(db: &Connection, request: &ConsentRequest) -> Result<(), Failure> {
-    run(
-        db,
-        "DELETE FROM consent_requests WHERE target = ?1 AND requester = ?2 AND room = ?3",
-        [request.target.as_str(), request.requester.as_str(), room_key(request.room.as_ref())],
-    )?;
     Ok(())
 }
 
@@ -512,6 +465,6 @@ fn exists(db: &Connection, sql: &str, parameters: impl Params) -> Result<bool, F
     Ok(db.prepare_cached(sql)?.exists(parameters)?)
 }
 
-fn run(db: &Connection, sql: &str, parameters: impl Params) -> Result<usize, Failure> {
+pub(super) fn run(db: &Connection, sql: &str, parameters: impl Params) -> Result<usize, Failure> {
     Ok(db.prepare_cached(sql)?.execute(parameters)?)
 }

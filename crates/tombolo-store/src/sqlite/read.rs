@@ -2,9 +2,10 @@
 
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceRecord, Era, EraId, FollowerCursor, LogHistory,
-    RoomKind, Seq, StoredKeyPackage, StoredRoom,
+    Account, DeviceRecord, Era, EraId, FollowerCursor, LogHistory, RoomKind, Seq, StoredKeyPackage,
+    StoredRoom, SuiteStock,
 };
+use mimi_wire::protocol::CipherSuite;
 use mimi_wire::{Domain, MimiUri};
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
@@ -48,21 +49,24 @@ const IN_STOCK: &str = "key_packages
 pub(super) fn key_packages(
     db: &Connection,
     client: &MimiUri,
+    ciphersuite: CipherSuite,
     now_ms: u64,
     limit: usize,
 ) -> Result<Vec<StoredKeyPackage>, Failure> {
     let sql = format!(
-        "SELECT reference, octets, ciphersuite, capabilities, not_after_ms FROM {IN_STOCK}
-         ORDER BY id LIMIT ?3"
+        "SELECT reference, octets, capabilities, not_after_ms FROM {IN_STOCK}
+             AND ciphersuite = ?3
+         ORDER BY id LIMIT ?4"
     );
-    all(db, &sql, params![client.as_str(), bound(now_ms), rows(limit)], |row| {
+    let of_suite = params![client.as_str(), bound(now_ms), ciphersuite, rows(limit)];
+    all(db, &sql, of_suite, |row| {
         Ok(StoredKeyPackage {
             reference: row.get(0)?,
             client: client.clone(),
             octets: row.get(1)?,
-            ciphersuite: row.get(2)?,
-            capabilities: row.get(3)?,
-            not_after_ms: row.get::<_, Column<u64>>(4)?.0,
+            ciphersuite,
+            capabilities: row.get(2)?,
+            not_after_ms: row.get::<_, Column<u64>>(3)?.0,
         })
     })
 }
@@ -71,10 +75,13 @@ pub(super) fn key_package_stock(
     db: &Connection,
     client: &MimiUri,
     now_ms: u64,
-) -> Result<u64, Failure> {
-    let sql = format!("SELECT count(*) FROM {IN_STOCK}");
-    let counted = params![client.as_str(), bound(now_ms)];
-    Ok(db.prepare_cached(&sql)?.query_row(counted, |row| row.get::<_, Column<u64>>(0))?.0)
+) -> Result<Vec<SuiteStock>, Failure> {
+    let sql = format!(
+        "SELECT ciphersuite, count(*) FROM {IN_STOCK} GROUP BY ciphersuite ORDER BY ciphersuite"
+    );
+    all(db, &sql, params![client.as_str(), bound(now_ms)], |row| {
+        Ok(SuiteStock { ciphersuite: row.get(0)?, count: row.get::<_, Column<u64>>(1)?.0 })
+    })
 }
 
 pub(super) fn key_package_owner(
@@ -84,43 +91,6 @@ pub(super) fn key_package_owner(
     let sql = "SELECT clients.uri FROM key_packages JOIN clients ON clients.id = client
          WHERE reference = ?1";
     first(db, sql, [reference], uri_of)
-}
-
-pub(super) fn consents(
-    db: &Connection,
-    target: &MimiUri,
-    requester: &MimiUri,
-) -> Result<Vec<ConsentRecord>, Failure> {
-    let sql = "SELECT room, granted, decided_ms FROM consents
-         WHERE target = ?1 AND requester = ?2 ORDER BY room";
-    all(db, sql, [target.as_str(), requester.as_str()], |row| {
-        Ok(ConsentRecord {
-            target: target.clone(),
-            requester: requester.clone(),
-            room: row.get::<_, Column<_>>(0)?.0,
-            granted: row.get::<_, Column<_>>(1)?.0,
-            decided_ms: row.get::<_, Column<u64>>(2)?.0,
-        })
-    })
-}
-
-pub(super) fn consent_requests(
-    db: &Connection,
-    target: &MimiUri,
-) -> Result<Vec<ConsentRequest>, Failure> {
-    let sql = "SELECT requester, room, requested_ms FROM consent_requests
-         WHERE target = ?1 ORDER BY requester, room";
-    let mut requests = all(db, sql, [target.as_str()], |row| {
-        Ok(ConsentRequest {
-            target: target.clone(),
-            requester: row.get::<_, Column<_>>(0)?.0,
-            room: row.get::<_, Column<_>>(1)?.0,
-            requested_ms: row.get::<_, Column<u64>>(2)?.0,
-        })
-    })?;
-    // Stable: requests of one moment stay in the order of requester and room.
-    requests.sort_by_key(|request| request.requested_ms);
-    Ok(requests)
 }
 
 pub(super) fn room(db: &Connection, room: &MimiUri) -> Result<Option<StoredRoom>, Failure> {
@@ -274,7 +244,7 @@ fn uri_of(row: &Row<'_>) -> rusqlite::Result<MimiUri> {
     Ok(row.get::<_, Column<_>>(0)?.0)
 }
 
-fn first<T>(
+pub(super) fn first<T>(
     db: &Connection,
     sql: &str,
     parameters: impl Params,
@@ -283,7 +253,7 @@ fn first<T>(
     Ok(db.prepare_cached(sql)?.query_row(parameters, read).optional()?)
 }
 
-fn all<T>(
+pub(super) fn all<T>(
     db: &Connection,
     sql: &str,
     parameters: impl Params,

@@ -10,6 +10,7 @@ use mimi_wire::status::MessageStatus;
 use tokio::sync::broadcast;
 use tombolo_client::{Client, ClientError, ClientEvent, ReceiptSetting, RoomStatus, ShownMessage};
 
+use crate::chat::contacts;
 use crate::chat::devices;
 use crate::chat::display::{self, Reader, with_mentions};
 use crate::chat::files::{self, FileInput};
@@ -334,9 +335,11 @@ impl Conversation {
                     format!("-- {name}: this device missed changes; {who} came in meanwhile");
                 self.terminal.print(&line);
             }
-            ClientEvent::ConsentRequested { requester, .. } => {
-                let who = short(&requester);
-                let line = format!("-- {who} asks to contact you; /accept {who} allows it");
+            ClientEvent::ConsentRequested { requester, room } => {
+                self.terminal.print(&contacts::requested(&requester, room.as_ref()));
+            }
+            ClientEvent::ConsentWithdrawn { requester, .. } => {
+                let line = format!("-- {} no longer asks to contact you", short(&requester));
                 self.terminal.print(&line);
             }
             ClientEvent::ConsentChanged { target, granted, .. } => {
@@ -414,19 +417,18 @@ impl Conversation {
             Input::Devices(input) => {
                 Box::pin(async move { devices::run(&client, input).await.map(Done::Say) })
             }
-            Input::Ask(user) => Box::pin(async move {
-                client.request_consent(&user).await?;
-                Ok(Done::Say(format!("-- {} will be asked", short(&user))))
-            }),
-            Input::Accept(user) => Box::pin(async move {
-                client.grant_consent(&user).await?;
-                Ok(Done::Say(format!("-- {} may contact you now", short(&user))))
-            }),
+            Input::Contact(input) => {
+                let room = self.room.clone();
+                Box::pin(async move { contacts::run(&client, room, input).await })
+            }
             Input::Find(wanted) => {
                 Box::pin(async move { find::find(&client, wanted).await.map(Done::Say) })
             }
             Input::Profile(input) => {
                 Box::pin(async move { find::profile(&client, input).await.map(Done::Say) })
+            }
+            Input::File(FileInput::Downloads(ways)) => {
+                Box::pin(async move { files::downloads(&client, ways).await })
             }
             Input::Join(way) => Box::pin(async move { join(&client, way).await }),
             Input::Enter(room) => Box::pin(async move { enter(&client, room).await }),

@@ -1,9 +1,11 @@
-//! Files in the conversation: sending one, and saving what somebody has sent.
+//! Files in the conversation: sending one, saving what somebody has sent, and by which ways files may
+//! come.
 
 use std::path::{Path, PathBuf};
 
 use mimi_wire::MimiUri;
 use mimi_wire::content::{ExternalPart, MessageId};
+use mimi_wire::room::asset_policy::DownloadPrivacyType;
 use tokio::io::AsyncWriteExt;
 use tombolo_client::{Client, ClientError, Download};
 
@@ -16,7 +18,29 @@ use crate::plain::one_line;
 pub(crate) enum FileInput {
     Send(PathBuf),
     Save(usize, Option<PathBuf>),
+    /// The ways that files may come by; says which they are if there are none.
+    Downloads(Vec<DownloadPrivacyType>),
 }
+
+/// The ways by the words for them, and what they mean for whoever downloads.
+const WAYS: [(&str, DownloadPrivacyType, &str); 3] = [
+    (
+        "oblivious",
+        DownloadPrivacyType::Ohttp,
+        "sealed, past your provider, to the room's: yours does not see what you fetch, theirs not \
+         who you are",
+    ),
+    (
+        "hub",
+        DownloadPrivacyType::HubProxy,
+        "through your provider and the room's: the file's host does not see who you are",
+    ),
+    (
+        "direct",
+        DownloadPrivacyType::Direct,
+        "from the file's host, which sees where you are, and when",
+    ),
+];
 
 /// Understands a command, if it is one of these.
 pub(crate) fn parse(name: &str, rest: &str) -> Option<Result<FileInput, String>> {
@@ -27,8 +51,50 @@ pub(crate) fn parse(name: &str, rest: &str) -> Option<Result<FileInput, String>>
             let path = Some(path.trim()).filter(|path| !path.is_empty()).map(PathBuf::from);
             input::number(number, "/save N [PATH]").map(|number| FileInput::Save(number, path))
         }
+        "downloads" => {
+            rest.split_whitespace().map(way).collect::<Result<_, _>>().map(FileInput::Downloads)
+        }
         _ => return None,
     })
+}
+
+fn way(word: &str) -> Result<DownloadPrivacyType, String> {
+    let known = WAYS.iter().find(|(name, ..)| *name == word);
+    known.map(|(_, way, _)| *way).ok_or_else(|| {
+        "write it as /downloads WAY…, the best first; ways are oblivious, hub and direct".to_owned()
+    })
+}
+
+/// How a file has come.
+fn came(way: DownloadPrivacyType) -> &'static str {
+    match way {
+        DownloadPrivacyType::Ohttp => "obliviously",
+        DownloadPrivacyType::HubProxy => "through the room's provider",
+        DownloadPrivacyType::Direct => "directly from its host",
+    }
+}
+
+/// Sets the ways that files may come by, if any are named, and says which they are.
+pub(crate) async fn downloads(
+    client: &Client,
+    ways: Vec<DownloadPrivacyType>,
+) -> Result<Done, ClientError> {
+    let mut settings = client.download_settings();
+    if !ways.is_empty() {
+        settings.ways = ways;
+        client.set_download_settings(settings.clone()).await?;
+    }
+    let mut lines = vec!["-- files come, where the room lets them:".to_owned()];
+    let told = |way| WAYS.iter().find(move |(_, known, _)| *known == way);
+    for (name, _, what) in settings.ways.iter().copied().filter_map(told) {
+        lines.push(format!("   {name}: {what}"));
+    }
+    for (name, way, what) in &WAYS {
+        if !settings.ways.contains(way) {
+            lines.push(format!("   not {name}: {what}"));
+        }
+    }
+    Ok(Done::Say(lines.join("\n")))
 }
 
 /// Does what was said; `message` is the one that the line names.
@@ -49,8 +115,10 @@ pub(crate) async fn run(
             let octets = download.content.len();
             let doubt = if download.is_authenticated { "" } else { ", which nobody vouches for" };
             let path = one_line(&path.display().to_string());
-            Ok(Done::Say(format!("-- {octets} octets{doubt} are in {path}")))
+            let came = came(download.way);
+            Ok(Done::Say(format!("-- {octets} octets{doubt} came {came} and are in {path}")))
         }
+        (FileInput::Downloads(ways), _) => downloads(client, ways).await,
         (FileInput::Save(..), None) => Ok(Done::Quietly),
     }
 }
@@ -94,6 +162,7 @@ pub(crate) fn described(file: &ExternalPart) -> String {
 
 #[cfg(test)]
 mod tests {
+    use mimi_wire::room::asset_policy::DownloadPrivacyType;
     use tombolo_client::Download;
 
     use super::{FileInput, parse, write};
@@ -108,6 +177,10 @@ mod tests {
         assert!(parse("save", "x").unwrap().is_err());
         assert!(parse("file", "").unwrap().is_err());
         assert!(parse("write", "x").is_none());
+        assert_eq!(parse("downloads", ""), Some(Ok(FileInput::Downloads(Vec::new()))));
+        let ways = vec![DownloadPrivacyType::HubProxy, DownloadPrivacyType::Ohttp];
+        assert_eq!(parse("downloads", "hub oblivious"), Some(Ok(FileInput::Downloads(ways))));
+        assert!(parse("downloads", "hub quickly").unwrap().is_err());
     }
 
     #[tokio::test]
@@ -118,6 +191,7 @@ mod tests {
             content_type: "text/plain".to_owned(),
             filename: Some("note.txt".to_owned()),
             is_authenticated: true,
+            way: DownloadPrivacyType::HubProxy,
         };
         let into = Some(directory.path().to_owned());
         let path = write(into.clone(), &download).await.unwrap();

@@ -18,6 +18,8 @@ Messages
   /topic N TOPIC     put message N under a topic; `-` takes it out
   /file PATH         send a file, encrypted
   /save N [PATH]     save the file of message N
+  /downloads WAY…    by which ways files may come, the best first:
+                     oblivious, hub, direct; alone it says which do
   /report N [NOTE]   report message N to the moderators of the room's provider
   /history           show the room's messages again
 Rooms
@@ -53,8 +55,13 @@ The room and its people
   /policy save FILE  write the room's policy to a file
   /evidence [FILE]   show why a room is frozen, or write the proof to a file
 People
-  /ask USER          ask to be allowed contact; needed before /add and /direct
-  /accept USER       let a user contact you
+  /ask USER          ask to be allowed contact; needed before /add and /direct;
+                     `/ask USER here` for the open room only
+  /unask USER        take that back
+  /accept USER       let a user contact you (`here`: in the open room only)
+  /decline USER      do not, now and later; the user is not told
+  /block USER        the same for somebody who has not asked
+  /contacts          who asks, who is asked, who may and who may not
   /find USER         look for a user (/find alone tells more)
   /receipts off      nobody sees what you have read (on; delivered)
   /devices           your devices; /signout N or /signout others ends them

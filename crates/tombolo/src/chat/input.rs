@@ -2,6 +2,7 @@
 
 use mimi_wire::MimiUri;
 
+use crate::chat::contacts::{self, ContactInput};
 use crate::chat::devices::{self, DeviceInput};
 use crate::chat::files::{self, FileInput};
 use crate::chat::find::{Find, ProfileInput, parse_find, parse_profile};
@@ -28,8 +29,7 @@ pub(crate) enum Input {
     Devices(DeviceInput),
     Who,
     History,
-    Ask(MimiUri),
-    Accept(MimiUri),
+    Contact(ContactInput),
     Find(Find),
     Profile(ProfileInput),
     Add(MimiUri),
@@ -72,8 +72,6 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
         "rooms" => Ok(Input::Rooms),
         "who" if rest.is_empty() => Ok(Input::Who),
         "history" => Ok(Input::History),
-        "ask" => user(rest, "/ask USER").map(Input::Ask),
-        "accept" => user(rest, "/accept USER").map(Input::Accept),
         "find" => parse_find(rest).map(Input::Find),
         "profile" => parse_profile(rest).map(Input::Profile),
         "add" => user(rest, "/add USER").map(Input::Add),
@@ -89,9 +87,10 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
         "quit" | "exit" | "q" => Ok(Input::Quit),
         _ => match room_input::parse(name, rest) {
             Some(parsed) => parsed.map(Input::Room),
-            None => match files::parse(name, rest) {
-                Some(parsed) => parsed.map(Input::File),
-                None => match messages::parse(name, rest) {
+            None => match (files::parse(name, rest), contacts::parse(name, rest)) {
+                (Some(parsed), _) => parsed.map(Input::File),
+                (None, Some(parsed)) => parsed.map(Input::Contact),
+                (None, None) => match messages::parse(name, rest) {
                     Some(parsed) => parsed.map(Input::Message),
                     None => match devices::parse(name, rest) {
                         Some(parsed) => parsed.map(Input::Devices),

@@ -10,7 +10,7 @@ use tombolo_server::admin_api::{AddUser, ListedUser, Removed, SetClaims, Status,
 use tombolo_server::config::Config;
 
 use super::admin_peers::PeersCommand;
-use super::admin_reports::{ReportsCommand, rotate_hub_key};
+use super::admin_reports::{ReportsCommand, rotate_hub_key, rotate_ohttp_key};
 use super::{Failure, say};
 
 /// Octets of standard input that are read for a password.
@@ -52,6 +52,8 @@ enum AdminCommand {
     },
     /// Frank the messages to come with a fresh key; old messages are proven by the old ones
     RotateHubKey,
+    /// Let oblivious downloads be sealed to a fresh key; the old one is deleted after two days
+    RotateOhttpKey,
     /// Look at the deliveries to other providers, and act on them
     Peers {
         #[command(subcommand)]
@@ -148,6 +150,7 @@ impl Admin {
                 command.unwrap_or(PeersCommand::List { json: false }).run(&config).await
             }
             AdminCommand::RotateHubKey => rotate_hub_key(&config).await,
+            AdminCommand::RotateOhttpKey => rotate_ohttp_key(&config).await,
             AdminCommand::Status { json } => show_status(&config, json).await,
         }
     }

@@ -81,6 +81,17 @@ pub(super) async fn rotate_hub_key(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Makes a fresh key for the Oblivious HTTP gateway.
+pub(super) async fn rotate_ohttp_key(config: &Config) -> Result<(), Failure> {
+    let made = operate::rotate_ohttp_key(config).await.map_err(|error| Failure::new(&error))?;
+    say(&format!("Oblivious downloads are sealed to key {} from now on.", made.key_id));
+    say(&format!(
+        "The key before it is of use until {} ms (UNIX time), then it is deleted.",
+        made.old_until_ms
+    ));
+    Ok(())
+}
+
 fn in_short(report: &ListedReport) -> String {
     let ListedReport { id, room, from, alleged_abuser, messages, proven, .. } = report;
     let messages = counted(*messages as u64, "message");

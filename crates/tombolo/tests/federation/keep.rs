@@ -84,7 +84,7 @@ fn a_file_is_sent_and_saved(folder: &Path, bob: &mut Talking, cathy: &mut Talkin
     let offered = cathy.says("(file note.txt, text/plain, 1200016 octets; /save ");
     let number = offered.trim_end().trim_end_matches(')').rsplit(' ').next().unwrap();
     cathy.types(&format!("/save {number} {}", path(&saved)));
-    cathy.says("-- 1200000 octets are in ");
+    cathy.says("-- 1200000 octets came obliviously and are in ");
     assert!(std::fs::read(&saved).unwrap() == content);
     cathy.types(&format!("/save {number} {}", path(&saved)));
     cathy.says("is there already");

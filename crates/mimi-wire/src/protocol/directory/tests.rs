@@ -232,3 +232,20 @@ fn asset_hosts() {
     let other = Directory::from_json(br#"{"assetHosts": {"of": "another kind"}}"#).unwrap();
     assert!(other.asset_hosts.is_empty());
 }
+
+/// AMB-DL-1: our additional key names the gateway; what is no https URL is passed over.
+#[test]
+fn ohttp_gateway() {
+    let named = |url: serde_json::Value| {
+        let document = serde_json::json!({ "ohttpGateway": url }).to_string();
+        Directory::from_json(document.as_bytes()).unwrap()
+    };
+    let directory = named("https://ohttp.b.example:8443/gateway?x=1".into());
+    assert!(directory.ohttp_gateway.is_some());
+    assert_eq!(Directory::from_json(directory.to_json().as_bytes()).unwrap(), directory);
+    for other in ["http://b.example/", "https://", "https://me@b.example/", "https://b.example/ä"]
+    {
+        assert_eq!(named(other.into()).ohttp_gateway, None, "{other}");
+    }
+    assert_eq!(named(7.into()).ohttp_gateway, None);
+}

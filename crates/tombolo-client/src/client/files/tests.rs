@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -83,6 +84,23 @@ impl AssetTransport for Shaky {
     }
 
     fn fetch(&self, _: Token, _: &Domain, _: &AssetUrl, _: u64) -> TransportFuture<Vec<u8>> {
+        Box::pin(async { Err(TransportError::Unreachable("never asked".to_owned())) })
+    }
+
+    fn ohttp_keys(&self, _: Token, _: &Domain) -> TransportFuture<Vec<u8>> {
+        Box::pin(async { Err(TransportError::Unreachable("never asked".to_owned())) })
+    }
+
+    fn ohttp_relay(&self, _: Token, _: &Domain, _: Bytes) -> TransportFuture<Vec<u8>> {
+        Box::pin(async { Err(TransportError::Unreachable("never asked".to_owned())) })
+    }
+
+    fn fetch_directly(
+        &self,
+        _: &AssetUrl,
+        _: Option<SocketAddr>,
+        _: u64,
+    ) -> TransportFuture<Vec<u8>> {
         Box::pin(async { Err(TransportError::Unreachable("never asked".to_owned())) })
     }
 }

@@ -3,10 +3,12 @@
 use mimi_wire::MimiUri;
 
 use super::world::World;
+use crate::contacts::ContactWord;
 use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::session::command::{Command, Draft, Outcome};
 use crate::session::key_packages::{STOCK_FULL, STOCK_LOW};
+use crate::session::request::TransportError;
 use crate::shown::RoomStatus;
 
 const ALICE: usize = 0;
@@ -75,10 +77,16 @@ fn without_consent_a_user_cannot_be_added() {
     let refused = world.outcome(alice, add.clone());
     assert!(matches!(refused, Err(ClientError::NoConsent(user)) if user == target));
 
-    world.done(alice, Command::RequestConsent(target.clone()));
+    let ask = Command::SayContact { word: ContactWord::Ask, user: target.clone(), room: None };
+    world.done(alice, ask);
     let requester = world.user(alice);
     let asked = |event: &ClientEvent| matches!(event, ClientEvent::ConsentRequested { requester: by, room: None } if *by == requester);
     assert!(world.actors[bob].heard.iter().any(asked));
+    let take_back =
+        Command::SayContact { word: ContactWord::TakeBack, user: target.clone(), room: None };
+    world.done(alice, take_back);
+    let withdrawn = |event: &ClientEvent| matches!(event, ClientEvent::ConsentWithdrawn { requester: by, .. } if *by == requester);
+    assert!(world.actors[bob].heard.iter().any(withdrawn));
     world.befriend(bob, alice);
     let granted = |event: &ClientEvent| matches!(event, ClientEvent::ConsentChanged { target: by, granted: true, .. } if *by == target);
     assert!(world.actors[alice].heard.iter().any(granted));
@@ -92,6 +100,45 @@ fn without_consent_a_user_cannot_be_added() {
     let nobody = user("mimi://b.example/u/nobody");
     let unknown = world.outcome(alice, Command::AddUser { room, user: nobody });
     assert!(matches!(unknown, Err(ClientError::Refused(_))));
+}
+
+/// AMB-CON-3, PROTO-CON-7: KeyPackages of a grant bring their device in without any being fetched,
+/// once, also after a restart.
+#[test]
+fn key_packages_of_a_grant_are_used_once() {
+    let mut world = World::new(1);
+    let alice = world.device("a.example", "alice", "phone");
+    let bob = world.device("b.example", "bob", "phone");
+    let (requester, target) = (world.user(alice), world.user(bob));
+    let word = ContactWord::AcceptWithKeyPackage;
+    world.done(bob, Command::SayContact { word, user: requester, room: None });
+    world.crash(alice);
+    let rooms = [world.create_room(alice), world.create_room(alice)];
+    for (room, fetched) in rooms.iter().zip([0, 1]) {
+        world.hub.asked.clear();
+        world.done(alice, Command::AddUser { room: room.clone(), user: target.clone() });
+        let fetches = world.hub.asked.iter().filter(|asked| **asked == "key material").count();
+        assert_eq!(fetches, fetched);
+        world.agree(room);
+    }
+}
+
+/// Who has asked too often is told so, and does not wait for an hour.
+#[test]
+fn a_long_wait_is_told() {
+    let mut world = World::new(1);
+    let alice = world.device("a.example", "alice", "phone");
+    let word = ContactWord::Ask;
+    let ask = Command::SayContact { word, user: user("mimi://b.example/u/bob"), room: None };
+    let session = &mut world.actors[alice].session;
+    let operation = session.start(ask, world.now_ms, &mut world.rng);
+    let outgoing = session.next_request().unwrap();
+    let retry_after_ms = Some(3_600_000);
+    let busy = TransportError::Busy { message: "too many requests".to_owned(), retry_after_ms };
+    session.answer(outgoing.id, Err(busy), world.now_ms, &mut world.rng);
+    world.flush(alice);
+    let told = world.finished(alice, operation).unwrap_err().to_string();
+    assert!(told.contains("try again in 60 minutes"), "{told}");
 }
 
 /// FLOW-4, CONTENT-TS-1, PROTO-NTF-7: everybody shows every message once, in one order.

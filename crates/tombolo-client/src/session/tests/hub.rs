@@ -238,7 +238,7 @@ impl Hub {
                 Response::Done
             }
             Request::Consent(body) => self.consent(body, now_ms),
-            Request::ConsentRequests => Response::ConsentRequests(Vec::new()),
+            Request::Contacts => Response::Contacts(Box::default()),
             Request::SignOutDevice(_) | Request::SignOutOthers => Response::Done,
             // This hub knows nothing of what users say of themselves.
             Request::IdentifierQuery { .. } | Request::Profile | Request::SetProfile(_) => {
@@ -629,7 +629,7 @@ fn kind(request: &Request) -> &'static str {
         Request::GroupInfo { .. } => "group info",
         Request::ReportAbuse { .. } => "report",
         Request::Consent(_) => "consent",
-        Request::ConsentRequests => "consent requests",
+        Request::Contacts => "contacts",
         Request::Devices => "devices",
         Request::SignOutDevice(_) | Request::SignOutOthers => "sign out",
         Request::IdentifierQuery { .. } => "identifier query",

@@ -10,6 +10,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 use super::hub::Hub;
+use crate::contacts::ContactWord;
 use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::secret::SecretText;
@@ -156,7 +157,8 @@ impl World {
     /// The first lets the second contact them.
     pub(super) fn befriend(&mut self, target: usize, requester: usize) {
         let requester = self.user(requester);
-        self.done(target, Command::GrantConsent(requester));
+        let word = ContactWord::Accept;
+        self.done(target, Command::SayContact { word, user: requester, room: None });
     }
 
     pub(super) fn user(&self, actor: usize) -> MimiUri {

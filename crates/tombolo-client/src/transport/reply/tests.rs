@@ -22,10 +22,16 @@ fn json_answers_are_read() {
 
     let body = br#"{"requests":[{"requester":"mimi://b.example/u/bob","room":null,
         "requested_ms":5}]}"#;
-    let Ok(Response::ConsentRequests(requesters)) = read(&Request::ConsentRequests, body) else {
+    let Ok(Response::Contacts(contacts)) = read(&Request::Contacts, body) else {
         panic!("not read");
     };
-    assert_eq!(requesters.len(), 1);
+    assert_eq!(contacts.requests[0].requested_ms, 5);
+    assert!(contacts.asked.is_empty() && contacts.granted.is_empty());
+    // What ends soon does not count as stock; older providers do not say.
+    for (body, stock) in [(&b"{\"stock\":7,\"ending\":3}"[..], 4), (b"{\"stock\":7}", 7)] {
+        let answer = read(&Request::KeyPackageStock, body);
+        assert!(matches!(answer, Ok(Response::Stock(lasting)) if lasting == stock));
+    }
 }
 
 #[test]

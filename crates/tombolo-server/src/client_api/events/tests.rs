@@ -21,6 +21,7 @@ use crate::franking_keys::FrankingKeys;
 use crate::init::{InitOptions, init};
 use crate::issuer::ClientIssuer;
 use crate::keys::open_or_create_hub_keys;
+use crate::ohttp_keys::OhttpKeys;
 use crate::provider::{Parts, Provider};
 use crate::tls::Identity;
 
@@ -51,12 +52,23 @@ async fn device() -> (ClientApi, DeviceRecord, watch::Sender<bool>) {
     let clock = Clock::system();
     let hub_keys = open_or_create_hub_keys(home.path(), &domain).unwrap();
     let franking = FrankingKeys::open_or_create(home.path(), &domain).unwrap();
+    let ohttp_keys = OhttpKeys::open_or_create(home.path()).unwrap();
     let client_issuer = ClientIssuer::open_or_create(home.path(), &domain, clock.now_ms()).unwrap();
     let identity = Identity::from_files(domain, &outcome.certificate, &outcome.key).unwrap();
     let (store, identity) = (Arc::new(MemoryStore::new()), Arc::new(identity));
     let blobs = DirectoryBlobs::new(config.data_dir.join("assets"));
     let assets = Uploads::open(Arc::new(blobs), &config.assets).unwrap();
-    let parts = Parts { config, clock, store, hub_keys, franking, client_issuer, identity, assets };
+    let parts = Parts {
+        config,
+        clock,
+        store,
+        hub_keys,
+        franking,
+        ohttp_keys,
+        client_issuer,
+        identity,
+        assets,
+    };
     let provider = Provider::new(parts).unwrap();
     let user = uri("mimi://a.example/u/alice");
     let account =

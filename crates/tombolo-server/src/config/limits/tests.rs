@@ -28,6 +28,8 @@ fn whole_of(key: &str) -> &'static str {
         "per_peer_max" => "peers_max = 1000000",
         "per_device_max" => "clients_max = 1000000",
         "pending_proposals_per_sender_max" => "pending_proposals_max = 16384",
+        "answered_per_provider_max" => "answered_max = 10000",
+        "relayed_per_user_max" => "relayed_max = 10000",
         _ => "",
     }
 }

@@ -211,6 +211,7 @@ impl Connection {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        self.sender.ready().await.map_err(io::Error::other)?;
         let sent = self.sender.send_request(request.body(body).unwrap()).await;
         let (head, body) = sent.map_err(io::Error::other)?.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();

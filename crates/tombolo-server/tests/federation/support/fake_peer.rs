@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -29,6 +29,7 @@ pub(crate) struct Seen {
     pub(crate) target: String,
     pub(crate) host: String,
     pub(crate) from: String,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) at: std::time::Instant,
 }
@@ -172,7 +173,8 @@ async fn answer(
     let target = head.uri.path_and_query().unwrap().to_string();
     let Ok(body) = body.collect().await else { return status(400).map(Full::new) };
     let at = std::time::Instant::now();
-    let request = Seen { target, host, from: header("from"), body: body.to_bytes(), at };
+    let (from, body) = (header("from"), body.to_bytes());
+    let request = Seen { target, host, from, headers: head.headers, body, at };
     seen.lock().unwrap().push(request.clone());
     respond(&request).map(Full::new)
 }

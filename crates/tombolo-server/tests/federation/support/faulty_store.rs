@@ -7,9 +7,10 @@ use std::time::Duration;
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
-    Account, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor, LogHistory, LoggedEvent,
-    Seq, StoredKeyPackage, StoredRoom,
+    Account, ConsentCounts, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor,
+    LogHistory, LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRoom, SuiteStock,
 };
+use mimi_wire::protocol::CipherSuite;
 use mimi_wire::{Domain, MimiUri};
 use tombolo_store::memory::MemoryStore;
 use tombolo_store::{Commit, Committed, FollowerBatch, Store, StoreError, StoreFuture};
@@ -80,11 +81,20 @@ impl Store for FaultyStore {
         fn accounts() -> Vec<Account>;
         fn device_by_token(token_sha256: [u8; 32]) -> Option<DeviceRecord>;
         fn devices(user: &MimiUri) -> Vec<DeviceRecord>;
-        fn key_packages(client: &MimiUri, now_ms: u64, limit: usize) -> Vec<StoredKeyPackage>;
-        fn key_package_stock(client: &MimiUri, now_ms: u64) -> u64;
+        fn key_packages(
+            client: &MimiUri,
+            ciphersuite: CipherSuite,
+            now_ms: u64,
+            limit: usize
+        ) -> Vec<StoredKeyPackage>;
+        fn key_package_stock(client: &MimiUri, now_ms: u64) -> Vec<SuiteStock>;
         fn key_package_owner(reference: &[u8]) -> Option<MimiUri>;
         fn consents(target: &MimiUri, requester: &MimiUri) -> Vec<ConsentRecord>;
         fn consent_requests(target: &MimiUri) -> Vec<ConsentRequest>;
+        fn consents_of(target: &MimiUri) -> Vec<ConsentRecord>;
+        fn consent_counts(user: &MimiUri) -> ConsentCounts;
+        fn consent_asked(requester: &MimiUri) -> Vec<ConsentRequest>;
+        fn arrivals(limit: usize) -> Vec<StoredArrival>;
         fn profile(user: &MimiUri) -> Option<StoredProfile>;
         fn find_profiles(terms: &[Term], limit: usize) -> Vec<StoredProfile>;
         fn room(room: &MimiUri) -> Option<StoredRoom>;

@@ -255,17 +255,7 @@ impl Phone {
         let mut founding = self.founding(name, preset).await;
         founding.others =
             vec![UserRolePair { user: user.clone(), role_index: preset.ordinary_role() }];
-        let tbs = KeyMaterialRequestTbs {
-            requesting_user: self.user.clone(),
-            target_user: user.clone(),
-            room_id: None,
-            acceptable_ciphersuites: vec![SUITE],
-            required_capabilities: founding_requirements(&self.device).unwrap(),
-            requester_signature_key: self.device.signature_key().to_vec(),
-            requester_credential: self.device.credential().unwrap(),
-        };
-        let signature = self.device.sign_with_label(KEY_MATERIAL_REQUEST_LABEL, &tbs.encode());
-        let body = KeyMaterialRequest { tbs, signature }.encode();
+        let body = self.key_material_outside(user).encode();
         let material: KeyMaterialResponse =
             self.post(&format!("/key-material/{}", encoded(user)), body).await;
         let packages = material.clients.into_iter().filter_map(|client| match client.material {
@@ -349,6 +339,38 @@ impl Phone {
         };
         let signature = self.device.sign_with_label(KEY_MATERIAL_REQUEST_LABEL, &tbs.encode());
         KeyMaterialRequest { tbs, signature }
+    }
+
+    /// A request for key material outside any room.
+    pub(crate) fn key_material_outside(&self, target: &MimiUri) -> KeyMaterialRequest {
+        let tbs = KeyMaterialRequestTbs {
+            requesting_user: self.user.clone(),
+            target_user: target.clone(),
+            room_id: None,
+            acceptable_ciphersuites: vec![SUITE],
+            required_capabilities: founding_requirements(&self.device).unwrap(),
+            requester_signature_key: self.device.signature_key().to_vec(),
+            requester_credential: self.device.credential().unwrap(),
+        };
+        let signature = self.device.sign_with_label(KEY_MATERIAL_REQUEST_LABEL, &tbs.encode());
+        KeyMaterialRequest { tbs, signature }
+    }
+
+    /// Says something about consent to its provider.
+    pub(crate) async fn says(
+        &self,
+        operation: ConsentOperation,
+        requester: &MimiUri,
+        target: &MimiUri,
+    ) -> Reply {
+        let entry = ConsentEntry {
+            operation,
+            requester_uri: requester.clone(),
+            target_uri: target.clone(),
+            room_id: None,
+            consent_extensions: Extensions::default(),
+        };
+        self.call(Method::POST, "/consent", entry.encode()).await
     }
 
     pub(crate) async fn fetch(&mut self, target: &MimiUri, room: &MimiUri) -> KeyMaterialResponse {

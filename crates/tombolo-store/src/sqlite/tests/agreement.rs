@@ -8,8 +8,8 @@ use proptest::sample::select;
 
 use crate::conformance::Subject;
 use crate::conformance::facts::{
-    DEVICES, PEERS, ROOMS, USERS, account, client, decision, device, ends_at, event, everything,
-    hosted, join, key_package, leave, peer, profile, request, room, user,
+    DEVICES, PEERS, ROOMS, USERS, account, arrival, client, decision, device, ends_at, event,
+    everything, hosted, join, key_package, leave, of_suite, peer, profile, request, room, user,
 };
 use crate::memory::MemoryStore;
 use crate::{Commit, Store, StoreError};
@@ -82,9 +82,21 @@ fn a_change() -> impl Strategy<Value = Change> {
         select(&USERS).prop_map(|name| {
             Change::SetPassword { user: user(name), hash: "another".to_owned() }
         }),
-        (a_client(), 0..6_u8, 4000..5000_u64).prop_map(|(client, reference, not_after_ms)| {
-            Change::AddKeyPackages(vec![key_package(&client, reference, not_after_ms)])
+        (a_client(), 0..6_u8, 4000..5000_u64, 1..3_u16).prop_map(
+            |(client, reference, not_after_ms, suite)| {
+                let package = key_package(&client, reference, not_after_ms);
+                Change::AddKeyPackages(vec![of_suite(suite, package)])
+            }
+        ),
+        (select(&USERS), a_scope(), any::<u64>()).prop_map(|(user, room, requested_ms)| {
+            Change::PutConsentAsked(request(user, room, requested_ms))
         }),
+        (select(&USERS), a_scope())
+            .prop_map(|(user, room)| Change::RemoveConsentAsked(request(user, room, 0))),
+        (select(&PEERS), any::<u8>())
+            .prop_map(|(from, octet)| Change::PutArrival(arrival(from, octet))),
+        (0..6_u64).prop_map(Change::RemoveArrival),
+        select(&USERS).prop_map(|name| Change::RemoveAccount(user(name))),
         (0..6_u8).prop_map(|reference| Change::ReleaseKeyPackage(vec![reference; 32])),
         (a_scope(), any::<bool>(), any::<u64>()).prop_map(|(room, granted, decided_ms)| {
             let decisions = [ConsentDecision::Revoked, ConsentDecision::Granted];

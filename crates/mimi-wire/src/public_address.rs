@@ -1,10 +1,10 @@
-//! Which addresses a name that nobody configured may resolve to. A peer chooses the hosts in its
-//! directory, and must not steer us into our own network with them.
+//! Which addresses a name that somebody else chose may resolve to. A peer chooses the hosts in its
+//! directory, and a sender those of assets: neither must steer us into our own network with them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether an address is reachable from everywhere, as far as its range tells.
-pub(crate) fn is_public(address: IpAddr) -> bool {
+pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),

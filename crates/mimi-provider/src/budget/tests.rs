@@ -1,0 +1,47 @@
+use super::*;
+
+const RATE: Rate = Rate::new(3, 100);
+
+/// At the limit and one beyond; what was spent comes back one by one.
+#[test]
+fn it_runs_out_and_comes_back() {
+    let mut budgets = Budgets::default();
+    for _ in 0..3 {
+        assert_eq!(budgets.take("eve", RATE, 1, 5_000), Ok(()));
+    }
+    assert_eq!(budgets.take("eve", RATE, 1, 5_000), Err(100));
+    assert_eq!(budgets.take("eve", RATE, 1, 5_099), Err(1));
+    assert_eq!(budgets.take("alice", RATE, 1, 5_000), Ok(()), "another's is another's");
+    assert_eq!(budgets.take("eve", RATE, 1, 5_100), Ok(()));
+    assert_eq!(budgets.take("eve", RATE, 1, 5_100), Err(100));
+    assert_eq!(budgets.take("eve", RATE, 3, 6_000), Ok(()), "never more than at first");
+    assert_eq!(budgets.take("eve", RATE, 1, 6_000), Err(100));
+    assert_eq!(budgets.take("bob", RATE, 4, 5_000), Err(100), "more than there ever is");
+}
+
+/// What is refused by one budget is taken from none.
+#[test]
+fn all_or_none() {
+    let (wide, narrow) = (Rate::new(2, 100), Rate::new(1, 1_000));
+    let mut budgets = Budgets::default();
+    assert_eq!(budgets.take_all([("wide", wide), ("narrow", narrow)], 0), Ok(()));
+    for _ in 0..5 {
+        assert_eq!(budgets.take_all([("wide", wide), ("narrow", narrow)], 0), Err(1_000));
+    }
+    assert_eq!(budgets.take("wide", wide, 1, 0), Ok(()));
+    assert_eq!(budgets.take("wide", wide, 1, 0), Err(100));
+}
+
+/// Memory is bounded, and whoever has spent most is remembered longest.
+#[test]
+fn forgotten_budgets_are_the_fuller_ones() {
+    let mut budgets = Budgets::default();
+    for number in 0..REMEMBERED_MAX {
+        let spent = if number == 7 { 3 } else { 1 + (number % 2) as u64 };
+        assert_eq!(budgets.take(number, RATE, spent, 0), Ok(()));
+    }
+    assert_eq!(budgets.whole_at_ms.len(), REMEMBERED_MAX);
+    assert_eq!(budgets.take(usize::MAX, RATE, 1, 0), Ok(()), "there is room for one more");
+    assert!(budgets.whole_at_ms.len() < REMEMBERED_MAX);
+    assert!(budgets.take(7, RATE, 1, 0).is_err(), "who has spent most is remembered");
+}
