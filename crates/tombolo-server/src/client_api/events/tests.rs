@@ -86,7 +86,7 @@ async fn device() -> (ClientApi, DeviceRecord, watch::Sender<bool>) {
     let changes = vec![Change::CreateAccount(account), Change::PutDevice(record.clone()), join];
     provider.enqueue(changes, Vec::new(), Vec::new(), None).durable().await.unwrap();
     let (stop, stopping) = watch::channel(false);
-    let api = ClientApi::new(provider, Passwords::new().await.unwrap(), stopping);
+    let api = ClientApi::new(provider, Passwords::new(), stopping);
     (api, record, stop)
 }
 
