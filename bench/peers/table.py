@@ -7,8 +7,10 @@ from .machine import DISTURBED_CORES
 # What is compared: scenario, field, side of it, how it reads, and whether more is better.
 ROWS = [
     ("one-to-one", "messages_per_second", None, "1 writer, 1 receiver: messages/s", True),
+    ("one-to-one", "per_core", None, "1 writer: messages per second and core of the servers", True),
     ("one-to-one-4", "messages_per_second", None, "4 writers, 1 receiver: messages/s", True),
     ("fan-out-100", "deliveries_per_second", None, "100 receivers: deliveries/s", True),
+    ("fan-out-100", "per_core", None, "100 receivers: deliveries per second and core of the servers", True),
     ("latency-50", "p50_ms", None, "50 messages/s: p50, ms", False),
     ("latency-50", "p99_ms", None, "50 messages/s: p99, ms", False),
     ("idle", "rss_mib", "a", "idle memory of the hub, MiB", False),
@@ -32,7 +34,7 @@ def markdown(results):
         f"{head['kernel']}; 4 KiB written and synced in {head['fdatasync_ms']} ms. Medians of "
         f"{1 + max(result['round'] for result in measured)} runs.",
         "",
-        "| | " + " | ".join(systems) + " | Tombolo to the best kept peer | to the best peer |",
+        "| | " + " | ".join(systems) + " | Tombolo to the best that keeps | to the best that does not |",
         "|---" * (len(systems) + 3) + "|",
         "| version | " + " | ".join(head["versions"][system] for system in systems) + " | | |",
         "| keeps what it accepted | " + " | ".join(durable(measured, system) for system in systems) + " | | |",
@@ -66,8 +68,14 @@ def undisturbed(measured, system, scenario):
     return quiet if 2 * len(quiet) >= len(runs) else runs
 
 
+def per_core(run):
+    """Deliveries for each second of the servers' processor time: hardly changed by who else works."""
+    cores = sum(run["server_cpu_cores"].values())
+    return run["deliveries_per_second"] / cores if cores else None
+
+
 def median(runs, field, side):
-    values = [run.get(field) for run in runs]
+    values = [per_core(run) if field == "per_core" else run.get(field) for run in runs]
     values = [value[side] if side and value else value for value in values]
     values = [value for value in values if value is not None]
     return statistics.median(values) if values else None
