@@ -310,7 +310,6 @@ pub enum Outcome {
 
 /// Something the session tells.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "most are messages; each is moved a few times")]
 #[non_exhaustive]
 pub enum Notice {
     /// An operation has ended.
