@@ -1,8 +1,11 @@
 //! Rooms of a measurement: who writes at the hub, who receives elsewhere.
 
+use std::time::{Duration, Instant};
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 use mimi_policy::preset::Preset;
 use mimi_wire::MimiUri;
+use tombolo_client::ClientError;
 use tombolo_client::session::stream_event::StreamEventKind;
 use tombolo_client::transport::Transport;
 
@@ -15,6 +18,9 @@ use super::receiver::{Part, Receiver};
 const DEVICES_PER_USER: usize = 32;
 /// Users who are set up at once.
 const USERS_AT_ONCE: usize = 4;
+/// How long a stock of KeyPackages may stay empty, and how often it is looked at.
+const KEY_PACKAGES_PATIENCE: Duration = Duration::from_secs(20);
+const KEY_PACKAGES_PAUSE: Duration = Duration::from_millis(20);
 /// Users added between two lines about it.
 const TOLD_EVERY: usize = 50;
 
@@ -108,13 +114,25 @@ pub(crate) async fn create_room(
     let room = owner.client.create_room("Bench", Preset::Cooperative).await;
     let room = room.map_err(|error| format!("no room can be created: {error}"))?;
     for (number, user) in users.iter().enumerate() {
-        let added = owner.client.add_user(&room, user).await;
-        added.map_err(|error| format!("{user} cannot be added: {error}"))?;
+        add(owner, &room, user).await?;
         if (number + 1) % TOLD_EVERY == 0 {
             progress.say(&format!("{} of {} users are in the room", number + 1, users.len()));
         }
     }
     Ok(room)
+}
+
+/// Adds a user, whose devices may have to make KeyPackages first.
+async fn add(owner: &Device, room: &MimiUri, user: &MimiUri) -> Result<(), String> {
+    let deadline = Instant::now() + KEY_PACKAGES_PATIENCE;
+    loop {
+        match owner.client.add_user(room, user).await {
+            Err(ClientError::Refused(_)) if Instant::now() < deadline => {
+                tokio::time::sleep(KEY_PACKAGES_PAUSE).await;
+            }
+            added => return added.map_err(|error| format!("{user} cannot be added: {error}")),
+        }
+    }
 }
 
 /// Waits until all writers are in the owner's epoch.
