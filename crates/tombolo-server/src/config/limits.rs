@@ -151,13 +151,13 @@ limits! {
         anonymous_per_network_max: usize = 32, 1 to 1_000_000;
         /// Requests that one peer may make in a row; then one more per refill. Each 64 KiB of a body count
         /// as one more request.
-        peer_burst_max: u32 = 20_000, 1 to 10_000_000;
+        peer_burst_max: u32 = 10_000, 1 to 10_000_000;
         /// Microseconds after which one of them comes back.
-        peer_refill_us: u64 = 200, 1 to 1_000_000_000;
+        peer_refill_us: u64 = 1_000, 1 to 1_000_000_000;
         /// The same of one device.
-        device_burst_max: u32 = 5_000, 1 to 10_000_000;
+        device_burst_max: u32 = 2_000, 1 to 10_000_000;
         /// Microseconds after which one of them comes back.
-        device_refill_us: u64 = 2_000, 1 to 1_000_000_000;
+        device_refill_us: u64 = 10_000, 1 to 1_000_000_000;
         /// The same of one network, on connections on which nobody has proven anything.
         unproven_burst_max: u32 = 2_000, 1 to 10_000_000;
         /// Microseconds after which one of them comes back.
@@ -233,17 +233,17 @@ limits! {
     /// What is kept for good in the logs of rooms, hosted and followed.
     logs: LogLimits {
         /// Mebibytes that one peer adds in a row; then one more per refill.
-        peer_mib_max: u32 = 1_024, 1 to 1_048_576;
+        peer_mib_max: u32 = 2_048, 1 to 1_048_576;
         /// Milliseconds after which one of them comes back.
         peer_mib_refill_ms: u64 = 5_000, 2 to 86_400_000;
         /// Mebibytes that one device adds in a row; then one more per refill.
-        device_mib_max: u32 = 128, 1 to 1_048_576;
+        device_mib_max: u32 = 256, 1 to 1_048_576;
         /// Milliseconds after which one of them comes back.
-        device_mib_refill_ms: u64 = 60_000, 2 to 86_400_000;
+        device_mib_refill_ms: u64 = 30_000, 2 to 86_400_000;
         /// Mebibytes that one peer, or one device, adds to one room in a row; then one more per refill.
-        room_mib_max: u32 = 64, 1 to 1_048_576;
+        room_mib_max: u32 = 128, 1 to 1_048_576;
         /// Milliseconds after which one of them comes back.
-        room_mib_refill_ms: u64 = 60_000, 2 to 86_400_000;
+        room_mib_refill_ms: u64 = 30_000, 2 to 86_400_000;
     }
 
     /// Reports of abuse.

@@ -131,6 +131,28 @@ async fn bodies_held_at_once() {
     eventually(async || (send("c.example", 15).await == 503).then_some(())).await;
 }
 
+/// The same of one device; nine mebibytes are held, of sixteen.
+#[tokio::test]
+async fn bodies_of_one_device() {
+    let hub = Hub::start("[limits.requests]\nbodies_per_device_mib_max = 16").await;
+    let (alice, bob) = (hub.phone("alice/phone").await, hub.phone("bob/phone").await);
+    let path = "/rooms/mimi%3A%2F%2Fa.example%2Fr%2Fclub/update";
+    let (mut connection, headers) = alice.connect().await;
+    let _nine = Held(vec![tokio::spawn(async move {
+        let [host, authorization] = &headers;
+        let headers = [(host.0, host.1.as_str()), (authorization.0, authorization.1.as_str())];
+        let first = Bytes::from(vec![0; 9 * MIB]);
+        let _ = connection.unending(&format!("/client/v1{path}"), &headers, first).await;
+    })]);
+    let send = async |phone: &Phone, mib: usize| {
+        let reply = phone.call(Method::POST, path, vec![0; mib * MIB]).await;
+        reply.status.as_u16()
+    };
+    eventually(async || (send(&alice, 8).await == 429).then_some(())).await;
+    assert_eq!(send(&alice, 7).await, 400);
+    assert_eq!(send(&bob, 8).await, 400);
+}
+
 #[tokio::test]
 async fn a_body_takes_its_time() {
     let hub = Hub::start("[limits.requests]\nbody_ms_max = 200").await;
