@@ -9,7 +9,6 @@ use crate::shown::{RoomStatus, ShownMessage};
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "most are messages; each is moved a few times")]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "most events are messages")]
 pub enum ClientEvent {
     /// A message was shown, edited or deleted, or got a reaction.
     Message {

@@ -312,7 +312,6 @@ pub enum Outcome {
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "most are messages; each is moved a few times")]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "most notices are messages")]
 pub enum Notice {
     /// An operation has ended.
     Finished {
