@@ -23,6 +23,24 @@ pub(crate) struct ProviderHome {
     pub(crate) directory: PathBuf,
     pub(crate) config: PathBuf,
     pub(crate) client_listener: SocketAddr,
+    pub(crate) federation_listener: SocketAddr,
+}
+
+impl ProviderHome {
+    /// Bodies that crossed a wire and were captured here, of those whose names hold `what`.
+    pub(crate) fn captured(&self, what: &str) -> Result<Vec<Vec<u8>>, String> {
+        let directory = self.directory.join("capture");
+        let failed = |error: std::io::Error| format!("{}: {error}", directory.display());
+        let mut bodies = Vec::new();
+        for entry in std::fs::read_dir(&directory).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if name.contains(what) {
+                bodies.push(std::fs::read(&path).map_err(failed)?);
+            }
+        }
+        Ok(bodies)
+    }
 }
 
 /// A running provider; killed when dropped.

@@ -43,6 +43,11 @@ impl Exchange {
         })
     }
 
+    /// Whether it is this request, from one provider to another.
+    pub(crate) fn is(&self, (endpoint, from, to): (&str, &str, &str)) -> bool {
+        self.endpoint == endpoint && self.from == from && self.to == to
+    }
+
     /// For the person watching.
     pub(crate) fn told(&self) -> String {
         let Self { endpoint, from, to, request_octets, response_octets, status, ms } = self;
@@ -57,6 +62,16 @@ impl Exchange {
 impl Wires {
     pub(crate) fn add(&self, exchange: Exchange) {
         self.exchanges.lock().expect("no thread panics while it holds this").push(exchange);
+    }
+
+    /// How many have been seen so far: where those to come begin.
+    pub(crate) fn count(&self) -> usize {
+        self.exchanges.lock().expect("no thread panics while it holds this").len()
+    }
+
+    /// Those since there were so many.
+    pub(crate) fn since(&self, count: usize) -> Vec<Exchange> {
+        self.all().split_off(count)
     }
 
     pub(crate) fn all(&self) -> Vec<Exchange> {
