@@ -22,7 +22,7 @@ use crate::demo::wires::Wires;
 const PROVIDERS: &[(&str, &str)] =
     &[("a.example", "alice"), ("b.example", "bob"), ("c.example", "cathy")];
 /// Who comes later, of whom nobody has heard.
-const STRANGERS: &[(&str, &str)] = &[("c.example", "dave")];
+const STRANGERS: &[(&str, &str)] = &[("c.example", "erin")];
 /// Length of the accounts' passwords.
 const PASSWORD_CHARACTERS: usize = 20;
 

@@ -27,6 +27,12 @@ pub(crate) struct ProviderHome {
 }
 
 impl ProviderHome {
+    /// Its log, as far as it is written.
+    pub(crate) fn log(&self) -> Result<String, String> {
+        let log = self.directory.join("provider.log");
+        std::fs::read_to_string(&log).map_err(|error| format!("{}: {error}", log.display()))
+    }
+
     /// Bodies that crossed a wire and were captured here, of those whose names hold `what`.
     pub(crate) fn captured(&self, what: &str) -> Result<Vec<Vec<u8>>, String> {
         let directory = self.directory.join("capture");

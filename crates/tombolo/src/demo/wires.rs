@@ -55,7 +55,7 @@ impl Exchange {
             0 => "no answer".to_owned(),
             status => format!("{status}, {response_octets} B back"),
         };
-        format!("{endpoint:<14} {from} -> {to}  {request_octets} B  {outcome}  {ms:.0} ms")
+        format!("{endpoint:<15} {from} -> {to}  {request_octets} B  {outcome}  {ms:.0} ms")
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
         let exchange = Exchange::from_log_line(line).unwrap();
         assert_eq!(
             exchange.told(),
-            "notify         a.example -> b.example  812 B  201, 0 B back  4 ms"
+            "notify          a.example -> b.example  812 B  201, 0 B back  4 ms"
         );
         assert_eq!(Exchange::from_log_line(r#"{"target":"tombolo_server"}"#), None);
         assert_eq!(Exchange::from_log_line("thread panicked"), None);

@@ -28,12 +28,12 @@ struct Learned {
 impl Story {
     pub(super) async fn a_stranger_is_let_in(&mut self) -> Result<(), String> {
         self.narrator.act("A stranger: refused as if nobody were there, then heard, then let in");
-        let address = self.federation.add_user("dave").await?;
+        let address = self.federation.add_user("erin").await?;
         self.narrator.did(&format!("the operator adds {address}, of whom nobody has heard"));
-        self.register("dave", "phone").await?;
-        self.strangers.insert("dave's phone".to_owned());
-        let created = self.device("dave's phone").client.create_room("Offers", Preset::Cooperative);
-        let room = done("dave cannot create a room", created.await)?;
+        self.register("erin", "phone").await?;
+        self.strangers.insert("erin's phone".to_owned());
+        let created = self.device("erin's phone").client.create_room("Offers", Preset::Cooperative);
+        let room = done("erin cannot create a room", created.await)?;
         self.device_mut("alice's phone").overheard();
 
         let nobody = self.learns(&room, NOBODY).await?;
@@ -48,10 +48,10 @@ impl Story {
         let detail = format!("requestConsent about alice and about nobody: {asked:?}");
         self.checks.push(Check::new("asking tells a stranger nothing", same, detail));
 
-        let (dave, since) = (self.user("dave"), Instant::now());
-        let declined = self.device("alice's phone").client.revoke_consent(&dave).await;
+        let (erin, since) = (self.user("erin"), Instant::now());
+        let declined = self.device("alice's phone").client.revoke_consent(&erin).await;
         done("alice cannot decline", declined)?;
-        self.told("alice's phone", since, "declines; dave is not told");
+        self.told("alice's phone", since, "declines; erin is not told");
         let declined = self.learns(&room, "alice").await?;
         self.alike("who was declined learns nothing either", &declined, &nobody);
         self.is_let_in(&room).await
@@ -60,24 +60,24 @@ impl Story {
     /// Tries to add somebody and to find it.
     async fn learns(&self, room: &MimiUri, name: &str) -> Result<Learned, String> {
         let target = at_the_hub(name)?;
-        let dave = &self.device("dave's phone").client;
+        let erin = &self.device("erin's phone").client;
         let began = self.federation.wires.count();
-        let added = match dave.add_user(room, &target).await {
+        let added = match erin.add_user(room, &target).await {
             Ok(()) => "added".to_owned(),
             Err(error @ ClientError::NoConsent(_)) => error.to_string(),
             Err(error) => format!("another error: {error}"),
         };
-        self.narrator.did(&format!("dave's phone tries to add {target}: {added}"));
+        self.narrator.did(&format!("erin's phone tries to add {target}: {added}"));
         let domain: Domain = done("the hub's name", "a.example".parse())?;
         let handle = QueryElement {
             identifier: SearchIdentifier::Handle,
             search_value: format!("im:{name}@{domain}"),
         };
-        let found = match dave.find(&domain, vec![handle]).await {
+        let found = match erin.find(&domain, vec![handle]).await {
             Ok(users) => format!("{} users", users.len()),
             Err(error) => error.to_string(),
         };
-        self.narrator.did(&format!("dave's phone looks for im:{name}@{domain}: {found}"));
+        self.narrator.did(&format!("erin's phone looks for im:{name}@{domain}: {found}"));
         let (c, a) = ("c.example", "a.example");
         self.crossed(began, &[("keyMaterial", c, a), ("identifierQuery", c, a)]).await?;
         let wire = ["keyMaterial", "identifierQuery"].iter().flat_map(|it| self.wire(began, it));
@@ -90,9 +90,9 @@ impl Story {
         let target = at_the_hub(name)?;
         let began = self.federation.wires.count();
         let since = Instant::now();
-        let asked = self.device("dave's phone").client.request_consent(&target).await;
-        done(&format!("dave cannot ask {target}"), asked)?;
-        self.told("dave's phone", since, &format!("asks {target} for consent"));
+        let asked = self.device("erin's phone").client.request_consent(&target).await;
+        done(&format!("erin cannot ask {target}"), asked)?;
+        self.told("erin's phone", since, &format!("asks {target} for consent"));
         let request = ("requestConsent", "c.example", "a.example");
         self.crossed(began, &[request]).await?;
         Ok(self.wire(began, request.0))
@@ -113,40 +113,40 @@ impl Story {
         self.checks.push(Check::new(name, alice == nobody && refused, detail));
     }
 
-    /// Whether alice's phone lists as many requests of dave's as it was told of, tells no more and has
-    /// no room of his.
+    /// Whether alice's phone lists as many requests of erin's as it was told of, tells no more and has
+    /// no room of hers.
     async fn alice_heard(&mut self, name: &str, due: usize) -> Result<(), String> {
-        let dave = self.user("dave");
+        let erin = self.user("erin");
         let heard = self.device_mut("alice's phone").overheard();
-        let about = heard.iter().filter(|event| is_request_of(event, &dave)).count();
+        let about = heard.iter().filter(|event| is_request_of(event, &erin)).count();
         let alice = &self.device("alice's phone").client;
         let listed = done("alice cannot list", alice.contacts().await)?.requests;
-        let listed = listed.iter().filter(|request| request.requester == dave).count();
+        let listed = listed.iter().filter(|request| request.requester == erin).count();
         let rooms = done("alice cannot list", alice.rooms().await)?;
-        let rooms = rooms.iter().filter(|room| room.domain() == dave.domain()).count();
+        let rooms = rooms.iter().filter(|room| room.domain() == erin.domain()).count();
         let ok = (about, listed, rooms) == (0, due, 0);
         let told = due + about;
-        let detail = format!("alice's phone: {told} told, {listed} listed, {rooms} rooms of his");
+        let detail = format!("alice's phone: {told} told, {listed} listed, {rooms} rooms of hers");
         self.narrator.did(&detail);
         self.checks.push(Check::new(name, ok, detail));
         Ok(())
     }
 
     async fn is_a_request(&mut self) -> Result<(), String> {
-        let dave = self.user("dave");
+        let erin = self.user("erin");
         let phone = self.device_mut("alice's phone");
-        phone.hears("the request", |event| is_request_of(&event, &dave).then_some(())).await?;
+        phone.hears("the request", |event| is_request_of(&event, &erin).then_some(())).await?;
         self.alice_heard("a request is shown once, as a request", 1).await
     }
 
     async fn is_let_in(&mut self, room: &MimiUri) -> Result<(), String> {
-        let (alice, dave) = (self.user("alice"), self.user("dave"));
+        let (alice, erin) = (self.user("alice"), self.user("erin"));
         let since = Instant::now();
-        let granted = self.device("alice's phone").client.grant_consent(&dave).await;
+        let granted = self.device("alice's phone").client.grant_consent(&erin).await;
         done("alice cannot agree", granted)?;
         self.told("alice's phone", since, "thinks better of it and agrees");
         let target = alice.clone();
-        let phone = self.device_mut("dave's phone");
+        let phone = self.device_mut("erin's phone");
         phone
             .hears("the consent", |event| match event {
                 ClientEvent::ConsentChanged { target: by, granted: true, .. } => {
@@ -156,15 +156,15 @@ impl Story {
             })
             .await?;
         let since = Instant::now();
-        let added = self.device("dave's phone").client.add_user(room, &alice).await;
-        done("dave cannot add alice", added)?;
-        self.told("dave's phone", since, "is told so, and adds her");
+        let added = self.device("erin's phone").client.add_user(room, &alice).await;
+        done("erin cannot add alice", added)?;
+        self.told("erin's phone", since, "is told so, and adds alice");
         let phone = self.device("alice's phone");
         phone.sees(room, "its Welcome", |state| state.status == RoomStatus::Joined).await?;
         let text = "Thank you for hearing me, alice";
-        self.says(room, "dave's phone", text, &["alice's phone", "dave's phone"]).await?;
+        self.says(room, "erin's phone", text, &["alice's phone", "erin's phone"]).await?;
         self.secrets.push(text.to_owned());
-        let detail = "alice's phone is in dave's room and shows what he says";
+        let detail = "alice's phone is in erin's room and shows what she says";
         self.checks.push(Check::new("who was let in can add and write", true, detail));
         Ok(())
     }
