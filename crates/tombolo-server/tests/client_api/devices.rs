@@ -83,7 +83,7 @@ async fn a_device_that_is_signed_out_is_gone_at_once() {
     assert_eq!(phone.get("/devices").await["devices"].as_array().unwrap().len(), 1);
 
     let anew = provider.phone("alice", "laptop").await;
-    assert_eq!(anew.get("/key-packages").await, json!({ "stock": 0 }));
+    assert_eq!(anew.get("/key-packages").await["stock"], 0);
     assert!(!laptop.is_known().await);
 }
 

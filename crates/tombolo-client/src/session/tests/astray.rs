@@ -111,8 +111,8 @@ fn a_hub_that_means_no_is_believed() {
 fn nobody_runs_after_a_hub_that_jumps() {
     let (mut world, room) = World::with_room(6);
     world.text(ALICE, &room, "before");
-    let stale = world.hub.streams.values().flatten();
-    let stale = stale.filter(|event| event.kind == StreamEventKind::Commit).next_back();
+    let mut stale = world.hub.streams.values().flatten();
+    let stale = stale.rfind(|event| event.kind == StreamEventKind::Commit);
     let mut stale = stale.cloned().unwrap();
     let client = world.actors[CATHY].client.clone().unwrap();
     let asked = |world: &World| world.hub.asked.iter().filter(|it| **it == "group info").count();
@@ -179,7 +179,7 @@ fn a_device_that_was_put_back_uses_no_key_twice() {
     world.run();
     assert!(world.state(CATHY, &room).epoch > epoch);
     // The commit that replaces its leaf goes first.
-    let told: Vec<_> = world.hub.asked[asked..].iter().copied().collect();
+    let told: Vec<_> = world.hub.asked[asked..].to_vec();
     let (commit, message) =
         (told.iter().position(|it| *it == "update"), told.iter().position(|it| *it == "submit"));
     assert!(commit.unwrap() < message.unwrap(), "{told:?}");
