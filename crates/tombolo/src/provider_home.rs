@@ -18,6 +18,7 @@ pub(crate) struct ProviderHome {
     pub(crate) config: PathBuf,
     pub(crate) client_listener: SocketAddr,
     pub(crate) admin_listener: SocketAddr,
+    pub(crate) federation_listener: SocketAddr,
 }
 
 impl ProviderHome {
@@ -44,6 +45,7 @@ impl ProviderHome {
             config: written.config,
             client_listener: listen.client,
             admin_listener: listen.admin,
+            federation_listener: listen.federation,
         })
     }
 
@@ -55,6 +57,27 @@ impl ProviderHome {
     /// Where its database and its keys are.
     pub(crate) fn data_directory(&self) -> PathBuf {
         self.directory.join(DATA_DIRECTORY)
+    }
+
+    /// Its log, as far as it is written.
+    pub(crate) fn log(&self) -> Result<String, String> {
+        let log = self.directory.join("provider.log");
+        std::fs::read_to_string(&log).map_err(|error| format!("{}: {error}", log.display()))
+    }
+
+    /// Bodies that crossed a wire and were captured here, of those whose names hold `what`.
+    pub(crate) fn captured(&self, what: &str) -> Result<Vec<Vec<u8>>, String> {
+        let directory = self.directory.join("capture");
+        let failed = |error: std::io::Error| format!("{}: {error}", directory.display());
+        let mut bodies = Vec::new();
+        for entry in std::fs::read_dir(&directory).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if name.contains(what) {
+                bodies.push(std::fs::read(&path).map_err(failed)?);
+            }
+        }
+        Ok(bodies)
     }
 
     /// Where its clients find it.

@@ -8,12 +8,13 @@ use futures_util::stream;
 use mimi_policy::preset::Preset;
 use mimi_wire::{Domain, MimiUri};
 
+use super::stream::{StreamSignal, follow};
 use super::{Client, ProviderAddress, Registration};
 use crate::client::ACKNOWLEDGE_EVERY;
 use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::session::request::{Outgoing, Request, Response, TransportError};
-use crate::session::stream_event::StreamEvent;
+use crate::session::stream_event::{LogPosition, StreamEvent};
 use crate::session::tests::hub::Hub;
 use crate::shown::RoomState;
 use crate::store::{
@@ -330,4 +331,45 @@ async fn an_unreachable_provider_is_told() {
     }
     assert!(format!("{registration:?}").contains("alice's phone"));
     assert!(!format!("{registration:?}").contains("password"));
+}
+
+/// A provider whose log ends before the cursor of a device, which knows no era of it.
+#[derive(Default)]
+struct PutBack(Mutex<Vec<Option<String>>>);
+
+impl Transport for PutBack {
+    fn request(&self, _: Outgoing) -> TransportFuture<Response> {
+        Box::pin(async { Err(TransportError::Unreachable("not asked".to_owned())) })
+    }
+
+    fn events(&self, _: Token, after: u64, era: Option<String>) -> TransportFuture<OpenStream> {
+        assert_eq!(after, 9);
+        self.0.lock().unwrap().push(era.clone());
+        Box::pin(async move {
+            if era.is_none() {
+                let (code, message) = ("conflict".to_owned(), "the log ends at 3".to_owned());
+                return Err(TransportError::Refused { code, message });
+            }
+            let position = LogPosition { era: "second".to_owned(), after: 3, acknowledged: 3 };
+            Ok(OpenStream { position: Some(position), events: Box::pin(stream::pending()) })
+        })
+    }
+
+    fn acknowledge(&self, _: Token, _: u64) -> TransportFuture<()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// AMB-NTF-10: a device from before there were eras is not refused for ever.
+#[tokio::test]
+async fn who_knows_no_era_is_told_where_the_log_is() {
+    let transport = Arc::new(PutBack::default());
+    let (signals, mut received) = tokio::sync::mpsc::channel(4);
+    let token = Token::new("alice".to_owned());
+    let following = tokio::spawn(follow(transport.clone(), token, 9, None, signals));
+    let signal = tokio::time::timeout(Duration::from_secs(20), received.recv()).await.unwrap();
+    let Some(StreamSignal::Opened(Some(position))) = signal else { panic!("{signal:?}") };
+    assert_eq!(position.after, 3);
+    assert_eq!(*transport.0.lock().unwrap(), [None, Some("0".repeat(32))]);
+    following.abort();
 }

@@ -45,6 +45,8 @@ const PAGE_ENTRIES_MAX: usize = 64;
 /// Octets of text after which what has been read so far is written: entries that are there together
 /// travel together.
 const CHUNK_OCTETS: usize = 64 * 1024;
+/// How often a lost race is run again.
+const TRIES_MAX: usize = 5;
 /// A stream with nothing to say says so this often, so that both ends notice a dead connection; the
 /// store is read again then, should a wake-up have been lost.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -201,28 +203,44 @@ struct Position {
     acknowledged: u64,
 }
 
-/// Decides where a device's stream begins; see [`mimi_provider::era`].
+/// Decides where a device's stream begins; see [`mimi_provider::era`]. Again from the start when
+/// KeyPackages went from the stock meanwhile: to others, or by another stream of the device.
 async fn position(
     provider: &Arc<Provider>,
     client: &MimiUri,
     era: Option<EraId>,
     after: u64,
 ) -> Result<Position, Reject> {
+    for _ in 0..TRIES_MAX {
+        match try_position(provider, client, era, after).await {
+            Ok(position) => return Ok(position),
+            Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(storage_failed(error)),
+        }
+    }
+    Err(Reject::Unavailable("much is asked of this device at once; try again".to_owned()))
+}
+
+async fn try_position(
+    provider: &Arc<Provider>,
+    client: &MimiUri,
+    era: Option<EraId>,
+    after: u64,
+) -> Result<Position, StoreError> {
     let store = &provider.store;
-    let history = store.history().await.map_err(storage_failed)?;
-    let acknowledged = store.client_cursor(client).await.map_err(storage_failed)?;
+    let history = store.history().await?;
+    let acknowledged = store.client_cursor(client).await?;
     let input = ResumeInput { client, history: &history, era, after, acknowledged, stock: &[] };
     let mut transition = resume(&input);
     if transition.reply.put_back.is_some() {
         let now_ms = provider.now_ms();
         let mut stock = Vec::new();
-        for suite in store.key_package_stock(client, now_ms).await.map_err(storage_failed)? {
-            let of_suite = store.key_packages(client, suite.ciphersuite, now_ms, usize::MAX).await;
-            stock.extend(of_suite.map_err(storage_failed)?);
+        for suite in store.key_package_stock(client, now_ms).await? {
+            stock.extend(store.key_packages(client, suite.ciphersuite, now_ms, usize::MAX).await?);
         }
         transition = resume(&ResumeInput { stock: &stock, ..input });
     }
-    let resumed = provider.apply(transition).await.map_err(storage_failed)?;
+    let resumed = provider.apply(transition).await?;
     if let Some(put_back) = resumed.put_back {
         tracing::warn!(%client, after, resumed = resumed.after, ?put_back, "a stream goes on earlier");
     }

@@ -20,6 +20,8 @@ use crate::provider_process::{Log, ProviderProcess};
 /// The providers and who lives there.
 const PROVIDERS: &[(&str, &str)] =
     &[("a.example", "alice"), ("b.example", "bob"), ("c.example", "cathy")];
+/// Who comes later, of whom nobody has heard.
+const STRANGERS: &[(&str, &str)] = &[("c.example", "erin")];
 /// Length of the accounts' passwords.
 const PASSWORD_CHARACTERS: usize = 20;
 
@@ -105,42 +107,31 @@ impl Federation {
     pub(crate) async fn add_user(&mut self, user: &str) -> Result<MimiUri, String> {
         let home = self.home_of(user)?.clone();
         let password = Alphanumeric.sample_string(&mut rand::rng(), PASSWORD_CHARACTERS);
-        let failed = |error: std::io::Error| format!("{user} cannot be added: {error}");
-        let program = std::env::current_exe().map_err(failed)?;
-        let mut child = Command::new(program)
-            .arg("admin")
-            .arg("--config")
-            .arg(&home.config)
-            .args(["user", "add", user, "--password-stdin"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(failed)?;
-        let mut input = child.stdin.take().expect("it was asked for");
-        input.write_all(format!("{password}\n").as_bytes()).await.map_err(failed)?;
-        drop(input);
-        let output = child.wait_with_output().await.map_err(failed)?;
-        if !output.status.success() {
-            let why = String::from_utf8_lossy(&output.stderr);
-            return Err(format!("{user} cannot be added: {}", why.trim()));
-        }
+        let command = ["user", "add", user, "--password-stdin"];
+        let added = operate(&home, &command, &format!("{password}\n")).await;
+        added.map_err(|error| format!("{user} cannot be added: {error}"))?;
         self.passwords.insert(user.to_owned(), password);
         MimiUri::new(&format!("mimi://{}/u/{user}", home.domain)).map_err(|error| error.to_string())
+    }
+
+    /// What the operator of a provider reads, who types a command of `admin`.
+    pub(crate) async fn operator(&self, domain: &str, command: &[&str]) -> Result<String, String> {
+        let told = operate(self.home(domain)?, command, "").await;
+        told.map_err(|error| format!("admin {}: {error}", command.join(" ")))
     }
 
     pub(crate) fn homes(&self) -> &[ProviderHome] {
         &self.homes
     }
 
-    fn home(&self, domain: &str) -> Result<&ProviderHome, String> {
+    pub(crate) fn home(&self, domain: &str) -> Result<&ProviderHome, String> {
         let home = self.homes.iter().find(|home| home.domain == domain);
         home.ok_or_else(|| format!("there is no provider {domain}"))
     }
 
     /// The provider of a user.
     pub(crate) fn home_of(&self, user: &str) -> Result<&ProviderHome, String> {
-        let found = PROVIDERS.iter().find(|(_, name)| *name == user);
+        let found = PROVIDERS.iter().chain(STRANGERS).find(|(_, name)| *name == user);
         let (domain, _) = found.ok_or_else(|| format!("nobody is called {user}"))?;
         self.home(domain)
     }
@@ -157,5 +148,29 @@ impl Federation {
     /// Where a provider's clients find it.
     pub(crate) fn address(&self, home: &ProviderHome) -> Result<ProviderAddress, String> {
         home.address(&self.root())
+    }
+}
+
+/// Runs `tombolo admin` with a provider's configuration; the answer is what it prints.
+async fn operate(home: &ProviderHome, command: &[&str], input: &str) -> Result<String, String> {
+    let failed = |error: std::io::Error| error.to_string();
+    let program = std::env::current_exe().map_err(failed)?;
+    let mut child = Command::new(program)
+        .arg("admin")
+        .arg("--config")
+        .arg(&home.config)
+        .args(command)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    let mut typed = child.stdin.take().expect("it was asked for");
+    typed.write_all(input.as_bytes()).await.map_err(failed)?;
+    drop(typed);
+    let output = child.wait_with_output().await.map_err(failed)?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
     }
 }
