@@ -140,9 +140,6 @@ struct Runner<'a> {
 impl Runner<'_> {
     async fn step(&mut self) -> Result<Step, Reject> {
         let (stream, follower) = self.key;
-        // Before anything is read: what waits for its turn takes no memory meanwhile.
-        let slots = self.provider.delivery.slots_of(follower);
-        let _slot = slots.acquire().await.expect("the semaphore is never closed");
         let store = &self.provider.store;
         // Before anything is read: what waits for a slow peer waits in the store, not in memory.
         let slots = self.provider.delivery.slots_of(follower);

@@ -366,7 +366,10 @@ async fn requests_of_one_device() {
 /// has none: they are its network's. Devices of the same network have their own.
 #[tokio::test]
 async fn tokens_that_prove_nothing() {
-    let hub = Hub::start("[limits.requests]\nanonymous_per_network_max = 2\nclients_max = 8").await;
+    let hub = Hub::start(
+        "[limits.requests]\nanonymous_per_network_max = 2\nper_device_max = 8\nclients_max = 8",
+    )
+    .await;
     let alice = hub.phone("alice/phone").await;
     let mut asking = FuturesUnordered::new();
     for number in 0..16 {
