@@ -7,6 +7,7 @@ mod directories;
 mod issuer_files;
 mod link;
 mod table;
+pub(crate) mod wire;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +19,7 @@ use http::{HeaderValue, Method, Response};
 use hyper::body::Incoming;
 use mimi_mls::identity::{IdentityError, Issuers};
 use mimi_wire::Domain;
-use mimi_wire::protocol::directory::Directory;
+use mimi_wire::protocol::directory::{Directory, Endpoint};
 use thiserror::Error;
 
 pub(crate) use answer::{Answer, PeerError};
@@ -146,7 +147,12 @@ impl Peers {
         url: String,
         range: Option<HeaderValue>,
     ) -> Result<Response<Incoming>, PeerError> {
-        self.link(peer)?.open(&self.domain, url, range, self.limits.exchange_ms_max).await
+        let started = clock::monotonic();
+        let link = self.link(peer)?;
+        let answer = link.open(&self.domain, url, range, self.limits.exchange_ms_max).await?;
+        let endpoint = Endpoint::ProxyDownload.key();
+        wire::passed_on(endpoint, (&self.domain, peer), &answer, started);
+        Ok(answer)
     }
 
     async fn keep(&self, direction: Direction, peer: &Domain, what: &str, body: &[u8]) {

@@ -144,6 +144,9 @@ impl Runner<'_> {
         let slots = self.provider.delivery.slots_of(follower);
         let _slot = slots.acquire().await.expect("the semaphore is never closed");
         let store = &self.provider.store;
+        // Before anything is read: what waits for a slow peer waits in the store, not in memory.
+        let slots = self.provider.delivery.slots_of(follower);
+        let _slot = slots.acquire().await.expect("the semaphore is never closed");
         if self.lane.dropped.swap(false, Ordering::AcqRel) {
             self.cursor = None;
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use http::Method;
 use http::header::RETRY_AFTER;
 use mimi_wire::Wire;
@@ -359,6 +360,32 @@ async fn requests_of_one_device() {
     until(&bob, 200).await;
     drop(held);
     until(&alice, 200).await;
+}
+
+/// Whoever makes up a token for each request has no more places, and holds no more octets, than whoever
+/// has none: they are its network's. Devices of the same network have their own.
+#[tokio::test]
+async fn tokens_that_prove_nothing() {
+    let hub = Hub::start("[limits.requests]\nanonymous_per_network_max = 2\nclients_max = 8").await;
+    let alice = hub.phone("alice/phone").await;
+    let mut asking = FuturesUnordered::new();
+    for number in 0..16 {
+        let (mut connection, [host, _]) = alice.connect().await;
+        asking.push(async move {
+            let token = format!("Bearer made-up-{number}");
+            let headers = [(host.0, host.1.as_str()), ("authorization", token.as_str())];
+            let first = Bytes::from_static(b"{");
+            connection.unending("/client/v1/register", &headers, first).await.unwrap()
+        });
+    }
+    // The other two have places, and nobody ends their requests.
+    for _ in 0..14 {
+        let reply = asking.next().await.unwrap();
+        assert_eq!(reply.status, 429);
+        says_when_to_come_back(&reply);
+    }
+    assert_eq!(alice.call(Method::GET, "/devices", Vec::new()).await.status, 200);
+    drop(asking);
 }
 
 #[tokio::test]
