@@ -40,6 +40,26 @@ def _ending(self, request, *rest, **named):
 
 requests.adapters.HTTPAdapter.send = _ending
 
+
+
+@schemathesis.hook
+def before_load_schema(context, raw_schema):
+    """The fuzzer looks for strings of exactly the greatest length. Of a pattern that repeats groups,
+    as those of URIs and domains do, it tries for minutes, and no time limit interrupts it: it is not told that
+    length. `known` has URIs of it."""
+    for schema in _schemas(raw_schema):
+        if re.search(r"\)[*+]", str(schema.get("pattern"))):
+            schema.pop("maxLength", None)
+
+
+def _schemas(value):
+    if isinstance(value, dict):
+        yield value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for one in inner:
+        yield from _schemas(one)
+
+
 # Which octets each operation takes; those of the others are tried there as well.
 KINDS = {
     "fetchKeyMaterial": "key-material-request",

@@ -38,6 +38,8 @@ ROOT = HERE.parents[1]
 DOMAIN = "a.example"
 # Another provider, which never answers.
 DOWN = "b.example"
+# `mimi_wire::limits::URI_OCTETS_MAX`.
+URI_OCTETS_MAX = 1024
 # Not the one of the document's examples, which would delete the account.
 PASSWORD = "incorrect mule"
 FIXED_SEED = 20261128
@@ -380,7 +382,13 @@ def main():
 
 def setting_of(token, room, real, reached):
     """What the hooks know."""
-    users = [f"mimi://{DOMAIN}/u/{name}" for name in ("alice", "bob", "nobody")]
+
+    def of_kind(kind, *names):
+        # Also the longest, and a longer one.
+        start = f"mimi://{DOMAIN}/{kind}/"
+        long = ["x" * (octets - len(start)) for octets in (URI_OCTETS_MAX, URI_OCTETS_MAX + 1)]
+        return [start + name for name in (*names, *long)]
+
     return {
         "domain": DOMAIN,
         "down": DOWN,
@@ -391,11 +399,11 @@ def setting_of(token, room, real, reached):
         "asked": str(reached.with_name("asked")),
         "real": real,
         "known": {
-            "user": [*users, f"mimi://{DOWN}/u/carol"],
+            "user": [*of_kind("u", "alice", "bob", "nobody"), f"mimi://{DOWN}/u/carol"],
             "domain": [DOMAIN, DOWN],
             "hub": [DOMAIN, DOWN],
-            "room": [room, f"mimi://{DOMAIN}/r/clubhouse", f"mimi://{DOWN}/r/clubhouse"],
-            "client": [f"mimi://{DOMAIN}/d/bob/laptop", f"mimi://{DOMAIN}/d/alice/tablet1"],
+            "room": [room, *of_kind("r", "clubhouse"), f"mimi://{DOWN}/r/clubhouse"],
+            "client": of_kind("d", "bob/laptop", "alice/tablet1"),
         },
     }
 
