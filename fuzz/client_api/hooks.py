@@ -140,17 +140,6 @@ def before_generate_body(context, strategy):
     return strategy if kind is None else _body(kind)
 
 
-@schemathesis.hook
-def map_path_parameters(context, path_parameters):
-    """Half of the time what a path names is there."""
-    if isinstance(path_parameters, dict):
-        for name, value in path_parameters.items():
-            known = SETTING["known"].get(name)
-            if known and random.Random(str(value)).random() < 0.5:
-                path_parameters[name] = random.Random(str(value)).choice(known)
-    return path_parameters
-
-
 def _id(case):
     return case.operation.definition.raw.get("operationId")
 
@@ -173,14 +162,19 @@ def _real(case):
     """In place of what is sound by its schema: what is sound by its meaning. Whether it was, and nothing
     about it is damaged."""
     operation = _id(case)
-    if operation not in REAL or case.meta is None or not case.meta.generation.mode.is_positive:
+    if case.meta is None or not case.meta.generation.mode.is_positive:
         return False
-    if WAITING[operation]:
+    if WAITING.get(operation):
         _fill(case, WAITING[operation].pop(0), None)
         return True
     dice = random.Random(repr((case.path_parameters, case.body)))
-    if dice.random() < 0.6:
+    if operation in REAL and dice.random() < 0.6:
         _fill(case, dice.choice(REAL[operation]), dice)
+    elif dice.random() < 0.5:
+        # What the path names is there, at least.
+        known = SETTING["known"].items()
+        path = {name: dice.choice(of) for name, of in known if name in (case.path_parameters or {})}
+        _fill(case, {"path": path}, None)
     return False
 
 
@@ -266,8 +260,11 @@ def refusals_say_when(ctx, response, case):
 
 @schemathesis.check
 def errors_are_errors(ctx, response, case):
-    """Every refusal has the one form of refusals: but that of a range, and of a head that is too large
-    to be a request at all."""
-    if response.status_code >= 400 and response.status_code not in (416, 431):
+    """Every refusal has the one form of refusals: but that of a range, of a head that is too large
+    to be a request at all, and of a key that the gateway of RFC 9458 does not know."""
+    if response.headers.get("content-type", [""])[0] == "application/problem+json":
+        assert (_id(case), response.status_code) == ("relayOblivious", 400)
+        assert response.json()["type"].startswith("https://iana.org/assignments/")
+    elif response.status_code >= 400 and response.status_code not in (416, 431):
         error = response.json()["error"]
         assert error["code"] and error["message"]
