@@ -45,6 +45,8 @@ PASSWORD = "incorrect mule"
 FIXED_SEED = 20261128
 # What a run may take beyond what it is given, for its start and its last operation.
 SECONDS_MORE_MAX = 30
+# Connections that may be closed before their answer was read.
+CLOSED_MAX = 5
 # How long an answer may take.
 REQUEST_SECONDS_MAX = 20
 # What is not to be reached by the fuzzer, and why.
@@ -52,7 +54,8 @@ UNREACHED = {
     "deleteAccount": "would end the run; it is done when that is over",
     "relayOblivious": "takes octets sealed for one key, which have tests of their own",
 }
-# Every limit of the kind "how often", by its table in the configuration.
+# Every limit of the kind "how often", by its table in the configuration, and those that a fuzzer on a busy
+# machine meets because it is slow.
 LIMITS_RAISED = {
     "identifier_query": {"per_user": "1000000 + 1000/s"},
     "contact": {
@@ -65,8 +68,16 @@ LIMITS_RAISED = {
         "per_device_max": 1_000,
         "unproven_per_network_max": 1_000,
         "openings_per_network_max": 1_000_000,
+        "handshake_ms_max": 600_000,
+        "unproven_idle_ms_max": 3_600_000,
+        "idle_ms_max": 3_600_000,
+        "answer_ms_max": 600_000,
     },
-    "limits.requests": {"device_burst_max": 10_000_000, "unproven_burst_max": 10_000_000},
+    "limits.requests": {
+        "device_burst_max": 10_000_000,
+        "unproven_burst_max": 10_000_000,
+        "body_ms_max": 600_000,
+    },
     "limits.sign_in": {"wrong_per_user_max": 1_000_000, "wrong_per_network_max": 1_000_000},
     "limits.accounts": {"devices_per_user_max": 1_000, "key_packages_per_device_max": 100_000},
     "limits.rooms": {"foundings_per_user_max": 1_000_000},
@@ -292,6 +303,8 @@ def table_of(reached):
         statuses = counts.setdefault(operation, {})
         statuses[status] = statuses.get(status, 0) + 1
         sent == "real" and tried.add(operation)
+    closed = counts.pop("(closed)", {}).get("000", 0)
+    print(f"   closed before an answer: {closed}")
     for operation, statuses in sorted(counts.items()):
         classes = {}
         for status, count in statuses.items():
@@ -301,6 +314,8 @@ def table_of(reached):
         print(f"   {operation:20} {summed}   {told}")
     print(f"   {'':20}  2xx  4xx  5xx")
     faults = []
+    if closed > CLOSED_MAX:
+        faults.append(f"{closed} connections were closed before an answer")
     for operation, statuses in sorted(counts.items()):
         if "429" in statuses:
             faults.append(f"{operation} met a limit instead of what is behind it")
