@@ -109,7 +109,9 @@ pub(super) fn routes() -> [Route; 2] {
                 "What it does not have, nobody knows of any more.",
             )
             .takes_json::<ProfileBody>(example)
-            .answers_nothing(StatusCode::NO_CONTENT, "It is stored."),
+            .answers_nothing(StatusCode::NO_CONTENT, "It is stored.")
+            // A handle that is another user's.
+            .refuses(&[StatusCode::FORBIDDEN]),
     ]
 }
 
