@@ -303,8 +303,9 @@ def table_of(reached):
         statuses = counts.setdefault(operation, {})
         statuses[status] = statuses.get(status, 0) + 1
         sent == "real" and tried.add(operation)
-    closed = counts.pop("(closed)", {}).get("000", 0)
-    print(f"   closed before an answer: {closed}")
+    ended = counts.pop("(closed)", {})
+    closed = ended.get("000", 0)
+    print(f"   closed before an answer: {closed}, and with a large body unread {ended.get('413', 0)}")
     for operation, statuses in sorted(counts.items()):
         classes = {}
         for status, count in statuses.items():
