@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crate::ci::{cargo_program, in_ci, present, skipped};
+use crate::ci::{cargo, cargo_program, in_ci, present, skipped};
 use crate::say;
 
 /// Where it lies.
@@ -20,7 +20,7 @@ pub(crate) fn write() -> Result<(), String> {
     std::fs::write(DOCUMENT, output.stdout).map_err(|error| format!("{DOCUMENT}: {error}"))
 }
 
-/// Lints the document and hammers a provider of the binary that the tests have built.
+/// Lints the document and hammers a provider.
 pub(crate) fn check() -> Result<(), String> {
     if !present("python3") {
         return skipped("python3 is not installed", "the client API's checks");
@@ -36,6 +36,9 @@ pub(crate) fn check() -> Result<(), String> {
     } else {
         say("   the second linter runs in CI only, where it can be fetched");
     }
+    // Each as the tests have built it, so that nothing is built twice.
+    cargo(&["build", "--package", "tombolo", "--locked"], &[])?;
+    cargo(&["build", "--workspace", "--example", "record_bodies", "--locked"], &[])?;
     run("python3", &["fuzz/client_api/run.py"])
 }
 

@@ -148,7 +148,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     alice.add_user(&room, &bobs).await?;
     alice.send_text(&room, "hello").await?;
     alice.open_direct(&bobs).await?;
-    let hall = bob.create_room("Hall", Preset::Cooperative).await?;
+    let hall = bob.create_room("Hall", Preset::Strict).await?;
     let link: RoomLink = bob.create_join_link(&hall, NewJoinLink::default()).await?.parse()?;
     let written = written_by_bob(&alice, &bob, &room).await?;
     find(&alice, &bobs).await?;

@@ -168,8 +168,7 @@ pub(super) async fn events(
 ) -> Result<Response, HttpError> {
     let Query(Asked { after, era, follow }) = query.map_err(|error| malformed(&error))?;
     let era = era.as_deref().map(read_era).transpose()?;
-    let named = after.map_or_else(|| last_event_id(&headers), |after| Ok(Some(after)))?;
-    let cursor = match named {
+    let cursor = match named(after, &headers)? {
         // Who names an era is told where the stream goes on.
         Some(after) if era.is_some() => after,
         Some(after) => there_is(&api, after).await?,
@@ -287,6 +286,13 @@ async fn there_is(api: &ClientApi, after: u64) -> Result<u64, HttpError> {
         return Ok(after);
     }
     Err(Reject::Conflict(format!("the log ends at {last}: begin there or before")).into())
+}
+
+/// The entry that a device has stored, as the query says it or else the header, which is an id also where it
+/// does not count.
+fn named(after: Option<u64>, headers: &HeaderMap) -> Result<Option<u64>, HttpError> {
+    let last = last_event_id(headers)?;
+    Ok(after.or(last))
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, HttpError> {

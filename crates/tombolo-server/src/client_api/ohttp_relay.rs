@@ -51,6 +51,7 @@ pub(super) fn routes() -> Vec<Route> {
             .takes(hub())
             .takes_octets_of(REQUEST_TYPE, SEALED_REQUEST_OCTETS_MAX, "An Encapsulated Request.")
             .answers_octets_of(RESPONSE_TYPE, StatusCode::OK, "An Encapsulated Response.")
+            .refuses_with_problem(StatusCode::BAD_REQUEST, "The gateway does not know the key.")
             .refuses(&ASKS_A_PROVIDER),
     ]
 }

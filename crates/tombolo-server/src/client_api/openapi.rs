@@ -9,6 +9,7 @@ use axum::body::Body as HttpBody;
 use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
+use mimi_ohttp::{PROBLEM_TYPE, UNKNOWN_KEY_PROBLEM};
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -189,6 +190,27 @@ fn refusal(status: StatusCode, about: &str, error: &Value) -> Value {
     response
 }
 
+/// A refusal that comes in either of two forms: `about` says when in the one of RFC 9457.
+fn or_problem(status: StatusCode, about: &str, schemas: &mut SchemaGenerator) -> Value {
+    let (.., usual) =
+        REFUSALS.iter().find(|(known, ..)| *known == status).expect("every refusal has a name");
+    let error = schemas.subschema_for::<ErrorBody<'_>>();
+    let mut response = refusal(status, usual, error.as_value());
+    response["description"] = format!("{usual} As a problem: {about}").into();
+    response["content"][PROBLEM_TYPE] = json!({
+        "schema": {
+            "type": "object",
+            "properties": {
+                "type": { "type": "string", "description": "What it is, as a URI." },
+                "title": { "type": "string", "description": "For the person." },
+            },
+            "required": ["type"],
+        },
+        "example": { "type": UNKNOWN_KEY_PROBLEM, "title": about },
+    });
+    response
+}
+
 /// A code that goes with a status.
 fn code_of(status: StatusCode) -> &'static str {
     match status {
@@ -222,8 +244,11 @@ fn operation(operation: &Operation, schemas: &mut SchemaGenerator) -> Value {
     for status in &operation.refusals {
         let (_, name, _) =
             REFUSALS.iter().find(|(known, ..)| known == status).expect("every refusal has a name");
-        let component = json!({ "$ref": format!("#/components/responses/{name}") });
-        responses.insert(status.as_str().to_owned(), component);
+        let response = match operation.problem {
+            Some((problem, about)) if problem == *status => or_problem(*status, about, schemas),
+            _ => json!({ "$ref": format!("#/components/responses/{name}") }),
+        };
+        responses.insert(status.as_str().to_owned(), response);
     }
     let mut written = json!({
         "operationId": operation.id,

@@ -93,6 +93,8 @@ pub(super) struct Operation {
     pub(super) body: Body,
     pub(super) answers: Vec<Answer>,
     pub(super) refusals: Vec<StatusCode>,
+    /// The refusal that may instead be a problem of RFC 9457, and when it is.
+    pub(super) problem: Option<(StatusCode, &'static str)>,
 }
 
 /// An endpoint.
@@ -158,6 +160,7 @@ impl Route {
                 StatusCode::SERVICE_UNAVAILABLE,
                 StatusCode::INTERNAL_SERVER_ERROR,
             ],
+            problem: None,
         };
         let route = Self { method, path, operation, handler };
         route.refuses(&[StatusCode::UNAUTHORIZED])
@@ -265,6 +268,12 @@ impl Route {
         self.operation.refusals.sort_unstable();
         self.operation.refusals.dedup();
         self
+    }
+
+    /// Refuses in a form that another standard has, as well.
+    pub(super) fn refuses_with_problem(mut self, status: StatusCode, about: &'static str) -> Self {
+        self.operation.problem = Some((status, about));
+        self.refuses(&[status])
     }
 
     /// Statuses that this endpoint answers with.

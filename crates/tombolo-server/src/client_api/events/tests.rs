@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use tombolo_store::memory::MemoryStore;
 
 use super::{
-    CHUNK_OCTETS, Ending, Feed, KEEP_ALIVE, PAGE_ENTRIES_MAX, last_event_id, there_is, write_frame,
+    CHUNK_OCTETS, Ending, Feed, KEEP_ALIVE, PAGE_ENTRIES_MAX, last_event_id, named, there_is,
+    write_frame,
 };
 use crate::account::password::Passwords;
 use crate::assets::{DirectoryBlobs, Uploads};
@@ -145,6 +146,14 @@ fn the_last_event_is_named_by_a_number() {
         last_event_id(&headers)
     };
     assert_eq!(last_event_id(&HeaderMap::new()).unwrap(), None);
+
+    let mut headers = HeaderMap::new();
+    assert_eq!(named(None, &headers).unwrap(), None);
+    headers.insert("last-event-id", "7".parse().unwrap());
+    assert_eq!(named(None, &headers).unwrap(), Some(7));
+    assert_eq!(named(Some(42), &headers).unwrap(), Some(42));
+    headers.insert("last-event-id", "seven".parse().unwrap());
+    assert!(named(Some(42), &headers).is_err());
     assert_eq!(named("17").unwrap(), Some(17));
     named("x").unwrap_err();
     named("-1").unwrap_err();

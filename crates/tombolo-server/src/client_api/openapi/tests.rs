@@ -48,3 +48,14 @@ fn every_refusal_is_somebodys() {
         assert!(routes.iter().any(|route| route.operation.refusals.contains(&status)), "{name}");
     }
 }
+
+/// What a gateway says of a key it does not know is the one refusal in another form, and documented in both.
+#[test]
+fn a_problem_is_documented() {
+    let document = document();
+    let of = |path: &str| document["paths"][path]["post"]["responses"]["400"].clone();
+    let relay = of("/ohttp-relay/{hub}");
+    let forms: Vec<&String> = relay["content"].as_object().unwrap().keys().collect();
+    assert_eq!(forms, ["application/json", "application/problem+json"]);
+    assert_eq!(of("/register")["$ref"], "#/components/responses/Malformed");
+}
