@@ -7,9 +7,7 @@ use crate::shown::{RoomStatus, ShownMessage};
 
 /// Something a person or an app wants to know of at once.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "most are messages; each is moved a few times")]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "most events are messages")]
 pub enum ClientEvent {
     /// A message was shown, edited or deleted, or got a reaction.
     Message {

@@ -1,4 +1,4 @@
-//! The demo as a whole: FLOW-1 to FLOW-8, FLOW-12 and FLOW-16 over real processes and sockets.
+//! The demo as a whole: FLOW-1 to FLOW-8, FLOW-12, FLOW-13 and FLOW-16 over real processes and sockets.
 
 use std::process::{Command, Stdio};
 
@@ -19,7 +19,18 @@ fn the_demo_holds_every_promise_and_says_so_in_the_fixed_form() {
     assert_eq!(verdict["ok"], true);
     assert!(verdict["seconds"].as_f64().unwrap() > 0.0);
     assert!(output.status.success());
-    for said in ["keyMaterial", "submitMessage", "notify", "groupInfo", "requestConsent"] {
+    for said in [
+        "keyMaterial",
+        "submitMessage",
+        "notify",
+        "groupInfo",
+        "requestConsent",
+        "updateConsent",
+        "identifierQuery",
+        "ohttpGateway",
+        "proxyDownload",
+        "reportAbuse",
+    ] {
         assert!(story.contains(said), "{said} is not told:\n{story}");
     }
 }

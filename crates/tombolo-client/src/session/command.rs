@@ -310,9 +310,7 @@ pub enum Outcome {
 
 /// Something the session tells.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "most are messages; each is moved a few times")]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "most notices are messages")]
 pub enum Notice {
     /// An operation has ended.
     Finished {

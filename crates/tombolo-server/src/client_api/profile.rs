@@ -106,11 +106,11 @@ pub(super) fn routes() -> [Route; 2] {
                 Tag::Account,
                 "replaceProfile",
                 "A new profile in place of the old",
-                "What it does not have, nobody knows of any more. 403 where it claims a handle that is not \
-                 the user's own.",
+                "What it does not have, nobody knows of any more.",
             )
             .takes_json::<ProfileBody>(example)
             .answers_nothing(StatusCode::NO_CONTENT, "It is stored.")
+            // A handle that is another user's.
             .refuses(&[StatusCode::FORBIDDEN]),
     ]
 }

@@ -22,7 +22,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::targets;
-use crate::peers::is_public;
+use crate::clock;
+use crate::peers::{is_public, wire};
 use crate::provider::Provider;
 use crate::tls::anonymous_client_config;
 
@@ -67,6 +68,7 @@ async fn ask(
         tracing::debug!(host = %url.host(), what, "an asset is not fetched");
         Reject::Unavailable("the asset's host does not answer".to_owned())
     };
+    let started = clock::monotonic();
     let connecting = tokio::time::timeout(CONNECT_MAX, connect(provider, url.host(), owner)).await;
     let stream = connecting.map_err(|_| unreachable("no connection in time".to_owned()))?;
     let stream = stream.map_err(|error| unreachable(error.to_string()))?;
@@ -85,7 +87,9 @@ async fn ask(
     let request = request.map_err(|error| Reject::Malformed(error.to_string()))?;
     let answer = tokio::time::timeout(HEAD_MAX, sender.send_request(request)).await;
     let answer = answer.map_err(|_| unreachable("no answer in time".to_owned()))?;
-    answer.map_err(|error| unreachable(error.to_string()))
+    let answer = answer.map_err(|error| unreachable(error.to_string()))?;
+    wire::passed_on(wire::ASSET, (&provider.domain, owner), &answer, started);
+    Ok(answer)
 }
 
 async fn connect(

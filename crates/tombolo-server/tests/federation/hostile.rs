@@ -103,8 +103,9 @@ async fn strangers_learn_nothing_of_a_room() {
     bob.send(&room, "hello").await;
     let mut tablet = trio.phone("b.example/bob/tablet").await;
     tablet.join(&room).await;
-    let of_bob =
-        |what: &str| captured(&trio.federation, "a.example", &format!("-in-b.example-{what}-request"));
+    let of_bob = |what: &str| {
+        captured(&trio.federation, "a.example", &format!("-in-b.example-{what}-request"))
+    };
     let (message, commit) = (of_bob("submitMessage")[0].clone(), of_bob("update")[0].clone());
     let proposal = |epoch: u64| {
         let head = [&[0, 1, 0, 1, 4][..], b"club", &epoch.to_be_bytes()].concat();

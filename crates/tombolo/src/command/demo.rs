@@ -14,7 +14,7 @@ use crate::demo::keep;
 use crate::demo::narrator::{Holds, Narrator, Voice};
 use crate::demo::story::Story;
 
-/// A whole federation on this machine: three providers, six devices, and checks at the end
+/// A whole federation on this machine: three providers, seven devices, and checks at the end
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:

@@ -1,17 +1,21 @@
 //! The devices of the story.
 
-use std::path::Path;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mimi_wire::MimiUri;
 use tokio::sync::broadcast;
+use tombolo_client::session::request::{Outgoing, Response};
+use tombolo_client::store::SqliteStore;
+use tombolo_client::transport::{HttpsTransport, OpenStream, Token, Transport, TransportFuture};
 use tombolo_client::{Client, ClientEvent, ProviderAddress, Registration, RoomState};
 
 use crate::demo::narrator::Narrator;
 
 /// How long anything may take that must happen.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// How often the person watching hears of a wait.
 const WAITING_TOLD_EVERY: Duration = Duration::from_secs(2);
 
@@ -23,6 +27,30 @@ pub(crate) struct Device {
     pub(crate) client: Client,
     narrator: Arc<Narrator>,
     events: broadcast::Receiver<ClientEvent>,
+    file: PathBuf,
+}
+
+/// What a program of one's own makes of a request.
+pub(crate) type Tamper = fn(Outgoing) -> Outgoing;
+
+/// The way to a provider through a program that tampers.
+struct Tampering {
+    honest: HttpsTransport,
+    tamper: Tamper,
+}
+
+impl Transport for Tampering {
+    fn request(&self, outgoing: Outgoing) -> TransportFuture<Response> {
+        self.honest.request((self.tamper)(outgoing))
+    }
+
+    fn events(&self, token: Token, after: u64, era: Option<String>) -> TransportFuture<OpenStream> {
+        self.honest.events(token, after, era)
+    }
+
+    fn acknowledge(&self, token: Token, id: u64) -> TransportFuture<()> {
+        self.honest.acknowledge(token, id)
+    }
 }
 
 impl Device {
@@ -44,7 +72,25 @@ impl Device {
         let client = Client::register(&file, registration).await;
         let client = client.map_err(|error| format!("{name} cannot register: {error}"))?;
         let events = client.subscribe();
-        Ok(Self { name, client, narrator: narrator.clone(), events })
+        Ok(Self { name, client, narrator: narrator.clone(), events, file })
+    }
+
+    /// Starts it again with a program that sends what `tamper` makes of its requests.
+    pub(crate) async fn tampered(
+        self,
+        provider: &ProviderAddress,
+        tamper: Tamper,
+    ) -> Result<Self, String> {
+        let Self { name, client, narrator, file, .. } = self;
+        let failed = |error: &dyn Display| format!("{name} cannot start again: {error}");
+        client.close().await.map_err(|error| failed(&error))?;
+        let store = SqliteStore::open(&file).await.map_err(|error| failed(&error.0))?;
+        let honest = HttpsTransport::new(provider).map_err(|error| failed(&error))?;
+        let transport = Arc::new(Tampering { honest, tamper });
+        let client = Client::start(Arc::new(store), transport).await;
+        let client = client.map_err(|error| failed(&error))?;
+        let events = client.subscribe();
+        Ok(Self { name, client, narrator, events, file })
     }
 
     /// Its user.

@@ -86,8 +86,14 @@ fn search_file(path: &Path, needles: &[Needle], found: &mut Found) -> io::Result
     }
 }
 
-fn contains(octets: &[u8], needle: &[u8]) -> bool {
-    memchr::memmem::find(octets, needle).is_some()
+/// Whether octets are among others.
+pub(crate) fn contains(octets: &[u8], needle: &[u8]) -> bool {
+    position(octets, needle).is_some()
+}
+
+/// Where they begin.
+pub(crate) fn position(octets: &[u8], needle: &[u8]) -> Option<usize> {
+    memchr::memmem::find(octets, needle)
 }
 
 #[cfg(test)]

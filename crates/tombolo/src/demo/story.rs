@@ -1,8 +1,11 @@
 //! The play: the drafts' example flow and more, act by act.
 
 mod acts;
+mod files;
 mod kill;
 mod race;
+mod reports;
+mod stranger;
 mod town_hall;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +37,10 @@ pub(crate) struct Story {
     pub(crate) chronicle: Chronicle,
     /// The same of the second act's room.
     pub(crate) town_hall: Chronicle,
+    /// Names of the devices that were never in the first room.
+    pub(crate) strangers: BTreeSet<String>,
+    /// What the third act's people write and send, besides messages: no provider may read it.
+    pub(crate) secrets: Vec<String>,
     /// What was checked on the way.
     pub(crate) checks: Vec<Check>,
 }
@@ -49,6 +56,8 @@ impl Story {
             room: None,
             chronicle: Chronicle::default(),
             town_hall: Chronicle::default(),
+            strangers: BTreeSet::new(),
+            secrets: Vec::new(),
             checks: Vec::new(),
         }
     }
@@ -69,7 +78,10 @@ impl Story {
         self.bob_leaves().await?;
         self.cathy_is_banned().await?;
         self.everyone_agrees("those who stayed agree at the end").await?;
-        self.a_moderated_room().await
+        self.a_moderated_room().await?;
+        let room = self.a_file_by_every_way().await?;
+        self.a_message_is_reported(&room).await?;
+        self.a_stranger_is_let_in().await
     }
 
     /// Closes every device and stops every provider; says what did not end well.

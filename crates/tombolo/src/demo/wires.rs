@@ -43,6 +43,11 @@ impl Exchange {
         })
     }
 
+    /// Whether it is this request, from one provider to another.
+    pub(crate) fn is(&self, (endpoint, from, to): (&str, &str, &str)) -> bool {
+        self.endpoint == endpoint && self.from == from && self.to == to
+    }
+
     /// For the person watching.
     pub(crate) fn told(&self) -> String {
         let Self { endpoint, from, to, request_octets, response_octets, status, ms } = self;
@@ -50,13 +55,23 @@ impl Exchange {
             0 => "no answer".to_owned(),
             status => format!("{status}, {response_octets} B back"),
         };
-        format!("{endpoint:<14} {from} -> {to}  {request_octets} B  {outcome}  {ms:.0} ms")
+        format!("{endpoint:<15} {from} -> {to}  {request_octets} B  {outcome}  {ms:.0} ms")
     }
 }
 
 impl Wires {
     pub(crate) fn add(&self, exchange: Exchange) {
         self.exchanges.lock().expect("no thread panics while it holds this").push(exchange);
+    }
+
+    /// How many have been seen so far: where those to come begin.
+    pub(crate) fn count(&self) -> usize {
+        self.exchanges.lock().expect("no thread panics while it holds this").len()
+    }
+
+    /// Those since there were so many.
+    pub(crate) fn since(&self, count: usize) -> Vec<Exchange> {
+        self.all().split_off(count)
     }
 
     pub(crate) fn all(&self) -> Vec<Exchange> {
@@ -75,7 +90,7 @@ mod tests {
         let exchange = Exchange::from_log_line(line).unwrap();
         assert_eq!(
             exchange.told(),
-            "notify         a.example -> b.example  812 B  201, 0 B back  4 ms"
+            "notify          a.example -> b.example  812 B  201, 0 B back  4 ms"
         );
         assert_eq!(Exchange::from_log_line(r#"{"target":"tombolo_server"}"#), None);
         assert_eq!(Exchange::from_log_line("thread panicked"), None);

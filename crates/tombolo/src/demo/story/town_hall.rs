@@ -122,25 +122,48 @@ impl Story {
         text: &str,
         present: &[&str],
     ) -> Result<MessageId, String> {
-        self.sees_in_the_hall(hall, name, present).await?;
-        let since = Instant::now();
-        let sent = self.device(name).client.send_text(hall, text).await;
-        let id = done(&format!("{name} cannot write"), sent)?;
-        self.told(name, since, &format!("says \"{text}\""));
+        let id = self.says(hall, name, text, present).await?;
         let sender = self.device(name).user().clone();
         let present: BTreeSet<String> = present.iter().map(|&name| name.to_owned()).collect();
         self.town_hall.wrote(id, &sender, text, &present);
-        for name in &present {
-            let shows = |state: &RoomState| state.messages.iter().any(|shown| shown.id == id);
-            self.device(name).sees(hall, "what was said", shows).await?;
-        }
         Ok(id)
     }
 
-    /// Who writes before it has seen somebody come in writes in an epoch the newcomer cannot read.
-    async fn sees_in_the_hall(
+    /// Writes in a room, and waits until everybody shows it.
+    pub(super) async fn says(
         &self,
-        hall: &MimiUri,
+        room: &MimiUri,
+        name: &str,
+        text: &str,
+        present: &[&str],
+    ) -> Result<MessageId, String> {
+        self.sees_in(room, name, present).await?;
+        let since = Instant::now();
+        let sent = self.device(name).client.send_text(room, text).await;
+        let id = done(&format!("{name} cannot write"), sent)?;
+        self.told(name, since, &format!("says \"{text}\""));
+        self.show(room, id, present).await?;
+        Ok(id)
+    }
+
+    /// Waits until everybody shows a message.
+    pub(super) async fn show(
+        &self,
+        room: &MimiUri,
+        id: MessageId,
+        present: &[&str],
+    ) -> Result<(), String> {
+        for name in present {
+            let shows = |state: &RoomState| state.messages.iter().any(|shown| shown.id == id);
+            self.device(name).sees(room, "what was said", shows).await?;
+        }
+        Ok(())
+    }
+
+    /// Who writes before it has seen somebody come in writes in an epoch the newcomer cannot read.
+    pub(super) async fn sees_in(
+        &self,
+        room: &MimiUri,
         name: &str,
         present: &[&str],
     ) -> Result<(), String> {
@@ -150,7 +173,7 @@ impl Story {
             let here = |client| state.participants.iter().any(|one| one.clients.contains(client));
             clients.iter().all(here)
         };
-        self.device(name).sees(hall, "everybody in the hall", all).await.map(drop)
+        self.device(name).sees(room, "everybody in the room", all).await.map(drop)
     }
 
     async fn gives_role(
@@ -209,6 +232,6 @@ impl Story {
     }
 }
 
-fn done<T, E: Display>(what: &str, result: Result<T, E>) -> Result<T, String> {
+pub(super) fn done<T, E: Display>(what: &str, result: Result<T, E>) -> Result<T, String> {
     result.map_err(|error| format!("{what}: {error}"))
 }
