@@ -17,6 +17,7 @@ pub mod propose;
 pub mod report_abuse;
 mod restriction;
 pub mod state;
+pub mod stranger;
 pub mod submit_message;
 pub mod update;
 

@@ -292,7 +292,7 @@ impl<'a> Reader<'a> {
                 self.note(start, field, Kind::Mls);
                 Ok((octets, parsed))
             }
-            Err(error) => Err(self.malformed(field, format!("not valid MLS: {error}"))),
+            Err(error) => Err(self.malformed(field, not_valid_mls(&error))),
         }
     }
 
@@ -412,6 +412,16 @@ impl Writer {
                 write(self, value);
             }
         }
+    }
+}
+
+/// Why an MLS object cannot be decoded, in words that do not name the library's own.
+fn not_valid_mls(error: &tls_codec::Error) -> String {
+    match error {
+        tls_codec::Error::EndOfStream => "not valid MLS: it ends too early".to_owned(),
+        tls_codec::Error::InvalidVectorLength => "not valid MLS: a wrong length".to_owned(),
+        tls_codec::Error::UnknownValue(value) => format!("not valid MLS: unknown value {value}"),
+        _ => "not valid MLS".to_owned(),
     }
 }
 

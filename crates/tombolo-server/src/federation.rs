@@ -18,6 +18,7 @@ mod proxy_download;
 pub(crate) mod report_abuse;
 pub(crate) mod request_consent;
 mod staging;
+mod strangers;
 pub(crate) mod submit_message;
 pub(crate) mod update;
 pub(crate) mod update_consent;

@@ -35,7 +35,7 @@ pub(super) fn from_pem(text: &str) -> Result<Vec<(String, Vec<u8>)>, IdentityErr
 impl<'a> Certificate<'a> {
     pub(super) fn parse(der: &'a [u8]) -> Result<Self, IdentityError> {
         let (rest, certificate) = X509Certificate::from_der(der)
-            .map_err(|error| IdentityError::not_proven(format!("not a certificate: {error}")))?;
+            .map_err(|_| IdentityError::not_proven("not a certificate"))?;
         if !rest.is_empty() {
             return Err(IdentityError::not_proven("octets after a certificate"));
         }

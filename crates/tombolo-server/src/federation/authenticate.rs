@@ -25,9 +25,10 @@ pub(super) fn peer<B>(
     }
     let table = provider.peers.tables().current();
     let roots = table.roots_for(&domain);
-    chain
-        .proves(&domain, &roots, table.generation(), provider.now_ms())
-        .map_err(|error| misbehaved(error.to_string()))?;
+    chain.proves(&domain, &roots, table.generation(), provider.now_ms()).map_err(|error| {
+        tracing::debug!(%error, "a peer is not who it says");
+        misbehaved(format!("the TLS certificate does not prove {domain}"))
+    })?;
     match table.policy(&domain) {
         PeerPolicy::Allow => Ok(domain),
         PeerPolicy::Block => Err(HttpError::Reject(Reject::NotAllowed(

@@ -25,7 +25,12 @@ pub(super) async fn handle(
     let room = identifier_from_path(&call.variable).map_err(malformed)?;
     let report = AbuseReport::decode(&call.body).map_err(malformed)?;
     let requester = Requester::Peer(call.peer);
-    answer(provider, &requester, &room, &report, &call.body).await?;
+    let answered = answer(provider, &requester, &room, &report, &call.body).await;
+    // Rooms that are none of the peer's, and rooms that are not there, are the same to it.
+    answered.map_err(|reject| match reject {
+        Reject::Unknown(_) => Reject::Unknown("no such room".to_owned()),
+        reject => reject,
+    })?;
     Ok(created()) // AMB-ABU-5
 }
 

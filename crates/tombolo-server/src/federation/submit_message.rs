@@ -17,6 +17,7 @@ use mimi_wire::{MimiUri, Wire};
 
 use super::outgoing::{Post, post};
 use super::staging::{Obstacle, Retries};
+use super::strangers::told;
 use super::{Call, malformed, octets};
 use crate::http_error::HttpError;
 use crate::provider::Provider;
@@ -85,6 +86,7 @@ async fn answer(
         };
         if let Err(reject) = retries.overcome(provider, obstacle).await {
             tracing::debug!(%room, %reject, "message refused");
+            let reject = told(provider, requester, room, reject).await;
             return reply::submit_message(&reject).ok_or(reject);
         }
     }

@@ -27,6 +27,7 @@ use mimi_wire::{MimiUri, Wire};
 
 use super::outgoing::{Post, post};
 use super::staging::{Obstacle, Retries, parent_among};
+use super::strangers::{told, turn_away};
 use super::{Call, malformed, octets};
 use crate::http_error::HttpError;
 use crate::provider::Provider;
@@ -146,6 +147,7 @@ async fn answer(
         };
         if let Err(reject) = retries.overcome(provider, obstacle).await {
             tracing::debug!(%room, %reject, "update refused");
+            let reject = told(provider, requester, room, reject).await;
             return reply::update(&reject).ok_or(reject);
         }
     }
@@ -165,6 +167,9 @@ async fn attempt(
         false => provider.working.turn(requester).await,
     };
     let mut hub = provider.rooms.hub(provider, room).await?;
+    if matches!(request, UpdateRequest::Commit(_)) {
+        turn_away(hub.room(), requester)?; // whoever may come in has asked for the GroupInfo
+    }
     if let Some(first) = repeat(&hub.room().state, requester, octets) {
         // The first answer may still be on its way to the disk.
         hub.barrier(provider).await?;

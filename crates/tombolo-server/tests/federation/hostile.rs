@@ -94,6 +94,54 @@ async fn a_forged_external_commit() {
     assert!(phone.read.is_empty());
 }
 
+/// AMB-UPD-15, TOM-outsider-1: a provider that a room has nothing to do with cannot tell it from one
+/// that does not exist, nor learn its group, its epoch or why something is wrong.
+#[tokio::test]
+async fn strangers_learn_nothing_of_a_room() {
+    let trio = Trio::start().await;
+    let (_alice, mut bob, room) = alice_and_bob(&trio).await;
+    bob.send(&room, "hello").await;
+    let mut tablet = trio.phone("b.example/bob/tablet").await;
+    tablet.join(&room).await;
+    let of_bob = |what: &str| {
+        captured(&trio.federation, "a.example", &format!("-in-b.example-{what}-request"))
+    };
+    let (message, commit) = (of_bob("submitMessage")[0].clone(), of_bob("update")[0].clone());
+    let proposal = |epoch: u64| {
+        let head = [&[0, 1, 0, 1, 4][..], b"club", &epoch.to_be_bytes()].concat();
+        let tail = [&[1, 0, 0, 0, 1, 0, 2, 0, 10, 0x40, 64][..], &[1; 64], &[32], &[2; 32], &[0]];
+        [head, tail.concat()].concat()
+    };
+    let alice = b"mimi://a.example/u/alice";
+    let report = [&[0, 24][..], alice, &[0, 0, 0, 0]].concat();
+    let asked = [
+        ("submitMessage", message.to_vec()),
+        ("update", commit.to_vec()),
+        ("update", proposal(0)),
+        ("update", proposal(2)),
+        ("update", proposal(9)),
+        ("reportAbuse", report),
+    ];
+    for (endpoint, body) in asked {
+        let mut answers = Vec::new();
+        for name in ["club", "none"] {
+            let path = format!("/mimi/v1/{endpoint}/mimi%3A%2F%2Fa.example%2Fr%2F{name}");
+            let reply = trio.post("c.example", "a.example", &path, body.clone()).await;
+            answers.push((reply.status.as_u16(), reply.body));
+        }
+        assert_eq!(answers[0], answers[1], "{endpoint}");
+        let (status, body) = &answers[0];
+        match endpoint {
+            "submitMessage" => assert_eq!((*status, &body[..]), (200, &[1, 1][..])),
+            "update" => {
+                let response = UpdateResponse::decode(body).unwrap();
+                assert_eq!((*status, response.outcome), (200, UpdateOutcome::NotAllowed));
+            }
+            _ => assert_eq!(*status, 404),
+        }
+    }
+}
+
 /// Every body that crossed a wire, cut short or with something after its end: refused, and nothing
 /// has changed (WIRE-6).
 #[tokio::test]
@@ -226,11 +274,14 @@ async fn rooms_that_are_not_here() {
     let trio = Trio::start().await;
     let (_alice, mut bob, room) = alice_and_bob(&trio).await;
     let commit = UpdateRequest::Commit(bob.build(&room, &CommitPlan::default()));
-    for (to, variable) in [("c.example", ROOM), ("a.example", "mimi%3A%2F%2Fa.example%2Fr%2Fno")] {
-        let path = format!("/mimi/v1/update/{variable}");
-        let reply = trio.post("b.example", to, &path, commit.encode()).await;
-        assert_eq!((reply.status.as_u16(), reply.code().as_str()), (404, "unknown"), "{to}");
-    }
+    let path = format!("/mimi/v1/update/{ROOM}");
+    let reply = trio.post("b.example", "c.example", &path, commit.encode()).await;
+    assert_eq!((reply.status.as_u16(), reply.code().as_str()), (404, "unknown"));
+    // TOM-outsider-1: the hub says of its own domain's rooms only what they let in.
+    let path = "/mimi/v1/update/mimi%3A%2F%2Fa.example%2Fr%2Fno";
+    let reply = trio.post("b.example", "a.example", path, commit.encode()).await;
+    let response = UpdateResponse::decode(&reply.body).unwrap();
+    assert_eq!((reply.status.as_u16(), response.outcome), (200, UpdateOutcome::NotAllowed));
 }
 
 /// PROTO-SUB-2: a peer sends for its own users only, and only for those in the room.
