@@ -6,7 +6,7 @@ import random
 import re
 import socket
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
 
 import requests
 import schemathesis
@@ -97,6 +97,20 @@ def _body(kind):
 
 
 schemathesis.openapi.media_type("application/octet-stream", st.binary(max_size=400))
+schemathesis.openapi.media_type("message/ohttp-req", st.binary(max_size=400))
+
+
+@schemathesis.serializer("message/ohttp-req")
+def _octets(context, value):
+    return {"data": bytes(value) if isinstance(value, (bytes, bytearray)) else str(value).encode()}
+
+
+# What real devices would send next, by operation: first as it is, so that it is carried out, then
+# also damaged.
+REAL = {}
+for _entry in SETTING["real"]:
+    REAL.setdefault(_entry["operation"], []).append(_entry)
+WAITING = {operation: list(entries) for operation, entries in REAL.items()}
 
 
 @schemathesis.hook
@@ -121,38 +135,101 @@ def _id(case):
     return case.operation.definition.raw.get("operationId")
 
 
-@schemathesis.hook
-def before_call(context, case, kwargs):
+def _fill(case, entry, dice):
+    """Makes a request of a recorded one; `dice` damages its octets."""
+    path = {name: quote(value, safe="") for name, value in entry.get("path", {}).items()}
+    case.path_parameters = {**(case.path_parameters or {}), **path}
+    case.headers = {**dict(case.headers or {}), **entry.get("headers", {})}
+    if "json" in entry:
+        case.body = entry["json"]
+    elif "body" in entry:
+        octets = bytes.fromhex(entry["body"])
+        case.body = _damaged(octets, dice) if dice else octets
+
+
+def _real(case):
+    """In place of what is sound by its schema: what is sound by its meaning. Whether it was, and nothing
+    about it is damaged."""
+    operation = _id(case)
+    if operation not in REAL or case.meta is None or not case.meta.generation.mode.is_positive:
+        return False
+    if WAITING[operation]:
+        _fill(case, WAITING[operation].pop(0), None)
+        return True
+    dice = random.Random(repr((case.path_parameters, case.body)))
+    if dice.random() < 0.6:
+        _fill(case, dice.choice(REAL[operation]), dice)
+    return False
+
+
+def _without_end(case):
     """What would end the run: a stream that goes on for ever, which is for tests of its own, a new
     token, which only the provider would know of, and signing out the device that asks."""
-    if _id(case) == "streamEvents":
-        query = dict(case.query or {})
-        follow = query.get("follow", True)
-        if str(follow).lower() == "true":
-            case.query = {**query, "follow": "false"}
-        elif follow is not False and not (isinstance(follow, (str, int, float)) and str(follow)):
-            # Lists and nothings, of which some would be written as no parameter at all.
-            case.query = {**query, "follow": "neither"}
-    if _id(case) == "replaceToken" and isinstance(case.body, dict) and len(case.body) == 1:
-        if re.fullmatch("[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", str(case.body.get("token"))):
-            case.body = {"token": SETTING["token"]}
+    match _id(case):
+        case "streamEvents":
+            query = dict(case.query or {})
+            follow = query.get("follow", True)
+            if str(follow).lower() == "true":
+                case.query = {**query, "follow": "false"}
+            elif follow is not False and not (isinstance(follow, (str, int, float)) and str(follow)):
+                # Lists and nothings, of which some would be written as no parameter at all.
+                case.query = {**query, "follow": "neither"}
+        case "replaceToken" if isinstance(case.body, dict) and len(case.body) == 1:
+            if re.fullmatch("[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", str(case.body.get("token"))):
+                case.body = {"token": SETTING["token"]}
+        case "signOutDevice":
+            client = str((case.path_parameters or {}).get("client"))
+            if unquote(unquote(client)) == SETTING["client"]:
+                case.path_parameters["client"] = f"{client}-not"
 
 
-    if _id(case) == "registerDevice" and isinstance(case.body, dict) and len(case.body) == 4:
-        # Nobody guesses a password.
-        if isinstance(case.body.get("password"), str) and case.body.get("user") == "alice":
-            case.body = {**case.body, "password": SETTING["password"]}
-    if _id(case) == "signOutDevice":
-        client = (case.path_parameters or {}).get("client")
-        if unquote(unquote(str(client))) == SETTING["client"]:
-            case.path_parameters["client"] = f"{client}-not"
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """Requests that reach something, and none that would end the run."""
+    is_real = _real(case)
+    _without_end(case)
+    SENT[case.id] = is_real
+
+
+# Whether a case is a recorded request as it is.
+SENT = {}
+
+
+def _told(operation, response):
+    """What a hub says in a body, as a number: the status is 200 whatever that is."""
+    octets = response.content
+    if response.status_code != 200:
+        return ""
+    match operation:
+        case "updateRoom" | "queryIdentifiers":
+            return f"/{octets[0]}"
+        case "submitMessage" | "fetchKeyMaterial":
+            return f"/{octets[1]}"
+        case "fetchGroupInfo":
+            # Behind the protocol and the room, whose length is in one octet or two.
+            length, start = octets[1], 2
+            if length >= 0x40:
+                length, start = (length & 0x3F) << 8 | octets[2], 3
+            return f"/{octets[start + length]}"
+    return ""
 
 
 @schemathesis.hook
 def after_call(context, case, response):
     """What was reached is counted, so that a run that reaches nothing does not pass."""
+    operation = _id(case)
+    sent = "real" if SENT.pop(case.id, False) else "made"
     with open(SETTING["reached"], "a") as file:
-        file.write(f"{_id(case)} {response.status_code}\n")
+        file.write(f"{operation} {response.status_code}{_told(operation, response)} {sent}\n")
+
+
+@schemathesis.check
+def nothing_fails(ctx, response, case):
+    """No 5xx but the one that is no fault of this provider: another that does not answer."""
+    if response.status_code >= 500:
+        assert response.status_code == 503, f"{response.status_code}: {response.text}"
+        asked = unquote(unquote(response.request.url))
+        assert SETTING["down"] in asked, f"nobody is down: {response.text}"
 
 
 @schemathesis.check

@@ -160,7 +160,9 @@ fn check_media_types(
         return Ok(());
     };
     let own = known.map(|known| optional::<MediaTypeList>(known, CONTENT_MEDIA_TYPES));
-    let own = own.transpose()?.flatten().unwrap_or_default();
+    // Leaves should say what they take, and need not: whoever adds one may know it otherwise
+    // (mls-extensions, "Expected Behavior").
+    let Some(own) = own.transpose()?.flatten() else { return Ok(()) };
     match own.missing(&required).first() {
         None => Ok(()),
         Some(missing) => {

@@ -1,4 +1,4 @@
-//! Consent (protocol section 5.7, PROTO-CON-1..10): who may fetch whose KeyPackages.
+//! Consent (protocol section 5.7, PROTO-CON-1..10, FLOW-12): who may fetch whose KeyPackages.
 //!
 //! What strangers send is answered before anybody looks whom it is for: [`arrival`] writes it down
 //! and looks later. What local users say about their own contacts is decided here.

@@ -45,6 +45,12 @@ pub enum Reject {
     /// Somebody we depend on is out of reach; try again.
     #[error("unavailable: {0}")]
     Unavailable(String),
+    /// Whoever asks has used up its share of what is kept; there is more of it later.
+    #[error("too much: again in {after_s} seconds")]
+    TooMuch {
+        /// Seconds.
+        after_s: u64,
+    },
     /// Our fault. The text is for the log only.
     #[error("internal: {0}")]
     Internal(String),
@@ -63,7 +69,9 @@ impl Reject {
             | Self::Conflict(text)
             | Self::Unsupported(text)
             | Self::Unavailable(text) => Some(text.clone()),
-            Self::Stale { .. } | Self::InvalidProposals { .. } => Some(self.to_string()),
+            Self::Stale { .. } | Self::InvalidProposals { .. } | Self::TooMuch { .. } => {
+                Some(self.to_string())
+            }
             Self::Internal(_) => None,
         }
     }

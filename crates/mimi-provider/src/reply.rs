@@ -29,6 +29,7 @@ pub fn update(reject: &Reject) -> Option<UpdateResponse> {
         | Reject::Unknown(_)
         | Reject::Conflict(_)
         | Reject::Unavailable(_)
+        | Reject::TooMuch { .. }
         | Reject::Internal(_) => return None,
     };
     Some(UpdateResponse { outcome, error_description: reject.peer_message() })
@@ -49,6 +50,7 @@ pub fn submit_message(reject: &Reject) -> Option<SubmitMessageResponse> {
         | Reject::Unknown(_)
         | Reject::Conflict(_)
         | Reject::Unavailable(_)
+        | Reject::TooMuch { .. }
         | Reject::Internal(_) => None,
     }
 }
@@ -67,6 +69,7 @@ pub fn key_material(target: &MimiUri, reject: &Reject) -> Option<KeyMaterialResp
         | Reject::PeerMisbehaved(_)
         | Reject::Conflict(_)
         | Reject::Unavailable(_)
+        | Reject::TooMuch { .. }
         | Reject::Internal(_) => return None,
     };
     let user_uri = target.clone();
@@ -90,6 +93,7 @@ pub fn group_info(room: &MimiUri, reject: &Reject) -> Option<GroupInfoResponse> 
         | Reject::Malformed(_)
         | Reject::Conflict(_)
         | Reject::Unavailable(_)
+        | Reject::TooMuch { .. }
         | Reject::Internal(_) => None,
     }
 }
@@ -107,7 +111,7 @@ impl Reject {
             Self::Unknown(_) => "unknown",
             Self::Conflict(_) => "conflict",
             Self::Unsupported(_) => "unsupported",
-            Self::Unavailable(_) => "unavailable",
+            Self::Unavailable(_) | Self::TooMuch { .. } => "unavailable",
             Self::Internal(_) => "internal",
         }
     }

@@ -1,4 +1,4 @@
-//! What a room and this device allow of assets (POLICY-AS-1..3, PROTO-DL-6, AMB-DL-6). Pure.
+//! What a room and this device allow of assets (FLOW-14, POLICY-AS-1..3, PROTO-DL-6, AMB-DL-6). Pure.
 
 use mimi_policy::RoomView;
 use mimi_policy::message::Asset;

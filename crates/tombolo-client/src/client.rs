@@ -39,6 +39,9 @@ use crate::transport::{HttpsTransport, Transport};
 
 /// How long an operation may take before its caller is told that it did not come through.
 pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often, at most, the provider is told how far events have arrived. Streams begin where the
+/// device says, so this is for the provider's knowledge alone, and costs it a write.
+pub const ACKNOWLEDGE_EVERY: Duration = Duration::from_secs(1);
 /// Events a subscriber may be behind before it misses some.
 pub const EVENTS_BUFFERED: usize = 4_096;
 /// Name of the stored provider address.

@@ -37,6 +37,7 @@ mod missed;
 mod operational;
 mod own_devices;
 mod own_role;
+pub mod prepare;
 pub mod receipts;
 pub mod receive;
 mod register;
@@ -95,6 +96,8 @@ pub struct Session {
     devices_in_rooms: BTreeSet<MimiUri>,
     /// Up to here the stream repeats what this device knew before it was put back.
     known_until: u64,
+    /// Since its start this device has compared its cursor with what the provider knows of it.
+    is_compared: bool,
     registering: Option<Registering>,
     creating: BTreeMap<OperationId, Creating>,
     adding: BTreeMap<OperationId, Adding>,
@@ -125,6 +128,7 @@ impl Session {
             cursor: 0,
             era: None,
             known_until: 0,
+            is_compared: false,
             devices_in_rooms: BTreeSet::new(),
             registering: None,
             creating: BTreeMap::new(),

@@ -4,6 +4,7 @@
 //! A room hosted here is served by the same accept functions as requests of other providers; a room
 //! hosted elsewhere by forwarding to its hub. Nothing is decided here.
 
+mod asker;
 mod assets;
 mod consent;
 mod devices;
@@ -34,7 +35,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use http::HeaderValue;
 use mimi_provider::Reject;
 use tokio::sync::watch;
 
@@ -43,6 +43,7 @@ use crate::account::password::Passwords;
 use crate::bodies::Bodies;
 use crate::http_error::HttpError;
 use crate::provider::Provider;
+use asker::Asker;
 use events::Streams;
 pub(crate) use listener::serve;
 pub use openapi::document;
@@ -58,8 +59,8 @@ pub(crate) struct ClientApi {
     passwords: Passwords,
     login_limit: Arc<LoginLimit>,
     streams: Streams,
-    /// Octets of bodies that are held, by access token.
-    bodies: Bodies<HeaderValue>,
+    /// Octets of bodies that are held, by whoever asks.
+    bodies: Bodies<Asker>,
     /// Turns true when event streams must end.
     stopping: watch::Receiver<bool>,
 }

@@ -32,8 +32,8 @@ pub use assets::{
 pub use contact::ContactConfig;
 pub use errors::{ConfigError, ConfigErrors};
 pub use limits::{
-    AccountLimits, ConnectionLimits, Limit, Limits, ObliviousLimits, PeerLimits, ReportLimits,
-    RequestLimits, RoomLimits, SignInLimits,
+    AccountLimits, ConnectionLimits, Limit, Limits, LogLimits, ObliviousLimits, PeerLimits,
+    ReportLimits, RequestLimits, RoomLimits, SignInLimits,
 };
 pub use peers::{PeerConfig, PeerPolicy, load_peers_file};
 pub(crate) use rate::text as rate_text;

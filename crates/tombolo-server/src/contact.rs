@@ -57,6 +57,12 @@ impl Contact {
         let _ = self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
+    /// Nothing waits. One that is looked at before its own commit has woken the task is counted after
+    /// it was taken off: without this the count would only grow, up to its limit.
+    fn looked_at_all(&self) {
+        self.count.store(0, Ordering::Relaxed);
+    }
+
     fn budgets(&self) -> MutexGuard<'_, ContactBudgets> {
         self.budgets.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,7 +134,10 @@ pub(crate) async fn take_in_arrivals(provider: Arc<Provider>) {
     loop {
         match take_in_page(&provider).await {
             Ok(true) => {}
-            Ok(false) => provider.contact.waiting.notified().await,
+            Ok(false) => {
+                provider.contact.looked_at_all();
+                provider.contact.waiting.notified().await;
+            }
             Err(error) => {
                 tracing::error!(%error, "consent entries wait for the storage");
                 tokio::time::sleep(STORAGE_PAUSE).await;
@@ -218,6 +227,18 @@ mod tests {
         contact.wake();
         assert!(contact.has_room().is_err());
         contact.looked_at_one();
+        assert!(contact.has_room().is_ok());
+    }
+
+    /// Arrivals that were looked at before they were counted do not fill the queue in the long run.
+    #[test]
+    fn what_was_looked_at_early_does_not_wait() {
+        let contact = Contact::default();
+        for _ in 0..2 * ARRIVALS_WAITING_MAX {
+            contact.looked_at_one();
+            contact.wake();
+            contact.looked_at_all();
+        }
         assert!(contact.has_room().is_ok());
     }
 }

@@ -77,6 +77,7 @@ fn of_reject(reject: &Reject) -> (StatusCode, String) {
         Reject::Stale { .. } | Reject::Conflict(_) => StatusCode::CONFLICT,
         Reject::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
         Reject::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Reject::TooMuch { .. } => StatusCode::TOO_MANY_REQUESTS,
         _ => return internal(),
     };
     reject.message().map_or_else(internal, |message| (status, message))
@@ -124,7 +125,9 @@ impl HttpError {
     fn retry_after_s(&self) -> Option<u64> {
         match self {
             Self::Reject(Reject::Unavailable(_)) => Some(RETRY_AFTER_S),
-            Self::TooMany(after_s) | Self::Overloaded(after_s) => Some(*after_s),
+            Self::Reject(Reject::TooMuch { after_s })
+            | Self::TooMany(after_s)
+            | Self::Overloaded(after_s) => Some(*after_s),
             _ => None,
         }
     }

@@ -25,6 +25,7 @@ pub mod delivery;
 pub mod dev_ca;
 pub mod federation;
 pub mod franking_keys;
+mod growth;
 pub mod http_error;
 pub mod init;
 pub mod issuer;

@@ -178,15 +178,8 @@ impl Peers {
         if let Some(link) = links.get(peer).filter(|link| link.generation() == generation) {
             return Ok(link.clone());
         }
-        if links.len() >= self.limits.links_max {
-            links.retain(|_, link| link.is_recent());
-        }
-        // What is in flight on it goes on; its connections are just not used again.
-        if links.len() >= self.limits.links_max
-            && let Some(oldest) = makes_way(links.iter().map(|it| (it.0, self.ms_at(it.1.used()))))
-        {
-            links.remove(&oldest);
-        }
+        // What is in flight on one that goes continues; its connections are just not used again.
+        make_place(&mut links, self.limits.links_max, Link::is_recent, |it| self.ms_at(it.used()));
         let identity = Arc::clone(&self.identity);
         let link = Link::new(peer, identity, Arc::clone(&self.tables), generation)?;
         links.insert(peer.clone(), link.clone());
@@ -256,5 +249,44 @@ impl Peers {
     fn ms_at(&self, instant: Instant) -> u64 {
         let since = instant.saturating_duration_since(self.began);
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// If there are so many links already, those that are of no use any more go, else one of the family with
+/// the most.
+fn make_place<L>(
+    links: &mut HashMap<Domain, L>,
+    max: usize,
+    is_recent: impl Fn(&L) -> bool,
+    used_ms: impl Fn(&L) -> u64,
+) {
+    if links.len() >= max {
+        links.retain(|_, link| is_recent(link));
+    }
+    if links.len() >= max
+        && let Some(oldest) = makes_way(links.iter().map(|it| (it.0, used_ms(it.1))))
+    {
+        links.remove(&oldest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// n stay, for one more another makes way; those that are not recent go first.
+    #[test]
+    fn so_many_links_are_kept() {
+        let domain = |name: &str| Domain::new(name).unwrap();
+        let kept = |links: &[(&str, u64)]| {
+            let mut links = links.iter().map(|(name, at)| (domain(name), *at)).collect();
+            make_place(&mut links, 3, |used_ms| *used_ms >= 10, |used_ms| *used_ms);
+            let mut names: Vec<_> = links.into_keys().map(|it| it.to_string()).collect();
+            names.sort_unstable();
+            names
+        };
+        assert_eq!(kept(&[("a.test", 1), ("b.test", 2)]), ["a.test", "b.test"]);
+        assert_eq!(kept(&[("a.test", 12), ("b.test", 11), ("c.test", 13)]), ["a.test", "c.test"]);
+        assert_eq!(kept(&[("a.test", 1), ("b.test", 11), ("c.test", 2)]), ["b.test"]);
     }
 }

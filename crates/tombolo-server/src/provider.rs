@@ -21,6 +21,7 @@ use crate::delivery::Delivery;
 use crate::federation::code_guesses::CodeGuesses;
 use crate::federation::identifier_query::Budgets;
 use crate::franking_keys::FrankingKeys;
+use crate::growth::Growth;
 use crate::issuer::ClientIssuer;
 use crate::oblivious::Oblivious;
 use crate::ohttp_keys::OhttpKeys;
@@ -63,6 +64,7 @@ pub struct Provider {
     pub(crate) limits: mimi_provider::Limits,
     pub(crate) working: Working,
     pub(crate) foundings: Foundings,
+    pub(crate) growth: Growth,
     pub(crate) clock: Clock,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) hub_keys: HubKeys,
@@ -125,7 +127,7 @@ impl Provider {
             identity: parts.identity,
             peers,
             reports: Reports::default(),
-            rooms: Rooms::new(limits.rooms.hot_max),
+            rooms: Rooms::new(&limits.rooms),
             turns: Turns::default(),
             queries: Budgets::default(),
             contact: Contact::default(),
@@ -135,6 +137,7 @@ impl Provider {
             limits: limits.of_decisions(),
             working: Working::new(&limits.requests),
             foundings: Foundings::new(&limits.rooms),
+            growth: Growth::new(&limits.logs, &limits.rooms),
             capture,
             assets: parts.assets,
             downloads: DownloadSlots::default(),

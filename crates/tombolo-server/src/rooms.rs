@@ -20,11 +20,12 @@ use mimi_wire::MimiUri;
 pub(crate) use dependent::{follow_all, follow_parent, keep_inside_parent, view_of};
 pub(crate) use evict::{Proposed, evict, has_died, list_changes};
 pub(crate) use follower_room::{FollowerLock, FollowerRoom, follow};
-pub(crate) use found_room::found_room;
+pub(crate) use found_room::{found_room, place_for_a_room};
 pub(crate) use foundings::Foundings;
 pub(crate) use hub_room::{HubLock, HubRoom};
 use slots::Slots;
 
+use crate::config::RoomLimits;
 use crate::provider::Provider;
 
 /// Entries of a log read at once.
@@ -38,9 +39,11 @@ pub(crate) struct Rooms {
 }
 
 impl Rooms {
-    /// At most `hot_max` of each kind are kept.
-    pub(crate) fn new(hot_max: usize) -> Self {
-        Self { hubs: Slots::new(hot_max), followers: Slots::new(hot_max) }
+    /// Of each kind so many are kept, and so many octets of them.
+    pub(crate) fn new(limits: &RoomLimits) -> Self {
+        let RoomLimits { hot_max, hot_mib_max, .. } = *limits;
+        let octets_max = hot_mib_max * 1024 * 1024;
+        Self { hubs: Slots::new(hot_max, octets_max), followers: Slots::new(hot_max, octets_max) }
     }
 
     /// A room hosted here, locked.

@@ -37,6 +37,7 @@ use crate::{contact, delivery, federation, rooms};
 pub(crate) use address_file::admin_address;
 pub use address_file::{ADMIN_ADDRESS_FILE, AddressFileError};
 pub use start_error::StartError;
+pub use tombolo_store::sqlite::{JOURNAL_MODE, SYNCHRONOUS};
 
 /// The database in the data directory.
 pub const DATABASE_FILE: &str = "tombolo.db";
@@ -108,8 +109,7 @@ impl Running {
         let addresses = listeners.addresses()?;
         address_file::write(&config.data_dir, addresses.admin)?;
         let token = Arc::new(admin_api::open_or_create(&config.data_dir)?);
-        let passwords =
-            Passwords::new().await.map_err(|error| StartError::Other(error.to_string()))?;
+        let passwords = Passwords::new();
         let provider = open_provider(config, store, clock)?;
         begin_era(&provider).await?;
         announce(&provider, &addresses).await?;

@@ -11,9 +11,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::RequestLimits;
 
-/// Whose turns are counted together.
+/// Whose turns, and whose growth, are counted together.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-enum Worker {
+pub(crate) enum Worker {
     Peer(Domain),
     Device(MimiUri),
 }
@@ -67,7 +67,7 @@ impl Working {
     /// Waits for a turn at deciding on a request. Taken before a room is locked, and not kept while
     /// others are asked.
     pub(crate) async fn turn(&self, requester: &Requester) -> Turn {
-        let worker = worker(requester);
+        let worker = Worker::of(requester);
         let gate = match worker {
             Worker::Peer(_) => &self.peers,
             Worker::Device(_) => &self.devices,
@@ -77,14 +77,16 @@ impl Working {
 
     /// The same for what holds a processor for long.
     pub(crate) async fn long_turn(&self, requester: &Requester) -> Turn {
-        self.verifying.enter(worker(requester)).await
+        self.verifying.enter(Worker::of(requester)).await
     }
 }
 
-fn worker(requester: &Requester) -> Worker {
-    match requester {
-        Requester::Peer(peer) => Worker::Peer(peer.clone()),
-        Requester::Local(device) => Worker::Device(device.client.clone()),
+impl Worker {
+    pub(crate) fn of(requester: &Requester) -> Self {
+        match requester {
+            Requester::Peer(peer) => Self::Peer(peer.clone()),
+            Requester::Local(device) => Self::Device(device.client.clone()),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! A store in one SQLite file: the default of a provider.
 //!
 //! Write-ahead log, every transaction synced before it is answered, one writer. Several readers
-//! beside it, each seeing what was committed before it began.
+//! beside it, each seeing what was committed before it began. What was written last is read from
+//! memory ([`tail`]).
 
 mod apply;
 mod columns;
@@ -14,6 +15,7 @@ mod read;
 mod read_log;
 mod readers;
 mod schema;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -39,6 +41,8 @@ use crate::{Commit, Committed, FollowerBatch, Store, StoreError, StoreFuture};
 use failure::Failure;
 use file_lock::FileLock;
 use readers::Readers;
+pub use schema::{JOURNAL_MODE, SYNCHRONOUS};
+use tail::Tail;
 use writer::{Counters, Job, WAITING_MAX, Work, Writer};
 
 /// How to run a [`SqliteStore`].
@@ -105,6 +109,7 @@ pub struct Statistics {
 pub struct SqliteStore {
     writes: Writes,
     readers: Arc<Readers>,
+    tail: Arc<Tail>,
     counters: Arc<Counters>,
 }
 
@@ -121,7 +126,10 @@ impl SqliteStore {
         let lock = FileLock::take(&path)?;
         let db = schema::open_writer(&path)?;
         let counters = Arc::new(Counters::default());
-        let writer = Writer::new(db, lock, Arc::clone(&counters));
+        let last_id = read::last_event_id(&db)
+            .map_err(|failure| OpenError::Sqlite(StoreError::from(failure).to_string()))?;
+        let tail = Arc::new(Tail::new(last_id));
+        let writer = Writer::new(db, lock, Arc::clone(&counters), Arc::clone(&tail));
         let writes = match options.threads {
             Threads::Inline => Writes::Inline(Mutex::new(writer)),
             Threads::Own => {
@@ -132,7 +140,7 @@ impl SqliteStore {
                 Writes::Own { queue: Some(queue), thread: Some(thread) }
             }
         };
-        Ok(Self { writes, readers: Arc::new(Readers::new(path)), counters })
+        Ok(Self { writes, readers: Arc::new(Readers::new(path)), tail, counters })
     }
 
     /// How much the writer has done.
@@ -209,7 +217,17 @@ impl Store for SqliteStore {
     }
 
     fn device_by_token(&self, token_sha256: [u8; 32]) -> StoreFuture<'_, Option<DeviceRecord>> {
-        self.read(move |db| read::device_by_token(db, &token_sha256))
+        if let Some(device) = self.tail.device(&token_sha256) {
+            return Box::pin(ready(Ok(Some(device))));
+        }
+        let (tail, read_at) = (Arc::clone(&self.tail), self.tail.generation());
+        self.read(move |db| {
+            let device = read::device_by_token(db, &token_sha256)?;
+            if let Some(device) = &device {
+                tail.learn_device(device, read_at);
+            }
+            Ok(device)
+        })
     }
 
     fn devices(&self, user: &MimiUri) -> StoreFuture<'_, Vec<DeviceRecord>> {
@@ -328,8 +346,16 @@ impl Store for SqliteStore {
         after_id: u64,
         limit: usize,
     ) -> StoreFuture<'_, Vec<LoggedEvent>> {
-        let client = client.clone();
-        self.read(move |db| read_log::client_events(db, &client, after_id, limit))
+        if let Some(page) = self.tail.client_events(client, after_id, limit) {
+            return Box::pin(ready(Ok(page)));
+        }
+        let (client, tail) = (client.clone(), Arc::clone(&self.tail));
+        let read_at = tail.generation();
+        self.read(move |db| {
+            let page = read_log::client_events(db, &client, after_id, limit)?;
+            tail.learn_sights(&client, read_log::sights(db, &client)?, read_at);
+            Ok(page)
+        })
     }
 
     fn last_event_id(&self) -> StoreFuture<'_, u64> {
@@ -374,6 +400,10 @@ impl Store for SqliteStore {
         after: Seq,
         max_octets: usize,
     ) -> StoreFuture<'_, FollowerBatch> {
+        let known = self.tail.follower_batch(stream, follower, after, max_octets);
+        if let Some(batch) = known {
+            return Box::pin(ready(Ok(batch)));
+        }
         let (stream, follower) = (stream.clone(), follower.clone());
         self.read(move |db| read_log::follower_batch(db, &stream, &follower, after, max_octets))
     }

@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 mod admin_peers;
 mod admin_reports;
+pub(crate) mod bench;
 pub(crate) mod chat;
 pub(crate) mod demo;
 pub(crate) mod init;

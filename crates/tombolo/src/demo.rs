@@ -12,7 +12,6 @@ pub(crate) mod federation;
 pub(crate) mod interrupt;
 pub(crate) mod keep;
 pub(crate) mod narrator;
-pub(crate) mod provider_process;
 pub(crate) mod search;
 pub(crate) mod story;
 pub(crate) mod wires;

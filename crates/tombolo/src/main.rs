@@ -1,9 +1,12 @@
 //! Tombolo: a MIMI provider, a client and a whole federation to try, in one binary.
 
+mod bench;
 mod chat;
 mod command;
 mod demo;
 mod plain;
+mod provider_home;
+mod provider_process;
 
 use std::process::ExitCode;
 
@@ -29,6 +32,7 @@ enum Command {
     Admin(command::admin::Admin),
     Policy(command::policy::Policy),
     Inspect(command::inspect::Inspect),
+    Bench(command::bench::Bench),
     #[command(name = "openapi")]
     OpenApi(command::openapi::OpenApi),
 }
@@ -47,6 +51,7 @@ async fn main() -> ExitCode {
         Command::Admin(admin) => admin.run().await,
         Command::Policy(policy) => return policy.run(),
         Command::Inspect(inspect) => return inspect.run(),
+        Command::Bench(bench) => return bench.run().await,
         Command::OpenApi(openapi) => openapi.run(),
     };
     match outcome {

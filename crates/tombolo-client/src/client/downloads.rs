@@ -235,7 +235,7 @@ fn part_of(response: &AssetResponse, start: u64) -> Result<u64, TransportError> 
     let (first, last, whole) = (number(first)?, number(last)?, number(whole)?);
     let octets = response.content.len() as u64;
     // A part is as long as asked, unless it is the last one.
-    let is_full = octets == CONTENT_OCTETS_MAX as u64 || last + 1 == whole;
+    let is_full = octets == CONTENT_OCTETS_MAX as u64 || last.checked_add(1) == Some(whole);
     let is_as_asked = first == start
         && octets > 0
         && last.checked_sub(start) == Some(octets - 1)

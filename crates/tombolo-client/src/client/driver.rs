@@ -17,9 +17,10 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::client::stream::{self, StreamSignal};
-use crate::client::{EVENTS_BUFFERED, storage};
+use crate::client::{ACKNOWLEDGE_EVERY, EVENTS_BUFFERED, storage};
 use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::session::Session;
@@ -69,6 +70,8 @@ pub(crate) struct Driver {
     stream: Option<(mpsc::Receiver<StreamSignal>, JoinHandle<()>)>,
     acknowledged: u64,
     acknowledging: Option<TransportFuture<()>>,
+    /// Not before then is the next acknowledgement sent.
+    acknowledge_from: Instant,
     /// No request leaves any more.
     closing: bool,
 }
@@ -101,6 +104,7 @@ impl Driver {
             in_flight: FuturesUnordered::new(),
             stream: None,
             acknowledging: None,
+            acknowledge_from: Instant::now(),
             closing: false,
         }
     }
@@ -209,10 +213,18 @@ impl Driver {
         if self.acknowledging.is_some() || cursor == self.acknowledged {
             return;
         }
-        if let Some(token) = self.session.token() {
+        let now = Instant::now();
+        if let Some(token) = self.session.token().filter(|_| now >= self.acknowledge_from) {
+            self.acknowledge_from = now + ACKNOWLEDGE_EVERY;
             self.acknowledged = cursor;
             self.acknowledging = Some(self.transport.acknowledge(token, cursor));
         }
+    }
+
+    /// How long until what has arrived may be acknowledged, if something is left to.
+    fn acknowledgement_due(&self) -> Option<Duration> {
+        let is_due = self.acknowledging.is_none() && self.session.cursor() != self.acknowledged;
+        is_due.then(|| self.acknowledge_from.saturating_duration_since(Instant::now()))
     }
 
     fn open_stream(&mut self) {
@@ -227,6 +239,7 @@ impl Driver {
         let due = self.session.next_timer();
         let now_ms = self.clock.now_ms();
         let wait = due.map(|due| Duration::from_millis(due.saturating_sub(now_ms)));
+        let wait = wait.into_iter().chain(self.acknowledgement_due()).min();
         let signals = self.stream.as_mut().map(|(received, _)| received);
         let acknowledging = self.acknowledging.as_mut();
         tokio::select! {

@@ -18,6 +18,9 @@ const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(4);
 /// The wait after a refusal, which passes only when somebody does something.
 const BACKOFF_REFUSED: Duration = Duration::from_secs(30);
+/// Names no era of any log. A device that knows none, and whose cursor is beyond the end of the log, is
+/// refused; with this one the provider says where the stream goes on.
+const NO_ERA: &str = "00000000000000000000000000000000";
 /// A stream that lasted this long was a good one.
 const GOOD_AFTER: Duration = Duration::from_secs(20);
 
@@ -86,6 +89,11 @@ pub(crate) async fn follow(
             if signals.send(StreamSignal::SignedOut).await.is_err() {
                 return;
             }
+        }
+        if era.is_none() && broken.as_ref().is_some_and(|error| error.is_refusal("conflict")) {
+            tracing::warn!(after, "the provider's log ends before our cursor");
+            era = Some(NO_ERA.to_owned());
+            continue;
         }
         if opened.elapsed() > GOOD_AFTER {
             failures = 0;

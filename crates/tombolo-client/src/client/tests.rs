@@ -2,17 +2,19 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::stream;
 use mimi_policy::preset::Preset;
 use mimi_wire::{Domain, MimiUri};
 
+use super::stream::{StreamSignal, follow};
 use super::{Client, ProviderAddress, Registration};
+use crate::client::ACKNOWLEDGE_EVERY;
 use crate::error::ClientError;
 use crate::event::ClientEvent;
 use crate::session::request::{Outgoing, Request, Response, TransportError};
-use crate::session::stream_event::StreamEvent;
+use crate::session::stream_event::{LogPosition, StreamEvent};
 use crate::session::tests::hub::Hub;
 use crate::shown::RoomState;
 use crate::store::{
@@ -27,7 +29,8 @@ struct Wire {
     store: Arc<MemoryStore>,
     /// Nothing comes through.
     is_cut: Arc<AtomicBool>,
-    acknowledged: Mutex<u64>,
+    /// When, and up to which event.
+    acknowledged: Mutex<Vec<(Instant, u64)>>,
 }
 
 impl Wire {
@@ -37,7 +40,7 @@ impl Wire {
             domain: Domain::new(domain).unwrap(),
             store: store.clone(),
             is_cut: Arc::default(),
-            acknowledged: Mutex::new(0),
+            acknowledged: Mutex::default(),
         })
     }
 
@@ -108,7 +111,7 @@ impl Transport for Wire {
         let saved = self.store.saved();
         let cursor: u64 = crate::session::saved::unpack(&saved.values["cursor"], "it").unwrap();
         assert!(cursor >= id, "acknowledged before it was stored");
-        *self.acknowledged.lock().unwrap() = id;
+        self.acknowledged.lock().unwrap().push((Instant::now(), id));
         Box::pin(async { Ok(()) })
     }
 }
@@ -188,12 +191,34 @@ async fn a_conversation_survives_closing() {
     assert_eq!(bob.rooms().await.unwrap(), std::slice::from_ref(&room));
     let last = hub.lock().unwrap().streams[&bob.identity().client].last().unwrap().id;
     for _ in 0..1_000 {
-        if *bobs_wire.acknowledged.lock().unwrap() == last {
+        if bobs_wire.acknowledged.lock().unwrap().last().is_some_and(|(_, id)| *id == last) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("the last event was never acknowledged");
+}
+
+/// However many events come: the provider writes each acknowledgement down.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_acknowledged_now_and_then() {
+    let registered = Instant::now();
+    let hub = Arc::new(Mutex::new(Hub::new()));
+    let (alice, bob, [_, (_, bobs_wire)]) = pair(&hub).await;
+    bob.grant_consent(&alice.identity().user).await.unwrap();
+    let room = alice.create_room("Clubhouse", Preset::Cooperative).await.unwrap();
+    alice.add_user(&room, &bob.identity().user).await.unwrap();
+    let mut sent = 0;
+    let begun = Instant::now();
+    while begun.elapsed() < ACKNOWLEDGE_EVERY * 2 {
+        alice.send_text(&room, "hello").await.unwrap();
+        sent += 1;
+        sees(&bob, &room, |state| state.messages.len() == sent).await;
+    }
+    assert!(sent > 4);
+    let acknowledged = bobs_wire.acknowledged.lock().unwrap().len();
+    let at_most = 1 + registered.elapsed().as_secs();
+    assert!((2..=at_most).contains(&(acknowledged as u64)), "{acknowledged} of {sent}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -306,4 +331,45 @@ async fn an_unreachable_provider_is_told() {
     }
     assert!(format!("{registration:?}").contains("alice's phone"));
     assert!(!format!("{registration:?}").contains("password"));
+}
+
+/// A provider whose log ends before the cursor of a device, which knows no era of it.
+#[derive(Default)]
+struct PutBack(Mutex<Vec<Option<String>>>);
+
+impl Transport for PutBack {
+    fn request(&self, _: Outgoing) -> TransportFuture<Response> {
+        Box::pin(async { Err(TransportError::Unreachable("not asked".to_owned())) })
+    }
+
+    fn events(&self, _: Token, after: u64, era: Option<String>) -> TransportFuture<OpenStream> {
+        assert_eq!(after, 9);
+        self.0.lock().unwrap().push(era.clone());
+        Box::pin(async move {
+            if era.is_none() {
+                let (code, message) = ("conflict".to_owned(), "the log ends at 3".to_owned());
+                return Err(TransportError::Refused { code, message });
+            }
+            let position = LogPosition { era: "second".to_owned(), after: 3, acknowledged: 3 };
+            Ok(OpenStream { position: Some(position), events: Box::pin(stream::pending()) })
+        })
+    }
+
+    fn acknowledge(&self, _: Token, _: u64) -> TransportFuture<()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// AMB-NTF-10: a device from before there were eras is not refused for ever.
+#[tokio::test]
+async fn who_knows_no_era_is_told_where_the_log_is() {
+    let transport = Arc::new(PutBack::default());
+    let (signals, mut received) = tokio::sync::mpsc::channel(4);
+    let token = Token::new("alice".to_owned());
+    let following = tokio::spawn(follow(transport.clone(), token, 9, None, signals));
+    let signal = tokio::time::timeout(Duration::from_secs(20), received.recv()).await.unwrap();
+    let Some(StreamSignal::Opened(Some(position))) = signal else { panic!("{signal:?}") };
+    assert_eq!(position.after, 3);
+    assert_eq!(*transport.0.lock().unwrap(), [None, Some("0".repeat(32))]);
+    following.abort();
 }

@@ -50,11 +50,13 @@ impl Session {
             if after < self.cursor {
                 tracing::warn!(cursor = self.cursor, after, "the provider was put back");
                 self.provider_went_back(after, &mut at);
-            } else if acknowledged > self.cursor.max(self.known_until) {
+            } else if acknowledged > self.cursor && !self.is_compared {
                 tracing::warn!(cursor = self.cursor, acknowledged, "this device was put back");
                 self.known_until = acknowledged;
                 self.device_went_back(&mut at);
             }
+            // Who runs is not put back: whatever a provider says later, that cannot be.
+            self.is_compared = true;
             if self.era.as_ref() != Some(&era) {
                 self.effects.put(saved::ERA, &era);
                 self.era = Some(era);
@@ -77,7 +79,9 @@ impl Session {
             self.with_room(&room, at, |room, means, at| {
                 room.forget_waiting_after(after, means.effects);
                 let lost = room.footing.event_id.is_none_or(|id| id > after);
-                if lost && room.standing == Standing::Joined {
+                // A provider that says so all the time must not keep its people's rooms busy.
+                if lost && room.standing == Standing::Joined && !is_lately(room.astray_ms, at) {
+                    room.astray_ms = Some(at.now_ms);
                     room.rejoin(means, at);
                 }
             });
@@ -139,14 +143,24 @@ impl Room {
         if self.standing != Standing::Joined || self.joining.is_some() {
             return;
         }
-        let lately = self.astray_ms.map(|last_ms| at.now_ms.saturating_sub(last_ms));
-        if lately.is_some_and(|lately_ms| lately_ms < ASTRAY_EVERY_MS) {
+        if is_lately(self.astray_ms, at) {
             tracing::info!(room = %self.uri, reason, "astray again; not so soon");
             return self.look_for_gap(means.effects, at);
         }
         tracing::warn!(room = %self.uri, reason, "astray: coming in again");
         self.astray_ms = Some(at.now_ms);
         self.rejoin(means, at);
+    }
+
+    /// A message of an earlier epoch cannot be read: it is from before we came in, or garbage, or the
+    /// hub goes on from there. Its GroupInfo tells. On the word of a message alone nobody comes in
+    /// again: hubs take late ones, unread, and any member could make all others do so.
+    pub(crate) fn doubt_hub(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
+        let is_at_rest = self.standing == Standing::Joined && self.joining.is_none();
+        if is_at_rest && !is_lately(self.doubted_ms, at) {
+            self.doubted_ms = Some(at.now_ms);
+            self.look_at_hub(means, at);
+        }
     }
 
     /// The room's stream is alive: what it has not brought yet, it may still bring.
@@ -208,4 +222,9 @@ impl Room {
             self.blocked = None;
         }
     }
+}
+
+/// Whether something was done too short a time ago to do it again.
+fn is_lately(last_ms: Option<u64>, at: &Moment<'_>) -> bool {
+    last_ms.is_some_and(|last_ms| at.now_ms.saturating_sub(last_ms) < ASTRAY_EVERY_MS)
 }

@@ -98,6 +98,12 @@ impl Session {
         };
         let room = entry.room_id;
         let (requester, target) = (entry.requester_uri, entry.target_uri);
+        let asks = matches!(entry.operation, ConsentOperation::Request | ConsentOperation::Cancel);
+        let ours = if asks { &target } else { &requester };
+        if self.identity().is_none_or(|own| own.user != *ours) {
+            tracing::warn!(id = event.id, "an event about consent is of other people");
+            return;
+        }
         match entry.operation {
             ConsentOperation::Request => {
                 self.effects.event(ClientEvent::ConsentRequested { requester, room });

@@ -44,6 +44,11 @@ impl Session {
                 return;
             }
         };
+        // A list without the very device that asks is none to throw devices out by.
+        if !self.identity().is_some_and(|own| known.contains(&own.client)) {
+            tracing::warn!("the provider's list of devices lacks this one, and is not believed");
+            return;
+        }
         let gone: Vec<MimiUri> = noted.difference(&known).cloned().collect();
         if gone.is_empty() {
             return;

@@ -202,7 +202,7 @@ impl Room {
             Err(ReceiveError::Unreadable(reason)) => {
                 tracing::warn!(room = %self.uri, id = event.id, %reason, "an event is dropped");
                 if self.is_of_another_log(fanout) {
-                    self.went_astray("the hub goes on from an earlier epoch", means, at);
+                    self.doubt_hub(means, at);
                 }
             }
             Err(ReceiveError::Stage(error)) => return self.not_staged(event, error, means, at),
@@ -486,6 +486,10 @@ impl Room {
         content.check_expiry(timestamp_ms).map_err(nonsense)?;
         let id = MessageId::compute(&sender, &self.uri, &octets, &content.salt);
         if self.timeline.knows(&id) || self.sends.iter().any(|sending| sending.id() == id) {
+            return Ok(Read::Nothing);
+        }
+        // Encrypted once more by a sender that came in again; what is over does not come back.
+        if self.timeline.has_expired(&id) {
             return Ok(Read::Nothing);
         }
         let report = MessageStatusReport::from_content(&content);

@@ -113,6 +113,8 @@ pub(crate) struct Room {
     pub(crate) footing: Footing,
     /// When this device last came in again because its hub was elsewhere, in milliseconds.
     pub(crate) astray_ms: Option<u64>,
+    /// When a message that could not be read last made it look where the hub is, in milliseconds.
+    pub(crate) doubted_ms: Option<u64>,
     /// What is known and to be told of messages at those who get them.
     pub(crate) receipts: Receipts,
     /// When messages end.
@@ -155,6 +157,7 @@ impl Room {
             superseded_by: None,
             footing: Footing::default(),
             astray_ms: None,
+            doubted_ms: None,
             receipts: Receipts::default(),
             expiry: Expiry::default(),
             began_ms: None,

@@ -2,6 +2,9 @@
 //! comes and stored with the ratchet's step before it leaves.
 
 use bytes::Bytes;
+use mimi_mls::device::Device;
+use mimi_mls::error::StageError;
+use mimi_mls::member::MemberGroup;
 use mimi_policy::message::may_submit;
 use mimi_render::escape_html_tags;
 use mimi_wire::content::{Disposition, MessageId, MimiContent, NestedPart, Part};
@@ -278,10 +281,8 @@ impl Room {
             let text = "the room changes faster than a message can be sent".to_owned();
             return Err(ClientError::Refused(text));
         }
-        let application_data = franking::application_data(group.view(), &stored.content);
-        let tag = franking::tag(group.view(), &stored.content, &application_data);
         let epoch = group.view().epoch;
-        let message = match group.encrypt_franked(means.device, &application_data, tag) {
+        let message = match encrypt(group, means.device, &stored.content) {
             Ok(message) => message,
             // Proposals must be committed before anything is sent in their epoch.
             Err(_) if !group.pending_change().proposals.is_empty() => {
@@ -474,8 +475,19 @@ enum Encrypted {
     NotYet,
 }
 
+/// Encrypts a content, committed to by a tag where the room's hub franks.
+pub(crate) fn encrypt(
+    group: &mut MemberGroup,
+    device: &Device,
+    content: &[u8],
+) -> Result<MlsMessage, StageError> {
+    let application_data = franking::application_data(group.view(), content);
+    let tag = franking::tag(group.view(), content, &application_data);
+    group.encrypt_franked(device, &application_data, tag)
+}
+
 /// The request for a message; the same octets each time.
-fn submission(message: &[u8], own: &MimiUri) -> Option<Bytes> {
+pub(crate) fn submission(message: &[u8], own: &MimiUri) -> Option<Bytes> {
     let app_message = MlsMessage::decode(message).ok()?;
     let request = SubmitMessageRequest { app_message, sending_uri: own.clone() };
     Some(Bytes::from(request.encode()))

@@ -115,6 +115,11 @@ impl Timeline {
         self.expired.insert(id);
     }
 
+    /// Whether a message was here, and its time is over.
+    pub(crate) fn has_expired(&self, id: &MessageId) -> bool {
+        self.expired.contains(id)
+    }
+
     /// Who sent a message.
     pub(crate) fn sender(&self, id: &MessageId) -> Option<&MimiUri> {
         self.entries.get(id).map(|entry| &entry.sender)

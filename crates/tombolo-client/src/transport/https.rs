@@ -1,6 +1,7 @@
 //! HTTPS to one provider, natively.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,15 @@ pub struct HttpsTransport {
 impl HttpsTransport {
     /// For the provider at an address.
     pub fn new(address: &ProviderAddress) -> Result<Self, ClientError> {
+        Self::from_local(address, None)
+    }
+
+    /// The same from a local address of one's own choice: for many devices on one machine, of which
+    /// a provider takes only so many connections an address.
+    pub fn from_local(
+        address: &ProviderAddress,
+        local: Option<IpAddr>,
+    ) -> Result<Self, ClientError> {
         let at_fault = |what: &str| ClientError::Other(format!("{}: {what}", address.url));
         let mut base = Url::parse(&address.url).map_err(|error| at_fault(&error.to_string()))?;
         if base.scheme() != "https" || base.path() != "/" || base.query().is_some() {
@@ -59,6 +69,7 @@ impl HttpsTransport {
         let host = base.host_str().ok_or_else(|| at_fault("it names no host"))?.to_owned();
         let roots_pem = address.roots_pem.clone();
         let mut builder = builder(roots_pem.as_deref())?
+            .local_address(local)
             .http2_keep_alive_interval(Duration::from_secs(15))
             .http2_keep_alive_timeout(Duration::from_secs(10))
             .http2_keep_alive_while_idle(true);

@@ -1,11 +1,77 @@
 //! The admin listener: plain HTTP, loopback only.
 
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use axum::serve::Listener;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::{AdminApi, router};
+
+/// Open connections; whoever connects beyond them waits in the system's queue.
+const OPEN_MAX: usize = 64;
+
+/// A listener of which only so many connections are open at once.
+struct Bounded {
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+}
+
+/// A connection, with its place.
+struct Placed {
+    stream: TcpStream,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Listener for Bounded {
+    type Io = Placed;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Placed, SocketAddr) {
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        let _place = place.expect("the semaphore is never closed");
+        let (stream, address) = Listener::accept(&mut self.listener).await;
+        (Placed { stream, _place }, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+impl AsyncRead for Placed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Placed {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
 
 /// Serves until `stopping` turns true and requests in flight are answered, at most `drain_max`.
 pub(crate) async fn serve(
@@ -19,6 +85,7 @@ pub(crate) async fn serve(
         // The sender going away means the same as its signal.
         let _ = told.wait_for(|stopping| *stopping).await;
     };
+    let listener = Bounded { listener, places: Arc::new(Semaphore::new(OPEN_MAX)) };
     let serving = axum::serve(listener, router(api)).with_graceful_shutdown(stop);
     let cut_off = async {
         let _ = stopping.wait_for(|stopping| *stopping).await;
@@ -31,5 +98,33 @@ pub(crate) async fn serve(
             }
         }
         () = cut_off => tracing::warn!("an operator's request is cut off at shutdown"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    /// n are taken, one more waits until one of them ends.
+    #[tokio::test]
+    async fn operators_connections_wait() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut bounded = Bounded { listener, places: Arc::new(Semaphore::new(OPEN_MAX)) };
+        let (mut outside, mut inside) = (Vec::new(), Vec::new());
+        for _ in 0..OPEN_MAX {
+            outside.push(TcpStream::connect(address).await.unwrap());
+            inside.push(bounded.accept().await.0);
+        }
+        let mut one_more = TcpStream::connect(address).await.unwrap();
+        {
+            let mut waits = Box::pin(bounded.accept());
+            assert!(futures_util::poll!(&mut waits).is_pending());
+            inside.pop();
+            drop(waits.await);
+        }
+        assert_eq!(one_more.read(&mut [0]).await.unwrap(), 0, "taken, and dropped");
     }
 }

@@ -65,7 +65,7 @@ pub async fn add_user(config: &Config, wish: &AddUser) -> Result<AddedUser, Oper
         Reached::Running(provider) => return Ok(provider.add_user(wish).await?),
         Reached::Database(store) => store,
     };
-    let passwords = Passwords::new().await.map_err(refused)?;
+    let passwords = Passwords::new();
     let (name, password) = (&wish.name, wish.password.clone());
     let now_ms = Clock::system().now_ms();
     let claims = read_claims(&wish.claims).map_err(refused)?;

@@ -41,7 +41,12 @@ pub(super) use streams::Streams;
 use streams::Turn;
 
 /// Entries read at once; the store bounds their octets ([`tombolo_store::CLIENT_PAGE_OCTETS`]).
-const PAGE_ENTRIES_MAX: usize = 16;
+const PAGE_ENTRIES_MAX: usize = 64;
+/// Octets of text after which what has been read so far is written: entries that are there together
+/// travel together.
+const CHUNK_OCTETS: usize = 64 * 1024;
+/// How often a lost race is run again.
+const TRIES_MAX: usize = 5;
 /// A stream with nothing to say says so this often, so that both ends notice a dead connection; the
 /// store is read again then, should a wake-up have been lost.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -198,28 +203,44 @@ struct Position {
     acknowledged: u64,
 }
 
-/// Decides where a device's stream begins; see [`mimi_provider::era`].
+/// Decides where a device's stream begins; see [`mimi_provider::era`]. Again from the start when
+/// KeyPackages went from the stock meanwhile: to others, or by another stream of the device.
 async fn position(
     provider: &Arc<Provider>,
     client: &MimiUri,
     era: Option<EraId>,
     after: u64,
 ) -> Result<Position, Reject> {
+    for _ in 0..TRIES_MAX {
+        match try_position(provider, client, era, after).await {
+            Ok(position) => return Ok(position),
+            Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(storage_failed(error)),
+        }
+    }
+    Err(Reject::Unavailable("much is asked of this device at once; try again".to_owned()))
+}
+
+async fn try_position(
+    provider: &Arc<Provider>,
+    client: &MimiUri,
+    era: Option<EraId>,
+    after: u64,
+) -> Result<Position, StoreError> {
     let store = &provider.store;
-    let history = store.history().await.map_err(storage_failed)?;
-    let acknowledged = store.client_cursor(client).await.map_err(storage_failed)?;
+    let history = store.history().await?;
+    let acknowledged = store.client_cursor(client).await?;
     let input = ResumeInput { client, history: &history, era, after, acknowledged, stock: &[] };
     let mut transition = resume(&input);
     if transition.reply.put_back.is_some() {
         let now_ms = provider.now_ms();
         let mut stock = Vec::new();
-        for suite in store.key_package_stock(client, now_ms).await.map_err(storage_failed)? {
-            let of_suite = store.key_packages(client, suite.ciphersuite, now_ms, usize::MAX).await;
-            stock.extend(of_suite.map_err(storage_failed)?);
+        for suite in store.key_package_stock(client, now_ms).await? {
+            stock.extend(store.key_packages(client, suite.ciphersuite, now_ms, usize::MAX).await?);
         }
         transition = resume(&ResumeInput { stock: &stock, ..input });
     }
-    let resumed = provider.apply(transition).await.map_err(storage_failed)?;
+    let resumed = provider.apply(transition).await?;
     if let Some(put_back) = resumed.put_back {
         tracing::warn!(%client, after, resumed = resumed.after, ?put_back, "a stream goes on earlier");
     }
@@ -393,8 +414,8 @@ impl Feed {
             if self.turn.is_over() {
                 return Err(Ending::NewerStream);
             }
-            if let Some(event) = self.page.pop_front() {
-                return Ok(frame(&event));
+            if !self.page.is_empty() {
+                return Ok(self.chunk());
             }
             self.read().await?;
             if !self.page.is_empty() {
@@ -408,6 +429,16 @@ impl Feed {
                 Woken::Quiet => return Ok(Bytes::from_static(KEEP_ALIVE_COMMENT.as_bytes())),
             }
         }
+    }
+
+    /// The entries that have been read, as many as travel together.
+    fn chunk(&mut self) -> Bytes {
+        let mut text = Vec::new();
+        while text.len() < CHUNK_OCTETS {
+            let Some(event) = self.page.pop_front() else { break };
+            write_frame(&mut text, &event);
+        }
+        text.into()
     }
 
     /// Reads the next page, if there is one, and if the device is still signed in.
@@ -442,8 +473,8 @@ impl Feed {
     }
 }
 
-/// An entry as `text/event-stream` writes it.
-fn frame(logged: &LoggedEvent) -> Bytes {
+/// Adds an entry as `text/event-stream` writes it.
+fn write_frame(text: &mut Vec<u8>, logged: &LoggedEvent) {
     let LoggedEvent { id, event } = logged;
     let data = Data {
         stream: &event.stream,
@@ -451,8 +482,10 @@ fn frame(logged: &LoggedEvent) -> Bytes {
         timestamp_ms: event.timestamp_ms,
         payload: to_base64(&event.payload),
     };
-    let data = serde_json::to_string(&data).expect("strings and numbers always serialise");
-    Bytes::from(format!("id: {id}\nevent: {}\ndata: {data}\n\n", name(event.kind)))
+    let head = format!("id: {id}\nevent: {}\ndata: ", name(event.kind));
+    text.extend_from_slice(head.as_bytes());
+    serde_json::to_writer(&mut *text, &data).expect("strings and numbers always serialise");
+    text.extend_from_slice(b"\n\n");
 }
 
 /// The name of a kind of entry in the stream.

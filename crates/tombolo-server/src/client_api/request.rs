@@ -1,5 +1,7 @@
 //! What every endpoint asks of a request: who signs it, what its path names, what its body is.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::response::Response;
@@ -7,7 +9,7 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use mimi_provider::Reject;
@@ -17,8 +19,10 @@ use mimi_wire::{Domain, Malformed, MimiUri, Wire};
 use serde::de::DeserializeOwned;
 
 use super::ClientApi;
+use super::asker::{Asker, Place};
 use crate::account::token;
 use crate::bodies;
+use crate::clock;
 use crate::http_error::HttpError;
 use crate::provider::storage_failed;
 use crate::tls::{Holder, Standing};
@@ -30,6 +34,12 @@ pub(super) const OCTET_STREAM: &str = "application/octet-stream";
 pub(super) const JSON_OCTETS_MAX: usize = 16 * 1024;
 /// Seconds after which a device with too many connections may come back.
 const CONNECTIONS_RETRY_AFTER_S: u64 = 5;
+/// Seconds after which a device with too many requests may.
+const REQUESTS_RETRY_AFTER_S: u64 = 1;
+
+/// After a body that took so long it is asked once more whether the device is signed in: somebody who
+/// was signed out in the meantime does nothing by what it began before.
+const LONG_BODY: Duration = Duration::from_millis(100);
 
 /// Standard base64, written with padding, read with or without it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -40,6 +50,10 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// The device whose token a request bears.
 #[derive(Clone, Debug)]
 pub(super) struct SignedIn(pub(super) DeviceRecord);
+
+/// By which token that was found.
+#[derive(Clone, Copy, Debug)]
+struct SignedInBy([u8; 32]);
 
 /// The URI in a request's path.
 #[derive(Clone, Debug)]
@@ -77,17 +91,27 @@ impl FromRequestParts<ClientApi> for SignedIn {
         let token = token::bearer(&parts.headers).ok_or_else(|| {
             unauthorized("this needs `Authorization: Bearer` and a device's token")
         })?;
-        let found = api.provider.store.device_by_token(token::sha256(token)).await;
-        let device = found.map_err(storage_failed)?.ok_or_else(|| {
-            unauthorized("this device is signed out: its provider does not know it any more")
-        })?;
+        let token_sha256 = token::sha256(token);
+        let device = signed_in(api, token_sha256).await?;
         if let Some(standing) = parts.extensions.get::<Standing>()
             && !standing.prove(Holder::Device(device.client.clone()))
         {
             return Err(HttpError::TooMany(CONNECTIONS_RETRY_AFTER_S));
         }
+        if let Some(place) = parts.extensions.get::<Place>()
+            && !place.is_of(&device.client)
+        {
+            return Err(HttpError::TooMany(REQUESTS_RETRY_AFTER_S));
+        }
+        parts.extensions.insert(SignedInBy(token_sha256));
         Ok(Self(device))
     }
+}
+
+async fn signed_in(api: &ClientApi, token_sha256: [u8; 32]) -> Result<DeviceRecord, HttpError> {
+    let found = api.provider.store.device_by_token(token_sha256).await;
+    let why = "this device is signed out: its provider does not know it any more";
+    found.map_err(storage_failed)?.ok_or_else(|| HttpError::Unauthorized(why.to_owned()))
 }
 
 impl FromRequestParts<ClientApi> for UriPath {
@@ -179,13 +203,20 @@ pub(super) async fn read(
     api: &ClientApi,
     max: usize,
 ) -> Result<Bytes, HttpError> {
-    let token = request.headers().get(AUTHORIZATION).cloned();
-    let share = api.bodies.share_of(token.unwrap_or(HeaderValue::from_static("")));
+    let asker = request.extensions().get().map_or(Asker::NOBODY, Place::asker);
+    let share = api.bodies.share_of(asker);
     let time_max = api.provider.config.limits.requests.body_max();
     let standing = request.extensions().get::<Standing>().cloned();
+    let signed_in_by = request.extensions().get::<SignedInBy>().copied();
+    let began = clock::monotonic();
     let body = bodies::read(request.into_body(), max, time_max, share).await?;
     if let Some(standing) = standing {
         standing.carried(body.len());
+    }
+    if let Some(SignedInBy(token_sha256)) = signed_in_by
+        && began.elapsed() >= LONG_BODY
+    {
+        signed_in(api, token_sha256).await?;
     }
     Ok(body)
 }

@@ -151,13 +151,13 @@ limits! {
         anonymous_per_network_max: usize = 32, 1 to 1_000_000;
         /// Requests that one peer may make in a row; then one more per refill. Each 64 KiB of a body count
         /// as one more request.
-        peer_burst_max: u32 = 20_000, 1 to 10_000_000;
+        peer_burst_max: u32 = 10_000, 1 to 10_000_000;
         /// Microseconds after which one of them comes back.
-        peer_refill_us: u64 = 200, 1 to 1_000_000_000;
+        peer_refill_us: u64 = 1_000, 1 to 1_000_000_000;
         /// The same of one device.
-        device_burst_max: u32 = 5_000, 1 to 10_000_000;
+        device_burst_max: u32 = 2_000, 1 to 10_000_000;
         /// Microseconds after which one of them comes back.
-        device_refill_us: u64 = 2_000, 1 to 1_000_000_000;
+        device_refill_us: u64 = 10_000, 1 to 1_000_000_000;
         /// The same of one network, on connections on which nobody has proven anything.
         unproven_burst_max: u32 = 2_000, 1 to 10_000_000;
         /// Microseconds after which one of them comes back.
@@ -208,8 +208,14 @@ limits! {
         founding_refill_ms: u64 = 60_000, 1 to 86_400_000;
         /// Clients that a room may begin with.
         founding_clients_max: usize = 256, 1 to 10_000;
+        /// Rooms of one hub that begin to be followed in a row; then one more per refill.
+        followings_per_peer_max: u32 = 5_000, 1 to 1_000_000;
+        /// Milliseconds after which one of them comes back.
+        following_refill_ms: u64 = 10_000, 1 to 86_400_000;
         /// Rooms kept in memory: of those hosted here, and again of those followed.
         hot_max: usize = 1_024, 33 to 1_000_000;
+        /// Mebibytes of their snapshots; a room in memory takes a few times that.
+        hot_mib_max: usize = 512, 1 to 1_048_576;
         /// Proposals that wait in a room for a commit. The hub's own find room beyond it.
         pending_proposals_max: usize = 1_024, 1 to 16_384;
         /// Of them, of one sender.
@@ -222,6 +228,22 @@ limits! {
         wrong_codes_per_provider_max: u32 = 2_000, 1 to 1_000_000;
         /// Milliseconds after which one of either comes back.
         wrong_code_refill_ms: u64 = 60_000, 1 to 86_400_000;
+    }
+
+    /// What is kept for good in the logs of rooms, hosted and followed.
+    logs: LogLimits {
+        /// Mebibytes that one peer adds in a row; then one more per refill.
+        peer_mib_max: u32 = 2_048, 1 to 1_048_576;
+        /// Milliseconds after which one of them comes back.
+        peer_mib_refill_ms: u64 = 5_000, 2 to 86_400_000;
+        /// Mebibytes that one device adds in a row; then one more per refill.
+        device_mib_max: u32 = 256, 1 to 1_048_576;
+        /// Milliseconds after which one of them comes back.
+        device_mib_refill_ms: u64 = 30_000, 2 to 86_400_000;
+        /// Mebibytes that one peer, or one device, adds to one room in a row; then one more per refill.
+        room_mib_max: u32 = 128, 1 to 1_048_576;
+        /// Milliseconds after which one of them comes back.
+        room_mib_refill_ms: u64 = 30_000, 2 to 86_400_000;
     }
 
     /// Reports of abuse.

@@ -140,7 +140,13 @@ struct Runner<'a> {
 impl Runner<'_> {
     async fn step(&mut self) -> Result<Step, Reject> {
         let (stream, follower) = self.key;
+        // Before anything is read: what waits for its turn takes no memory meanwhile.
+        let slots = self.provider.delivery.slots_of(follower);
+        let _slot = slots.acquire().await.expect("the semaphore is never closed");
         let store = &self.provider.store;
+        // Before anything is read: what waits for a slow peer waits in the store, not in memory.
+        let slots = self.provider.delivery.slots_of(follower);
+        let _slot = slots.acquire().await.expect("the semaphore is never closed");
         if self.lane.dropped.swap(false, Ordering::AcqRel) {
             self.cursor = None;
         }
@@ -182,15 +188,12 @@ impl Runner<'_> {
 
     async fn send(&mut self, batch: &FollowerBatch) -> Result<Step, Reject> {
         let (stream, follower) = self.key;
-        let slots = self.provider.delivery.slots_of(follower);
-        let slot = slots.acquire().await.expect("the semaphore is never closed");
         let first = &batch.events[0].event;
         let (outcome, accepted_to) = if self.is_own_stream() {
             (send_entry(self.provider, follower, first).await, first.seq)
         } else {
             (notify(self.provider, stream, follower, batch).await, batch.next_cursor)
         };
-        drop(slot);
         if let Err(error) = outcome {
             if self.is_own_stream() && is_final(&error) {
                 // The entry is between two users; what waits behind it is others' business.

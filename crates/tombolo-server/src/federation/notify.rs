@@ -19,7 +19,7 @@ use super::staging::{Obstacle, Retries};
 use super::{Call, created, malformed};
 use crate::http_error::HttpError;
 use crate::provider::{Provider, storage_failed};
-use crate::rooms::{FollowerLock, follow};
+use crate::rooms::{FollowerLock, follow, place_for_a_room};
 
 /// KeyPackageRefs in the Welcomes of one body: as many as two whole Welcomes may have.
 const WELCOMED_MAX: usize = 2 * LIST_ELEMENTS_MAX;
@@ -56,7 +56,8 @@ async fn attempt(
     room: &MimiUri,
     body: &[u8],
 ) -> Result<(), Obstacle> {
-    let _turn = provider.working.turn(&Requester::Peer(from.clone())).await;
+    let requester = Requester::Peer(from.clone());
+    let _turn = provider.working.turn(&requester).await;
     // Decoded again after a lost race, which is rare, rather than copied each time.
     let messages = FanoutMessage::decode_all(body).map_err(malformed)?;
     let follower = provider.rooms.follower(provider, room).await?;
@@ -66,6 +67,7 @@ async fn attempt(
         // All repeats; the first may still be on its way to the disk (PROTO-NTF-10).
         return Ok(follower.barrier(provider).await?);
     }
+    provider.growth.check(&requester, room, provider.now_ms())?;
     let before = roster_before(&follower);
     let (moved, roster) = move_roster(&follower, new);
     let owners = owners(provider, &moved).await?;
@@ -77,6 +79,11 @@ async fn attempt(
         roster: &before,
     };
     let transition = notify(state, &input)?;
+    if state.is_none() && !transition.changes.is_empty() {
+        provider.growth.follow(from, provider.now_ms())?;
+        place_for_a_room(provider).await?;
+    }
+    provider.growth.add(&requester, room, &transition.changes, provider.now_ms());
     let recorded = follower.record(provider, transition, roster);
     recorded.durable().await?;
     Ok(())

@@ -100,6 +100,7 @@ async fn attempt(
         .map_err(|error| Reject::Malformed(error.to_string()))?; // PROTO-SUB-1
     let hub_keys = provider.franking.hub_keys();
     let turn = provider.working.turn(requester).await;
+    provider.growth.check(requester, room, provider.now_ms())?;
     let mut hub = provider.rooms.hub(provider, room).await?;
     let input = SubmitMessageInput {
         own: &provider.domain,
@@ -125,6 +126,7 @@ async fn attempt(
         hub.barrier(provider).await?;
         return Ok(transition.reply);
     }
+    provider.growth.add(requester, room, &transition.changes, provider.now_ms());
     let (response, recorded) = hub.record(provider, transition, None)?;
     drop((hub, turn));
     recorded.durable().await?;

@@ -32,6 +32,7 @@ use crate::http_error::HttpError;
 use crate::provider::Provider;
 use crate::rooms::{
     HubLock, HubRoom, Proposed, follow_parent, has_died, keep_inside_parent, list_changes,
+    place_for_a_room,
 };
 
 /// Larger updates are verified apart: they hold many signatures.
@@ -89,6 +90,11 @@ async fn expect_join(
             now_ms: provider.now_ms(),
         };
         let transition = external_join(follower.room().map(|known| &known.state), &input)?;
+        if follower.room().is_none() && !transition.changes.is_empty() {
+            let taken = provider.foundings.take(&device.user, provider.now_ms());
+            taken.map_err(|after_s| Reject::TooMuch { after_s })?;
+            place_for_a_room(provider).await?;
+        }
         let written = if transition.changes.is_empty() {
             follower.barrier(provider).await
         } else {
@@ -165,6 +171,7 @@ async fn attempt(
         return Ok(first);
     }
     let now_ms = provider.now_ms();
+    provider.growth.check(requester, room, now_ms)?;
     let issuers = provider.peers.issuers();
     let staged = if octets.len() > STAGED_AT_ONCE_OCTETS_MAX {
         let (same, staged) = stage_apart(hub, octets.to_vec(), issuers, now_ms).await?;
@@ -180,6 +187,7 @@ async fn attempt(
     let parent = parent_among(parents, parent)?;
     let facts = Facts { provider, requester, request, octets, parent, now_ms };
     let transition = facts.decide(&hub, &staged)?;
+    provider.growth.add(requester, room, &transition.changes, now_ms);
     let lists =
         after(&staged).map(|after| has_lost(staged.change(), hub.room().group.view(), after));
     let (updated, recorded) = hub.record(provider, transition, Some(staged))?;

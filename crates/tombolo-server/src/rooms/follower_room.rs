@@ -23,6 +23,8 @@ pub(crate) struct FollowerRoom {
     pub(crate) state: FollowerState,
     /// Entries up to here are in the stored snapshot.
     saved_seq: Seq,
+    /// Octets of that.
+    octets: usize,
 }
 
 /// A followed room in use, or one we do not know (yet).
@@ -53,7 +55,8 @@ impl FollowerRoom {
         let snapshot =
             FollowerSnapshot::decode(&stored.snapshot).map_err(|error| damaged(room, error))?;
         let roster = Roster::restore(&snapshot.roster).map_err(|error| damaged(room, error))?;
-        Ok(Self { roster, state: snapshot.state, saved_seq: stored.snapshot_seq })
+        let (saved_seq, octets) = (stored.snapshot_seq, stored.snapshot.len());
+        Ok(Self { roster, state: snapshot.state, saved_seq, octets })
     }
 
     fn replay(&mut self, event: &NewEvent) -> Result<(), Reject> {
@@ -93,7 +96,13 @@ impl HotRoom for FollowerRoom {
         self.saved_seq = seq;
         let roster = self.roster.snapshot();
         let snapshot = FollowerSnapshot { roster, state: self.state.clone() };
-        Some(Snapshot { room: room.clone(), seq, octets: snapshot.encode() })
+        let octets = snapshot.encode();
+        self.octets = octets.len();
+        Some(Snapshot { room: room.clone(), seq, octets })
+    }
+
+    fn octets(&self) -> usize {
+        self.octets
     }
 }
 
@@ -125,7 +134,7 @@ impl FollowerLock {
         let creates = changes.iter().any(|change| matches!(change, Change::CreateRoom { .. }));
         if self.0.is_empty() && creates {
             let state = FollowerState::default();
-            self.0.put(FollowerRoom { roster: Roster::default(), state, saved_seq: 0 });
+            self.0.put(FollowerRoom { roster: Roster::default(), state, saved_seq: 0, octets: 0 });
         }
         let uri = self.0.uri().clone();
         if let Some(room) = self.0.get_mut() {

@@ -46,9 +46,7 @@ pub(crate) async fn found_room(
     if clients.len() > most {
         return Err(Reject::NotAllowed(format!("a room begins with {most} clients at most")));
     }
-    if provider.store.room_count().await.map_err(storage_failed)? >= limits.known_max {
-        return Err(Reject::Unavailable("this provider has no place for more rooms".to_owned()));
-    }
+    place_for_a_room(provider).await?;
     let group = open(provider, founding, &clients, now_ms).await?;
     let welcome = founding.welcome.as_ref().map(|it| &it.welcome);
     let welcomes = group.founding_welcomes(welcome, welcomed).map_err(refused)?;
@@ -101,6 +99,15 @@ pub(crate) async fn found_room(
         }
     }
     Err(Reject::Conflict(format!("{room} exists already")))
+}
+
+/// Whether one more room may be known here, hosted or followed.
+pub(crate) async fn place_for_a_room(provider: &Provider) -> Result<(), Reject> {
+    let known = provider.store.room_count().await.map_err(storage_failed)?;
+    if known >= provider.config.limits.rooms.known_max {
+        return Err(Reject::Unavailable("this provider has no place for more rooms".to_owned()));
+    }
+    Ok(())
 }
 
 /// Opens the group, once the issuers of all its members are known.

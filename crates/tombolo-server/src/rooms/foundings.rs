@@ -1,4 +1,5 @@
-//! How often a user may found a room: each one stays on the disk for good.
+//! How often a user may found a room, or join one that nobody here has been in: each one stays on the
+//! disk for good.
 
 use std::sync::{Mutex, PoisonError};
 

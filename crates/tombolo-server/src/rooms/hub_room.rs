@@ -25,6 +25,8 @@ pub(crate) struct HubRoom {
     readership: OnceLock<Readership>,
     /// Entries up to here are in the stored snapshot.
     saved_seq: Seq,
+    /// Octets of that.
+    octets: usize,
 }
 
 /// A hosted room in use.
@@ -58,7 +60,8 @@ impl HubRoom {
             HubSnapshot::decode(&stored.snapshot).map_err(|error| damaged(room, error))?;
         let group = HubGroup::restore(&snapshot.group).map_err(|error| damaged(room, error))?;
         let (state, readership) = (snapshot.state, OnceLock::new());
-        Ok(Self { group, state, readership, saved_seq: stored.snapshot_seq })
+        let (saved_seq, octets) = (stored.snapshot_seq, stored.snapshot.len());
+        Ok(Self { group, state, readership, saved_seq, octets })
     }
 
     /// Who reads in this epoch as long as nothing is pending.
@@ -122,7 +125,13 @@ impl HotRoom for HubRoom {
         self.state.snapshot_taken();
         self.saved_seq = seq;
         let snapshot = HubSnapshot { group: self.group.snapshot(), state: self.state.clone() };
-        Some(Snapshot { room: room.clone(), seq, octets: snapshot.encode() })
+        let octets = snapshot.encode();
+        self.octets = octets.len();
+        Some(Snapshot { room: room.clone(), seq, octets })
+    }
+
+    fn octets(&self) -> usize {
+        self.octets
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mimi_provider::record::Seq;
@@ -19,6 +19,8 @@ const EVICTED_AT_ONCE: usize = 32;
 pub(super) trait HotRoom: Send + 'static {
     /// A snapshot if there are entries since the last one; it counts as written.
     fn snapshot(&mut self, room: &MimiUri) -> Option<Snapshot>;
+    /// Octets of its last snapshot, as a measure of what it takes.
+    fn octets(&self) -> usize;
 }
 
 /// A room as of an entry of its log.
@@ -44,6 +46,7 @@ impl Snapshot {
 /// Rooms by URI.
 pub(super) struct Slots<R> {
     capacity: usize,
+    octets_max: usize,
     uses: AtomicU64,
     places: Places<R>,
 }
@@ -55,20 +58,22 @@ type Places<R> = Arc<Mutex<HashMap<MimiUri, Arc<Slot<R>>>>>;
 pub(super) struct Slot<R> {
     uri: MimiUri,
     last_use: AtomicU64,
+    /// As of its last use.
+    octets: AtomicUsize,
     room: Arc<tokio::sync::Mutex<Option<R>>>,
 }
 
 /// A locked place, with or without the room. A place that is left empty is given up, so that asking
 /// for rooms that do not exist pushes no room out.
-pub(super) struct Locked<R> {
+pub(super) struct Locked<R: HotRoom> {
     guard: OwnedMutexGuard<Option<R>>,
     slot: Arc<Slot<R>>,
     places: Places<R>,
 }
 
 impl<R: HotRoom> Slots<R> {
-    pub(super) fn new(capacity: usize) -> Self {
-        Self { capacity, uses: AtomicU64::new(0), places: Places::default() }
+    pub(super) fn new(capacity: usize, octets_max: usize) -> Self {
+        Self { capacity, octets_max, uses: AtomicU64::new(0), places: Places::default() }
     }
 
     /// Locks a room's place.
@@ -89,12 +94,15 @@ impl<R: HotRoom> Slots<R> {
         make_way: impl FnOnce(&mut HashMap<MimiUri, Arc<Slot<R>>>),
     ) -> Arc<Slot<R>> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        if !places.contains_key(room) && places.len() >= self.capacity {
+        if !places.contains_key(room)
+            && (places.len() >= self.capacity || octets_in(&places) >= self.octets_max)
+        {
             make_way(&mut places);
         }
         let slot = places.entry(room.clone()).or_insert_with(|| {
             let uri = room.clone();
-            Arc::new(Slot { uri, last_use: AtomicU64::new(0), room: Arc::default() })
+            let (last_use, octets, room) = Default::default();
+            Arc::new(Slot { uri, last_use, octets, room })
         });
         let now = self.uses.fetch_add(1, Ordering::Relaxed);
         slot.last_use.store(now, Ordering::Relaxed);
@@ -103,7 +111,8 @@ impl<R: HotRoom> Slots<R> {
 
     /// Drops the rooms longest unused.
     fn evict(&self, provider: &Arc<Provider>, places: &mut HashMap<MimiUri, Arc<Slot<R>>>) {
-        for uri in self.longest_unused(places, EVICTED_AT_ONCE) {
+        let count = if places.len() >= self.capacity { EVICTED_AT_ONCE } else { 0 };
+        for uri in self.longest_unused(places, count) {
             let Some(slot) = places.remove(&uri) else { continue };
             let snapshot =
                 slot.room.try_lock().ok().and_then(|mut room| room.as_mut()?.snapshot(&uri));
@@ -114,7 +123,8 @@ impl<R: HotRoom> Slots<R> {
         }
     }
 
-    /// Rooms to drop. One that anybody works with stays: its latest entries may not be readable yet.
+    /// Rooms to drop: so many, and as many more as are needed to have room for octets again. One that
+    /// anybody works with stays: its latest entries may not be readable yet.
     fn longest_unused(
         &self,
         places: &HashMap<MimiUri, Arc<Slot<R>>>,
@@ -122,9 +132,15 @@ impl<R: HotRoom> Slots<R> {
     ) -> Vec<MimiUri> {
         let idle = places.values().filter(|slot| Arc::strong_count(slot) == 1);
         let mut idle: Vec<_> =
-            idle.map(|slot| (slot.last_use.load(Ordering::Relaxed), slot.uri.clone())).collect();
+            idle.map(|slot| (slot.last_use.load(Ordering::Relaxed), slot)).collect();
         idle.sort_unstable_by_key(|(last_use, _)| *last_use);
-        idle.into_iter().take(count).map(|(_, uri)| uri).collect()
+        let mut octets = octets_in(places);
+        let goes = idle.into_iter().enumerate().take_while(|(at, (_, slot))| {
+            let goes = *at < count || octets >= self.octets_max;
+            octets = octets.saturating_sub(slot.octets.load(Ordering::Relaxed));
+            goes
+        });
+        goes.map(|(_, (_, slot))| slot.uri.clone()).collect()
     }
 
     /// Snapshots of all rooms that need one.
@@ -142,6 +158,11 @@ impl<R: HotRoom> Slots<R> {
     }
 }
 
+/// Octets of all rooms in memory.
+fn octets_in<R>(places: &HashMap<MimiUri, Arc<Slot<R>>>) -> usize {
+    places.values().map(|slot| slot.octets.load(Ordering::Relaxed)).sum()
+}
+
 impl<R> Slot<R> {
     /// The room in memory is not what the log says: it is derived anew at its next use.
     pub(super) async fn forget(self: Arc<Self>) {
@@ -149,7 +170,7 @@ impl<R> Slot<R> {
     }
 }
 
-impl<R> Locked<R> {
+impl<R: HotRoom> Locked<R> {
     pub(super) fn is_empty(&self) -> bool {
         self.guard.is_none()
     }
@@ -179,9 +200,11 @@ impl<R> Locked<R> {
     }
 }
 
-impl<R> Drop for Locked<R> {
+impl<R: HotRoom> Drop for Locked<R> {
     fn drop(&mut self) {
-        if self.guard.is_some() {
+        let octets = self.guard.as_ref().map(R::octets);
+        self.slot.octets.store(octets.unwrap_or_default(), Ordering::Relaxed);
+        if octets.is_some() {
             return;
         }
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);

@@ -191,6 +191,11 @@ impl Standing {
         true
     }
 
+    /// Who has.
+    pub(crate) fn holder(&self) -> Option<Holder> {
+        self.0.proven.get().map(|share| share.holder().clone())
+    }
+
     /// Whether somebody has.
     pub(crate) fn is_proven(&self) -> bool {
         self.0.proven.get().is_some()

@@ -1,6 +1,9 @@
 //! Several devices of a user: who they are, what they are called, and how they are signed out.
 
 use mimi_provider::account::DAY_MS;
+use mimi_wire::Wire;
+use mimi_wire::protocol::Extensions;
+use mimi_wire::protocol::consent::{ConsentEntry, ConsentOperation};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -167,4 +170,41 @@ async fn an_account_is_deleted_by_who_knows_its_password() {
     assert!(!phone.is_known().await && !laptop.is_known().await);
     let gone = provider.http().register("alice", PASSWORD, "phone").await;
     assert_eq!(gone.status(), StatusCode::UNAUTHORIZED);
+}
+
+/// What a device began to say before it was signed out does not count.
+#[tokio::test]
+async fn a_body_that_outlasts_its_device() {
+    let provider = Provider::start(&["alice", "bob"]).await;
+    let (thief, alice) =
+        (provider.phone("alice", "phone").await, provider.phone("alice", "laptop").await);
+    let bob = provider.phone("bob", "phone").await;
+    let entry = ConsentEntry {
+        operation: ConsentOperation::Request,
+        requester_uri: alice.user.clone(),
+        target_uri: bob.user.clone(),
+        room_id: None,
+        consent_extensions: Extensions::default(),
+    };
+    let octets = entry.encode();
+    for signs_out in [false, true] {
+        let (sender, receiver) = tokio::sync::mpsc::channel::<Vec<u8>>(1);
+        let body = futures_util::stream::unfold(receiver, async |mut receiver| {
+            Some((Ok::<_, std::io::Error>(receiver.recv().await?), receiver))
+        });
+        let body = reqwest::Body::wrap_stream(body);
+        let request = thief.request(Method::POST, "/consent").body(body).send();
+        let slow = async {
+            sender.send(octets[..4].to_vec()).await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            if signs_out {
+                assert_eq!(alice.sign_out(thief.client.as_str()).await, StatusCode::NO_CONTENT);
+            }
+            sender.send(octets[4..].to_vec()).await.unwrap();
+            drop(sender);
+        };
+        let (answer, ()) = tokio::join!(request, slow);
+        let expected = if signs_out { StatusCode::UNAUTHORIZED } else { StatusCode::CREATED };
+        assert_eq!(answer.unwrap().status(), expected);
+    }
 }

@@ -169,6 +169,24 @@ async fn a_stream_tells_who_was_set_back() {
     }
 }
 
+/// Several streams of a device that was set back release the same KeyPackages: none of them fails.
+#[tokio::test]
+async fn streams_opened_at_once_after_a_set_back() {
+    let provider = Provider::start(&["bob"]).await;
+    let mut bob = provider.phone("bob", "phone").await;
+    let era = bob.events(None).await.header("tombolo-era");
+    for _ in 0..5 {
+        let key_packages = bob.key_packages(20);
+        assert_eq!(bob.post("/key-packages", key_packages).await.status(), StatusCode::OK);
+        let path = format!("/events?follow=false&after=1000&era={era}");
+        let open = (0..8).map(|_| bob.request(Method::GET, &path).send());
+        for answer in futures_util::future::join_all(open).await {
+            assert_eq!(answer.unwrap().status(), StatusCode::OK);
+        }
+        assert_eq!(bob.get("/key-packages").await["stock"], 0);
+    }
+}
+
 /// A device that looks now and then gets what there is, and the connection back.
 #[tokio::test]
 async fn a_stream_that_does_not_follow_ends_at_the_end() {

@@ -261,6 +261,10 @@ impl Phone {
 }
 
 impl Events {
+    pub(crate) fn header(&self, name: &str) -> String {
+        self.response.headers()[name].to_str().unwrap().to_owned()
+    }
+
     /// The next event; `None` when the stream ends.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {

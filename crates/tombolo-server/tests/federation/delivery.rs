@@ -20,7 +20,10 @@ use tombolo_server::running::Running;
 use tombolo_store::memory::MemoryStore;
 use tombolo_store::{Commit, Store};
 
-use crate::support::{FakePeer, Federation, LocalUser, Seen, domain, eventually, now_ms, status};
+use crate::support::{
+    FakePeer, FaultyStore, Federation, LocalUser, Seen, SharedStore, domain, eventually, now_ms,
+    status,
+};
 
 /// Answers with a standard directory, everything else with `respond`.
 fn with_directory(
@@ -429,5 +432,43 @@ async fn a_peer_renews_its_certificate() {
     })
     .await;
     assert_eq!(peer.seen()[0].body, "two");
+    running.shutdown().await;
+}
+
+/// However many rooms wait for a peer that does not answer, no more is read of them than may be on its
+/// way to it.
+#[tokio::test]
+async fn what_waits_for_a_slow_peer_waits_in_the_store() {
+    let federation = Federation::new();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    federation.publish_addresses(&[("b.example", silent.local_addr().unwrap())]).await;
+    let store = FaultyStore::default();
+    let follower = domain("b.example");
+    for number in 0..20 {
+        let stream = MimiUri::new(&format!("mimi://a.example/r/{number}")).unwrap();
+        let event = NewEvent {
+            stream: stream.clone(),
+            seq: 1,
+            kind: EventKind::Application,
+            timestamp_ms: now_ms(),
+            payload: b"one".to_vec(),
+            audience: vec![follower.clone()],
+            targets: None,
+            detail: Vec::new(),
+        };
+        let (room, kind) = (stream.clone(), RoomKind::Hub);
+        let changes = vec![
+            Change::CreateRoom { room, kind, snapshot: Vec::new() },
+            Change::Follow { stream, follower: follower.clone(), after_seq: 0 },
+            Change::Append(event),
+        ];
+        store.shared().commit(Commit { expect: Vec::new(), changes }).await.unwrap();
+    }
+    let limits = "[limits.peers]\ndeliveries_per_peer_max = 3";
+    let config = federation.config_with("a.example", limits);
+    let running = Running::start_with(config, store.shared(), Clock::system()).await.unwrap();
+    eventually(async || (store.batches_read() >= 3).then_some(())).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(store.batches_read(), 3);
     running.shutdown().await;
 }

@@ -75,7 +75,7 @@ async fn download(
     person.client.download(room, message, 0).await
 }
 
-/// PROTO-DL-1, PROTO-DL-5, PROTO-DL-6: cathy of C sends a file in a room of A, bob of B fetches it.
+/// FLOW-14, PROTO-DL-1, PROTO-DL-5, PROTO-DL-6: cathy of C sends a file in a room of A, bob of B fetches it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_comes_by_every_way() {
     let trio = trio().await;

@@ -9,11 +9,16 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::Method;
 use mimi_mls::member::CommitPlan;
+use mimi_provider::budget::Rate;
+use mimi_wire::protocol::consent::{ConsentEntry, ConsentOperation};
+use mimi_wire::protocol::identifier_query::{IdentifierRequest, QueryElement, SearchIdentifier};
 use mimi_wire::protocol::update::{UpdateOutcome, UpdateRequest};
+use mimi_wire::protocol::{AppDataDictionary, Extensions};
 use mimi_wire::{MimiUri, Wire};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::net::TcpStream;
 use tombolo_server::clock::Clock;
+use tombolo_server::config::Config;
 use tombolo_server::running::Running;
 use tombolo_store::memory::MemoryStore;
 
@@ -35,7 +40,8 @@ struct Three {
 }
 
 impl Three {
-    async fn start() -> Self {
+    /// With default limits, but for what a test changes.
+    async fn start(change: impl Fn(&mut Config)) -> Self {
         let federation = Federation::new();
         let stores: [MemoryStore; 3] = Default::default();
         let mut running = Vec::new();
@@ -43,10 +49,7 @@ impl Three {
             let mut config = federation.config(name, "");
             // The flood is not to be kept.
             config.debug.capture_dir = None;
-            // What is built for tests is many times slower than what operators run.
-            let requests = &mut config.limits.requests;
-            (requests.peer_burst_max, requests.peer_refill_us) = (100, 10_000);
-            (requests.device_burst_max, requests.device_refill_us) = (100, 20_000);
+            change(&mut config);
             let started = Running::start_with(config, store.shared(), Clock::system()).await;
             running.push(started.unwrap());
         }
@@ -75,6 +78,13 @@ impl Three {
         guest.until_epoch(&room, 1).await;
         (founder, guest, room)
     }
+}
+
+/// What is built for tests is many times slower than what operators run.
+fn a_slower_pace(config: &mut Config) {
+    let requests = &mut config.limits.requests;
+    (requests.peer_burst_max, requests.peer_refill_us) = (100, 10_000);
+    (requests.device_burst_max, requests.device_refill_us) = (100, 20_000);
 }
 
 /// Median time of an exchange: a message of the good peer's, accepted by the hub.
@@ -211,7 +221,7 @@ fn assert_not_slowed(quiet: Duration, flooded: Duration, answers: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flooding_peer_slows_nobody_else() {
-    let three = Three::start().await;
+    let three = Three::start(a_slower_pace).await;
     let (mut alice, mut bob, club) =
         three.room("club", "a.example/alice/phone", "b.example/bob/phone").await;
     let (mut mallory, mut cathy, den) =
@@ -244,7 +254,7 @@ async fn a_flooding_peer_slows_nobody_else() {
 /// The same with a device of the hub's own that floods its provider.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flooding_device_slows_nobody_else() {
-    let three = Three::start().await;
+    let three = Three::start(a_slower_pace).await;
     let (mut alice, mut bob, club) =
         three.room("club", "a.example/alice/phone", "b.example/bob/phone").await;
     let mut mallory = three.phone("a.example/mallory/phone").await;
@@ -286,4 +296,115 @@ async fn a_flooding_device_slows_nobody_else() {
     }
     assert_not_slowed(quiet, flooded, answers.load(Ordering::Relaxed));
     alice.until_read(2 * EXCHANGES).await;
+}
+
+/// Answers to what is valid: taken, and refused for want of budget.
+#[derive(Clone, Default)]
+struct Valid {
+    taken: Arc<AtomicU64>,
+    refused: Arc<AtomicU64>,
+}
+
+/// Valid requests, again and again, each one another.
+async fn ask(
+    flood: Flood,
+    valid: Valid,
+    path: impl Fn(u64) -> String,
+    body: impl Fn(u64) -> Vec<u8>,
+) {
+    let mut connection = flood.caller.connect(flood.address, "a.example").await.unwrap();
+    for number in 0.. {
+        if !flood.goes_on() {
+            return;
+        }
+        let body = Bytes::from(body(number));
+        let reply = connection.post("a.example", "c.example", &path(number), body).await.unwrap();
+        let counted = match reply.status.as_u16() {
+            200 | 201 => &valid.taken,
+            429 => &valid.refused,
+            other => panic!("{other}: {:?}", reply.body),
+        };
+        counted.fetch_add(1, Ordering::Relaxed);
+        flood.answers.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn consent_request(lane: u64, number: u64) -> Vec<u8> {
+    let user = |domain: &str| format!("mimi://{domain}/u/{lane}-{number}").parse().unwrap();
+    ConsentEntry {
+        operation: ConsentOperation::Request,
+        requester_uri: user("c.example"),
+        target_uri: user("a.example"),
+        room_id: None,
+        consent_extensions: Extensions::default(),
+    }
+    .encode()
+}
+
+fn handle_query(lane: u64, number: u64) -> Vec<u8> {
+    let search_value = format!("mimi://a.example/u/{lane}-{number}");
+    let element = QueryElement { identifier: SearchIdentifier::Handle, search_value };
+    let id_request_extensions = AppDataDictionary::default();
+    IdentifierRequest { query_elements: vec![element], id_request_extensions }.encode()
+}
+
+/// The same with requests for consent and queries that are in order, until their budgets are used up
+/// and beyond.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn valid_requests_beyond_their_budgets_slow_nobody_else() {
+    let three = Three::start(|config| {
+        config.contact.rates.consent_per_peer = Rate::new(100, 100);
+        config.query_rates.per_peer = Rate::new(100, 100);
+    })
+    .await;
+    let (mut alice, mut bob, club) =
+        three.room("club", "a.example/alice/phone", "b.example/bob/phone").await;
+    let quiet = median(&mut bob, &club).await;
+    let flood = Flood {
+        stop: Arc::default(),
+        answers: Arc::default(),
+        address: three.running[0].addresses().federation,
+        caller: Arc::new(three.federation.caller("c.example")),
+    };
+    let (consent, queries) = (Valid::default(), Valid::default());
+    let asking = flood.clone();
+    let counted = (consent.clone(), queries.clone());
+    let flooding = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(async move {
+            let mut tasks = tokio::task::JoinSet::new();
+            for lane in 0..16 {
+                let target = move |number: u64| {
+                    let user = format!("mimi://a.example/u/{lane}-{number}");
+                    let user = utf8_percent_encode(&user, NON_ALPHANUMERIC).to_string();
+                    format!("/mimi/v1/requestConsent/{user}")
+                };
+                let request = move |number| consent_request(lane, number);
+                tasks.spawn(ask(asking.clone(), counted.0.clone(), target, request));
+                let path = |_: u64| "/mimi/v1/identifierQuery/a.example".to_owned();
+                let query = move |number| handle_query(lane, number);
+                tasks.spawn(ask(asking.clone(), counted.1.clone(), path, query));
+            }
+            while let Some(ended) = tasks.join_next().await {
+                ended.unwrap();
+            }
+        });
+    });
+    // One half while there is budget, the other when it is used up.
+    let refused = |valid: &Valid| valid.refused.load(Ordering::Relaxed);
+    let flooded = median(&mut bob, &club).await;
+    while refused(&consent) < 20 || refused(&queries) < 20 {
+        assert!(!flooding.is_finished(), "the flood has ended");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let beyond = median(&mut bob, &club).await;
+    flood.stop.store(true, Ordering::Relaxed);
+    flooding.join().unwrap();
+    let answers = flood.answers.load(Ordering::Relaxed);
+    assert_not_slowed(quiet, flooded, answers);
+    assert_not_slowed(quiet, beyond, answers);
+    for valid in [&consent, &queries] {
+        assert!(valid.taken.load(Ordering::Relaxed) >= 100);
+    }
+    alice.until_read(3 * EXCHANGES).await;
 }

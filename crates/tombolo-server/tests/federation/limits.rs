@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use http::Method;
 use http::header::RETRY_AFTER;
-use tokio::io::AsyncReadExt;
+use mimi_wire::Wire;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tombolo_server::clock::Clock;
@@ -130,6 +132,28 @@ async fn bodies_held_at_once() {
     eventually(async || (send("c.example", 15).await == 503).then_some(())).await;
 }
 
+/// The same of one device; nine mebibytes are held, of sixteen.
+#[tokio::test]
+async fn bodies_of_one_device() {
+    let hub = Hub::start("[limits.requests]\nbodies_per_device_mib_max = 16").await;
+    let (alice, bob) = (hub.phone("alice/phone").await, hub.phone("bob/phone").await);
+    let path = "/rooms/mimi%3A%2F%2Fa.example%2Fr%2Fclub/update";
+    let (mut connection, headers) = alice.connect().await;
+    let _nine = Held(vec![tokio::spawn(async move {
+        let [host, authorization] = &headers;
+        let headers = [(host.0, host.1.as_str()), (authorization.0, authorization.1.as_str())];
+        let first = Bytes::from(vec![0; 9 * MIB]);
+        let _ = connection.unending(&format!("/client/v1{path}"), &headers, first).await;
+    })]);
+    let send = async |phone: &Phone, mib: usize| {
+        let reply = phone.call(Method::POST, path, vec![0; mib * MIB]).await;
+        reply.status.as_u16()
+    };
+    eventually(async || (send(&alice, 8).await == 429).then_some(())).await;
+    assert_eq!(send(&alice, 7).await, 400);
+    assert_eq!(send(&bob, 8).await, 400);
+}
+
 #[tokio::test]
 async fn a_body_takes_its_time() {
     let hub = Hub::start("[limits.requests]\nbody_ms_max = 200").await;
@@ -177,7 +201,21 @@ async fn headers_are_bounded() {
         let headers = [("host", "a.example"), ("from", "mimi@b.example"), ("x", &padding)];
         let reply = connection.send(Method::POST, PATH, &headers, "").await.unwrap();
         assert_eq!(reply.status, status, "{octets}");
+        let caller = hub.federation.caller("b.example");
+        let mut connection = caller.connect_http2(hub.address(), 65_535).await.unwrap();
+        let (from, body) = (Some("b.example"), Some(Bytes::new()));
+        let reply = connection.send_with(Method::POST, from, PATH, body, &padding).await.unwrap();
+        assert_eq!(reply.status, status, "{octets} by HTTP/2");
     }
+    // So many that they come in one CONTINUATION after another: not even read to their end.
+    let caller = hub.federation.caller("b.example");
+    let mut connection = caller.connect_http2(hub.address(), 65_535).await.unwrap();
+    let (from, body, padding) = (Some("b.example"), Some(Bytes::new()), "~".repeat(8 * MIB));
+    match connection.send_with(Method::POST, from, PATH, body, &padding).await {
+        Ok(reply) => assert_eq!(reply.status, 431),
+        Err(error) => tracing::debug!(%error, "the connection has ended"),
+    }
+    hub.until("b.example", 400).await;
 }
 
 #[tokio::test]
@@ -324,6 +362,32 @@ async fn requests_of_one_device() {
     until(&alice, 200).await;
 }
 
+/// Whoever makes up a token for each request has no more places, and holds no more octets, than whoever
+/// has none: they are its network's. Devices of the same network have their own.
+#[tokio::test]
+async fn tokens_that_prove_nothing() {
+    let hub = Hub::start("[limits.requests]\nanonymous_per_network_max = 2\nclients_max = 8").await;
+    let alice = hub.phone("alice/phone").await;
+    let mut asking = FuturesUnordered::new();
+    for number in 0..16 {
+        let (mut connection, [host, _]) = alice.connect().await;
+        asking.push(async move {
+            let token = format!("Bearer made-up-{number}");
+            let headers = [(host.0, host.1.as_str()), ("authorization", token.as_str())];
+            let first = Bytes::from_static(b"{");
+            connection.unending("/client/v1/register", &headers, first).await.unwrap()
+        });
+    }
+    // The other two have places, and nobody ends their requests.
+    for _ in 0..14 {
+        let reply = asking.next().await.unwrap();
+        assert_eq!(reply.status, 429);
+        says_when_to_come_back(&reply);
+    }
+    assert_eq!(alice.call(Method::GET, "/devices", Vec::new()).await.status, 200);
+    drop(asking);
+}
+
 #[tokio::test]
 async fn requests_of_all_clients() {
     let hub = Hub::start("[limits.requests]\nclients_max = 2\nper_device_max = 1").await;
@@ -380,6 +444,70 @@ async fn so_many_rooms_are_known() {
     says_when_to_come_back(&reply);
 }
 
+/// Message by message: what is left may be exceeded once, then its sender is told to come back, and
+/// others go on.
+#[tokio::test]
+async fn devices_and_peers_fill_logs_at_a_pace() {
+    let federation = Federation::new();
+    let (a_store, b_store) = (MemoryStore::new(), MemoryStore::new());
+    let tables = "[limits.logs]\ndevice_mib_max = 1\ndevice_mib_refill_ms = 3600000\n\
+                  peer_mib_max = 1\npeer_mib_refill_ms = 3600000";
+    let config = federation.config_with("a.example", tables);
+    let a = Running::start_with(config, a_store.shared(), Clock::system()).await.unwrap();
+    let b = federation.start_on("b.example", &b_store).await;
+    let addresses =
+        [("a.example", a.addresses().federation), ("b.example", b.addresses().federation)];
+    federation.publish_addresses(&addresses).await;
+    let mut alice = Phone::sign_up(&federation, &a, &a_store, "a.example/alice/phone").await;
+    let mut cathy = Phone::sign_up(&federation, &a, &a_store, "a.example/cathy/phone").await;
+    let mut bob = Phone::sign_up(&federation, &b, &b_store, "b.example/bob/phone").await;
+    bob.grant(&alice.user).await;
+    cathy.grant(&alice.user).await;
+    let club = alice.found("club").await;
+    alice.add(&bob.user, &club).await;
+    alice.add(&cathy.user, &club).await;
+    bob.until_epoch(&club, 2).await;
+    cathy.until_epoch(&club, 2).await;
+    let large = "x".repeat(600 * 1024);
+    let path =
+        format!("/rooms/{}/submit-message", club.as_str().replace(':', "%3A").replace('/', "%2F"));
+    // The peer's own answer is 503: its client can do nothing about it.
+    for (phone, refused) in [(&mut alice, 429), (&mut bob, 503)] {
+        phone.send(&club, &large).await;
+        phone.send(&club, &large).await;
+        let one_more = phone.message(&club, "short").encode();
+        let reply = phone.call(Method::POST, &path, one_more).await;
+        assert_eq!(reply.status, refused, "{:?}", reply.body);
+        says_when_to_come_back(&reply);
+    }
+    cathy.send(&club, "small").await;
+}
+
+/// The second room of one hub waits at the hub until there is place for it; nothing is lost.
+#[tokio::test]
+async fn rooms_begin_to_be_followed_at_a_pace() {
+    let federation = Federation::new();
+    let (a_store, b_store) = (MemoryStore::new(), MemoryStore::new());
+    let tables = "[limits.rooms]\nfollowings_per_peer_max = 1\nfollowing_refill_ms = 2500";
+    let config = federation.config_with("b.example", tables);
+    let b = Running::start_with(config, b_store.shared(), Clock::system()).await.unwrap();
+    let a = federation.start_on("a.example", &a_store).await;
+    let addresses =
+        [("a.example", a.addresses().federation), ("b.example", b.addresses().federation)];
+    federation.publish_addresses(&addresses).await;
+    let mut alice = Phone::sign_up(&federation, &a, &a_store, "a.example/alice/phone").await;
+    let mut bob = Phone::sign_up(&federation, &b, &b_store, "b.example/bob/phone").await;
+    bob.stock(4).await;
+    bob.grant(&alice.user).await;
+    let [first, second] = [alice.found("first").await, alice.found("second").await];
+    alice.add(&bob.user, &first).await;
+    bob.until_epoch(&first, 1).await;
+    let before = Instant::now();
+    alice.add(&bob.user, &second).await;
+    bob.until_epoch(&second, 1).await;
+    assert!(before.elapsed() >= Duration::from_secs(1), "{:?}", before.elapsed());
+}
+
 #[tokio::test]
 async fn a_room_begins_with_so_many_clients() {
     for (most, status) in [(2, 201), (1, 403)] {
@@ -392,18 +520,63 @@ async fn a_room_begins_with_so_many_clients() {
     }
 }
 
-/// Whoever resets requests as fast as it makes them is cut off, and keeps nobody from being heard.
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// The kinds of the frames that come until there is one of a kind, or nothing more.
+async fn frames_until(stream: &mut (impl AsyncReadExt + Unpin), last: u8) -> Vec<u8> {
+    let mut kinds = Vec::new();
+    let mut head = [0; 9];
+    while kinds.last() != Some(&last) && stream.read_exact(&mut head).await.is_ok() {
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; usize::try_from(length).unwrap()];
+        if stream.read_exact(&mut payload).await.is_err() {
+            break;
+        }
+        kinds.push(head[3]);
+    }
+    kinds
+}
+
+/// Requests that are taken back before they are looked at: n are nothing, with one more the connection
+/// ends, and keeps nobody from being heard.
 #[tokio::test]
 async fn rapid_resets_end_the_connection() {
+    const HEADERS: u8 = 1;
+    const RST_STREAM: u8 = 3;
+    const SETTINGS: u8 = 4;
+    const PING: u8 = 6;
+    const GOAWAY: u8 = 7;
+    // :method POST, :scheme https, :path /, :authority a.example.
+    let request = [b"\x83\x87\x84\x41\x09".as_slice(), b"a.example"].concat();
     let hub = Hub::start("").await;
     let caller: Caller = hub.federation.caller("b.example");
-    let connection = caller.connect_http2(hub.address(), 65_535).await.unwrap();
-    for _ in 0..2_000 {
-        let mut connection = connection.clone();
-        let from = Some("b.example");
-        let sent = connection.send(Method::POST, from, PATH, None);
-        // Given up before there is an answer: the stream is reset.
-        let _ = tokio::time::timeout(Duration::ZERO, sent).await;
+    for (resets, goes_on) in [(32, true), (33, false)] {
+        let mut stream = caller.connect_raw(hub.address()).await.unwrap();
+        let mut octets = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        octets.extend(frame(SETTINGS, 0, 0, &[]));
+        stream.write_all(&octets).await.unwrap();
+        assert_eq!(frames_until(&mut stream, SETTINGS).await.last(), Some(&SETTINGS));
+        octets.clear();
+        // In one write, so that they are read at once.
+        for number in 0..resets {
+            octets.extend(frame(HEADERS, 4, 2 * number + 1, &request));
+            octets.extend(frame(RST_STREAM, 0, 2 * number + 1, &8_u32.to_be_bytes()));
+        }
+        octets.extend(frame(PING, 0, 0, &[7; 8]));
+        stream.write_all(&octets).await.unwrap();
+        if goes_on {
+            let seen = frames_until(&mut stream, PING).await;
+            assert!(seen.ends_with(&[PING]) && !seen.contains(&GOAWAY), "{seen:?}");
+            continue;
+        }
+        assert!(frames_until(&mut stream, GOAWAY).await.ends_with(&[GOAWAY]));
+        // No kind of frame any more: the other end closes.
+        let end = frames_until(&mut stream, u8::MAX);
+        tokio::time::timeout(Duration::from_secs(5), end).await.expect("the connection ends");
     }
     assert_eq!(hub.ask("c.example").await.status, 400);
     hub.until("b.example", 400).await;

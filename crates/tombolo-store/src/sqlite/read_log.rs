@@ -10,10 +10,15 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::Failure;
 use super::columns::{Column, HUB_NOTE, bits, bound, items, listed, rows};
 use super::intern::{self, last_seq};
+use super::tail::Sight;
 use crate::{CLIENT_PAGE_OCTETS, FollowerBatch};
 
 const ENTRY: &str = "SELECT id, seq, kind, timestamp_ms, audience, targets, payload, detail
      FROM events";
+const INTERVALS: &str =
+    "SELECT streams.id, streams.uri, from_seq, coalesce(until_seq, 9223372036854775807)
+     FROM memberships JOIN streams ON streams.id = memberships.stream
+     WHERE client = (SELECT id FROM clients WHERE uri = ?1)";
 /// Where the columns of [`ENTRY`] are that are looked at before an entry is taken.
 const KIND_COLUMN: usize = 2;
 const TARGETS_COLUMN: usize = 5;
@@ -110,6 +115,20 @@ pub(super) fn client_events(
     Ok(entries)
 }
 
+/// What a client sees, by stream and interval.
+pub(super) fn sights(db: &Connection, client: &MimiUri) -> Result<Vec<Sight>, Failure> {
+    let mut intervals = db.prepare_cached(INTERVALS)?;
+    let mut found = intervals.query([client.as_str()])?;
+    let mut sights = Vec::new();
+    while let Some(row) = found.next()? {
+        let (Column(stream), from, until): (_, i64, i64) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        // Bounds are stored capped: see `bound`.
+        let until = if until == i64::MAX { Seq::MAX } else { until.cast_unsigned() };
+        sights.push(Sight { stream, from: from.cast_unsigned(), until });
+    }
+    Ok(sights)
+}
+
 /// The part of an interval that lies after a position of the whole log. Numbers as stored.
 struct Unread {
     stream: MimiUri,
@@ -120,11 +139,7 @@ struct Unread {
 }
 
 fn unread(db: &Connection, client: &MimiUri, after_id: i64) -> Result<Vec<Unread>, Failure> {
-    let mut intervals = db.prepare_cached(
-        "SELECT streams.id, streams.uri, from_seq, coalesce(until_seq, 9223372036854775807)
-         FROM memberships JOIN streams ON streams.id = memberships.stream
-         WHERE client = (SELECT id FROM clients WHERE uri = ?1)",
-    )?;
+    let mut intervals = db.prepare_cached(INTERVALS)?;
     let mut last_in = db.prepare_cached(
         "SELECT seq, id FROM events WHERE stream = ?1 AND seq BETWEEN ?2 AND ?3
          ORDER BY seq DESC LIMIT 1",

@@ -2,6 +2,7 @@ mod agreement;
 mod durability;
 mod files;
 mod own_thread;
+mod tail;
 mod writing;
 
 use std::path::PathBuf;

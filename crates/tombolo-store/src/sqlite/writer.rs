@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::file_lock::FileLock;
+use super::tail::Tail;
 use super::{Failure, Statistics, apply};
 use crate::{Commit, Committed, StoreError};
 
@@ -52,13 +53,19 @@ impl Counters {
 pub(super) struct Writer {
     db: Connection,
     counters: Arc<Counters>,
+    tail: Arc<Tail>,
     /// After the connection: given up once that is closed.
     _lock: FileLock,
 }
 
 impl Writer {
-    pub(super) fn new(db: Connection, lock: FileLock, counters: Arc<Counters>) -> Self {
-        Self { db, counters, _lock: lock }
+    pub(super) fn new(
+        db: Connection,
+        lock: FileLock,
+        counters: Arc<Counters>,
+        tail: Arc<Tail>,
+    ) -> Self {
+        Self { db, counters, tail, _lock: lock }
     }
 
     /// Writes until nobody can ask any more. The body of the writer's own thread.
@@ -79,6 +86,7 @@ impl Writer {
     pub(super) fn write(&self, batch: &[Work]) -> Vec<Outcome> {
         match self.transact(batch) {
             Ok(outcomes) => {
+                self.tail.written(batch.iter().zip(&outcomes).filter_map(durable));
                 let commits = outcomes.iter().filter(|outcome| outcome.is_ok()).map(|_| 1).sum();
                 self.counters.transactions.fetch_add(1, Ordering::Relaxed);
                 self.counters.commits.fetch_add(commits, Ordering::Relaxed);
@@ -130,5 +138,13 @@ impl Writer {
     fn step(&self, sql: &str) -> Result<(), Failure> {
         self.db.prepare_cached(sql)?.execute([])?;
         Ok(())
+    }
+}
+
+/// A commit that has been written, and what it led to.
+fn durable<'a>((work, outcome): (&'a Work, &'a Outcome)) -> Option<(&'a Commit, &'a Committed)> {
+    match (work, outcome) {
+        (Work::Commit(commit), Ok(committed)) => Some((commit, committed)),
+        _ => None,
     }
 }

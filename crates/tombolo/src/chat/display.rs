@@ -336,7 +336,8 @@ fn link_told(reader: &Reader, link: &Link) -> String {
     }
 }
 
-/// What a person has typed, with those who are named (`@bob@b.example`) and in the room as mentions.
+/// What a person has typed, with those who are named (`@bob@b.example`) and in the room as mentions,
+/// and with addresses of the web that Markdown would change in brackets. Code stays as it is.
 pub(crate) fn with_mentions(text: &str, members: &BTreeSet<MimiUri>) -> String {
     let mention = |word: &str| {
         let end = word.rfind(|it: char| it.is_ascii_alphanumeric())? + 1;
@@ -345,12 +346,25 @@ pub(crate) fn with_mentions(text: &str, members: &BTreeSet<MimiUri>) -> String {
         let known = members.contains(&user);
         known.then(|| format!("[@{name}]({user}){}", &word[end..]))
     };
+    let mut is_code = false;
     let pieces = text.split_inclusive(char::is_whitespace).map(|piece| {
         let word = piece.trim_end();
         let space = &piece[word.len()..];
-        mention(word).map_or_else(|| piece.to_owned(), |marked| marked + space)
+        let was_code = is_code;
+        is_code ^= piece.matches('`').count() % 2 == 1;
+        let marked = if was_code { None } else { mention(word).or_else(|| address(word)) };
+        marked.map_or_else(|| piece.to_owned(), |marked| marked + space)
     });
     pieces.collect()
+}
+
+/// An address of the web in brackets, if it has what is emphasis in Markdown.
+fn address(word: &str) -> Option<String> {
+    let closes = |it| it == ')' && !word.contains('(');
+    let address = word.trim_end_matches(|it| ".,;:!?".contains(it) || closes(it));
+    let is_address = address.starts_with("https://") || address.starts_with("http://");
+    let is_changed = address.contains(['*', '_', '~']) && !address.contains(['<', '>', '`']);
+    (is_address && is_changed).then(|| format!("<{address}>{}", &word[address.len()..]))
 }
 
 #[cfg(test)]

@@ -1,22 +1,21 @@
 //! Three providers on this machine: their directories, their processes, their users.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
-use mimi_wire::{Domain, MimiUri};
+use mimi_wire::MimiUri;
 use rand::distr::{Alphanumeric, SampleString};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tombolo_client::ProviderAddress;
-use tombolo_server::config::{ListenConfig, LogFormat};
-use tombolo_server::init::{self, InitOptions};
+use tombolo_server::config::DebugConfig;
 
 use crate::demo::narrator::Narrator;
-use crate::demo::provider_process::{ProviderHome, ProviderProcess};
-use crate::demo::wires::Wires;
+use crate::demo::wires::{Exchange, Wires};
+use crate::provider_home::{self, ProviderHome};
+use crate::provider_process::{Log, ProviderProcess};
 
 /// The providers and who lives there.
 const PROVIDERS: &[(&str, &str)] =
@@ -42,7 +41,8 @@ impl Federation {
     pub(crate) fn found(directory: &Path, narrator: &Arc<Narrator>) -> Result<Self, String> {
         let mut homes = Vec::new();
         for (name, _) in PROVIDERS {
-            homes.push(found_provider(directory, name)?);
+            let capture_dir = Some(PathBuf::from("capture"));
+            homes.push(ProviderHome::found(directory, name, DebugConfig { capture_dir })?);
         }
         Ok(Self {
             directory: directory.to_owned(),
@@ -72,7 +72,14 @@ impl Federation {
     /// Starts a provider, again after it was killed.
     pub(crate) async fn start(&mut self, domain: &str) -> Result<(), String> {
         let home = self.home(domain)?;
-        let process = ProviderProcess::start(home, &self.narrator, &self.wires).await?;
+        let (narrator, wires) = (self.narrator.clone(), self.wires.clone());
+        let heard = move |line: &str| {
+            if let Some(exchange) = Exchange::from_log_line(line) {
+                narrator.wire(&exchange.told());
+                wires.add(exchange);
+            }
+        };
+        let process = ProviderProcess::start(home, Log::Heard(Box::new(heard))).await?;
         self.running.insert(domain.to_owned(), process);
         Ok(())
     }
@@ -135,18 +142,12 @@ impl Federation {
 
     /// The root certificate everybody here trusts.
     pub(crate) fn root(&self) -> PathBuf {
-        authority(&self.directory).join(tombolo_server::dev_ca::CA_CERTIFICATE_FILE)
+        provider_home::root(&self.directory)
     }
 
     /// Where a provider's clients find it.
     pub(crate) fn address(&self, home: &ProviderHome) -> Result<ProviderAddress, String> {
-        let root = self.root();
-        let pem = std::fs::read_to_string(&root);
-        Ok(ProviderAddress {
-            url: url(home),
-            resolve: Some(home.client_listener),
-            roots_pem: Some(pem.map_err(|error| format!("{}: {error}", root.display()))?),
-        })
+        home.address(&self.root())
     }
 }
 
@@ -172,50 +173,4 @@ async fn operate(home: &ProviderHome, command: &[&str], input: &str) -> Result<S
         true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
     }
-}
-
-/// The URL of a provider's client API.
-pub(crate) fn url(home: &ProviderHome) -> String {
-    format!("https://{}:{}", home.domain, home.client_listener.port())
-}
-
-/// Directory of the throw-away authority.
-pub(crate) fn authority(directory: &Path) -> PathBuf {
-    directory.join("ca")
-}
-
-/// The map that replaces DNS.
-pub(crate) fn peers_file(directory: &Path) -> PathBuf {
-    directory.join("peers.toml")
-}
-
-fn found_provider(directory: &Path, name: &str) -> Result<ProviderHome, String> {
-    let domain = Domain::new(name).map_err(|error| error.to_string())?;
-    let home = directory.join(name);
-    let listen = ListenConfig {
-        federation: free_address()?,
-        client: free_address()?,
-        admin: free_address()?,
-    };
-    let mut options = InitOptions::new(domain, home.clone());
-    options.dev_ca = Some(authority(directory));
-    options.peers_file = Some(peers_file(directory));
-    options.listen = listen.clone();
-    options.log.format = LogFormat::Json;
-    options.debug.capture_dir = Some(PathBuf::from("capture"));
-    let written = init::init(&options).map_err(|error| format!("{name}: {error}"))?;
-    Ok(ProviderHome {
-        domain: name.to_owned(),
-        directory: home,
-        config: written.config,
-        client_listener: listen.client,
-        federation_listener: listen.federation,
-    })
-}
-
-/// A loopback address nobody listens at now.
-pub(crate) fn free_address() -> Result<SocketAddr, String> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let address = listener.and_then(|listener| listener.local_addr());
-    address.map_err(|error| format!("no free port: {error}"))
 }

@@ -8,10 +8,11 @@ use mimi_wire::MimiUri;
 use tombolo_client::{ClientEvent, RoomStatus};
 
 use crate::chat::profile::Profile;
-use crate::demo::federation::{self, Federation};
+use crate::demo::federation::Federation;
 use crate::demo::interrupt::Interrupt;
 use crate::demo::story::Story;
 use crate::plain::plain;
+use crate::provider_home;
 
 /// The users a terminal may join as.
 const GUESTS: [&str; 2] = ["bob", "cathy"];
@@ -68,7 +69,7 @@ async fn lounge(story: &mut Story) -> Result<MimiUri, String> {
 fn write_profile(federation: &Federation, user: &str, room: &MimiUri) -> Result<(), String> {
     let home = federation.home_of(user)?;
     let profile = Profile {
-        provider: federation::url(home),
+        provider: home.url(),
         connect: Some(home.client_listener),
         roots: Some(federation.root()),
         user: user.to_owned(),
@@ -106,8 +107,8 @@ fn invite(story: &Story, room: &MimiUri) {
     say("");
     say(&format!(
         "    {program} init d.example --dir {directory}/d.example --dev-ca {} --peers-file {}",
-        federation::authority(&story.federation.directory).display(),
-        federation::peers_file(&story.federation.directory).display()
+        provider_home::authority(&story.federation.directory).display(),
+        provider_home::peers_file(&story.federation.directory).display()
     ));
     say(&format!("    {program} serve --config {directory}/d.example/tombolo.toml"));
     say(&format!("    {program} admin --config {directory}/d.example/tombolo.toml user add dave"));

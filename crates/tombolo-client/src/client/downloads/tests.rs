@@ -253,6 +253,7 @@ async fn parts_are_those_asked_for() {
         "bytes 0-9/9",
         "bytes 0-9/11",
         "bytes 0-9/*",
+        "bytes 0-18446744073709551615/0",
         "0-9/10",
         "",
     ] {

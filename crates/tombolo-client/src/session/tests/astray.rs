@@ -1,9 +1,12 @@
 //! Devices and hubs that are not where each other thinks find together again by themselves.
 
-use mimi_wire::MimiUri;
+use mimi_wire::mls::MlsMessage;
+use mimi_wire::protocol::submit_message::SubmitMessageRequest;
+use mimi_wire::{Domain, MimiUri, Wire};
 
 use super::world::World;
 use crate::session::command::{Command, Draft};
+use crate::session::request::Request;
 use crate::session::stream_event::StreamEventKind;
 use crate::shown::RoomStatus;
 
@@ -232,4 +235,61 @@ fn a_key_package_used_twice_locks_nobody_out() {
     world.text(ALICE, &second, "welcome all the same");
     world.agree(&second);
     world.agree(&first);
+}
+
+/// Hubs take messages of the epoch before, unread. One that nobody can read makes everybody look where
+/// the hub is, once, and nobody come in again.
+#[test]
+fn a_message_that_nobody_can_read_moves_nobody() {
+    let (mut world, room) = World::with_room(11);
+    let sending_uri = world.user(BOB);
+    let session = &mut world.actors[BOB].session;
+    let group = session.rooms.get_mut(&room).unwrap().group.as_mut().unwrap();
+    let mut garbage = Vec::new();
+    for _ in 0..3 {
+        let mut octets = group.encrypt(&session.device, b"").unwrap().octets().to_vec();
+        *octets.last_mut().unwrap() ^= 1;
+        garbage.push(MlsMessage::decode(&octets).unwrap());
+    }
+    world.done(ALICE, rename(&room, "Library"));
+    let epoch = world.state(ALICE, &room).epoch;
+    for app_message in garbage {
+        let request = SubmitMessageRequest { app_message, sending_uri: sending_uri.clone() };
+        let request = Request::SubmitMessage { room: room.clone(), body: request.encode().into() };
+        let domain = Domain::new("b.example").unwrap();
+        world.hub.serve(&domain, None, &request, world.now_ms).unwrap();
+        world.run_at_once();
+    }
+    let looked = world.hub.asked.iter().filter(|asked| **asked == "group info").count();
+    assert_eq!(looked, 3, "each other device in the room once");
+    world.text(ALICE, &room, "after");
+    world.text(CATHY, &room, "all the same");
+    assert_eq!(world.state(ALICE, &room).epoch, epoch);
+    world.agree(&room);
+}
+
+/// A provider that keeps saying that it, or the device, was put back keeps no room busy.
+#[test]
+fn nobody_runs_after_a_provider_that_jumps() {
+    let (mut world, room) = World::with_room(12);
+    world.text(ALICE, &room, "before");
+    let cursor = world.actors[CATHY].session.cursor();
+    world.connect(CATHY, "first", cursor, cursor);
+    world.run();
+    let epoch = world.state(CATHY, &room).epoch;
+    for lie in 1..20 {
+        let cursor = world.actors[CATHY].session.cursor();
+        world.connect(CATHY, "first", cursor, cursor + 1_000 * lie);
+        world.run_at_once();
+    }
+    assert_eq!(world.state(ALICE, &room).epoch, epoch, "who runs was not put back");
+    for era in 1..20 {
+        world.connect(CATHY, &format!("era {era}"), 0, 0);
+        world.run_at_once();
+    }
+    world.run();
+    assert_eq!(world.state(ALICE, &room).epoch, epoch + 1);
+    world.text(CATHY, &room, "after");
+    assert_eq!(world.texts(CATHY, &room), ["before", "after"]);
+    world.agree(&room);
 }

@@ -188,3 +188,25 @@ fn messages_from_before_the_room_are_dropped() {
         assert_eq!(world.texts(actor, &room), ["in time", "now"]);
     }
 }
+
+/// A message whose sender encrypts it once more, not knowing that it was accepted, does not come back
+/// to those for whom its time is over.
+#[test]
+fn what_has_ended_does_not_come_back() {
+    let (mut world, room) = World::with_room(8);
+    live(&mut world, ALICE, &room, Lifetime::Seconds(1_000));
+    let secret = world.text(ALICE, &room, "the password is fish");
+    let content = &world.actors[CATHY].saved.rooms[&room].messages[&secret].content;
+    let content = MimiContent::decode(content).unwrap();
+    world.done(CATHY, Command::MarkRead { room: room.clone(), messages: vec![secret] });
+    wait(&mut world, 1_001_000);
+    assert!(world.texts(CATHY, &room).is_empty());
+    submit(&mut world, ALICE, &room, &framed(&content));
+    assert!(world.texts(CATHY, &room).is_empty());
+    assert!(!stored(&world, CATHY, &room).contains("fish"));
+    // To whom it has not ended it is no news.
+    assert_eq!(world.texts(BOB, &room), ["the password is fish"]);
+    world.crash(CATHY);
+    submit(&mut world, ALICE, &room, &framed(&content));
+    assert!(world.texts(CATHY, &room).is_empty());
+}

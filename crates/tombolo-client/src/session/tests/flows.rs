@@ -1,6 +1,8 @@
 //! What people do, without anything going wrong.
 
-use mimi_wire::MimiUri;
+use mimi_wire::protocol::Extensions;
+use mimi_wire::protocol::consent::{ConsentEntry, ConsentOperation};
+use mimi_wire::{MimiUri, Wire};
 
 use super::world::World;
 use crate::contacts::ContactWord;
@@ -9,6 +11,7 @@ use crate::event::ClientEvent;
 use crate::session::command::{Command, Draft, Outcome};
 use crate::session::key_packages::{STOCK_FULL, STOCK_LOW};
 use crate::session::request::TransportError;
+use crate::session::stream_event::StreamEventKind;
 use crate::shown::RoomStatus;
 
 const ALICE: usize = 0;
@@ -42,7 +45,7 @@ fn a_low_stock_is_refilled() {
     assert_eq!(world.hub.stock[&client].len() as u64, STOCK_LOW);
     world.hub.stock.get_mut(&client).unwrap().truncate(1);
     let own = world.user(alice);
-    let kind = crate::session::stream_event::StreamEventKind::KeyPackagesLow;
+    let kind = StreamEventKind::KeyPackagesLow;
     world.hub.log(&own, kind, 1, &[], [client.clone()].iter());
     world.run();
     assert_eq!(world.hub.stock[&client].len() as u64, STOCK_FULL);
@@ -309,6 +312,82 @@ fn own_devices_are_added_by_key_packages() {
     world.text(tablet, &room, "hello");
     world.agree(&room);
     assert_eq!(world.state(BOB, &room).participants[0].clients.len(), 2);
+}
+
+/// What is encrypted ahead is like what is sent: franked, read by all, and the device goes on.
+#[test]
+fn texts_are_prepared_ahead_of_their_sending() {
+    let (mut world, room) = World::with_room(1);
+    let texts = ["one", "two", "three"].map(str::to_owned);
+    let (now_ms, mut rng) = (world.now_ms, world.rng.clone());
+    let alice = &mut world.actors[ALICE].session;
+    let prepared = alice.prepare_texts(&room, &texts, &mut rng).unwrap();
+    let (from, client) =
+        (alice.identity().unwrap().clone(), alice.identity().unwrap().client.clone());
+    assert!(prepared.iter().all(|one| one.outgoing.token.is_some() && !one.message.is_empty()));
+    for one in &prepared {
+        let request = &one.outgoing.request;
+        world.hub.serve(&from.user.domain(), Some(&client), request, now_ms).unwrap();
+    }
+    world.flush(ALICE);
+    world.text(ALICE, &room, "four");
+    world.run();
+    assert_eq!(world.texts(CATHY, &room), ["one", "two", "three", "four"]);
+    let unfrankable =
+        world.state(CATHY, &room).messages.into_iter().filter_map(|it| it.unfrankable);
+    assert_eq!(unfrankable.count(), 0);
+    let refused =
+        world.actors[ALICE].session.prepare_texts(&user("mimi://a.example/r/other"), &[], &mut rng);
+    assert!(matches!(refused, Err(ClientError::NotInRoom(_))));
+}
+
+/// What is said between other people is neither shown nor kept.
+#[test]
+fn consent_of_other_people_is_passed_over() {
+    let (mut world, _) = World::with_room(33);
+    let (alice, bob, cathy) = (0, 1, 3);
+    let client = world.actors[bob].client.clone().unwrap();
+    let heard = world.actors[bob].heard.len();
+    for (operation, kind) in [
+        (ConsentOperation::Request, StreamEventKind::RequestConsent),
+        (ConsentOperation::Cancel, StreamEventKind::RequestConsent),
+        (
+            ConsentOperation::Grant { client_key_packages: Vec::new() },
+            StreamEventKind::UpdateConsent,
+        ),
+        (ConsentOperation::Revoke, StreamEventKind::UpdateConsent),
+    ] {
+        let entry = ConsentEntry {
+            operation,
+            requester_uri: world.user(alice),
+            target_uri: world.user(cathy),
+            room_id: None,
+            consent_extensions: Extensions::default(),
+        };
+        let (user, now_ms) = (world.user(bob), world.now_ms);
+        world.hub.log(&user, kind, now_ms, &entry.encode(), [&client].into_iter());
+    }
+    world.run();
+    assert_eq!(world.actors[bob].heard.len(), heard, "{:?}", world.actors[bob].heard.last());
+}
+
+/// A provider that has forgotten everything, also who asks, makes nobody throw out healthy devices.
+#[test]
+fn a_list_of_devices_without_one_s_own_is_not_believed() {
+    let (mut world, room) = World::with_room(32);
+    let (bob, laptop, cathy) = (1, 2, 3);
+    for device in [bob, laptop] {
+        let client = world.actors[device].client.clone().unwrap();
+        world.hub.lost_devices.insert(client);
+    }
+    let asked = world.hub.asked.len();
+    world.crash(bob);
+    world.run();
+    assert!(world.hub.asked[asked..].contains(&"devices"));
+    let user = world.user(bob);
+    let participants = world.state(cathy, &room).participants;
+    assert_eq!(participants.iter().find(|it| it.user == user).unwrap().clients.len(), 2);
+    assert_eq!(world.state(laptop, &room).status, RoomStatus::Joined);
 }
 
 /// AMB-ST-3: a lost device is taken out of a room at another provider by another device of the same

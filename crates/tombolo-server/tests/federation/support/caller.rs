@@ -17,6 +17,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tombolo_server::dev_ca::ServerCertificate;
 
 pub(crate) struct Caller {
@@ -95,6 +96,16 @@ impl Caller {
         Ok(Http2 { sender })
     }
 
+    /// A connection on which a test writes frames of its own.
+    pub(crate) async fn connect_raw(
+        &self,
+        address: SocketAddr,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let stream = TcpStream::connect(address).await?;
+        let name = ServerName::try_from("a.example").unwrap();
+        TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await
+    }
+
     /// One request on a connection of its own, to `a.example` as `from`.
     pub(crate) async fn post(
         &self,
@@ -132,9 +143,24 @@ impl Http2 {
         path: &str,
         body: Option<Bytes>,
     ) -> io::Result<Reply> {
+        self.send_with(method, from, path, body, "").await
+    }
+
+    /// The same with a header that means nothing.
+    pub(crate) async fn send_with(
+        &mut self,
+        method: Method,
+        from: Option<&str>,
+        path: &str,
+        body: Option<Bytes>,
+        padding: &str,
+    ) -> io::Result<Reply> {
         let mut request = Request::builder().method(method).uri(format!("https://a.example{path}"));
         if let Some(from) = from {
             request = request.header("from", format!("mimi@{from}"));
+        }
+        if !padding.is_empty() {
+            request = request.header("x", padding);
         }
         let body = match body {
             Some(body) => Full::new(body).map_err(|never| match never {}).boxed(),

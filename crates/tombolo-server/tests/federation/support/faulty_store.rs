@@ -25,6 +25,7 @@ pub(crate) struct FaultyStore {
 
 #[derive(Default)]
 struct Faults {
+    batches_read: AtomicU32,
     failures: AtomicU32,
     delay_ms: AtomicU64,
 }
@@ -33,6 +34,11 @@ impl FaultyStore {
     /// The next commits fail.
     pub(crate) fn fail(&self, commits: u32) {
         self.faults.failures.store(commits, Ordering::SeqCst);
+    }
+
+    /// How often something was read to be delivered.
+    pub(crate) fn batches_read(&self) -> u32 {
+        self.faults.batches_read.load(Ordering::SeqCst)
     }
 
     /// Commits take so long from now on.
@@ -70,6 +76,17 @@ impl Store for FaultyStore {
             tokio::time::sleep(delay).await;
             written.await
         })
+    }
+
+    fn follower_batch(
+        &self,
+        stream: &MimiUri,
+        follower: &Domain,
+        after: Seq,
+        max_octets: usize,
+    ) -> StoreFuture<'_, FollowerBatch> {
+        self.faults.batches_read.fetch_add(1, Ordering::SeqCst);
+        self.inner.follower_batch(stream, follower, after, max_octets)
     }
 
     fn forget_expired(&self, now_ms: u64) -> StoreFuture<'static, ()> {
@@ -114,11 +131,5 @@ impl Store for FaultyStore {
         fn stale_followers() -> Vec<FollowerCursor>;
         fn history() -> LogHistory;
         fn follower_cursor(stream: &MimiUri, follower: &Domain) -> Option<FollowerCursor>;
-        fn follower_batch(
-            stream: &MimiUri,
-            follower: &Domain,
-            after: Seq,
-            max_octets: usize
-        ) -> FollowerBatch;
     }
 }

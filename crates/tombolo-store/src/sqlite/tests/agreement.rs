@@ -150,6 +150,27 @@ async fn grow(memory: &MemoryStore, commit: &mut Commit) {
     }
 }
 
+/// What is read again and again while the log grows.
+async fn followed(store: &impl Store) -> Vec<String> {
+    let mut told = Vec::new();
+    for (name, device) in USERS.into_iter().flat_map(|name| DEVICES.map(|device| (name, device))) {
+        let client = client(name, device);
+        for (after, limit) in [(0, 1000), (2, 1000), (4, 1), (7, 0)] {
+            told.push(format!("{:?}", store.client_events(&client, after, limit).await));
+        }
+    }
+    for token in 0..6 {
+        told.push(format!("{:?}", store.device_by_token([token; 32]).await));
+    }
+    for stream in ROOMS.map(room).iter().chain(&USERS.map(user)) {
+        for (after, octets) in [(0, 20), (1, 1000), (4, 0), (u64::MAX, 9)] {
+            let batch = store.follower_batch(stream, &peer(PEERS[0]), after, octets).await;
+            told.push(format!("{batch:?}"));
+        }
+    }
+    told
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
@@ -165,6 +186,10 @@ proptest! {
                 let found = sqlite.commit(commit).await;
                 prop_assert_eq!(&found, &expected);
                 prop_assert!(!matches!(found, Err(StoreError::Failed(_))));
+                // Twice: first from the file, then from what is remembered of it.
+                let expected = followed(&memory).await;
+                prop_assert_eq!(followed(&sqlite).await, expected.clone());
+                prop_assert_eq!(followed(&sqlite).await, expected);
             }
             let expected = everything(&memory).await;
             prop_assert_eq!(everything(&sqlite).await, expected.clone());

@@ -1,9 +1,10 @@
 //! Files: new ones, old ones, those of others.
 
+use mimi_provider::record::EraId;
 use rusqlite::Connection;
 
 use crate::Store;
-use crate::conformance::facts::{client, entries, everything, one_of_each, room};
+use crate::conformance::facts::{client, entries, everything, one_of_each, room, user};
 use crate::conformance::{Subject, write};
 use crate::sqlite::schema::MIGRATIONS;
 use crate::sqlite::{OpenError, Options, SqliteStore};
@@ -45,6 +46,50 @@ async fn an_older_file_is_brought_up_to_date() {
     write(&store, one_of_each()).await.unwrap();
     let found = store.find_profiles(&[1], 9).await.unwrap();
     assert_eq!(found.len(), 1);
+}
+
+/// A file of the fourth version that has been used: what it held is there, and what came later begins.
+#[tokio::test]
+async fn a_used_file_of_the_fourth_version() {
+    let scratch = super::inline();
+    std::fs::write(scratch.path(), []).unwrap();
+    let db = scratch.raw();
+    for step in &MIGRATIONS[..4] {
+        db.execute_batch(step).unwrap();
+    }
+    db.pragma_update(None, "application_id", 0x544f_4d42).unwrap();
+    db.pragma_update(None, "user_version", 4).unwrap();
+    let (alice, phone) = (user("alice"), client("alice", "phone"));
+    db.execute_batch(&format!(
+        "INSERT INTO accounts (user, created_ms) VALUES ('{alice}', 5);
+         INSERT INTO clients (id, uri, acknowledged_id) VALUES (1, '{phone}', 1);
+         INSERT INTO devices (client, user, name, token_sha256, signature_key, created_ms)
+             VALUES (1, '{alice}', 'phone', zeroblob(32), zeroblob(32), 6);
+         INSERT INTO streams (id, uri) VALUES (1, '{alice}');
+         INSERT INTO events (stream, seq, kind, timestamp_ms, audience, payload, detail)
+             VALUES (1, 1, 1, 7, ' b.example ', x'01', x'');
+         INSERT INTO followers (stream, follower, delivered_seq) VALUES (1, 'b.example', 0);
+         INSERT INTO consents (target, requester, room, granted, decided_ms)
+             VALUES ('{alice}', 'mimi://b.example/u/bob', '', 1, 8);
+         INSERT INTO consent_requests (target, requester, room, requested_ms)
+             VALUES ('{alice}', 'mimi://b.example/u/cathy', '', 9);"
+    ))
+    .unwrap();
+    drop(db);
+    let store = scratch.open();
+    let device = store.device_by_token([0; 32]).await.unwrap().unwrap();
+    assert_eq!((device.client, device.created_ms, device.last_seen_ms), (phone.clone(), 6, 0));
+    assert_eq!(store.client_cursor(&phone).await.unwrap(), 1);
+    assert_eq!(store.consents_of(&alice).await.unwrap().len(), 1);
+    assert_eq!(store.consent_requests(&alice).await.unwrap().len(), 1);
+    assert_eq!(store.consent_asked(&alice).await.unwrap(), []);
+    assert_eq!(store.arrivals(9).await.unwrap(), []);
+    let waiting = store.waiting_followers().await.unwrap();
+    assert_eq!((waiting.len(), waiting[0].stale_since_ms), (1, None));
+    assert!(store.history().await.unwrap().eras.is_empty());
+    write(&store, [mimi_provider::Change::BeginEra(EraId([1; 16]))]).await.unwrap();
+    let history = store.history().await.unwrap();
+    assert_eq!((history.last_id, history.eras.len(), history.eras[0].after_id), (1, 1, 1));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::Scratch;
 use crate::conformance::facts::{entries, event, room};
 use crate::sqlite::file_lock::{self, FileLock};
 use crate::sqlite::schema;
+use crate::sqlite::tail::Tail;
 use crate::sqlite::writer::{Counters, Work, Writer};
 use crate::{Commit, StoreError};
 
@@ -38,7 +39,7 @@ fn a_full_disk_acknowledges_nothing_that_is_not_there() {
     let pages: i64 = db.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
     db.pragma_update(None, "max_page_count", pages + 20).unwrap();
     let counters = Arc::new(Counters::default());
-    let writer = Writer::new(db, lock, Arc::clone(&counters));
+    let writer = Writer::new(db, lock, Arc::clone(&counters), Arc::new(Tail::new(0)));
 
     let outcomes = writer.write(&[large(1, 2), large(2, 2)]);
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
@@ -67,7 +68,7 @@ fn a_transaction_that_fails_fails_all_its_commits() {
     let db = schema::open_writer(&path).unwrap();
     db.busy_timeout(std::time::Duration::ZERO).unwrap();
     let counters = Arc::new(Counters::default());
-    let writer = Writer::new(db, lock, Arc::clone(&counters));
+    let writer = Writer::new(db, lock, Arc::clone(&counters), Arc::new(Tail::new(0)));
     let other = scratch.raw();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let outcomes = writer.write(&[large(1, 1), large(2, 1), large(9, 1)]);

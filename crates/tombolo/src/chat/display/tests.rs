@@ -89,6 +89,30 @@ fn links_and_mentions() {
     assert_eq!(shown(&with_mentions("hi @bob@b.example!", &members)), "hi **@bob@b.example**!");
 }
 
+/// What is an address stays one, whatever Markdown makes of its characters; what is code stays code.
+#[test]
+fn what_is_typed_is_what_is_read() {
+    let typed = |source: &str| with_mentions(source, &BTreeSet::from([bob()]));
+    let shown = |source: &str| markdown(&reader(), &typed(source)).join("|");
+    for address in
+        ["https://a.example/_x_/y", "https://a.example/*x*?q=~~y~~", "https://a.example/_x_(y)"]
+    {
+        assert_eq!(shown(&format!("see {address}, please")), format!("see {address}, please"));
+    }
+    for same in [
+        "https://a.example/x",
+        "`https://a.example/_x_`",
+        "```\n@bob@b.example https://a.example/_x_\n```",
+        "[x](https://a.example/_x_)",
+        "<https://a.example/_x_>",
+        "*https*",
+        "https://a.example/é",
+    ] {
+        assert_eq!(typed(same), same);
+    }
+    assert_eq!(typed("`x` @bob@b.example"), "`x` [@bob](mimi://b.example/u/bob)");
+}
+
 /// Nothing in a message steers the terminal or looks like a line of its own, however it is written.
 #[test]
 fn nothing_forges_a_line() {

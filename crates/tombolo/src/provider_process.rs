@@ -1,85 +1,69 @@
 //! One provider as a process of its own: `tombolo serve`, its log read as it is written.
 
-use std::net::SocketAddr;
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::task::JoinHandle;
 
-use crate::demo::narrator::Narrator;
-use crate::demo::wires::{Exchange, Wires};
+use crate::provider_home::ProviderHome;
 
 /// How long a provider may take until it answers.
-const READY_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// Where a provider lives, whether it runs or not.
-#[derive(Clone, Debug)]
-pub(crate) struct ProviderHome {
-    pub(crate) domain: String,
-    pub(crate) directory: PathBuf,
-    pub(crate) config: PathBuf,
-    pub(crate) client_listener: SocketAddr,
-    pub(crate) federation_listener: SocketAddr,
-}
-
-impl ProviderHome {
-    /// Its log, as far as it is written.
-    pub(crate) fn log(&self) -> Result<String, String> {
-        let log = self.directory.join("provider.log");
-        std::fs::read_to_string(&log).map_err(|error| format!("{}: {error}", log.display()))
-    }
-
-    /// Bodies that crossed a wire and were captured here, of those whose names hold `what`.
-    pub(crate) fn captured(&self, what: &str) -> Result<Vec<Vec<u8>>, String> {
-        let directory = self.directory.join("capture");
-        let failed = |error: std::io::Error| format!("{}: {error}", directory.display());
-        let mut bodies = Vec::new();
-        for entry in std::fs::read_dir(&directory).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if name.contains(what) {
-                bodies.push(std::fs::read(&path).map_err(failed)?);
-            }
-        }
-        Ok(bodies)
-    }
-}
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long it may take to stop cleanly: requests are finished, rooms are saved.
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the last lines of a log may take.
+const LOG_GRACE: Duration = Duration::from_secs(1);
+const READY_ASKED_EVERY: Duration = Duration::from_millis(10);
 
 /// A running provider; killed when dropped.
 #[derive(Debug)]
 pub(crate) struct ProviderProcess {
     child: Child,
-    log: JoinHandle<()>,
+    /// Copies the log, if anybody listens to it.
+    log: Option<JoinHandle<()>>,
+}
+
+/// Where a provider's log goes beside `provider.log` in its directory.
+pub(crate) enum Log {
+    /// Nowhere: the provider writes the file itself.
+    File,
+    /// To us, line by line.
+    Heard(Box<dyn Fn(&str) + Send>),
 }
 
 impl ProviderProcess {
     /// Starts `tombolo serve` and waits until its client listener accepts connections.
-    pub(crate) async fn start(
-        home: &ProviderHome,
-        narrator: &Arc<Narrator>,
-        wires: &Arc<Wires>,
-    ) -> Result<Self, String> {
+    pub(crate) async fn start(home: &ProviderHome, log: Log) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("{} does not start: {error}", home.domain);
         let program = std::env::current_exe().map_err(failed)?;
+        let file = home.directory.join("provider.log");
+        let errors = match &log {
+            Log::Heard(_) => Stdio::piped(),
+            Log::File => {
+                let opened = OpenOptions::new().create(true).append(true).open(&file);
+                opened.map_err(failed)?.into()
+            }
+        };
         let mut child = Command::new(program)
             .arg("serve")
             .arg("--config")
             .arg(&home.config)
-            // Held open by the child's handle: however the demo ends, its providers end too.
+            // Held open by the child's handle: however we end, our providers end too.
             .arg("--until-input-ends")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+            .stderr(errors)
             .kill_on_drop(true)
             .spawn()
             .map_err(failed)?;
-        let output = child.stderr.take().expect("it was asked for");
-        let file = home.directory.join("provider.log");
-        let log = tokio::spawn(follow(output, file, narrator.clone(), wires.clone()));
+        let log = match (child.stderr.take(), log) {
+            (Some(output), Log::Heard(heard)) => Some(tokio::spawn(follow(output, file, heard))),
+            _ => None,
+        };
         let mut process = Self { child, log };
         process.ready(home).await?;
         Ok(process)
@@ -99,7 +83,7 @@ impl ProviderProcess {
             if tokio::time::Instant::now() > deadline {
                 return Err(format!("{} does not answer; see {}", home.domain, log.display()));
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(READY_ASKED_EVERY).await;
         }
     }
 
@@ -111,36 +95,42 @@ impl ProviderProcess {
     /// SIGKILL: no goodbye, no flushing.
     pub(crate) async fn kill(mut self) -> Result<(), String> {
         self.child.kill().await.map_err(|error| format!("cannot be killed: {error}"))?;
-        let _ = self.log.await;
+        self.log_ended().await;
         Ok(())
     }
 
     /// Ends its input, which asks it to stop, then waits for a clean end.
     pub(crate) async fn stop(mut self) -> Result<(), String> {
         drop(self.child.stdin.take());
-        let ended = tokio::time::timeout(Duration::from_secs(10), self.child.wait()).await;
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.log).await;
+        let ended = tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await;
+        self.log_ended().await;
         match ended {
             Ok(Ok(status)) if status.success() => Ok(()),
             Ok(Ok(status)) => Err(format!("ended with {status}")),
             Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("did not end within 10 s".to_owned()),
+            Err(_) => Err(format!("did not end within {} s", STOP_TIMEOUT.as_secs())),
         }
     }
 }
 
-/// Copies a provider's log to its file and tells what crossed a wire.
-async fn follow(output: ChildStderr, file: PathBuf, narrator: Arc<Narrator>, wires: Arc<Wires>) {
+impl ProviderProcess {
+    /// Waits for the rest of the log, which ends with the process.
+    async fn log_ended(&mut self) {
+        if let Some(log) = self.log.take() {
+            let _ = tokio::time::timeout(LOG_GRACE, log).await;
+        }
+    }
+}
+
+/// Copies a provider's log to its file and says each line.
+async fn follow(output: ChildStderr, file: PathBuf, heard: Box<dyn Fn(&str) + Send>) {
     let options = tokio::fs::OpenOptions::new().create(true).append(true).open(&file).await;
     let Ok(mut file) = options else { return };
     let mut lines = BufReader::new(output).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         let _ = file.write_all(line.as_bytes()).await;
         let _ = file.write_all(b"\n").await;
-        if let Some(exchange) = Exchange::from_log_line(&line) {
-            narrator.wire(&exchange.told());
-            wires.add(exchange);
-        }
+        heard(&line);
     }
     let _ = file.flush().await;
 }

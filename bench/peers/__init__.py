@@ -1,0 +1,1 @@
+"""Servers that people run today, each as two federated ones on this machine, under Tombolo's load."""
