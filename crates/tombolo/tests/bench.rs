@@ -1,6 +1,8 @@
 //! `tombolo bench`, every scenario with tiny numbers: real processes and sockets, the fixed form, and
 //! every message counted.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
