@@ -1,4 +1,5 @@
-//! The demo as a whole: FLOW-1 to FLOW-8, FLOW-12, FLOW-13 and FLOW-16 over real processes and sockets.
+//! The demo as a whole: FLOW-1 to FLOW-8, FLOW-12 to FLOW-14 and FLOW-16 over real processes and
+//! sockets.
 
 use std::process::{Command, Stdio};
 
@@ -16,6 +17,17 @@ fn the_demo_holds_every_promise_and_says_so_in_the_fixed_form() {
     let failed: Vec<_> = checks.iter().filter(|check| check["ok"] != true).collect();
     assert!(failed.is_empty(), "{failed:#?}\n{story}");
     assert!(checks.iter().all(|check| check["name"].is_string() && check["detail"].is_string()));
+    // FLOW-13, FLOW-14 and what a stranger learns.
+    for made in [
+        "a file comes obliviously",
+        "a file comes through the hub",
+        "a file comes directly",
+        "a reported message is proven",
+        "an edited message is not proven",
+        "a stranger learns nothing, not even who exists",
+    ] {
+        assert!(checks.iter().any(|check| check["name"] == made), "{made} is not checked");
+    }
     assert_eq!(verdict["ok"], true);
     assert!(verdict["seconds"].as_f64().unwrap() > 0.0);
     assert!(output.status.success());

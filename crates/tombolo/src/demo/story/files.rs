@@ -1,4 +1,5 @@
-//! Act three, first scene: a file crosses providers by each way there is, and who saw what of it.
+//! Act three, first scene (FLOW-14): a file crosses providers by each way there is, and who saw what
+//! of it.
 
 use std::time::{Duration, Instant};
 
