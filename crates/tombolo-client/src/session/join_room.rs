@@ -1,6 +1,8 @@
 //! Coming in by oneself (PROTO-GI-7): GroupInfo from the hub, verified and decrypted, then an
 //! external commit.
 
+mod rejoin;
+
 use bytes::Bytes;
 use mimi_mls::CIPHERSUITE;
 use mimi_mls::error::StageError;
@@ -544,90 +546,6 @@ impl Room {
         self.abandon(&ClientError::NotInRoom(self.uri.clone()), effects);
         let (room, status) = (self.uri.clone(), RoomStatus::Removed);
         effects.event(ClientEvent::Left { room, status });
-    }
-
-    /// The group cannot follow the hub's any more, for reasons that no hub can see: the way out is
-    /// a new group. What is under way goes on there.
-    pub(crate) fn rejoin(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
-        self.stand(Standing::Rejoining, means.effects);
-        self.take_back_commit(means.effects);
-        self.leaving_overtaken(means.effects);
-        self.resume_rejoining();
-        self.join_again(means, at);
-    }
-
-    /// Takes up coming in again, before its commit is made.
-    pub(crate) fn resume_rejoining(&mut self) {
-        let before = Some(Standing::Rejoining);
-        self.joining = Some(Joining {
-            operation: None,
-            wish: Wish::default(),
-            attempts: 0,
-            before,
-            stage: Stage::Pausing,
-            looks_only: false,
-        });
-    }
-
-    /// Asks the hub for its GroupInfo only to see which epoch it is in.
-    pub(crate) fn look_at_hub(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
-        self.resume_rejoining();
-        if let Some(joining) = &mut self.joining {
-            joining.before = Some(self.standing.clone());
-            joining.looks_only = true;
-        }
-        self.join_again(means, at);
-    }
-
-    /// Whether to come in by the commit that was made; its group is in the epoch after the hub's.
-    fn hub_is_elsewhere(&mut self, after: &MemberGroup, means: &mut Means<'_>) -> bool {
-        let Some(joining) = &mut self.joining else { return false };
-        if !joining.looks_only {
-            return true;
-        }
-        let own = self.group.as_ref().map(|group| group.view().epoch);
-        if own.is_none_or(|own| after.view().epoch > own) {
-            let text = "the hub is in no earlier epoch".to_owned();
-            self.joining_refused(ClientError::Refused(text), means.effects);
-            return false;
-        }
-        joining.looks_only = false;
-        joining.before = Some(Standing::Rejoining);
-        tracing::warn!(room = %self.uri, "the hub is in an earlier epoch: coming in again");
-        self.stand(Standing::Rejoining, means.effects);
-        self.take_back_commit(means.effects);
-        self.leaving_overtaken(means.effects);
-        true
-    }
-
-    /// A Welcome that names this device cannot be followed: its KeyPackage was used twice, or its
-    /// private half is gone. By then the device is a member, and comes in by itself.
-    pub(crate) fn come_in_without_welcome(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
-        if self.joining.is_some() {
-            return;
-        }
-        let before = (self.standing != Standing::Unknown).then(|| self.standing.clone());
-        self.resume_rejoining();
-        if let Some(joining) = &mut self.joining {
-            joining.before = before;
-        }
-        if self.standing != Standing::Rejoining {
-            self.standing = Standing::Joining;
-        }
-        self.join_again(means, at);
-    }
-
-    /// Somebody else brings this device in by Welcome: that settles joining, unless our own commit
-    /// is under way.
-    pub(crate) fn joined_otherwise(&mut self, effects: &mut Effects) {
-        if let Some(joining) = self.joining.take() {
-            effects.finish(joining.operation, Ok(Outcome::Room(self.uri.clone())));
-        }
-    }
-
-    pub(crate) fn is_committing_externally(&self) -> bool {
-        let stage = self.joining.as_ref().map(|joining| &joining.stage);
-        matches!(stage, Some(Stage::Committed { .. }))
     }
 }
 

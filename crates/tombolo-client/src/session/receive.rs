@@ -7,10 +7,8 @@
 use mimi_mls::error::StageError;
 use mimi_mls::member::{MemberGroup, ReceiveError, Received, StagedMemberCommit};
 use mimi_policy::{Actor, Denied, ProposedChange, RoomView, StagedChange};
-use mimi_wire::component::CONTENT_MEDIA_TYPES;
 use mimi_wire::content::rules::{Nonsense, check_acceptance};
 use mimi_wire::content::{MessageId, MimiContent};
-use mimi_wire::media::ApplicationFraming;
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::status::MessageStatusReport;
 use mimi_wire::{Domain, MimiUri, Wire};
@@ -18,7 +16,8 @@ use mimi_wire::{Domain, MimiUri, Wire};
 use crate::event::ClientEvent;
 use crate::session::effects::{Effects, Moment};
 use crate::session::expiry::Life;
-use crate::session::franking::{self, Franked, KeptFrank};
+use crate::session::framing::{Unframed, unframed};
+use crate::session::franking::{Franked, KeptFrank};
 use crate::session::freeze::Fault;
 use crate::session::hub_sender;
 use crate::session::judging::judge;
@@ -567,31 +566,6 @@ struct ReadMessage {
     stored: StoredMessage,
     verdict: Verdict,
     life: Life,
-}
-
-/// What is inside the framing.
-enum Unframed {
-    Content(Vec<u8>),
-    Report(MessageStatusReport),
-    /// A media type that is no message (AMB-CNT-18).
-    Other,
-}
-
-fn unframed(view: &RoomView, application_data: &[u8]) -> Result<Unframed, String> {
-    if !view.other_components.contains_key(&CONTENT_MEDIA_TYPES) {
-        return Ok(Unframed::Content(application_data.to_vec()));
-    }
-    let framing =
-        ApplicationFraming::decode(application_data).map_err(|error| error.to_string())?;
-    // AMB-STA-1: where there is a framing, a report may stand in it alone.
-    let report = MessageStatusReport::from_framing(&framing).map_err(|error| error.to_string())?;
-    if let Some(report) = report {
-        return Ok(Unframed::Report(report));
-    }
-    Ok(match franking::is_content(view, &framing) {
-        true => Unframed::Content(framing.inner_application_content),
-        false => Unframed::Other,
-    })
 }
 
 /// Whether proposals take a user out of the room by the user's own wish.
