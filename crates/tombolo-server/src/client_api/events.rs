@@ -292,6 +292,9 @@ async fn there_is(api: &ClientApi, after: u64) -> Result<u64, HttpError> {
 /// does not count.
 fn named(after: Option<u64>, headers: &HeaderMap) -> Result<Option<u64>, HttpError> {
     let last = last_event_id(headers)?;
+    if after.max(last).is_some_and(|id| id > schema::INTEGER_MAX) {
+        return Err(malformed(&"there can be no entry of this number"));
+    }
     Ok(after.or(last))
 }
 

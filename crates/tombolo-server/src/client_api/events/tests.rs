@@ -10,8 +10,7 @@ use tokio::time::Instant;
 use tombolo_store::memory::MemoryStore;
 
 use super::{
-    CHUNK_OCTETS, Ending, Feed, KEEP_ALIVE, PAGE_ENTRIES_MAX, last_event_id, named, there_is,
-    write_frame,
+    CHUNK_OCTETS, Ending, Feed, KEEP_ALIVE, PAGE_ENTRIES_MAX, last_event_id, there_is, write_frame,
 };
 use crate::account::password::Passwords;
 use crate::assets::{DirectoryBlobs, Uploads};
@@ -148,12 +147,19 @@ fn the_last_event_is_named_by_a_number() {
     assert_eq!(last_event_id(&HeaderMap::new()).unwrap(), None);
 
     let mut headers = HeaderMap::new();
-    assert_eq!(named(None, &headers).unwrap(), None);
+    assert_eq!(super::named(None, &headers).unwrap(), None);
     headers.insert("last-event-id", "7".parse().unwrap());
-    assert_eq!(named(None, &headers).unwrap(), Some(7));
-    assert_eq!(named(Some(42), &headers).unwrap(), Some(42));
+    assert_eq!(super::named(None, &headers).unwrap(), Some(7));
+    assert_eq!(super::named(Some(42), &headers).unwrap(), Some(42));
+    assert_eq!(
+        super::named(Some(u64::pow(2, 53) - 1), &headers).unwrap(),
+        Some(u64::pow(2, 53) - 1)
+    );
+    assert!(super::named(Some(u64::pow(2, 53)), &headers).is_err());
+    headers.insert("last-event-id", "9007199254740992".parse().unwrap());
+    assert!(super::named(Some(42), &headers).is_err());
     headers.insert("last-event-id", "seven".parse().unwrap());
-    assert!(named(Some(42), &headers).is_err());
+    assert!(super::named(Some(42), &headers).is_err());
     assert_eq!(named("17").unwrap(), Some(17));
     named("x").unwrap_err();
     named("-1").unwrap_err();
