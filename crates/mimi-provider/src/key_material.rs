@@ -17,7 +17,9 @@ use mimi_wire::{Domain, MimiUri, Wire};
 
 use crate::consent::{Consent, ContactDefault, Disclosure, consent_for};
 use crate::hub::key_material::HubChecked;
-use crate::record::{ConsentRecord, EventKind, NewEvent, Seq, StoredKeyPackage, SuiteStock};
+use crate::record::{
+    ConsentRecord, DeviceRecord, EventKind, NewEvent, Seq, StoredKeyPackage, SuiteStock,
+};
 use crate::requester::DeviceIdentity;
 use crate::{Change, Effect, Expect, Reject, Transition};
 
@@ -147,6 +149,22 @@ pub fn well_addressed(
         Ok(())
     } else {
         Err(Reject::PeerMisbehaved("the request did not come through its room's hub".into()))
+    }
+}
+
+/// Whether a requester of our own is a device of its user still (PROTO-KM-5): certificates outlive the
+/// devices that were signed out, and users' own requests need no consent.
+pub fn is_signed_in(
+    devices: &[DeviceRecord],
+    client: &MimiUri,
+    signature_key: &[u8],
+) -> Result<(), Reject> {
+    let is_known = devices
+        .iter()
+        .any(|device| device.client == *client && device.signature_key == signature_key);
+    match is_known {
+        true => Ok(()),
+        false => Err(Reject::PeerMisbehaved("the requesting device is signed in no more".into())),
     }
 }
 

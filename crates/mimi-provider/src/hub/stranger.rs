@@ -1,5 +1,5 @@
 //! Providers that a room has nothing to do with. They hear of it what they would hear if there were
-//! no such room: not that it exists, its MLS group or its epoch (AMB-UPD-15, TOM-outsider-1).
+//! no such room: not that it exists, its MLS group or its epoch (AMB-UPD-15, TOM-125).
 
 use mimi_policy::RoomView;
 use mimi_wire::Domain;

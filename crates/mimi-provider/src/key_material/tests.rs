@@ -415,3 +415,27 @@ fn a_low_stock_is_told() {
         assert_eq!(event.targets, Some(vec![client("c/cathy/phone")]));
     }
 }
+
+/// PROTO-KM-5: a device's own name with another's key is not the device.
+#[test]
+fn devices_are_known_by_name_and_key() {
+    let device = DeviceRecord {
+        client: uri("mimi://b.example/d/bob/phone"),
+        user: uri("mimi://b.example/u/bob"),
+        name: "phone".to_owned(),
+        token_sha256: [1; 32],
+        signature_key: vec![7; 32],
+        created_ms: 0,
+        last_seen_ms: 0,
+    };
+    let devices = std::slice::from_ref(&device);
+    assert!(is_signed_in(devices, &device.client, &[7; 32]).is_ok());
+    for (devices, client, key) in [
+        (devices, &device.client, [8; 32]),
+        (devices, &device.user, [7; 32]),
+        (&[][..], &device.client, [7; 32]),
+    ] {
+        let refused = is_signed_in(devices, client, &key);
+        assert!(matches!(refused, Err(Reject::PeerMisbehaved(_))), "{refused:?}");
+    }
+}

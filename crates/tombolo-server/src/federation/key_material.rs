@@ -16,7 +16,7 @@ use mimi_provider::consent::{Consent, Disclosure};
 use mimi_provider::hub::key_material::Route;
 use mimi_provider::key_material::{
     Asker, ClientStock, KEY_PACKAGE_ENDING_MS, KEY_PACKAGE_VALID_MS_MIN, KeyMaterialInput, consent,
-    key_material, well_addressed,
+    is_signed_in, key_material, well_addressed,
 };
 use mimi_provider::record::StoredKeyPackage;
 use mimi_provider::requester::Requester;
@@ -264,6 +264,10 @@ async fn attempt(
     let identity = verify(provider, request, now_ms)?;
     let KeyMaterialRequestTbs { target_user: target, requesting_user: requester, .. } =
         &request.tbs;
+    if requester.domain() == provider.domain {
+        let devices = provider.store.devices(requester).await?;
+        is_signed_in(&devices, &identity.client, &request.tbs.requester_signature_key)?;
+    }
     let contact = &provider.config.contact;
     let consents = provider.store.consents(target, requester).await?;
     let consent = consent(request, &consents, contact.default);

@@ -1,4 +1,4 @@
-//! What providers hear about rooms they have nothing to do with (AMB-UPD-15, TOM-outsider-1).
+//! What providers hear about rooms they have nothing to do with (AMB-UPD-15, TOM-125).
 
 use std::sync::Arc;
 

@@ -94,7 +94,7 @@ async fn a_forged_external_commit() {
     assert!(phone.read.is_empty());
 }
 
-/// AMB-UPD-15, TOM-outsider-1: a provider that a room has nothing to do with cannot tell it from one
+/// AMB-UPD-15, TOM-125: a provider that a room has nothing to do with cannot tell it from one
 /// that does not exist, nor learn its group, its epoch or why something is wrong.
 #[tokio::test]
 async fn strangers_learn_nothing_of_a_room() {
@@ -277,7 +277,7 @@ async fn rooms_that_are_not_here() {
     let path = format!("/mimi/v1/update/{ROOM}");
     let reply = trio.post("b.example", "c.example", &path, commit.encode()).await;
     assert_eq!((reply.status.as_u16(), reply.code().as_str()), (404, "unknown"));
-    // TOM-outsider-1: the hub says of its own domain's rooms only what they let in.
+    // TOM-125: the hub says of its own domain's rooms only what they let in.
     let path = "/mimi/v1/update/mimi%3A%2F%2Fa.example%2Fr%2Fno";
     let reply = trio.post("b.example", "a.example", path, commit.encode()).await;
     let response = UpdateResponse::decode(&reply.body).unwrap();

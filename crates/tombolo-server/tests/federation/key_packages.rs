@@ -105,6 +105,29 @@ async fn no_key_package_is_given_twice() {
     again.shutdown().await;
 }
 
+/// PROTO-KM-5, AMB-KM-3: a device that was signed out keeps its certificate, which proves no more that it
+/// is its user's: not even through a hub that works for whoever has it does it get what the user's
+/// devices give one another without consent.
+#[tokio::test]
+async fn a_device_that_is_gone_gets_nothing() {
+    let federation = Federation::new();
+    let store = MemoryStore::new();
+    let b = federation.start_on("b.example", &store).await;
+    let address = b.addresses().federation;
+    let phone = Phone::sign_up(&federation, &b, &store, "b.example/bob/phone").await;
+    let lost = Phone::sign_up(&federation, &b, &store, "b.example/bob/lost").await;
+    let room = MimiUri::new("mimi://a.example/r/anywhere").unwrap();
+    let body = lost.key_material_for(&phone.user, Some(room)).encode();
+    let hub = Arc::new(federation.caller("a.example"));
+    let given = fetch(Arc::clone(&hub), address, Bytes::from(body.clone())).await.unwrap();
+    assert_eq!(packages(given).count(), 1);
+    phone.sign_out(&lost.client).await;
+    let mut connection = hub.connect(address, "b.example").await.unwrap();
+    let path = "/mimi/v1/keyMaterial/mimi%3A%2F%2Fb.example%2Fu%2Fbob";
+    let refused = connection.post("b.example", "a.example", path, body).await.unwrap();
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+}
+
 /// PROTO-KM-7: of several devices each gives one, as long as it has any; a device that runs low is
 /// told in its own stream, and only it.
 #[tokio::test]

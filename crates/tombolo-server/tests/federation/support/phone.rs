@@ -343,10 +343,19 @@ impl Phone {
 
     /// A request for key material outside any room.
     pub(crate) fn key_material_outside(&self, target: &MimiUri) -> KeyMaterialRequest {
+        self.key_material_for(target, None)
+    }
+
+    /// A request for key material, for a room that need not exist.
+    pub(crate) fn key_material_for(
+        &self,
+        target: &MimiUri,
+        room_id: Option<MimiUri>,
+    ) -> KeyMaterialRequest {
         let tbs = KeyMaterialRequestTbs {
             requesting_user: self.user.clone(),
             target_user: target.clone(),
-            room_id: None,
+            room_id,
             acceptable_ciphersuites: vec![SUITE],
             required_capabilities: founding_requirements(&self.device).unwrap(),
             requester_signature_key: self.device.signature_key().to_vec(),
