@@ -22,7 +22,7 @@ use crate::private_file;
 /// in milliseconds since the epoch; the first by 0.
 pub const OHTTP_KEYS_DIR: &str = "ohttp-keys";
 /// How long requests to the key before are answered after a rotation: longer than anybody may keep
-/// what was published ([`crate::oblivious`]).
+/// what was published (`oblivious`).
 pub const OLD_KEY_KEPT_MS: u64 = 48 * 60 * 60 * 1_000;
 
 const SUFFIX: &str = ".key";

@@ -2,7 +2,7 @@
 //!
 //! Write-ahead log, every transaction synced before it is answered, one writer. Several readers
 //! beside it, each seeing what was committed before it began. What was written last is read from
-//! memory ([`tail`]).
+//! memory (`tail`).
 
 mod apply;
 mod columns;

@@ -198,7 +198,7 @@ limits! {
         key_packages_per_device_max: u64 = 200, 1 to 100_000;
     }
 
-    /// Rooms. How many people and devices may be in one is [policy]'s business.
+    /// Rooms. How many people and devices may be in one is the business of `[policy]`.
     rooms: RoomLimits {
         /// Rooms that this provider hosts or follows when one more is founded here.
         known_max: u64 = 1_000_000, 1 to 1_000_000_000;
