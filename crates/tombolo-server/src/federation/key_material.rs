@@ -4,6 +4,7 @@
 //! (PROTO-KM-2). This provider may be any of the last three at once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -29,6 +30,7 @@ use mimi_wire::protocol::key_material::{
 };
 use mimi_wire::{Domain, MimiUri, Wire};
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 use tombolo_store::StoreError;
 
 use super::outgoing::{Post, post};
@@ -42,6 +44,9 @@ use crate::provider::{Provider, storage_failed};
 const PACKAGES_FIRST: usize = 8;
 /// And that are looked at where none of these fits.
 const PACKAGES_MAX: usize = 1_000;
+/// When a stranger is answered, after its request was begun with: reading a decision that there is takes
+/// some microseconds longer than finding none, and that is nobody's business.
+const STRANGERS_ANSWER: Duration = Duration::from_millis(5);
 
 pub(super) async fn handle(
     provider: &Arc<Provider>,
@@ -259,7 +264,7 @@ async fn attempt(
     budget: &mut ReleaseBudget<'_>,
     request: &KeyMaterialRequest,
 ) -> Result<KeyMaterialResponse, Hindrance> {
-    let now_ms = provider.now_ms();
+    let (begun, now_ms) = (Instant::now(), provider.now_ms());
     well_addressed(&provider.domain, asker, request)?;
     let identity = verify(provider, request, now_ms)?;
     let KeyMaterialRequestTbs { target_user: target, requesting_user: requester, .. } =
@@ -288,7 +293,9 @@ async fn attempt(
     // PROTO-KM-6: for a stranger nothing of the target is read, so that the answer takes the same
     // for every target, existing or not.
     if consent != Consent::Granted && contact.disclosure == Disclosure::Masked {
-        return Ok(provider.apply(decide(None, 0)?).await?);
+        let response = provider.apply(decide(None, 0)?).await?;
+        tokio::time::sleep_until(begun + STRANGERS_ANSWER).await;
+        return Ok(response);
     }
     let _turn = provider.turns.take(target).await;
     let clients = clients(provider, request, now_ms).await?;
