@@ -28,6 +28,8 @@ socket.getaddrinfo = _here
 
 # What arrives with the head of a request.
 LARGE_OCTETS = 1024
+# And of one whose path is.
+LONG_URL_OCTETS = 4096
 
 # A check may send a request of its own, past the hooks below: no stream without end leaves here.
 _send = requests.adapters.HTTPAdapter.send
@@ -51,6 +53,10 @@ def _ending(self, request, *rest, **named):
         if large:
             request.body = request.body[:LARGE_OCTETS]
             request.headers["Content-Length"] = str(LARGE_OCTETS)
+        # So it is with a path that is too long: 431, while it is still being written.
+        if len(request.url) > LONG_URL_OCTETS:
+            large = True
+            request.url = request.url[:LONG_URL_OCTETS].rsplit("%", 1)[0]
         with open(SETTING["reached"], "a") as file:
             file.write(f"(closed) {'413' if large else '000'} made\n")
         print(f"closed: {request.method} {request.url}: {error}", file=sys.stderr)
