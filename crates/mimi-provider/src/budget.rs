@@ -81,10 +81,23 @@ impl<K: Ord> Budgets<K> {
         whole_at_ms.saturating_add(cost.saturating_mul(rate.refill_ms))
     }
 
-    fn spend(&mut self, key: K, rate: Rate, cost: u64, now_ms: u64) {
+    /// Spends, whether or not so much is left.
+    pub fn spend(&mut self, key: K, rate: Rate, cost: u64, now_ms: u64) {
         let whole_at_ms = self.after(&key, rate, cost, now_ms);
         self.make_room(now_ms);
         self.whole_at_ms.insert(key, whole_at_ms);
+    }
+
+    /// One that was spent was not: it is there again.
+    pub fn give_back(&mut self, key: &K, rate: Rate) {
+        if let Some(whole_at_ms) = self.whole_at_ms.get_mut(key) {
+            *whole_at_ms = whole_at_ms.saturating_sub(rate.refill_ms);
+        }
+    }
+
+    /// How many are remembered: at most [`REMEMBERED_MAX`].
+    pub fn remembered(&self) -> usize {
+        self.whole_at_ms.len()
     }
 
     /// First those that are whole go, then the fuller half.

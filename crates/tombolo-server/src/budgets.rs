@@ -1,38 +1,23 @@
-//! How often something may be tried: budgets per whoever tries, which refill with time. The unit of
-//! time is the caller's.
+//! How often something may be tried: budgets of one rate, per whoever tries. The unit of time is the
+//! caller's; what a budget is, `mimi_provider::budget` decides.
 
-use std::collections::HashMap;
-use std::hash::Hash;
+use mimi_provider::budget::{self, Rate};
 
-/// Budgets remembered of one kind; beyond that, those with the most left are forgotten.
-pub(crate) const REMEMBERED_MAX: usize = 10_000;
-
-/// Budgets of everyone who has tried lately. Nobody's is larger than `most`, and what was taken comes
-/// back one by one.
+/// Budgets of everyone who has tried lately.
 #[derive(Debug)]
 pub(crate) struct Budgets<K> {
-    most: u32,
-    refill_ms: u64,
-    budgets: HashMap<K, Budget>,
+    rate: Rate,
+    left: budget::Budgets<K>,
 }
 
-/// Attempts made, as of a time; they fade at one per refill.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-struct Budget {
-    /// Milliseconds at which the budget is whole again.
-    whole_at_ms: u64,
-}
-
-impl<K: Eq + Hash> Budgets<K> {
+impl<K: Ord> Budgets<K> {
     pub(crate) fn new(most: u32, refill_ms: u64) -> Self {
-        Self { most, refill_ms, budgets: HashMap::new() }
+        Self { rate: Rate::new(most.into(), refill_ms), left: budget::Budgets::default() }
     }
 
     /// How long until one more attempt is left.
     pub(crate) fn wait_ms(&self, key: &K, now_ms: u64) -> u64 {
-        let budget = self.budgets.get(key).copied().unwrap_or_default();
-        let taken_ms = budget.whole_at_ms.saturating_sub(now_ms);
-        (taken_ms + self.refill_ms).saturating_sub(u64::from(self.most) * self.refill_ms)
+        self.left.wait_ms(key, self.rate, 1, now_ms)
     }
 
     /// Takes an attempt.
@@ -42,11 +27,7 @@ impl<K: Eq + Hash> Budgets<K> {
 
     /// Takes several, whether or not there are as many.
     pub(crate) fn take_many(&mut self, key: K, count: u32, now_ms: u64) {
-        let budget = self.budgets.get(&key).copied().unwrap_or_default();
-        let taken_ms = u64::from(count) * self.refill_ms;
-        let whole_at_ms = budget.whole_at_ms.max(now_ms) + taken_ms;
-        self.make_room(now_ms);
-        self.budgets.insert(key, Budget { whole_at_ms });
+        self.left.spend(key, self.rate, count.into(), now_ms);
     }
 
     /// Takes as many as `count` says, which is told how long it is until one is left.
@@ -68,27 +49,11 @@ impl<K: Eq + Hash> Budgets<K> {
 
     /// An attempt does not count.
     pub(crate) fn give_back(&mut self, key: &K) {
-        if let Some(budget) = self.budgets.get_mut(key) {
-            budget.whole_at_ms = budget.whole_at_ms.saturating_sub(self.refill_ms);
-        }
+        self.left.give_back(key, self.rate);
     }
 
     #[cfg(test)]
     pub(crate) fn remembered(&self) -> usize {
-        self.budgets.len()
-    }
-
-    /// When there are too many, first those that are whole go, then the fuller half.
-    fn make_room(&mut self, now_ms: u64) {
-        if self.budgets.len() >= REMEMBERED_MAX {
-            self.budgets.retain(|_, budget| budget.whole_at_ms > now_ms);
-        }
-        if self.budgets.len() >= REMEMBERED_MAX {
-            let mut ends: Vec<u64> = self.budgets.values().map(|it| it.whole_at_ms).collect();
-            let middle = ends.len() / 2;
-            let (_, median, _) = ends.select_nth_unstable(middle);
-            let median = *median;
-            self.budgets.retain(|_, budget| budget.whole_at_ms > median);
-        }
+        self.left.remembered()
     }
 }

@@ -112,7 +112,7 @@ impl Added {
 }
 
 /// So many mebibytes in a row, counted in smaller units.
-fn of_mib<K: Eq + std::hash::Hash>(mib: u32, refill_ms: u64) -> Budgets<K> {
+fn of_mib<K: Ord>(mib: u32, refill_ms: u64) -> Budgets<K> {
     let refill_us = refill_ms * 1_000 / u64::from(UNITS_IN_MIB);
     Budgets::new(mib.saturating_mul(UNITS_IN_MIB), refill_us)
 }

@@ -4,13 +4,13 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test that tells its figures")]
 
+#[path = "federation/support/tls.rs"]
+mod client;
+
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -19,6 +19,8 @@ use tombolo_server::config::Config;
 use tombolo_server::dev_ca::{DevCa, ServerCertificate};
 use tombolo_server::init::{InitOptions, init};
 use tombolo_server::running::Running;
+
+use client::client_tls;
 
 /// Connections on which nothing is proven.
 const CONNECTIONS: usize = 400;
@@ -54,23 +56,7 @@ fn large_handshake() -> Vec<u8> {
 }
 
 fn tls(root_pem: &str, certificate: Option<&ServerCertificate>) -> TlsConnector {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(root_pem.as_bytes()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots);
-    let config = match certificate {
-        None => builder.with_no_client_auth(),
-        Some(certificate) => {
-            let pem = certificate.certificate_pem.as_bytes();
-            let chain = CertificateDer::pem_slice_iter(pem).map(Result::unwrap).collect();
-            let key = PrivateKeyDer::from_pem_slice(certificate.key_pem.as_str().as_bytes());
-            builder.with_client_auth_cert(chain, key.unwrap()).unwrap()
-        }
-    };
-    TlsConnector::from(Arc::new(config))
+    TlsConnector::from(client_tls(root_pem, certificate))
 }
 
 async fn secure(tls: &TlsConnector, address: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {

@@ -19,6 +19,18 @@ fn it_runs_out_and_comes_back() {
     assert_eq!(budgets.take("bob", RATE, 4, 5_000), Err(100), "more than there ever is");
 }
 
+/// What is spent beyond the end has to come back first; what is given back is there at once.
+#[test]
+fn it_can_be_exceeded_and_given_back() {
+    let mut budgets = Budgets::default();
+    budgets.spend("eve", RATE, 5, 1_000);
+    assert_eq!(budgets.wait_ms(&"eve", RATE, 1, 1_000), 300);
+    budgets.give_back(&"eve", RATE);
+    assert_eq!(budgets.wait_ms(&"eve", RATE, 1, 1_000), 200);
+    budgets.give_back(&"alice", RATE);
+    assert_eq!(budgets.remembered(), 1);
+}
+
 /// What is refused by one budget is taken from none.
 #[test]
 fn all_or_none() {
@@ -40,8 +52,8 @@ fn forgotten_budgets_are_the_fuller_ones() {
         let spent = if number == 7 { 3 } else { 1 + (number % 2) as u64 };
         assert_eq!(budgets.take(number, RATE, spent, 0), Ok(()));
     }
-    assert_eq!(budgets.whole_at_ms.len(), REMEMBERED_MAX);
+    assert_eq!(budgets.remembered(), REMEMBERED_MAX);
     assert_eq!(budgets.take(usize::MAX, RATE, 1, 0), Ok(()), "there is room for one more");
-    assert!(budgets.whole_at_ms.len() < REMEMBERED_MAX);
+    assert!(budgets.remembered() < REMEMBERED_MAX);
     assert!(budgets.take(7, RATE, 1, 0).is_err(), "who has spent most is remembered");
 }

@@ -19,7 +19,7 @@ use crate::shares::{Share, Shares};
 const OCTETS_OF_A_REQUEST: usize = 64 * 1024;
 
 /// Who has proven itself on a connection.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Holder {
     /// Another provider, by its certificate.
     Peer(Domain),

@@ -2,7 +2,7 @@
 
 use mimi_provider::record::{Arrival, ConsentCounts, ConsentRecord, ConsentRequest, StoredArrival};
 use mimi_wire::MimiUri;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::Failure;
 use super::apply::run;
@@ -118,17 +118,9 @@ pub(super) fn consents(
     target: &MimiUri,
     requester: &MimiUri,
 ) -> Result<Vec<ConsentRecord>, Failure> {
-    let sql = "SELECT room, granted, decided_ms FROM consents
+    let sql = "SELECT requester, room, granted, decided_ms FROM consents
          WHERE target = ?1 AND requester = ?2 ORDER BY room";
-    all(db, sql, [target.as_str(), requester.as_str()], |row| {
-        Ok(ConsentRecord {
-            target: target.clone(),
-            requester: requester.clone(),
-            room: row.get::<_, Column<_>>(0)?.0,
-            granted: row.get::<_, Column<_>>(1)?.0,
-            decided_ms: row.get::<_, Column<u64>>(2)?.0,
-        })
-    })
+    all(db, sql, [target.as_str(), requester.as_str()], |row| consent(target, row))
 }
 
 pub(super) fn consent_requests(
@@ -156,14 +148,16 @@ pub(super) fn consents_of(
 ) -> Result<Vec<ConsentRecord>, Failure> {
     let sql = "SELECT requester, room, granted, decided_ms FROM consents
          WHERE target = ?1 ORDER BY requester, room";
-    all(db, sql, [target.as_str()], |row| {
-        Ok(ConsentRecord {
-            target: target.clone(),
-            requester: row.get::<_, Column<_>>(0)?.0,
-            room: row.get::<_, Column<_>>(1)?.0,
-            granted: row.get::<_, Column<_>>(2)?.0,
-            decided_ms: row.get::<_, Column<u64>>(3)?.0,
-        })
+    all(db, sql, [target.as_str()], |row| consent(target, row))
+}
+
+fn consent(target: &MimiUri, row: &Row<'_>) -> rusqlite::Result<ConsentRecord> {
+    Ok(ConsentRecord {
+        target: target.clone(),
+        requester: row.get::<_, Column<_>>(0)?.0,
+        room: row.get::<_, Column<_>>(1)?.0,
+        granted: row.get::<_, Column<_>>(2)?.0,
+        decided_ms: row.get::<_, Column<u64>>(3)?.0,
     })
 }
 

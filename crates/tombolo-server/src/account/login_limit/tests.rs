@@ -1,9 +1,9 @@
 use std::net::IpAddr;
 
+use mimi_provider::budget::REMEMBERED_MAX;
 use mimi_wire::MimiUri;
 
 use super::{LoginLimit, TooMany, network};
-use crate::budgets::REMEMBERED_MAX;
 use crate::config::SignInLimits;
 
 const ATTEMPTS_PER_USER_MAX: u32 = 10;

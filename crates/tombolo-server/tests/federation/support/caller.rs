@@ -12,13 +12,14 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tombolo_server::dev_ca::ServerCertificate;
+
+use super::tls::client_tls;
 
 pub(crate) struct Caller {
     tls: Arc<ClientConfig>,
@@ -48,23 +49,7 @@ pub(crate) struct Connection {
 
 impl Caller {
     pub(crate) fn new(root_pem: &str, certificate: Option<&ServerCertificate>) -> Self {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(root_pem.as_bytes()).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots);
-        let config = match certificate {
-            None => builder.with_no_client_auth(),
-            Some(certificate) => {
-                let pem = certificate.certificate_pem.as_bytes();
-                let chain = CertificateDer::pem_slice_iter(pem).map(Result::unwrap).collect();
-                let key = PrivateKeyDer::from_pem_slice(certificate.key_pem.as_str().as_bytes());
-                builder.with_client_auth_cert(chain, key.unwrap()).unwrap()
-            }
-        };
-        Self { tls: Arc::new(config) }
+        Self { tls: client_tls(root_pem, certificate) }
     }
 
     /// Connects as if `host` were there.

@@ -6,6 +6,7 @@ mod fake_peer;
 mod faulty_store;
 mod local_user;
 mod phone;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
