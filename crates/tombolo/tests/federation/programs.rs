@@ -62,13 +62,23 @@ impl Talking {
     pub(crate) fn quits(mut self) {
         self.types("/quit");
         drop(self.input.take());
-        assert!(self.child.wait().unwrap().success(), "{}", self.heard.join("\n"));
+        self.ended_well();
     }
 
     pub(crate) fn terminate(mut self) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").arg(id).status().unwrap().success());
-        assert!(self.child.wait().unwrap().success(), "{}", self.heard.join("\n"));
+        self.ended_well();
+    }
+
+    /// The program ends with success; what it said to the last is in the complaint otherwise.
+    fn ended_well(&mut self) {
+        let status = self.child.wait().unwrap();
+        // Both ends of the channel are gone once both outputs are closed.
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            self.heard.push(line);
+        }
+        assert!(status.success(), "{status}:\n{}", self.heard.join("\n"));
     }
 }
 
