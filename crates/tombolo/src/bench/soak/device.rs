@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tombolo_client::{Client, ClientError, ClientEvent, ProviderAddress, Registration, RoomStatus};
 
 use super::super::federation::PASSWORD;
-use super::words::{Answer, Failure, Intent, Line, Order, Shown, Wish};
+use super::words::{Answer, Failure, Intent, Line, Order, Shown, What, Wish};
 
 /// Between two attempts to register at a provider that does not answer.
 const REGISTER_PAUSE: Duration = Duration::from_millis(200);
@@ -149,9 +149,10 @@ async fn attempt(client: &Client, wish: Wish) -> Result<Answer, ClientError> {
         Wish::Join(room) => client.join_room(&room).await.map(|()| Answer::Nothing),
         Wish::Leave(room) => client.leave_room(&room).await.map(|()| Answer::Nothing),
         Wish::Send { room, text } => client.send_text(&room, &text).await.map(|_| Answer::Nothing),
-        Wish::Show(room) => {
+        Wish::Show { room, what } => {
             let state = client.room(&room).await?;
             let texts = state.messages.into_iter().filter_map(|message| message.text);
+            let texts = texts.filter(|_| what == What::Everything);
             Ok(Answer::Shown(Shown {
                 status: format!("{:?}", state.status),
                 epoch: state.epoch,
@@ -166,6 +167,8 @@ fn failure(error: &ClientError) -> Failure {
     let why = error.to_string();
     match error {
         ClientError::Unreachable(_) | ClientError::Storage(_) => Failure::Unknown(why),
+        // It left meanwhile, and no longer looks what became of what was on its way.
+        ClientError::NotInRoom(_) => Failure::Unknown(why),
         _ => Failure::Refused(why),
     }
 }

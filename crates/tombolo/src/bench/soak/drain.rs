@@ -9,10 +9,11 @@ use tombolo_server::admin_api::AdminClient;
 use super::super::progress::Progress;
 use super::ledger::Findings;
 use super::stage::Stage;
+use super::words::What;
 
 /// How long what waits may take to arrive. Providers and devices that could not reach each other try
 /// again after pauses that grow.
-const DRAINED_WITHIN: Duration = Duration::from_secs(180);
+const DRAINED_WITHIN: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Waits until everything has arrived and nothing waits any more; then looks once more, since what is
@@ -48,7 +49,7 @@ async fn look(stage: &Stage) -> Findings {
             if !devices.iter().any(|name| **name == *device.name) {
                 continue;
             }
-            let texts = match stage.shown(&device, &place.room).await {
+            let texts = match stage.shown(&device, &place.room, What::Everything).await {
                 Ok(shown) => shown.texts,
                 Err(why) => {
                     stage.note(format_args!("{} shows nothing: {why}", device.name));

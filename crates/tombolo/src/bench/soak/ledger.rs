@@ -152,6 +152,13 @@ impl Ledger {
         stays.map(|(device, _)| device.clone()).collect()
     }
 
+    /// Who is in a room for certain.
+    pub(super) fn devices_in(&self, room: &MimiUri) -> Vec<String> {
+        let in_now = |stays: &[Stay]| stays.last().is_some_and(|last| last.until.is_none());
+        let stays = self.stays.iter().filter(|((_, of), stays)| of == room && in_now(stays));
+        stays.map(|((device, _), _)| device.clone()).collect()
+    }
+
     /// Whatever a device has told of twice.
     pub(super) fn told_twice(&self, findings: &mut Findings) {
         for ((device, text), count) in &self.told {
@@ -180,17 +187,15 @@ impl Ledger {
                 findings.duplicated += twice as u64;
                 findings.say(format!("{device} shows {twice} messages of {room} twice"));
             }
-            self.order_of(room, device, texts, &places, findings);
-            self.due(room, device, &distinct, findings);
+            Self::order_of(room, device, texts, &places, findings);
+            self.due(room, device, &distinct, &places, findings);
         }
         self.reasons(room, reference, findings);
         self.fates(room, &places, findings);
     }
 
-    /// Every device shows a part of what the first one shows, in the same order, without holes but
-    /// for the times when it was out.
+    /// Every device shows a part of what the first one shows, in the same order.
     fn order_of(
-        &self,
         room: &MimiUri,
         device: &str,
         texts: &[String],
@@ -198,53 +203,41 @@ impl Ledger {
         findings: &mut Findings,
     ) {
         let mut before: Option<usize> = None;
-        let mut holes = 0;
         for text in texts {
             let Some(place) = places.get(text.as_str()).copied() else {
                 findings.lost += 1;
                 findings.say(format!("'{text}' of {room} is shown by {device} alone"));
                 continue;
             };
-            match before {
-                Some(before) if place < before => {
-                    findings.reordered += 1;
-                    findings.say(format!("{device} shows '{text}' of {room} in another order"));
-                }
-                Some(before) if place > before + 1 => holes += 1,
-                _ => {}
+            if before.is_some_and(|before| place < before) {
+                findings.reordered += 1;
+                findings.say(format!("{device} shows '{text}' of {room} in another order"));
             }
             before = Some(place);
         }
-        let stays = self.stays.get(&(device.to_owned(), room.clone()));
-        let stays = stays.map_or(&[][..], Vec::as_slice);
-        if holes >= stays.len().max(1) {
-            let came = stays.len();
-            findings.lost += 1;
-            findings.say(format!("{device} has {holes} holes in {room}, and came {came} times"));
-        }
-        let stays_on = stays.last().is_some_and(|last| last.until.is_none());
-        let behind = places.len().saturating_sub(before.map_or(0, |place| place + 1));
-        if stays_on && behind > 0 && before.is_some() {
-            findings.lost += 1;
-            findings.say(format!("{device} is {behind} messages of {room} behind"));
-        }
     }
 
-    /// What was written and accepted while a device was in the room, it shows.
+    /// What was written while a device was in the room, it shows, if it was accepted or others do.
     fn due(
         &self,
         room: &MimiUri,
         device: &str,
         shows: &BTreeSet<&String>,
+        places: &HashMap<&str, usize>,
         findings: &mut Findings,
     ) {
         let key = (device.to_owned(), room.clone());
         let stays = self.stays.get(&key).map_or(&[][..], Vec::as_slice);
         let mut lost = Vec::new();
         for (text, message) in self.messages.iter().filter(|(_, message)| message.room == *room) {
-            let Fate::Accepted { at } = message.fate else { continue };
+            let came_at = match &message.fate {
+                Fate::Accepted { at } => *at,
+                // Nobody knows when.
+                Fate::Unknown if places.contains_key(text.as_str()) => u64::MAX,
+                Fate::Unknown | Fate::Refused(_) => continue,
+            };
             let within = |stay: &Stay| {
-                message.told_at > stay.from && stay.until.is_none_or(|until| at < until)
+                message.told_at > stay.from && stay.until.is_none_or(|until| came_at < until)
             };
             if stays.iter().any(within) {
                 match shows.contains(text) {

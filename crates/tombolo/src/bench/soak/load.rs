@@ -112,7 +112,7 @@ async fn go(stage: &Stage, place: &Place, device: &Puppet) -> Result<(), String>
     stage.goes(device, room);
     stage.note(format_args!("{} leaves {room}", device.name));
     let patience = Patience::new();
-    while !stage.shown(device, room).await.is_ok_and(|shown| shown.status != "Joined") {
+    while !stage.standing(device, room).await.is_ok_and(|shown| shown.status != "Joined") {
         if let Err(why) = device.order(Wish::Leave(room.clone())).await {
             stage.note(format_args!("{} has not left yet: {why}", device.name));
         }

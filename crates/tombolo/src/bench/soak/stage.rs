@@ -19,7 +19,7 @@ use super::Plan;
 use super::device::SoakDevice;
 use super::ledger::Ledger;
 use super::puppet::{Heard, Puppet, Undone};
-use super::words::{Answer, Failure, Intent, Line, Shown, Wish};
+use super::words::{Answer, Failure, Intent, Line, Shown, What, Wish};
 use crate::provider_home;
 
 /// How long anything may take that must happen.
@@ -211,11 +211,27 @@ impl Stage {
         Ok(())
     }
 
-    /// Waits until a device is in a room: from then on it may write there and is to see everything.
+    /// Waits until a device is in a room: from then on it may write there. What is written once all
+    /// others have heard of it, it is to see: before, they may still write for an epoch in which it was
+    /// not there.
     pub(super) async fn until_joined(&self, device: &Puppet, room: &MimiUri) -> Result<(), String> {
         let patience = Patience::new();
-        while !self.is_joined(device, room).await {
-            patience.waits(|| format!("{} never comes into {room}", device.name)).await?;
+        let epoch = loop {
+            match self.standing(device, room).await {
+                Ok(shown) if shown.status == "Joined" => break shown.epoch,
+                _ => patience.waits(|| format!("{} never comes into {room}", device.name)).await?,
+            }
+        };
+        let others = self.ledger().devices_in(room);
+        for other in self.devices().iter().filter(|it| others.iter().any(|in_| **in_ == *it.name)) {
+            while !self
+                .standing(other, room)
+                .await
+                .is_ok_and(|shown| shown.epoch >= epoch || shown.status != "Joined")
+            {
+                let what = || format!("{} does not hear that {} came", other.name, device.name);
+                patience.waits(what).await?;
+            }
         }
         self.ledger().comes(&device.name, room);
         lock(&self.whereabouts).entry(device.name.clone()).or_default().push(room.clone());
@@ -231,11 +247,20 @@ impl Stage {
     }
 
     pub(super) async fn is_joined(&self, device: &Puppet, room: &MimiUri) -> bool {
-        self.shown(device, room).await.is_ok_and(|shown| shown.status == "Joined")
+        self.standing(device, room).await.is_ok_and(|shown| shown.status == "Joined")
     }
 
-    pub(super) async fn shown(&self, device: &Puppet, room: &MimiUri) -> Result<Shown, Undone> {
-        match device.order(Wish::Show(room.clone())).await? {
+    pub(super) async fn standing(&self, device: &Puppet, room: &MimiUri) -> Result<Shown, Undone> {
+        self.shown(device, room, What::Standing).await
+    }
+
+    pub(super) async fn shown(
+        &self,
+        device: &Puppet,
+        room: &MimiUri,
+        what: What,
+    ) -> Result<Shown, Undone> {
+        match device.order(Wish::Show { room: room.clone(), what }).await? {
             Answer::Shown(shown) => Ok(shown),
             other => Err(Undone::Failed(Failure::Unknown(format!("it shows {other:?}")))),
         }

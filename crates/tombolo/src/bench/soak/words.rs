@@ -29,9 +29,18 @@ pub(super) enum Wish {
     /// Write a message.
     Send { room: MimiUri, text: String },
     /// Say what a room shows.
-    Show(MimiUri),
+    Show { room: MimiUri, what: What },
     /// Stop cleanly.
     Close,
+}
+
+/// How much of what a room shows.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum What {
+    /// Where the device stands.
+    Standing,
+    Everything,
 }
 
 /// What a device says.
