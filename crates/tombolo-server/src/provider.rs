@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mimi_mls::hub_keys::HubKeys;
 use mimi_provider::{Change, Effect, Expect, Reject, Transition};
@@ -67,6 +67,7 @@ pub struct Provider {
     pub(crate) growth: Growth,
     pub(crate) clock: Clock,
     pub(crate) store: Arc<dyn Store>,
+    storage_error: Mutex<Option<String>>,
     pub(crate) hub_keys: HubKeys,
     pub(crate) franking: FrankingKeys,
     pub(crate) ohttp_keys: OhttpKeys,
@@ -120,6 +121,7 @@ impl Provider {
             config,
             clock: parts.clock,
             store: parts.store,
+            storage_error: Mutex::default(),
             hub_keys: parts.hub_keys,
             franking: parts.franking,
             ohttp_keys: parts.ohttp_keys,
@@ -185,6 +187,7 @@ impl Provider {
         let provider = Arc::clone(self);
         tokio::spawn(async move {
             let outcome = commit.await;
+            provider.note_storage(&outcome);
             match (&outcome, on_failure) {
                 (Ok(_), _) => {
                     for (client, stream) in &joins {
@@ -199,6 +202,25 @@ impl Provider {
             let _ = sender.send(outcome);
         });
         Enqueued(receiver)
+    }
+
+    /// Why the last commit was not written, if that was the storage's fault.
+    pub(crate) fn storage_error(&self) -> Option<String> {
+        self.storage_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note_storage(&self, outcome: &Result<Committed, StoreError>) {
+        let error = match outcome {
+            Ok(_) => None,
+            // The storage has told that the log has moved: it works.
+            Err(StoreError::Conflict(_)) => return,
+            Err(error) => Some(error.to_string()),
+        };
+        let mut known = self.storage_error.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_some() && error.is_none() {
+            tracing::info!("the storage takes again what is to be stored");
+        }
+        *known = error;
     }
 
     /// Starts the effects of what has become durable.
@@ -225,9 +247,15 @@ fn joins(changes: &[Change]) -> Vec<(mimi_wire::MimiUri, mimi_wire::MimiUri)> {
     pairs.collect()
 }
 
-/// A failure of the storage as a refusal; the text is for the log.
+/// A failure of the storage as a refusal. What exactly fails is for the log only.
 pub(crate) fn storage_failed(error: StoreError) -> Reject {
-    Reject::Internal(error.to_string())
+    match error {
+        StoreError::Unavailable(why) => {
+            tracing::warn!(%why, "a request is turned away: the storage takes nothing now");
+            Reject::Unavailable("nothing can be stored here at the moment".to_owned())
+        }
+        error => Reject::Internal(error.to_string()),
+    }
 }
 
 impl fmt::Debug for Provider {

@@ -159,11 +159,15 @@ impl SqliteStore {
                 let (done, outcome) = oneshot::channel();
                 let queue = queue.as_ref().expect("taken only when the store is dropped");
                 let queued = queue.try_send(Job { work, done }).map_err(|error| match error {
-                    mpsc::error::TrySendError::Full(_) => "too many commits wait for the storage",
-                    mpsc::error::TrySendError::Closed(_) => WRITER_GONE,
+                    mpsc::error::TrySendError::Full(_) => {
+                        StoreError::Unavailable("too many commits wait".to_owned())
+                    }
+                    mpsc::error::TrySendError::Closed(_) => {
+                        StoreError::Failed(WRITER_GONE.to_owned())
+                    }
                 });
                 Box::pin(async move {
-                    queued.map_err(|reason| StoreError::Failed(reason.to_owned()))?;
+                    queued?;
                     outcome.await.map_err(|_| StoreError::Failed(WRITER_GONE.to_owned()))?
                 })
             }

@@ -37,6 +37,10 @@ pub enum StoreError {
     /// An expectation did not hold: load again, decide again.
     #[error("lost a race: {0}")]
     Conflict(String),
+    /// The storage takes nothing at the moment: the disk is full, read-only or failing, or too much
+    /// waits. Nothing of what was asked is written; the same may be later.
+    #[error("the storage takes nothing now: {0}")]
+    Unavailable(String),
     /// The storage failed.
     #[error("storage failed: {0}")]
     Failed(String),

@@ -24,5 +24,7 @@ mod peers;
 mod restarts;
 mod rooms;
 mod rules;
+mod silence;
+mod slow;
 mod support;
 mod timing;

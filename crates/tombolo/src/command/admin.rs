@@ -224,8 +224,11 @@ async fn show_status(config: &Config, json: bool) -> Result<(), Failure> {
         say(&object);
         return Ok(());
     }
-    let Status { domain, users, rooms, waiting } = status;
+    let Status { domain, users, rooms, storage_error, waiting } = status;
     say(&format!("{domain} runs: {}, {}", counted(users, "user"), counted(rooms, "room")));
+    if let Some(error) = storage_error {
+        say(&format!("NOTHING CAN BE STORED: {error}"));
+    }
     if waiting.is_empty() {
         say("Nothing waits for other providers.");
     }

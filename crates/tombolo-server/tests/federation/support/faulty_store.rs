@@ -66,8 +66,8 @@ impl Store for FaultyStore {
         let take = |left: u32| left.checked_sub(1);
         let fails = self.faults.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take);
         if fails.is_ok() {
-            let failed = StoreError::Failed("no space left on device".to_owned());
-            return Box::pin(std::future::ready(Err(failed)));
+            let full = StoreError::Unavailable("no space left on device".to_owned());
+            return Box::pin(std::future::ready(Err(full)));
         }
         // In order at once, durable later.
         let written = self.inner.commit(commit);
