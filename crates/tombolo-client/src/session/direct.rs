@@ -310,7 +310,7 @@ impl Session {
         let set = users(view);
         // Only rooms in which nothing can change: what is written follows without anybody asked.
         let rooms = self.rooms.values().filter_map(fixed_view);
-        let rooms = rooms.filter(|view| view.roles == Preset::Direct.roles());
+        let rooms = rooms.filter(|view| Preset::of_roles(&view.roles) == Some(Preset::Direct));
         let mut same: Vec<&RoomView> = rooms.filter(|view| users(view) == set).collect();
         if same.len() < 2 {
             return;
