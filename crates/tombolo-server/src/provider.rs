@@ -11,6 +11,7 @@ use mimi_wire::Domain;
 use tokio::sync::oneshot;
 use tombolo_store::{Commit, Committed, Store, StoreError};
 
+use crate::account::removals::Removals;
 use crate::assets::Uploads;
 use crate::assets::serve::DownloadSlots;
 use crate::capture::Capture;
@@ -79,6 +80,7 @@ pub struct Provider {
     pub(crate) turns: Turns,
     pub(crate) queries: Budgets,
     pub(crate) contact: Contact,
+    pub(crate) removals: Removals,
     pub(crate) code_guesses: CodeGuesses,
     pub(crate) wake: Wake,
     pub(crate) delivery: Delivery,
@@ -133,6 +135,7 @@ impl Provider {
             turns: Turns::default(),
             queries: Budgets::default(),
             contact: Contact::default(),
+            removals: Removals::default(),
             code_guesses: CodeGuesses::new(&limits.rooms),
             wake: Wake::default(),
             delivery: Delivery::new(limits.peers.deliveries_per_peer_max),
@@ -232,6 +235,7 @@ impl Provider {
                 }
                 Effect::WakeStream(stream) => self.wake.stream(stream),
                 Effect::WakeArrivals => self.contact.wake(),
+                Effect::WakeRemovals => self.removals.wake(),
             }
         }
     }

@@ -14,6 +14,7 @@ mod profiles;
 mod read;
 mod read_log;
 mod readers;
+mod removals;
 mod schema;
 mod tail;
 #[cfg(test)]
@@ -29,7 +30,8 @@ use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
     Account, ConsentCounts, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor,
-    LogHistory, LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRoom, SuiteStock,
+    LogHistory, LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRemoval, StoredRoom,
+    SuiteStock,
 };
 use mimi_wire::protocol::CipherSuite;
 use mimi_wire::{Domain, MimiUri};
@@ -291,6 +293,10 @@ impl Store for SqliteStore {
 
     fn arrivals(&self, limit: usize) -> StoreFuture<'_, Vec<StoredArrival>> {
         self.read(move |db| contact::arrivals(db, limit))
+    }
+
+    fn owed_removals(&self, after_id: u64, limit: usize) -> StoreFuture<'_, Vec<StoredRemoval>> {
+        self.read(move |db| removals::owed_removals(db, after_id, limit))
     }
 
     fn profile(&self, user: &MimiUri) -> StoreFuture<'_, Option<StoredProfile>> {

@@ -7,6 +7,7 @@ mod authentication;
 mod bodies;
 mod contact;
 mod delivery;
+mod direct_rooms;
 mod directory;
 mod downloads;
 mod faults;
