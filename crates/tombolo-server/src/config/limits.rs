@@ -129,7 +129,7 @@ limits! {
         unproven_idle_ms_max: u64 = 30_000, 100 to 3_600_000;
         /// Milliseconds without a request, of who is proven.
         idle_ms_max: u64 = 300_000, 1_000 to 86_400_000;
-        /// Milliseconds in which a finished answer has to be taken.
+        /// Milliseconds in which a finished answer has to be taken, or a piece of a file or stream.
         answer_ms_max: u64 = 60_000, 100 to 3_600_000;
         /// Requests in flight on one HTTP/2 connection.
         streams_max: u32 = 128, 1 to 10_000;
