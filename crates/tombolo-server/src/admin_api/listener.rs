@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::serve::Listener;
@@ -13,9 +13,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::{AdminApi, router};
+use crate::tls::Unread;
 
 /// Open connections; whoever connects beyond them waits in the system's queue.
 const OPEN_MAX: usize = 64;
+/// Octets that are thrown away unread after an early refusal, and for how long: an operator's program
+/// reads its answer then.
+const UNREAD_OCTETS_MAX: u64 = 32 * 1024 * 1024;
+const UNREAD_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// A listener of which only so many connections are open at once.
 struct Bounded {
@@ -26,6 +31,8 @@ struct Bounded {
 /// A connection, with its place.
 struct Placed {
     stream: TcpStream,
+    /// Once our side is closed.
+    unread: Option<Unread>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -37,7 +44,7 @@ impl Listener for Bounded {
         let place = Arc::clone(&self.places).acquire_owned().await;
         let _place = place.expect("the semaphore is never closed");
         let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Placed { stream, _place }, address)
+        (Placed { stream, unread: None, _place }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -69,7 +76,15 @@ impl AsyncWrite for Placed {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let Self { stream, unread, .. } = &mut *self;
+        let unread = match unread {
+            Some(unread) => unread,
+            None => {
+                ready!(Pin::new(&mut *stream).poll_shutdown(context))?;
+                unread.insert(Unread::new(UNREAD_OCTETS_MAX, UNREAD_TIME_MAX))
+            }
+        };
+        unread.poll_over(Pin::new(stream), context).map(Ok)
     }
 }
 

@@ -131,6 +131,11 @@ limits! {
         idle_ms_max: u64 = 300_000, 1_000 to 86_400_000;
         /// Milliseconds in which a finished answer has to be taken, or a piece of a file or stream.
         answer_ms_max: u64 = 60_000, 100 to 3_600_000;
+        /// Mebibytes that still come from the other side and are thrown away unread when a connection is
+        /// closed: whoever is refused early reads why only if what it sends is taken.
+        unread_mib_max: u64 = 32, 1 to 1_024;
+        /// Milliseconds for that.
+        unread_ms_max: u64 = 10_000, 1 to 600_000;
         /// Requests in flight on one HTTP/2 connection.
         streams_max: u32 = 128, 1 to 10_000;
         /// Octets of a request's line and headers.
