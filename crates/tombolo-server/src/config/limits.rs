@@ -275,6 +275,18 @@ limits! {
         deliveries_per_peer_max: usize = 32, 1 to 10_000;
     }
 
+    /// Files fetched from other providers, for their providers' peers and for our own people.
+    proxy: ProxyLimits {
+        /// Milliseconds to find a file's host and to connect to it.
+        connect_ms_max: u64 = 10_000, 100 to 600_000;
+        /// Milliseconds from the request to the head of the answer.
+        head_ms_max: u64 = 20_000, 100 to 600_000;
+        /// Milliseconds in which nothing of the file comes.
+        silence_ms_max: u64 = 30_000, 100 to 600_000;
+        /// Milliseconds for the whole file.
+        download_ms_max: u64 = 600_000, 100 to 86_400_000;
+    }
+
     /// Downloads by Oblivious HTTP.
     oblivious: ObliviousLimits {
         /// Requests that the gateway answers at once: each holds up to a mebibyte of a file, a few
