@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::serve::Listener;
@@ -14,9 +14,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Sleep;
 
 use super::{AdminApi, router};
+use crate::tls::Unread;
 
 /// Open connections; whoever connects beyond them waits in the system's queue.
 const OPEN_MAX: usize = 64;
+/// Octets that are thrown away unread after an early refusal, and for how long: an operator's program
+/// reads its answer then.
+const UNREAD_OCTETS_MAX: u64 = 32 * 1024 * 1024;
+const UNREAD_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// How long a connection lasts, whatever is done on it: who sends or reads octet by octet gives the
 /// place back. An operator's program opens one for each request.
@@ -33,6 +38,8 @@ struct Bounded {
 struct Placed {
     stream: TcpStream,
     end: Pin<Box<Sleep>>,
+    /// Once our side is closed.
+    unread: Option<Unread>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -53,7 +60,7 @@ impl Listener for Bounded {
         let _place = place.expect("the semaphore is never closed");
         let (stream, address) = Listener::accept(&mut self.listener).await;
         let end = Box::pin(tokio::time::sleep(self.time_max));
-        (Placed { stream, end, _place }, address)
+        (Placed { stream, end, unread: None, _place }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -91,7 +98,15 @@ impl AsyncWrite for Placed {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let Self { stream, unread, .. } = &mut *self;
+        let unread = match unread {
+            Some(unread) => unread,
+            None => {
+                ready!(Pin::new(&mut *stream).poll_shutdown(context))?;
+                unread.insert(Unread::new(UNREAD_OCTETS_MAX, UNREAD_TIME_MAX))
+            }
+        };
+        unread.poll_over(Pin::new(stream), context).map(Ok)
     }
 }
 

@@ -23,6 +23,7 @@ use tokio_rustls::server::TlsStream;
 use super::PeerChain;
 use super::activity::{Activity, Patience};
 use super::admission::{Admission, Standing};
+use super::lingering::Lingering;
 use crate::config::{ConnectionLimits, RequestLimits};
 
 /// Octets a peer may send before it is told that they were read: per request, and per connection.
@@ -138,6 +139,7 @@ impl Connection {
         let chain = peer_chain(&stream);
         let service = activity.notice(service_for(self.address, standing.clone(), chain));
         let builder = http_builder(&limits);
+        let stream = Lingering::new(stream, &limits);
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let patience = || Patience {
             first_max: ms(limits.handshake_ms_max),
