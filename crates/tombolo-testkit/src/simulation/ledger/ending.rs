@@ -13,6 +13,8 @@ pub enum Standing {
     Inside,
     /// It is out, and shows what it has seen.
     Outside,
+    /// Between the two: its user has asked to leave and nobody has committed that yet.
+    Leaving,
     /// It has frozen the room.
     Frozen,
 }
