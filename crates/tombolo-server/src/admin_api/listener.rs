@@ -9,23 +9,25 @@ use std::time::Duration;
 
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::{AdminApi, router};
+use crate::network::{Connection, Listening};
 
 /// Open connections; whoever connects beyond them waits in the system's queue.
 const OPEN_MAX: usize = 64;
+/// Pause after a failed `accept`, which is for want of file descriptors as a rule.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A listener of which only so many connections are open at once.
 struct Bounded {
-    listener: TcpListener,
+    listener: Box<dyn Listening>,
     places: Arc<Semaphore>,
 }
 
 /// A connection, with its place.
 struct Placed {
-    stream: TcpStream,
+    stream: Connection,
     _place: OwnedSemaphorePermit,
 }
 
@@ -36,8 +38,15 @@ impl Listener for Bounded {
     async fn accept(&mut self) -> (Placed, SocketAddr) {
         let place = Arc::clone(&self.places).acquire_owned().await;
         let _place = place.expect("the semaphore is never closed");
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Placed { stream, _place }, address)
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, address)) => return (Placed { stream, _place }, address),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -76,7 +85,7 @@ impl AsyncWrite for Placed {
 /// Serves until `stopping` turns true and requests in flight are answered, at most `drain_max`.
 pub(crate) async fn serve(
     api: AdminApi,
-    listener: TcpListener,
+    listener: Box<dyn Listening>,
     mut stopping: watch::Receiver<bool>,
     drain_max: Duration,
 ) {
@@ -92,6 +101,7 @@ pub(crate) async fn serve(
         tokio::time::sleep(drain_max).await;
     };
     tokio::select! {
+        biased;
         outcome = serving => {
             if let Err(error) = outcome {
                 tracing::error!(%error, "the admin listener has failed");
@@ -104,6 +114,7 @@ pub(crate) async fn serve(
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -112,6 +123,7 @@ mod tests {
     async fn operators_connections_wait() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let listener: Box<dyn Listening> = Box::new(listener);
         let mut bounded = Bounded { listener, places: Arc::new(Semaphore::new(OPEN_MAX)) };
         let (mut outside, mut inside) = (Vec::new(), Vec::new());
         for _ in 0..OPEN_MAX {

@@ -1,0 +1,2 @@
+//! Whole federations of real servers and clients in virtual time.
+fn main() {}
