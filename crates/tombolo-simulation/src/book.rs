@@ -65,8 +65,7 @@ impl Book {
             false => None,
         };
         let elapsed_ms = elapsed_ms.and_then(|ms| u64::try_from(ms).ok());
-        self.0.start_ms
-            + elapsed_ms.unwrap_or_else(|| self.0.elapsed_ms.load(Ordering::Relaxed))
+        self.0.start_ms + elapsed_ms.unwrap_or_else(|| self.0.elapsed_ms.load(Ordering::Relaxed))
     }
 
     /// So much time has passed.

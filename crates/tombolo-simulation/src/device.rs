@@ -1,21 +1,21 @@
 //! A device: the SDK's real client on a host of its own, and a person who uses it.
 
 mod acting;
-mod shown;
+pub(crate) mod shown;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mimi_wire::{MimiUri, UriKind, Wire};
 use mimi_wire::protocol::submit_message::SubmitMessageRequest;
+use mimi_wire::{MimiUri, UriKind, Wire};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tombolo_client::session::request::{Outgoing, Request, Response};
-use tombolo_client::transport::{
-    ApiTransport, OpenStream, Token, Transport, TransportFuture,
+use tombolo_client::transport::{ApiTransport, OpenStream, Token, Transport, TransportFuture};
+use tombolo_client::{
+    Client, ClientError, ClientEvent, ProviderAddress, Registration, Surroundings,
 };
-use tombolo_client::{Client, ClientError, ClientEvent, ProviderAddress, Registration, Surroundings};
 use tombolo_server::clock::Clock;
 use tombolo_testkit::simulation::ledger::Ending;
 use tombolo_testkit::simulation::plan::Action;
@@ -70,7 +70,7 @@ impl Device {
         seed: u64,
     ) -> Self {
         let domain = user.domain();
-        let user_name = user.segments().last().expect("a user has a name").to_string();
+        let user_name = user.segments().pop().expect("a user has a name");
         let client = MimiUri::build(&domain, UriKind::Client, &[&user_name, name]);
         Self {
             host: format!("{name}.{user_name}.{domain}"),
@@ -128,14 +128,15 @@ impl Device {
         loop {
             let store = Arc::new(self.pocket.clone());
             let (transport, surroundings) = (self.transport(), self.surroundings());
-            let opened = match Client::start_in(surroundings, store.clone(), transport.clone()).await {
-                Err(ClientError::NotRegistered) => {
-                    let surroundings = self.surroundings();
-                    let registration = self.registration();
-                    Client::register_in(surroundings, store, transport, registration).await
-                }
-                opened => opened,
-            };
+            let opened =
+                match Client::start_in(surroundings, store.clone(), transport.clone()).await {
+                    Err(ClientError::NotRegistered) => {
+                        let surroundings = self.surroundings();
+                        let registration = self.registration();
+                        Client::register_in(surroundings, store, transport, registration).await
+                    }
+                    opened => opened,
+                };
             match opened {
                 Ok(client) => return client,
                 Err(error) => self.book.note(|| format!("{} is not signed in: {error}", self.host)),
@@ -145,8 +146,7 @@ impl Device {
     }
 
     fn registration(&self) -> Registration {
-        let segments = |uri: &MimiUri| uri.segments().map(|it| it.to_string()).collect::<Vec<_>>();
-        let name = |uri: &MimiUri| segments(uri).pop().unwrap_or_default();
+        let name = |uri: &MimiUri| uri.segments().pop().unwrap_or_default();
         let url = format!("https://{}:{CLIENT_PORT}", self.user.domain());
         Registration {
             provider: ProviderAddress { url, resolve: None, roots_pem: None },
@@ -212,7 +212,8 @@ impl Device {
     async fn ending(&self, client: &Client) -> Ending {
         let mut rooms = Vec::new();
         for room in client.rooms().await.unwrap_or_default() {
-            let (Ok(state), Ok(view)) = (client.room(&room).await, client.policy(&room).await) else {
+            let (Ok(state), Ok(view)) = (client.room(&room).await, client.policy(&room).await)
+            else {
                 continue;
             };
             let lines = state.messages.iter().map(shown::line).collect();

@@ -262,7 +262,8 @@ impl Store for Disk {
         after: Seq,
         max_octets: usize,
     ) -> StoreFuture<'_, FollowerBatch> {
-        let read = self.readable().follower_batch(stream, follower, after, max_octets);
+        let readable = self.readable();
+        let read = readable.follower_batch(stream, follower, after, max_octets);
         let mut batch = read.now_or_never().expect("memory answers at once");
         if let Ok(batch) = &mut batch {
             if self.planted(Planted::DropsDelivery) {
@@ -287,7 +288,8 @@ impl Store for Disk {
         after_id: u64,
         limit: usize,
     ) -> StoreFuture<'_, Vec<LoggedEvent>> {
-        let read = self.readable().client_events(client, after_id, limit);
+        let readable = self.readable();
+        let read = readable.client_events(client, after_id, limit);
         let mut entries = read.now_or_never().expect("memory answers at once");
         if let Ok(entries) = &mut entries {
             if self.planted(Planted::DropsEntry) {

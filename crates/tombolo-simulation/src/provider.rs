@@ -114,9 +114,8 @@ impl Provider {
             book.now_ms().saturating_add_signed(step_ms.load(Ordering::Relaxed))
         });
         let chance = self.chance.clone();
-        let chance = Chance::from_fn(move || {
-            chance.lock().unwrap_or_else(PoisonError::into_inner).random()
-        });
+        let chance =
+            Chance::from_fn(move || chance.lock().unwrap_or_else(PoisonError::into_inner).random());
         let store = Arc::new(self.disk.clone());
         let surroundings = Surroundings { store, clock, chance, network: Arc::new(Wires) };
         // A full disk may keep it from starting; whoever runs it tries again.

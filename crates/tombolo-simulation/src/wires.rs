@@ -169,9 +169,9 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, url: Uri) -> Self::Future {
         let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.clone().connect(url));
-        Box::pin(async move {
-            connecting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-        })
+        Box::pin(
+            async move { connecting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) },
+        )
     }
 }
 

@@ -54,7 +54,12 @@ impl Witness {
         }
     }
 
-    fn watched(&mut self, durable: &MemoryStore, room: &MimiUri, book: &Book) -> Option<&mut Watched> {
+    fn watched(
+        &mut self,
+        durable: &MemoryStore,
+        room: &MimiUri,
+        book: &Book,
+    ) -> Option<&mut Watched> {
         if !self.rooms.contains_key(room) {
             let stored = now(durable.room(room))?;
             let snapshot = HubSnapshot::decode(&stored.snapshot).ok()?;
@@ -106,7 +111,9 @@ impl Watched {
             EventKind::Commit | EventKind::Proposal => {
                 let request = UpdateRequest::decode(&event.detail).map_err(|it| it.to_string())?;
                 let staged = self.group.stage_again(&request, event.timestamp_ms);
-                self.group.merge(staged.map_err(|it| it.to_string())?).map_err(|it| it.to_string())?;
+                self.group
+                    .merge(staged.map_err(|it| it.to_string())?)
+                    .map_err(|it| it.to_string())?;
                 if event.kind == EventKind::Commit {
                     let epoch = self.group.view().epoch;
                     book.note(|| format!("{room} is in epoch {epoch}"));
