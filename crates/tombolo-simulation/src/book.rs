@@ -1,11 +1,13 @@
 //! What everybody in a simulation writes into: the ledger, the trace, and what people tell each other
 //! outside of rooms.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mimi_wire::MimiUri;
+use bytes::Bytes;
+use mimi_wire::protocol::directory::Endpoint;
+use mimi_wire::{Domain, MimiUri};
 use tombolo_testkit::simulation::ledger::Ledger;
 use tombolo_testkit::simulation::trace::Trace;
 
@@ -21,6 +23,24 @@ struct Shared {
     pages: Mutex<Pages>,
 }
 
+/// Requests between providers that are remembered.
+const HEARD_MAX: usize = 48;
+
+/// A request between providers, as somebody could have overheard it at one of them.
+#[derive(Clone, Debug)]
+pub struct Overheard {
+    /// Who was asked.
+    pub to: Domain,
+    /// Who has asked.
+    pub from: Domain,
+    /// What.
+    pub endpoint: Endpoint,
+    /// About which room.
+    pub about: MimiUri,
+    /// The body.
+    pub body: Bytes,
+}
+
 /// What is in it.
 #[derive(Debug)]
 pub struct Pages {
@@ -28,10 +48,15 @@ pub struct Pages {
     pub ledger: Ledger,
     /// What happened.
     pub trace: Trace,
+    /// Rooms that hubs have, with the first epoch each was seen in: before that a room is its
+    /// creator's alone.
+    pub rooms: BTreeMap<MimiUri, u64>,
     /// Links into rooms that somebody has made.
     pub links: Vec<String>,
     /// Whose each application message on its way to a hub is said to be.
     pub senders: BTreeMap<Vec<u8>, MimiUri>,
+    /// The latest requests between providers.
+    pub heard: VecDeque<Overheard>,
     /// Texts written so far.
     texts: u64,
     /// How actions of people ended: done, refused.
@@ -44,8 +69,10 @@ impl Book {
         let pages = Pages {
             ledger: Ledger::new(),
             trace: Trace::on(start_ms),
+            rooms: BTreeMap::new(),
             links: Vec::new(),
             senders: BTreeMap::new(),
+            heard: VecDeque::new(),
             texts: 0,
             outcomes: [0; 2],
         };
@@ -77,6 +104,15 @@ impl Book {
     pub fn note(&self, what: impl FnOnce() -> String) {
         let now_ms = self.now_ms();
         self.pages().trace.note(now_ms, what);
+    }
+
+    /// A request between providers was heard.
+    pub fn hear(&self, heard: Overheard) {
+        let mut pages = self.pages();
+        if pages.heard.len() == HEARD_MAX {
+            pages.heard.pop_front();
+        }
+        pages.heard.push_back(heard);
     }
 
     /// A text that nobody has written yet, in somebody's name.

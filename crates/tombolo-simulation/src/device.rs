@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use mimi_wire::protocol::directory::Endpoint;
 use mimi_wire::protocol::submit_message::SubmitMessageRequest;
 use mimi_wire::{MimiUri, UriKind, Wire};
 use sha2::{Digest, Sha256};
@@ -20,7 +21,7 @@ use tombolo_server::clock::Clock;
 use tombolo_testkit::simulation::ledger::Ending;
 use tombolo_testkit::simulation::plan::Action;
 
-use crate::book::Book;
+use crate::book::{Book, Overheard};
 use crate::pocket::Pocket;
 use crate::provider::{CLIENT_PORT, PASSWORD};
 use crate::wires::{Courier, trusting};
@@ -174,7 +175,7 @@ impl Device {
         let courier = Courier::new(trusting(&self.root_pem, &clock));
         let url = format!("https://{}:{CLIENT_PORT}", self.user.domain());
         let inner = ApiTransport::new(&url, Arc::new(courier)).expect("a plain address");
-        Arc::new(Tapped { inner, book: self.book.clone() })
+        Arc::new(Tapped { inner, user: self.user.clone(), book: self.book.clone() })
     }
 
     /// Hears what the client tells its person.
@@ -200,7 +201,8 @@ impl Device {
                 let Ok(state) = client.room(&room).await else { continue };
                 let lines: Vec<_> = state.messages.iter().map(shown::line).collect();
                 let mut pages = self.book.pages();
-                if shown::is_inside(&state) {
+                let founded = pages.rooms.get(&room).is_some_and(|first| state.epoch >= *first);
+                if shown::is_inside(&state) && founded {
                     let tree = &state.tree_hash;
                     pages.ledger.in_epoch(&self.client, &room, state.epoch, tree);
                 }
@@ -226,12 +228,23 @@ impl Device {
 /// Notes whose message each is, which no log of a hub says.
 struct Tapped {
     inner: ApiTransport,
+    user: MimiUri,
     book: Book,
 }
 
 impl Transport for Tapped {
     fn request(&self, outgoing: Outgoing) -> TransportFuture<Response> {
-        if let Request::SubmitMessage { body, .. } = &outgoing.request
+        let (endpoint, room, body) = match &outgoing.request {
+            Request::SubmitMessage { room, body } => (Endpoint::SubmitMessage, room, body),
+            Request::Update { room, body } => (Endpoint::Update, room, body),
+            _ => return self.inner.request(outgoing),
+        };
+        let (to, from) = (room.domain(), self.user.domain());
+        if to != from {
+            let (about, body) = (room.clone(), body.clone());
+            self.book.hear(Overheard { to, from, endpoint, about, body });
+        }
+        if endpoint == Endpoint::SubmitMessage
             && let Ok(request) = SubmitMessageRequest::decode(body)
         {
             let octets = request.app_message.octets().to_vec();

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use mimi_provider::Change;
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
@@ -60,6 +61,8 @@ struct Inner {
     /// It sends peers too much, too little, and in another order.
     crooked: bool,
     backup: Option<MemoryStore>,
+    /// KeyPackages that were given away since somebody asked.
+    released: Vec<Vec<u8>>,
     planted: Option<Planted>,
     rng: StdRng,
 }
@@ -81,6 +84,7 @@ impl Disk {
             full: false,
             crooked: false,
             backup: None,
+            released: Vec::new(),
             planted,
             rng,
         })))
@@ -93,6 +97,11 @@ impl Disk {
     /// What is durable, for whoever looks from outside.
     pub fn durable(&self) -> MemoryStore {
         self.inner().durable.clone()
+    }
+
+    /// KeyPackages that were given away since this was last asked.
+    pub fn take_released(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.inner().released)
     }
 
     /// Commits so far.
@@ -124,17 +133,15 @@ impl Disk {
         self.inner().sync_ms_max = ms.max(1);
     }
 
-    /// The machine stops: of what was on its way some is durable, the rest is gone. Says how many
-    /// commits are gone.
-    pub fn crash(&self) -> usize {
+    /// The machine stops: of what was on its way some is durable, the rest is gone.
+    pub fn crash(&self) {
         let mut inner = self.inner();
         let waiting = inner.queue.len();
         let kept = inner.rng.random_range(0..=waiting);
         inner.sync(kept);
-        let lost = inner.queue.drain(..).count();
-        inner.settled += lost as u64;
+        inner.queue.clear();
+        inner.settled = inner.commits;
         inner.written = inner.durable.copied();
-        lost
     }
 
     /// Keeps a copy.
@@ -178,6 +185,10 @@ impl Inner {
         for _ in 0..count {
             let Some(commit) = self.queue.pop_front() else { return };
             self.settled += 1;
+            self.released.extend(commit.changes.iter().filter_map(|change| match change {
+                Change::ReleaseKeyPackage(reference) => Some(reference.clone()),
+                _ => None,
+            }));
             let synced = self.durable.commit(commit).now_or_never();
             let synced = synced.expect("memory answers at once");
             debug_assert!(synced.is_ok(), "checked when it was written: {synced:?}");

@@ -11,6 +11,7 @@ use mimi_wire::{Domain, MimiUri, UriKind};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
+use tombolo_server::clock::Clock;
 use tombolo_server::dev_ca::DevCa;
 use tombolo_testkit::simulation::ledger::Violation;
 use tombolo_testkit::simulation::plan::{Action, Faults, Happening, Plan, Size, plan};
@@ -19,7 +20,9 @@ use turmoil::Sim;
 use crate::book::Book;
 use crate::device::{Device, Order};
 use crate::disk::Planted;
+use crate::mallory::{Identities, MALLORY, Mallory};
 use crate::provider::{FEDERATION_PORT, Provider};
+use crate::wires::showing;
 use crate::witness::Witness;
 use weather::Healing;
 
@@ -75,6 +78,7 @@ struct Federation {
     book: Book,
     root_pem: Arc<str>,
     providers: Vec<Arc<Provider>>,
+    mallory: Arc<Mallory>,
     witnesses: Vec<Witness>,
     people: Vec<Person>,
     healings: Vec<(u64, Healing)>,
@@ -117,14 +121,23 @@ impl Federation {
             .enable_random_order()
             .rng_seed(rng.random())
             .build();
-        let providers: Vec<_> = plan
-            .domains
-            .iter()
-            .map(|domain| {
-                let place = (files.path(), &ca);
-                Arc::new(Provider::new(domain, place, &book, rng.random(), planted))
-            })
-            .collect();
+        let (mut providers, mut identities) = (Vec::new(), Identities::new());
+        let right = book.clone();
+        let clock = Clock::from_fn(move || right.now_ms());
+        for name in plan.domains.iter().copied().chain([MALLORY]) {
+            let domain = Domain::new(name).expect("a plain domain");
+            let certificate = ca.issue(&domain, book.now_ms()).expect("the authority works");
+            identities.insert(domain, showing(ca.root_pem(), &clock, &certificate));
+            if name != MALLORY {
+                let place = (files.path(), &certificate);
+                let provider = Provider::new(name, place, &book, rng.random(), planted);
+                providers.push(Arc::new(provider));
+            }
+        }
+        let rng_of_mallory = StdRng::seed_from_u64(rng.random());
+        let mallory = Arc::new(Mallory::new(identities, book.clone(), rng_of_mallory));
+        let living = mallory.clone();
+        sim.host(MALLORY, move || living.clone().live());
         for provider in &providers {
             let living = provider.clone();
             sim.host(provider.domain.as_str(), move || living.clone().live());
@@ -137,6 +150,7 @@ impl Federation {
             book,
             root_pem,
             providers,
+            mallory,
             witnesses,
             people,
             healings,
@@ -205,6 +219,9 @@ impl Federation {
             let name = format!("more{}", self.people[person].devices.len());
             self.book.note(|| format!("{} signs {name} in", self.people[person].user));
             return self.add_device(person, &name);
+        }
+        if let Action::Forbidden { trick, .. } = action {
+            return self.mallory.tell(*trick);
         }
         let devices = &self.people[person].devices;
         let device = &devices[device % devices.len()];

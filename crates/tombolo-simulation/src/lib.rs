@@ -12,6 +12,7 @@ pub mod book;
 pub mod device;
 pub mod disk;
 pub mod federation;
+pub mod mallory;
 pub mod pocket;
 pub mod provider;
 pub mod wires;

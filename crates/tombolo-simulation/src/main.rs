@@ -7,6 +7,9 @@ use std::process::ExitCode;
 use tombolo_simulation::federation::{Setting, run};
 use tombolo_testkit::simulation::plan::{Faults, Size};
 
+/// Violations that are listed; what is broken once is often seen at every look.
+const VIOLATIONS_SHOWN_MAX: usize = 12;
+
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let has = |word: &str| words.iter().any(|it| it == word);
@@ -30,7 +33,7 @@ fn main() -> ExitCode {
     if broken || has("trace") {
         let _ = write!(out, "{}", outcome.trace);
     }
-    for violation in &outcome.violations {
+    for violation in outcome.violations.iter().take(VIOLATIONS_SHOWN_MAX) {
         let _ = writeln!(out, "seed {seed}: {violation}");
     }
     let [done, not_done] = outcome.actions;

@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tombolo_server::clock::Clock;
 use tombolo_server::config::Config;
-use tombolo_server::dev_ca::DevCa;
+use tombolo_server::dev_ca::ServerCertificate;
 use tombolo_server::running::Running;
 use tombolo_server::surroundings::{Chance, Surroundings};
 use tombolo_store::Commit;
@@ -49,15 +49,14 @@ impl Provider {
     /// A provider that has never run; its files are in `base`.
     pub fn new(
         domain: &str,
-        (base, ca): (&Path, &DevCa),
+        (base, certificate): (&Path, &ServerCertificate),
         book: &Book,
         seed: u64,
         planted: Option<Planted>,
     ) -> Self {
         let domain = Domain::new(domain).expect("a plain domain");
-        let certificate = ca.issue(&domain, book.now_ms()).expect("the authority works");
         let file = |ending: &str| base.join(format!("{domain}.{ending}"));
-        std::fs::write(file("pem"), certificate.certificate_pem).expect("a fresh directory");
+        std::fs::write(file("pem"), &certificate.certificate_pem).expect("a fresh directory");
         std::fs::write(file("key"), certificate.key_pem.as_str()).expect("a fresh directory");
         let at = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
         let (federation, client, admin) = (at(FEDERATION_PORT), at(CLIENT_PORT), at(ADMIN_PORT));

@@ -16,16 +16,18 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connected, Connection as Connects};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::client::WantsClientCert;
 use rustls::time_provider::TimeProvider;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tombolo_client::session::request::TransportError;
 use tombolo_client::transport::https::CONNECT_TIMEOUT;
 use tombolo_client::transport::{Exchange, Octets, TransportFuture};
 use tombolo_server::clock::Clock;
+use tombolo_server::dev_ca::ServerCertificate;
 use tombolo_server::network::{Connection, Listening, Network, NetworkFuture};
 use tower_service::Service;
 use turmoil::net::{TcpListener, TcpStream};
@@ -79,6 +81,25 @@ impl Listening for Ear {
 
 /// TLS that believes one root, by a clock of one's own.
 pub fn trusting(root_pem: &str, clock: &Clock) -> ClientConfig {
+    with_alpn(believing(root_pem, clock).with_no_client_auth())
+}
+
+/// The same for whoever shows a certificate.
+pub fn showing(root_pem: &str, clock: &Clock, shown: &ServerCertificate) -> ClientConfig {
+    let chain = CertificateDer::pem_slice_iter(shown.certificate_pem.as_bytes());
+    let chain = chain.map(|certificate| certificate.expect("the authority's own PEM")).collect();
+    let key = PrivateKeyDer::from_pem_slice(shown.key_pem.as_str().as_bytes());
+    let key = key.expect("the authority's own PEM");
+    let config = believing(root_pem, clock).with_client_auth_cert(chain, key);
+    with_alpn(config.expect("the key is the certificate's"))
+}
+
+fn with_alpn(mut config: ClientConfig) -> ClientConfig {
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config
+}
+
+fn believing(root_pem: &str, clock: &Clock) -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(root_pem.as_bytes()) {
         let certificate = certificate.expect("the authority's own file");
@@ -88,9 +109,7 @@ pub fn trusting(root_pem: &str, clock: &Clock) -> ClientConfig {
     let builder = ClientConfig::builder_with_details(provider, Arc::new(Time(clock.clone())))
         .with_safe_default_protocol_versions()
         .expect("the provider supports TLS 1.3 and 1.2");
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    config
+    builder.with_root_certificates(roots)
 }
 
 #[derive(Debug)]

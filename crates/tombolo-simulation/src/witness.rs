@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use futures_util::FutureExt;
-use mimi_mls::hub::{HubGroup, application_frame};
-use mimi_policy::Judge;
+use mimi_mls::hub::{HubGroup, StagedUpdate, application_frame};
+use mimi_policy::change::{Actor, ProposedChange, StagedChange};
+use mimi_policy::{Judge, RoomView};
 use mimi_provider::hub::state::HubSnapshot;
 use mimi_provider::record::{EventKind, NewEvent};
+use mimi_wire::protocol::directory::Endpoint;
 use mimi_wire::protocol::notify::FanoutMessage;
 use mimi_wire::protocol::update::UpdateRequest;
 use mimi_wire::{MimiUri, Wire};
@@ -14,7 +16,7 @@ use tombolo_store::memory::MemoryStore;
 use tombolo_store::{Store, StoreFuture};
 use tombolo_testkit::simulation::ledger::{Accepted, Epoch, Ledger, Room, Rule};
 
-use crate::book::Book;
+use crate::book::{Book, Overheard};
 use crate::device::shown;
 use crate::disk::Disk;
 
@@ -47,6 +49,9 @@ impl Witness {
             return;
         }
         self.commits = last_id;
+        for reference in disk.take_released() {
+            book.pages().ledger.key_package(&reference);
+        }
         for room in now(durable.hosted_rooms()) {
             if let Some(watched) = self.watched(&durable, &room, book) {
                 watched.follow(&durable, &room, book);
@@ -66,7 +71,11 @@ impl Witness {
             let group = HubGroup::restore(&snapshot.group).ok()?;
             let watched = Watched { group, seq: stored.snapshot_seq };
             book.note(|| format!("{room} is there"));
-            watched.note_epoch(&mut book.pages().ledger, room);
+            let mut pages = book.pages();
+            pages.rooms.insert(room.clone(), watched.group.view().epoch);
+            watched.note_founding(&mut pages.ledger, room);
+            watched.note_epoch(&mut pages.ledger, room);
+            drop(pages);
             self.rooms.insert(room.clone(), watched);
         }
         self.rooms.get_mut(room)
@@ -89,6 +98,26 @@ impl Witness {
     }
 }
 
+/// Users of whom these proposals say that they, or all their clients, go.
+fn going(change: &StagedChange, view: &RoomView) -> Vec<MimiUri> {
+    let of_leaf = |leaf| view.clients.iter().find(|it| it.leaf == leaf).map(|it| it.user.clone());
+    let mut users = Vec::new();
+    for proposal in &change.proposals {
+        match (&proposal.change, &proposal.sender) {
+            (ProposedChange::SelfRemove, Actor::Member { user, .. }) => users.push(user.clone()),
+            (ProposedChange::RemoveClient(leaf), _) => users.extend(of_leaf(*leaf)),
+            (ProposedChange::ParticipantList(update), _) => {
+                let positions = update.removed_indices.iter();
+                let removed = positions.filter_map(|at| usize::try_from(*at).ok());
+                let listed = &view.participants.participants;
+                users.extend(removed.filter_map(|at| Some(listed.get(at)?.user.clone())));
+            }
+            _ => {}
+        }
+    }
+    users
+}
+
 impl Watched {
     fn follow(&mut self, durable: &MemoryStore, room: &MimiUri, book: &Book) {
         for logged in now(durable.log(room, self.seq, PAGE)) {
@@ -107,10 +136,21 @@ impl Watched {
     }
 
     fn take(&mut self, event: &NewEvent, room: &MimiUri, book: &Book) -> Result<(), String> {
+        for follower in &event.audience {
+            let (to, from) = (follower.clone(), room.domain());
+            let (endpoint, about) = (Endpoint::Notify, room.clone());
+            let body = event.payload.clone().into();
+            book.hear(Overheard { to, from, endpoint, about, body });
+        }
         match event.kind {
             EventKind::Commit | EventKind::Proposal => {
                 let request = UpdateRequest::decode(&event.detail).map_err(|it| it.to_string())?;
                 let staged = self.group.stage_again(&request, event.timestamp_ms);
+                if let Ok(StagedUpdate::Proposals(proposals)) = &staged {
+                    for user in going(proposals.change(), self.group.view()) {
+                        book.pages().ledger.goes(room, &user, event.seq);
+                    }
+                }
                 self.group
                     .merge(staged.map_err(|it| it.to_string())?)
                     .map_err(|it| it.to_string())?;
@@ -139,6 +179,17 @@ impl Watched {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A room that reaches its hub with its first members has had an epoch in which its creator was
+    /// alone, and in which it may have written.
+    fn note_founding(&self, ledger: &mut Ledger, room: &MimiUri) {
+        let view = self.group.view();
+        let Some(creator) = view.clients.first().filter(|_| view.epoch == 1) else { return };
+        let (client, user) = (creator.client.clone(), creator.user.clone());
+        let writers = [user.clone()].into();
+        let members = [(client, user)].into();
+        ledger.epoch(room, 0, Epoch { seq: 0, tree_hash: Vec::new(), members, writers });
     }
 
     fn note_epoch(&self, ledger: &mut Ledger, room: &MimiUri) {

@@ -18,6 +18,7 @@ fn said<T>(outcome: Result<T, ClientError>) -> Done {
 
 impl Device {
     pub(super) async fn act(self: Arc<Self>, client: Arc<Client>, action: Action) {
+        self.book.note(|| format!("{} {action:?} …", self.host));
         let outcome = self.outcome(&client, &action).await;
         self.book.pages().outcomes[usize::from(outcome.is_err())] += 1;
         self.book.note(|| match outcome {
@@ -107,7 +108,14 @@ impl Device {
                 let role = roles.get(role % roles.len().max(1)).ok_or("there is no role")?;
                 said(client.change_role(room, self.person(*user), role.role_index).await)
             }
-            Action::Leave { .. } => said(client.leave_room(room).await),
+            Action::Leave { .. } => {
+                self.book.pages().ledger.wants_to_go(room, &self.user);
+                let left = client.leave_room(room).await;
+                if matches!(left, Err(ClientError::Denied(_) | ClientError::Refused(_))) {
+                    self.book.pages().ledger.stays(room, &self.user);
+                }
+                said(left)
+            }
             Action::Join { .. } => said(client.join_room(room).await),
             Action::CreateLink { uses, .. } => {
                 let uses = NonZeroU32::new(*uses);

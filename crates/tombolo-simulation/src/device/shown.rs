@@ -21,6 +21,7 @@ pub(crate) fn is_inside(state: &RoomState) -> bool {
 pub(crate) fn standing(state: &RoomState) -> Standing {
     match &state.status {
         RoomStatus::Frozen { .. } => Standing::Frozen,
+        RoomStatus::Left => Standing::Leaving,
         _ if is_inside(state) => Standing::Inside,
         _ => Standing::Outside,
     }

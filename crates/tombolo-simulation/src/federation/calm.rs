@@ -28,12 +28,15 @@ impl Federation {
             if writes != still_since.1 {
                 still_since = (self.elapsed_ms(), writes);
             }
-            if self.elapsed_ms() - still_since.0 >= STILL_MS {
+            let still_ms = self.elapsed_ms() - still_since.0;
+            // Looked at rarely: it takes longer than a step.
+            let is_still = still_ms >= STILL_MS && still_ms.is_multiple_of(1_000);
+            if is_still && self.waiting().is_empty() {
                 break;
             }
         }
         let mut waiting = self.waiting();
-        if self.elapsed_ms() >= until {
+        if self.elapsed_ms() >= until && waiting.is_empty() {
             waiting.push("it does not come to rest".to_owned());
         }
         let endings = self.endings(&mut waiting);
@@ -54,10 +57,12 @@ impl Federation {
             let durable = provider.disk.durable();
             let followers = durable.waiting_followers().now_or_never();
             for cursor in followers.into_iter().flatten().flatten() {
-                let (stream, follower) = (&cursor.stream, &cursor.follower);
-                let last = durable.last_seq(stream).now_or_never();
-                let last = last.and_then(Result::ok).unwrap_or_default();
-                waiting.push(format!("{stream} waits for {follower}: {} of {last}", cursor.cursor));
+                // A cursor may stand before entries that are for others.
+                let (stream, follower, after) = (&cursor.stream, &cursor.follower, cursor.cursor);
+                let batch = durable.follower_batch(stream, follower, after, 1).now_or_never();
+                if batch.is_some_and(|batch| batch.is_ok_and(|it| !it.events.is_empty())) {
+                    waiting.push(format!("{stream} waits for {follower} after {after}"));
+                }
             }
             let arrivals = durable.arrivals(1).now_or_never();
             if arrivals.is_some_and(|arrivals| arrivals.is_ok_and(|it| !it.is_empty())) {

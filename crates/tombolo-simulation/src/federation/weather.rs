@@ -38,7 +38,7 @@ impl Federation {
         self.book.note(|| format!("{fault:?}"));
         match *fault {
             Fault::CrashProvider { provider, down_ms } => {
-                self.stop_provider(provider, down_ms, |it| drop(it.disk.crash()));
+                self.stop_provider(provider, down_ms, |it| it.disk.crash());
             }
             Fault::CrashDevice { person, device, before_stored } => {
                 self.stop_device(person, device, |it| it.pocket.crash(before_stored));
