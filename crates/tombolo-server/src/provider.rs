@@ -24,12 +24,14 @@ use crate::federation::identifier_query::Budgets;
 use crate::franking_keys::FrankingKeys;
 use crate::growth::Growth;
 use crate::issuer::ClientIssuer;
+use crate::network::Network;
 use crate::oblivious::Oblivious;
 use crate::ohttp_keys::OhttpKeys;
 use crate::peers::{Peers, PeersError};
 use crate::proxy::AssetProxy;
 use crate::reports::Reports;
 use crate::rooms::{Foundings, Rooms};
+use crate::surroundings::{Chance, Surroundings};
 use crate::tls::Identity;
 use crate::turns::Turns;
 use crate::wake::Wake;
@@ -39,10 +41,8 @@ use crate::working::Working;
 pub struct Parts {
     /// What the operator wants.
     pub config: Config,
-    /// Time.
-    pub clock: Clock,
-    /// Storage.
-    pub store: Arc<dyn Store>,
+    /// Storage, time, chance and the network.
+    pub surroundings: Surroundings,
     /// The hub's external-sender key.
     pub hub_keys: HubKeys,
     /// What it franks messages with.
@@ -67,6 +67,8 @@ pub struct Provider {
     pub(crate) foundings: Foundings,
     pub(crate) growth: Growth,
     pub(crate) clock: Clock,
+    pub(crate) chance: Chance,
+    pub(crate) network: Arc<dyn Network>,
     pub(crate) store: Arc<dyn Store>,
     storage_error: Mutex<Option<String>>,
     pub(crate) hub_keys: HubKeys,
@@ -117,12 +119,15 @@ impl Provider {
         let capture = config.debug.capture_dir.clone().map(Capture::new).map(Arc::new);
         let issuer_pem = parts.client_issuer.certificate_pem();
         let identity = Arc::clone(&parts.identity);
-        let peers = Peers::new(&config, identity, issuer_pem, capture.clone())?;
+        let Surroundings { store, clock, chance, network } = parts.surroundings;
+        let peers = Peers::new(&config, identity, issuer_pem, capture.clone(), (&clock, &network))?;
         Ok(Arc::new(Self {
             domain: config.domain.clone(),
             config,
-            clock: parts.clock,
-            store: parts.store,
+            clock,
+            chance,
+            network,
+            store,
             storage_error: Mutex::default(),
             hub_keys: parts.hub_keys,
             franking: parts.franking,

@@ -15,9 +15,9 @@ mod peer_verifier;
 mod roots;
 
 pub(crate) use admission::{Holder, Standing, network};
-pub use configuration::client_api_server_config;
 pub(crate) use configuration::{
-    anonymous_client_config, client_config, crypto, federation_server_config,
+    anonymous_client_config, client_api_server_config, client_config, crypto,
+    federation_server_config,
 };
 pub use identity::{Identity, IdentityError};
 pub(crate) use lingering::Unread;

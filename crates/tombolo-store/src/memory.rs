@@ -39,6 +39,12 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// Another store with the same content, which from now on has a life of its own: a backup, or
+    /// what a simulated crash leaves.
+    pub fn copied(&self) -> Self {
+        Self { state: Arc::new(Mutex::new(self.state().clone())) }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nothing panics while it holds the state")
     }

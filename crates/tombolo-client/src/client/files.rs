@@ -15,7 +15,7 @@ use mimi_wire::room::asset_policy::DownloadPrivacyType;
 use rand::RngCore;
 
 use super::downloads::{Fetching, failed};
-use super::driver::{Input, fresh_rng, now_ms};
+use super::driver::Input;
 use crate::asset_rules::{Outbound, check_host, check_inbound, check_outbound, policy, ways};
 use crate::client::Client;
 use crate::error::ClientError;
@@ -100,7 +100,7 @@ impl Client {
         })?;
         check_host(policy.as_ref(), url.host(), &sender, &hub)?;
         let (mut key, mut nonce) = ([0; 16], [0; 12]);
-        let mut rng = fresh_rng();
+        let mut rng = self.surroundings.rng();
         rng.fill_bytes(&mut key);
         rng.fill_bytes(&mut nonce);
         let encryption = Encryption::Aes128Gcm { key, nonce };
@@ -136,7 +136,7 @@ impl Client {
         part: &ExternalPart,
     ) -> Result<Download, ClientError> {
         let unusable = |fault| ClientError::Refused(format!("the file cannot be used: {fault}"));
-        let now_s = now_ms() / 1_000;
+        let now_s = self.surroundings.now_ms() / 1_000;
         part.check_before_fetching(now_s).map_err(unusable)?;
         let view = self.policy(room).await?;
         may_use(&view, &self.identity().user, Asset::Attachment.download())?;

@@ -20,6 +20,7 @@ use crate::shown::RoomState;
 use crate::store::{
     ClientStore, MemoryStore, Saved, SqliteStore, StoreChange, StoreFailure, StoreFuture,
 };
+use crate::surroundings::Surroundings;
 use crate::transport::{EventStream, OpenStream, Token, Transport, TransportFuture};
 
 /// The way to the hub in memory, which looks into the device's store at each request.
@@ -70,7 +71,7 @@ impl Transport for Wire {
         }
         self.assert_stored(&outgoing.request);
         let client = outgoing.token.map(|token| MimiUri::new(token.reveal()).unwrap());
-        let now_ms = super::driver::now_ms();
+        let now_ms = Surroundings::of_machine().now_ms();
         let mut hub = self.hub.lock().unwrap();
         let answer = hub.serve(&self.domain, client.as_ref(), &outgoing.request, now_ms);
         Box::pin(async { answer })
@@ -366,7 +367,8 @@ async fn who_knows_no_era_is_told_where_the_log_is() {
     let transport = Arc::new(PutBack::default());
     let (signals, mut received) = tokio::sync::mpsc::channel(4);
     let token = Token::new("alice".to_owned());
-    let following = tokio::spawn(follow(transport.clone(), token, 9, None, signals));
+    let rng = Surroundings::of_machine().rng();
+    let following = tokio::spawn(follow(transport.clone(), token, 9, None, rng, signals));
     let signal = tokio::time::timeout(Duration::from_secs(20), received.recv()).await.unwrap();
     let Some(StreamSignal::Opened(Some(position))) = signal else { panic!("{signal:?}") };
     assert_eq!(position.after, 3);

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Sleep;
 
 use super::{AdminApi, router};
+use crate::network::{Connection, Listening};
 use crate::tls::Unread;
 
 /// Open connections; whoever connects beyond them waits in the system's queue.
@@ -22,6 +22,8 @@ const OPEN_MAX: usize = 64;
 /// reads its answer then.
 const UNREAD_OCTETS_MAX: u64 = 32 * 1024 * 1024;
 const UNREAD_TIME_MAX: Duration = Duration::from_secs(2);
+/// Pause after a failed `accept`, which is for want of file descriptors as a rule.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a connection lasts, whatever is done on it: who sends or reads octet by octet gives the
 /// place back. An operator's program opens one for each request.
@@ -29,14 +31,14 @@ const CONNECTION_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// A listener of which only so many connections are open at once, each for so long.
 struct Bounded {
-    listener: TcpListener,
+    listener: Box<dyn Listening>,
     places: Arc<Semaphore>,
     time_max: Duration,
 }
 
 /// A connection, with its place.
 struct Placed {
-    stream: TcpStream,
+    stream: Connection,
     end: Pin<Box<Sleep>>,
     /// Once our side is closed.
     unread: Option<Unread>,
@@ -58,7 +60,15 @@ impl Listener for Bounded {
     async fn accept(&mut self) -> (Placed, SocketAddr) {
         let place = Arc::clone(&self.places).acquire_owned().await;
         let _place = place.expect("the semaphore is never closed");
-        let (stream, address) = Listener::accept(&mut self.listener).await;
+        let (stream, address) = loop {
+            match self.listener.accept().await {
+                Ok(accepted) => break accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        };
         let end = Box::pin(tokio::time::sleep(self.time_max));
         (Placed { stream, end, unread: None, _place }, address)
     }
@@ -113,7 +123,7 @@ impl AsyncWrite for Placed {
 /// Serves until `stopping` turns true and requests in flight are answered, at most `drain_max`.
 pub(crate) async fn serve(
     api: AdminApi,
-    listener: TcpListener,
+    listener: Box<dyn Listening>,
     mut stopping: watch::Receiver<bool>,
     drain_max: Duration,
 ) {
@@ -130,6 +140,7 @@ pub(crate) async fn serve(
         tokio::time::sleep(drain_max).await;
     };
     tokio::select! {
+        biased;
         outcome = serving => {
             if let Err(error) = outcome {
                 tracing::error!(%error, "the admin listener has failed");
@@ -142,6 +153,7 @@ pub(crate) async fn serve(
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
@@ -150,6 +162,7 @@ mod tests {
     async fn operators_connections_wait() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let listener: Box<dyn Listening> = Box::new(listener);
         let places = Arc::new(Semaphore::new(OPEN_MAX));
         let mut bounded = Bounded { listener, places, time_max: CONNECTION_TIME_MAX };
         let (mut outside, mut inside) = (Vec::new(), Vec::new());
@@ -174,6 +187,7 @@ mod tests {
         for sends in [true, false] {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
+            let listener: Box<dyn Listening> = Box::new(listener);
             let places = Arc::new(Semaphore::new(1));
             let bounded = Bounded { listener, places, time_max };
             // An answer that no buffer between us holds.
@@ -183,7 +197,9 @@ mod tests {
             let slow = async || {
                 let mut stream = TcpStream::connect(address).await.unwrap();
                 let begun = tokio::time::Instant::now();
-                let head: &[u8] = if sends { b"GET / HTTP/1.1\r\nx: " } else {
+                let head: &[u8] = if sends {
+                    b"GET / HTTP/1.1\r\nx: "
+                } else {
                     b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
                 };
                 stream.write_all(head).await.unwrap();

@@ -17,12 +17,12 @@ use mimi_provider::Reject;
 use mimi_wire::Domain;
 use mimi_wire::protocol::proxy_download::AssetUrl;
 use rustls_pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::targets;
 use crate::clock;
+use crate::network::Connection;
 use crate::peers::{is_public, wire};
 use crate::provider::Provider;
 use crate::tls::anonymous_client_config;
@@ -95,12 +95,12 @@ async fn connect(
     provider: &Provider,
     host: &Domain,
     owner: &Domain,
-) -> std::io::Result<TlsStream<TcpStream>> {
+) -> std::io::Result<TlsStream<Connection>> {
     let addresses = addresses(provider, host).await?;
     let roots = provider.peers.tables().current().roots_for(owner);
-    let tls = anonymous_client_config(roots).map_err(std::io::Error::other)?;
+    let tls = anonymous_client_config(roots, &provider.clock).map_err(std::io::Error::other)?;
     let name = ServerName::try_from(host.as_str().to_owned()).map_err(std::io::Error::other)?;
-    let stream = TcpStream::connect(addresses.as_slice()).await?;
+    let stream = provider.network.connect(addresses).await?;
     TlsConnector::from(tls).connect(name, stream).await
 }
 
@@ -110,11 +110,11 @@ async fn addresses(provider: &Provider, host: &Domain) -> std::io::Result<Vec<So
     if provider.config.assets.use_peer_addresses {
         let table = provider.peers.tables().current();
         if let Some(configured) = table.address_of(host.as_str()) {
-            return Ok(tokio::net::lookup_host(configured).await?.collect());
+            return provider.network.resolve(configured.to_owned()).await;
         }
     }
-    let found = tokio::net::lookup_host((host.as_str(), HTTPS_PORT)).await?;
-    let public: Vec<_> = found.filter(|address| is_public(address.ip())).collect();
+    let found = provider.network.resolve(format!("{host}:{HTTPS_PORT}")).await?;
+    let public: Vec<_> = found.into_iter().filter(|address| is_public(address.ip())).collect();
     match public.is_empty() {
         true => Err(std::io::Error::other("the host has no public address")),
         false => Ok(public),

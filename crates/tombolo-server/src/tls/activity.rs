@@ -91,6 +91,7 @@ impl Activity {
                 }
             };
             tokio::select! {
+                biased;
                 silence = expiry => return silence,
                 // The sender is ours: it cannot have gone.
                 _ = changes.changed() => {}

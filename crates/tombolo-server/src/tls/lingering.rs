@@ -12,11 +12,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::server::TlsStream;
 
 use crate::config::ConnectionLimits;
+use crate::network::Connection;
 
 /// How long nothing may come: who does not close has closed as far as it is to us.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
@@ -27,7 +27,7 @@ const MIB: u64 = 1024 * 1024;
 /// A connection that ends so. What comes after the end is thrown away as it comes: decrypting it
 /// would be work for nothing.
 pub(super) struct Lingering {
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Connection>,
     ending: Ending,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct Unread {
 }
 
 impl Lingering {
-    pub(super) fn new(stream: TlsStream<TcpStream>, limits: &ConnectionLimits) -> Self {
+    pub(super) fn new(stream: TlsStream<Connection>, limits: &ConnectionLimits) -> Self {
         let time_max = Duration::from_millis(limits.unread_ms_max);
         Self { stream, ending: Ending::Open(limits.unread_mib_max * MIB, time_max) }
     }

@@ -12,7 +12,7 @@ use super::table::Table;
 
 /// Everything a provider keeps. Where a key has a part that is always there, that part is an
 /// `Option` all the same: `None` sorts first, and so marks where a range begins.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct State {
     pub(super) accounts: Table<MimiUri, Account>,
     pub(super) devices: Table<MimiUri, DeviceRecord>,

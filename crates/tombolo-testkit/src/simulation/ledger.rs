@@ -106,6 +106,9 @@ struct RoomBook {
     accepted: BTreeMap<u64, Accepted>,
     octets: BTreeSet<Vec<u8>>,
     last_seq: u64,
+    /// Users of whom it is accepted, but not yet committed, that they go, with the entries that say
+    /// so: nothing more has to reach them, and nothing more is theirs to read.
+    going: Vec<(MimiUri, u64)>,
     /// Texts of which the sender knows that they were accepted.
     promised: BTreeMap<MessageId, MimiUri>,
 }
@@ -201,6 +204,25 @@ impl Ledger {
         self.expect(may, Rule::Write, || format!("{room}: {sender} may not write at {seq}"));
     }
 
+    /// A hub has accepted that a user goes, with this entry; a commit does it later.
+    pub fn goes(&mut self, room: &MimiUri, user: &MimiUri, seq: u64) {
+        self.rooms.entry(room.clone()).or_default().going.push((user.clone(), seq));
+    }
+
+    /// Somebody begins to leave on a device: what it has not shown by now it need not show any more.
+    pub fn wants_to_go(&mut self, room: &MimiUri, user: &MimiUri) {
+        let book = self.rooms.entry(room.clone()).or_default();
+        book.going.push((user.clone(), book.last_seq));
+    }
+
+    /// Somebody may not leave, after all.
+    pub fn stays(&mut self, room: &MimiUri, user: &MimiUri) {
+        let Some(book) = self.rooms.get_mut(room) else { return };
+        if let Some(last) = book.going.iter().rposition(|(going, _)| going == user) {
+            book.going.remove(last);
+        }
+    }
+
     /// A hub was put back: of this room only entries up to `seq` have happened.
     pub fn put_back(&mut self, room: &MimiUri, seq: u64) {
         let Some(book) = self.rooms.get_mut(room) else { return };
@@ -208,6 +230,7 @@ impl Ledger {
         self.excused.extend(members.map(|client| (client.clone(), room.clone())));
         book.epochs.retain(|_, epoch| epoch.seq <= seq);
         book.accepted.retain(|_, message| message.seq <= seq);
+        book.going.retain(|(_, at)| *at <= seq);
         book.octets = book.accepted.values().map(|message| message.octets.clone()).collect();
         book.last_seq = seq;
         book.promised.clear();
@@ -325,6 +348,17 @@ fn may_read(book: &RoomBook, message: &Accepted, client: &MimiUri) -> bool {
     let then = book.epochs.range(message.epoch..);
     let mut then = then.take_while(|(_, epoch)| epoch.seq < message.seq).peekable();
     then.peek().is_some() && then.all(|(_, epoch)| member(epoch))
+}
+
+/// Whether a message that a client may read has to reach it: not once its user is on the way out.
+fn has_to_read(book: &RoomBook, message: &Accepted, client: &MimiUri) -> bool {
+    let stays = |at: u64| {
+        let since = book.epochs.values().filter(|epoch| at < epoch.seq && epoch.seq < message.seq);
+        since.into_iter().any(|epoch| !epoch.members.contains_key(client))
+    };
+    let user = book.epochs.values().find_map(|epoch| epoch.members.get(client));
+    let mut going = book.going.iter().filter(|(going, _)| Some(going) == user);
+    may_read(book, message, client) && going.all(|(_, at)| message.seq <= *at || stays(*at))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_wire::MimiUri;
 
-use super::{Accepted, Ledger, Line, RoomBook, Rule, may_read};
+use super::{Accepted, Ledger, Line, RoomBook, Rule, has_to_read};
 
 /// How a device stands in a room in the end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -13,7 +13,7 @@ pub enum Standing {
     Inside,
     /// It is out, and shows what it has seen.
     Outside,
-    /// Between the two: its user has asked to leave and nobody has committed that yet.
+    /// Its person has left: it is out, and a member until somebody commits that.
     Leaving,
     /// It has frozen the room.
     Frozen,
@@ -85,7 +85,11 @@ impl Ledger {
                 .rooms
                 .iter()
                 .any(|(room, standing, _)| room.room == hub.room && *standing == Standing::Inside);
-            let member = members.contains(&device.client);
+            let leaving = device
+                .rooms
+                .iter()
+                .any(|(room, standing, _)| room.room == hub.room && *standing == Standing::Leaving);
+            let member = members.contains(&device.client) && !leaving;
             self.expect(inside == member, Rule::Agreement, || {
                 let (client, room) = (&device.client, &hub.room);
                 format!("{client} in {room}: {member} for the hub, {inside} for itself")
@@ -148,7 +152,7 @@ impl Ledger {
         let last = book.epochs.keys().next_back().copied().unwrap_or_default();
         let mut first: Option<(&MimiUri, &Line)> = None;
         for (client, lines) in shown {
-            if !may_read(book, message, client) {
+            if !has_to_read(book, message, client) {
                 continue;
             }
             let Some(line) = lines.get(&at) else {
