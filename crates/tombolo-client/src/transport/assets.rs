@@ -209,7 +209,9 @@ async fn bounded(
     mut answer: reqwest::Response,
     octets_max: u64,
 ) -> Result<Vec<u8>, TransportError> {
-    let mut body = Vec::new();
+    // What it grows into is there at once, so that it does not move: then there were two of it.
+    let announced = answer.content_length().unwrap_or_default().min(octets_max);
+    let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or_default());
     loop {
         let piece = tokio::time::timeout(SILENCE_TIMEOUT, answer.chunk()).await;
         let late = |_| TransportError::Unreachable("the asset does not come".to_owned());
