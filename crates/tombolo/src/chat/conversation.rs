@@ -350,6 +350,14 @@ impl Conversation {
                 self.cut_off = true;
                 self.terminal.print("-- the provider is out of reach; trying again …");
             }
+            ClientEvent::DevicesLost(devices) => {
+                let devices: Vec<String> = devices.iter().map(ToString::to_string).collect();
+                let devices = devices.join(", ");
+                self.terminal.print(&format!(
+                    "-- your provider says that these devices of yours are gone, and they are removed \
+                     from your rooms: {devices}; if they are not, it is not to be trusted"
+                ));
+            }
             ClientEvent::SignedOut => self.terminal.print(
                 "-- this device is signed out: its provider does not know it any more; what it \
                  has read stays here",
