@@ -407,6 +407,7 @@ fn small_mistakes() {
         &strict("[[roles]]\nrole_name = \"guest\""),
         "roles.guest.role_index: is missing, and the preset has no such role\n",
     );
+    wrong(&strict("[[preauth]]\nclaims = []"), "preauth[0].role: is missing\n");
     wrong(
         &strict("[[preauth]]\nrole = 2\nclaims = [{ id = \"a\", oid = \"1.2\" }]"),
         "preauth[0].claims[0].credential_type: is missing\n\

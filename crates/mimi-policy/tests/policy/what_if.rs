@@ -1,6 +1,6 @@
 //! The forms of `tombolo policy check`, and the judge's answers to them.
 
-use mimi_policy::what_if::{answer, answer_line};
+use mimi_policy::what_if::{Malformed, answer, answer_line};
 use mimi_wire::room::capability::Capability;
 use serde_json::{Value, json};
 
@@ -634,4 +634,11 @@ fn the_ways_to_say_how() {
     denied(&room, leave.clone(), "PROTO-UPD-3");
     leave["remove_clients"] = json!([{ "user": BOB, "clients": 2 }]);
     allowed(&room, leave);
+}
+
+#[test]
+fn what_is_malformed_prints_as_one_line() {
+    let of = |field: &str| Malformed::new(field, "is missing").to_string();
+    assert_eq!(of("change.by"), "change.by: is missing");
+    assert_eq!(of(""), "is missing");
 }

@@ -21,7 +21,10 @@ pub(crate) fn standing(state: &RoomState, me: &MimiUri) -> String {
     let number = counted(state.participants.len(), "participant");
     let mine = state.participants.iter().find(|one| one.user == *me);
     let role = mine.map(|one| format!("; you are {}", one_line(&one.role_name)));
-    number + &role.unwrap_or_default()
+    let others = || state.participants.iter().filter(|one| one.user != *me && !one.is_banned);
+    let nobody_reads = others().count() > 0 && others().all(|one| one.clients.is_empty());
+    let warning = "; nobody else has a device here: nothing written here reaches anybody";
+    number + &role.unwrap_or_default() + if nobody_reads { warning } else { "" }
 }
 
 /// Where we stand in a room.

@@ -124,6 +124,13 @@ pub(crate) fn status(status: u16) -> Response<Bytes> {
     response
 }
 
+/// TLS as a peer does it, without anything behind it; HTTP/1.1 only.
+pub(crate) fn acceptor(federation: &Federation, name: &str) -> TlsAcceptor {
+    let mut tls = tls(federation.ca.root_pem(), &federation.certificate(name), false);
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    TlsAcceptor::from(Arc::new(tls))
+}
+
 /// Peers present themselves: a stock verifier is content with the certificates of the tests.
 fn tls(root_pem: &str, certificate: &ServerCertificate, is_public: bool) -> ServerConfig {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
