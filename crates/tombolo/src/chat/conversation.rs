@@ -25,7 +25,7 @@ use crate::chat::profile::Device;
 use crate::chat::room_input::{self, RoomInput};
 use crate::chat::seen::Seen;
 use crate::chat::terminal::Terminal;
-use crate::chat::words::{device, short, standing, standing_of, title};
+use crate::chat::words::{self, device, short, standing, standing_of, title};
 use crate::plain::{continued, one_line};
 
 /// Messages shown when a room is opened.
@@ -351,12 +351,7 @@ impl Conversation {
                 self.terminal.print("-- the provider is out of reach; trying again …");
             }
             ClientEvent::DevicesLost(devices) => {
-                let devices: Vec<String> = devices.iter().map(ToString::to_string).collect();
-                let devices = devices.join(", ");
-                self.terminal.print(&format!(
-                    "-- your provider says that these devices of yours are gone, and they are removed \
-                     from your rooms: {devices}; if they are not, it is not to be trusted"
-                ));
+                self.terminal.print(&words::devices_lost(&devices));
             }
             ClientEvent::SignedOut => self.terminal.print(
                 "-- this device is signed out: its provider does not know it any more; what it \
