@@ -78,6 +78,16 @@ pub(crate) fn device(client: &MimiUri) -> String {
     client.as_str().rsplit('/').next().unwrap_or_default().to_owned()
 }
 
+/// What the person is told of own devices that the provider does not know any more.
+pub(crate) fn devices_lost(devices: &[MimiUri]) -> String {
+    let devices: Vec<String> = devices.iter().map(device).collect();
+    let devices = devices.join(", ");
+    format!(
+        "-- your provider says that these devices of yours are gone, and they are removed from your \
+         rooms: {devices}; if they are not gone, it is not to be trusted"
+    )
+}
+
 /// `bob@b.example` for `mimi://b.example/u/bob`.
 pub(crate) fn short(user: &MimiUri) -> String {
     // Not decoded: a name may hold anything, escaped.
