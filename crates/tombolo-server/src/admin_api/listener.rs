@@ -168,7 +168,9 @@ mod tests {
             let slow = async || {
                 let mut stream = TcpStream::connect(address).await.unwrap();
                 let begun = tokio::time::Instant::now();
-                let head: &[u8] = if sends { b"GET / HTTP/1.1\r\nx: " } else {
+                let head: &[u8] = if sends {
+                    b"GET / HTTP/1.1\r\nx: "
+                } else {
                     b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
                 };
                 stream.write_all(head).await.unwrap();

@@ -130,9 +130,9 @@ async fn a_peer_that_never_answers_holds_nobody_else() {
         let silent = Silent::start(&federation, silence).await;
         let peer = FakePeer::start(&federation, "c.example", |seen| {
             match seen.target.starts_with("/.well-known/") {
-                true => http::Response::new(
-                    Directory::standard("https://c.example").to_json().into(),
-                ),
+                true => {
+                    http::Response::new(Directory::standard("https://c.example").to_json().into())
+                }
                 false => status(201),
             }
         })
@@ -164,9 +164,8 @@ async fn a_peer_that_never_answers_holds_nobody_else() {
         // Who depends on it is told in time that it does not answer, and served beside that.
         let phone = Phone::sign_up(&federation, &running, &store, "a.example/alice/phone").await;
         let asked = Instant::now();
-        let waiting = join_all((0..4).map(|_| {
-            phone.call(Method::GET, "/issuers/b.example", Vec::new())
-        }));
+        let waiting =
+            join_all((0..4).map(|_| phone.call(Method::GET, "/issuers/b.example", Vec::new())));
         let served = async {
             let reply = phone.call(Method::GET, "/provider", Vec::new()).await;
             (reply.status, asked.elapsed())

@@ -78,8 +78,7 @@ async fn is_slow(slow: Slow, address: SocketAddr, caller: &Caller, path: &str) -
         Slow::Body => "content-type: application/octet-stream\r\ncontent-length: 9000\r\n\r\n",
         Slow::Headers | Slow::Handshake => "x: ",
     };
-    let head =
-        format!("POST {path} HTTP/1.1\r\nhost: a.example\r\nfrom: mimi@b.example\r\n{head}");
+    let head = format!("POST {path} HTTP/1.1\r\nhost: a.example\r\nfrom: mimi@b.example\r\n{head}");
     if writing.write_all(head.as_bytes()).await.is_err() {
         return since.elapsed();
     }
@@ -101,14 +100,14 @@ async fn who_sends_octet_by_octet_is_cut_off_and_holds_nobody_up() {
     let store = MemoryStore::new();
     let running = Running::start_with(config, store.shared(), Clock::system()).await.unwrap();
     let phone = Phone::sign_up(&federation, &running, &store, "a.example/alice/phone").await;
-    let addresses = *running.addresses();
+    let addresses = running.addresses();
     let mut slow = JoinSet::new();
     for kind in [Slow::Handshake, Slow::Headers, Slow::Body] {
         for _ in 0..SLOW {
             let peer = federation.caller("b.example");
-            slow.spawn(async move {
-                (kind, is_slow(kind, addresses.federation, &peer, PATH).await)
-            });
+            slow.spawn(
+                async move { (kind, is_slow(kind, addresses.federation, &peer, PATH).await) },
+            );
             let nobody = federation.anonymous();
             slow.spawn(async move {
                 (kind, is_slow(kind, addresses.client, &nobody, "/client/v1/register").await)
