@@ -286,9 +286,6 @@ async fn a_full_file_system_is_waited_for() {
     let [hub, follower] = ["a.example", "b.example"].map(|name| folder.path().join(name));
     let mounted = (Mount::small(&hub), Mount::small(&follower));
     let (Some(_hub), Some(_follower)) = &mounted else { return };
-    for directory in [&hub, &follower] {
-        std::fs::create_dir_all(directory.join("data")).unwrap();
-    }
     a_full_disk(folder.path(), Disk::Mounted(hub), Disk::Mounted(follower)).await;
 }
 
