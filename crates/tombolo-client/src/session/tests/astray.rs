@@ -1,12 +1,13 @@
 //! Devices and hubs that are not where each other thinks find together again by themselves.
 
 use mimi_wire::mls::MlsMessage;
-use mimi_wire::protocol::submit_message::SubmitMessageRequest;
+use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
+use mimi_wire::protocol::update::UpdateOutcome;
 use mimi_wire::{Domain, MimiUri, Wire};
 
 use super::world::World;
 use crate::session::command::{Command, Draft};
-use crate::session::request::Request;
+use crate::session::request::{Request, Response, TransportError};
 use crate::session::stream_event::StreamEventKind;
 use crate::shown::RoomStatus;
 
@@ -47,6 +48,18 @@ fn an_epoch_that_does_not_come_is_fetched() {
     assert_eq!(world.state(CATHY, &room).status, RoomStatus::Joined);
 }
 
+fn says_later_epoch(answer: &Result<Response, TransportError>) -> bool {
+    match answer {
+        Ok(Response::SubmitMessage(response)) => {
+            matches!(**response, SubmitMessageResponse::EpochTooOld { .. })
+        }
+        Ok(Response::Update(response)) => {
+            matches!(response.outcome, UpdateOutcome::WrongEpoch { .. })
+        }
+        _ => false,
+    }
+}
+
 /// An answer is of the moment in which the hub gave it: the stream may have gone on since. Found by a
 /// soak: a device took the hub for one that was put back, and came in again past what was on its way.
 #[test]
@@ -62,6 +75,7 @@ fn an_answer_that_is_late_leads_nobody_astray() {
         world.actors[CATHY].is_mute = true;
         let operation = world.start(CATHY, command(&room, "mine"));
         let answer = world.hub_answers(CATHY);
+        assert!(says_later_epoch(&answer.1), "{:?}", answer.1);
         for name in ["Cellar", "Attic"] {
             world.done(ALICE, rename(&room, name));
         }
