@@ -10,6 +10,7 @@ mod golden;
 mod knowledge;
 mod leaving;
 mod lifetime;
+mod limits;
 mod membership;
 mod messages;
 mod metadata;
