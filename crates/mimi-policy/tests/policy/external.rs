@@ -248,3 +248,27 @@ fn whoever_is_removed_does_not_come_in_beside_it() {
     assert_eq!(denied.rule, Rule::ClientsLeftBehind);
     assert_eq!(denied.needed, "all clients must go with the list entry");
 }
+
+#[test]
+fn two_clients_of_one_user_come_each_for_itself() {
+    // AMB-UPD-14, AMB-POL-21
+    let room = Room::usual();
+    let coming =
+        |number| by(&Actor::Joiner(client("carol", number)), [add_client("carol", number)]);
+    assert_allowed(room.judge_bundle([coming(2), coming(3)].concat()));
+}
+
+#[test]
+fn nobody_lifts_a_ban_from_itself() {
+    // POLICY-PRE-1: whatever the role may hold, and whoever is preauthorized.
+    let room = preauthorizing(&[(&[], ORDINARY)])
+        .granting(BANNED, Capability::CAN_CHANGE_OWN_ROLE)
+        .granting(BANNED, Capability::CAN_REMOVE_SELF)
+        .moving(BANNED, BANNED, NO_ROLE)
+        .with("mallory", BANNED, 0);
+    let mallory = Actor::Joiner(client("mallory", 1));
+    let lifting = room.propose(&mallory, [room.list_role("mallory", ORDINARY)]);
+    assert_denied(lifting, Rule::Unban);
+    let leaving = room.propose(&mallory, [room.list_remove("mallory")]);
+    assert_denied(leaving, Rule::Unban);
+}

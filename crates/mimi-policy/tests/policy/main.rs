@@ -9,6 +9,7 @@ mod fixed_membership;
 mod golden;
 mod knowledge;
 mod leaving;
+mod limits;
 mod membership;
 mod messages;
 mod metadata;

@@ -59,7 +59,9 @@ fn a_user_is_removed_by_the_hub() {
     let mut hub = hub(MEMBERS);
     let transition = hub.evict(&[bob()]).unwrap();
     assert_eq!(kinds(&transition), [EventKind::HubNote, EventKind::Proposal]);
-    let proposal = appended(&transition)[1];
+    let [note, proposal] = appended(&transition)[..] else { panic!("two entries") };
+    // AMB-NTF-8: no two entries of one time.
+    assert_eq!((note.timestamp_ms, proposal.timestamp_ms), (NOW, NOW + 1));
     assert_eq!(proposal.audience, [domain("b.example"), domain("c.example")]);
     assert_eq!(proposal.targets, None);
     let FanoutKind::Proposal { more_proposals } = fanout(proposal).kind else {
@@ -442,4 +444,21 @@ fn a_deserted_room_is_gone() {
         assert_eq!(is_gone(&hub.state, &hub.view), !persistent);
         assert_eq!(frees_its_people(&transition), !persistent);
     }
+}
+
+/// Somebody entitled who takes them in again says that they are to stay.
+#[test]
+fn whoever_is_taken_in_again_is_not_wanted_out_any_more() {
+    let mut hub = Hub::new(MEMBERS);
+    assert_eq!(kinds(&hub.evict(&[bob()]).unwrap()), [EventKind::HubNote]);
+    assert!(hub.state.evicting.contains(&bob()));
+    let alice = member(&hub.view, "a/alice/phone");
+    let nothing = commit(&hub.view, alice.clone(), Vec::new());
+    hub.commit(&local("a/alice/phone"), &nothing, Extras::default()).unwrap();
+    assert!(hub.state.evicting.contains(&bob()), "he is still in it");
+    let again = commit(&hub.view, alice, vec![AddClient(identity("b/bob/tablet"))]);
+    let welcomes = vec![part("b.example", &["b/bob/tablet"])];
+    let extras = Extras { welcomes, ..Extras::default() };
+    hub.commit(&local("a/alice/phone"), &again, extras).unwrap();
+    assert!(hub.state.evicting.is_empty());
 }
