@@ -270,6 +270,12 @@ impl Ledger {
         self.expect(first, Rule::KeyPackage, || format!("{reference:02x?} is given again"));
     }
 
+    /// Whether a user has a client in a room now.
+    pub fn is_member(&self, room: &MimiUri, user: &MimiUri) -> bool {
+        let last = self.rooms.get(room).and_then(|book| book.epochs.values().next_back());
+        last.is_some_and(|epoch| epoch.members.values().any(|of| of == user))
+    }
+
     /// A device is in an epoch of a room.
     pub fn in_epoch(&mut self, client: &MimiUri, room: &MimiUri, number: u64, tree_hash: &[u8]) {
         if self.excused.contains(&(client.clone(), room.clone())) {
