@@ -4,6 +4,7 @@ mod ci;
 mod fuzz;
 mod openapi;
 mod requirements;
+mod simulate_real;
 mod style;
 mod walls;
 
@@ -18,6 +19,10 @@ usage: cargo xtask TASK
   style         file sizes and names
   fuzz          each fuzz target for a moment, where the nightly compiler is; `fuzz SECONDS` for
                 so long each, `fuzz SECONDS TARGET` for one
+
+  simulate --layer real
+                the same of real servers and clients, far fewer: `--seeds N`, `--from SEED`,
+                `--seed S --trace`, `--faults none|honest|all`, `--jobs J`, `--large`, `--plant DEFECT`
 
   openapi       writes docs/openapi.json anew, when the client API has changed; `openapi check` lints it
                 and hammers a provider by it (Python with fuzz/client_api/requirements.txt)
@@ -35,6 +40,7 @@ fn main() -> ExitCode {
         ["walls"] => walls::check(),
         ["requirements"] => requirements::check(),
         ["style"] => style::check(),
+        ["simulate", "--layer", "real", options @ ..] => simulate_real::run(options),
         ["openapi"] => openapi::write(),
         ["openapi", "check"] => openapi::check(),
         ["fuzz"] => fuzz::check(),

@@ -116,7 +116,8 @@ impl Provider {
         let chance =
             Chance::from_fn(move || chance.lock().unwrap_or_else(PoisonError::into_inner).random());
         let store = Arc::new(self.disk.clone());
-        let surroundings = Surroundings { store, clock, chance, network: Arc::new(Wires), toil: Toil::InPlace };
+        let surroundings =
+            Surroundings { store, clock, chance, network: Arc::new(Wires), toil: Toil::InPlace };
         // A full disk may keep it from starting; whoever runs it tries again.
         loop {
             let started = Running::start_in(self.config.clone(), surroundings.clone()).await;
