@@ -4,7 +4,6 @@
 //! product logs (`RUST_LOG`). `--seeds N`, `--from S` and `--jobs J` run many, each in a process of its
 //! own. `--faults none|honest|all`, `--large` and `--plant DEFECT` say which kind of life.
 
-use std::io::Write;
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
