@@ -62,10 +62,7 @@ pub(crate) enum Op {
         era: Option<String>,
     },
     Acknowledge(u64),
-    KeyMaterial {
-        user: MimiUri,
-        body: Bytes,
-    },
+    KeyMaterial(Bytes),
     Update {
         room: MimiUri,
         body: Bytes,
