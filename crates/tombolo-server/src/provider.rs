@@ -31,7 +31,7 @@ use crate::peers::{Peers, PeersError};
 use crate::proxy::AssetProxy;
 use crate::reports::Reports;
 use crate::rooms::{Foundings, Rooms};
-use crate::surroundings::{Chance, Surroundings};
+use crate::surroundings::{Chance, Surroundings, Toil};
 use crate::tls::Identity;
 use crate::turns::Turns;
 use crate::wake::Wake;
@@ -69,6 +69,7 @@ pub struct Provider {
     pub(crate) clock: Clock,
     pub(crate) chance: Chance,
     pub(crate) network: Arc<dyn Network>,
+    pub(crate) toil: Toil,
     pub(crate) store: Arc<dyn Store>,
     storage_error: Mutex<Option<String>>,
     pub(crate) hub_keys: HubKeys,
@@ -119,7 +120,7 @@ impl Provider {
         let capture = config.debug.capture_dir.clone().map(Capture::new).map(Arc::new);
         let issuer_pem = parts.client_issuer.certificate_pem();
         let identity = Arc::clone(&parts.identity);
-        let Surroundings { store, clock, chance, network } = parts.surroundings;
+        let Surroundings { store, clock, chance, network, toil } = parts.surroundings;
         let peers = Peers::new(&config, identity, issuer_pem, capture.clone(), (&clock, &network))?;
         Ok(Arc::new(Self {
             domain: config.domain.clone(),
@@ -127,6 +128,7 @@ impl Provider {
             clock,
             chance,
             network,
+            toil,
             store,
             storage_error: Mutex::default(),
             hub_keys: parts.hub_keys,

@@ -116,7 +116,7 @@ impl Running {
         let addresses = listeners.addresses()?;
         address_file::write(&config.data_dir, addresses.admin)?;
         let token = Arc::new(admin_api::open_or_create(&config.data_dir)?);
-        let passwords = Passwords::new();
+        let passwords = Passwords::new(surroundings.toil);
         let provider = open_provider(config, surroundings)?;
         begin_era(&provider).await?;
         announce(&provider, &addresses).await?;
@@ -316,7 +316,7 @@ async fn maintain(provider: Arc<Provider>) {
             tracing::warn!(%error, "expired assets are not forgotten");
         }
         let (keys, now_ms) = (Arc::clone(&provider), provider.now_ms());
-        let forgetting = tokio::task::spawn_blocking(move || keys.ohttp_keys.forget_old(now_ms));
+        let forgetting = provider.toil.run(move || keys.ohttp_keys.forget_old(now_ms));
         if let Ok(Err(error)) = forgetting.await {
             tracing::warn!(%error, "an old key of the gateway is not deleted");
         }

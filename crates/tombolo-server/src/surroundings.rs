@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::task::JoinError;
 use tombolo_store::Store;
 
 use crate::clock::Clock;
@@ -20,6 +21,18 @@ pub struct Surroundings {
     pub chance: Chance,
     /// How it listens and connects.
     pub network: Arc<dyn Network>,
+    /// Where it does what takes long.
+    pub toil: Toil,
+}
+
+/// Where work is done that takes long and waits for nothing: hashes of passwords, many signatures.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Toil {
+    /// On threads beside the runtime's, so that it holds nobody up.
+    Beside,
+    /// At once. Of two pieces of work beside the runtime either may be done first, which a simulation
+    /// cannot have.
+    InPlace,
 }
 
 /// Randomness that decides when something happens; keys and names are never made of it.
@@ -30,7 +43,20 @@ impl Surroundings {
     /// The machine's, with a store of the caller's.
     pub fn of_machine(store: Arc<dyn Store>) -> Self {
         let (clock, chance) = (Clock::system(), Chance::system());
-        Self { store, clock, chance, network: Arc::new(Sockets) }
+        Self { store, clock, chance, network: Arc::new(Sockets), toil: Toil::Beside }
+    }
+}
+
+impl Toil {
+    /// Does it; fails only if it panics.
+    pub(crate) async fn run<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        match self {
+            Self::Beside => tokio::task::spawn_blocking(work).await,
+            Self::InPlace => Ok(work()),
+        }
     }
 }
 

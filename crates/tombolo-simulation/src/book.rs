@@ -1,7 +1,7 @@
 //! What everybody in a simulation writes into: the ledger, the trace, and what people tell each other
 //! outside of rooms.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -51,6 +51,9 @@ pub struct Pages {
     /// Rooms that hubs have, with the first epoch each was seen in: before that a room is its
     /// creator's alone.
     pub rooms: BTreeMap<MimiUri, u64>,
+    /// Hubs that have cheated: of their rooms it is only held that nobody reads or writes there who
+    /// may not.
+    pub crooked: BTreeSet<Domain>,
     /// Links into rooms that somebody has made.
     pub links: Vec<String>,
     /// Whose each application message on its way to a hub is said to be.
@@ -70,6 +73,7 @@ impl Book {
             ledger: Ledger::new(),
             trace: Trace::on(start_ms),
             rooms: BTreeMap::new(),
+            crooked: BTreeSet::new(),
             links: Vec::new(),
             senders: BTreeMap::new(),
             heard: VecDeque::new(),

@@ -201,6 +201,9 @@ impl Device {
                 let Ok(state) = client.room(&room).await else { continue };
                 let lines: Vec<_> = state.messages.iter().map(shown::line).collect();
                 let mut pages = self.book.pages();
+                if pages.crooked.contains(&room.domain()) {
+                    pages.ledger.excuse(&self.client, &room);
+                }
                 let founded = pages.rooms.get(&room).is_some_and(|first| state.epoch >= *first);
                 if shown::is_inside(&state) && founded {
                     let tree = &state.tree_hash;
@@ -218,6 +221,9 @@ impl Device {
             else {
                 continue;
             };
+            if self.book.pages().crooked.contains(&room.domain()) {
+                continue;
+            }
             let lines = state.messages.iter().map(shown::line).collect();
             rooms.push((shown::room(&view, &state.tree_hash), shown::standing(&state), lines));
         }

@@ -41,6 +41,17 @@ pub enum Planted {
     AnswersEarly,
 }
 
+impl Planted {
+    /// All.
+    pub const ALL: &[Self] =
+        &[Self::DropsEntry, Self::DropsDelivery, Self::SwapsEntries, Self::AnswersEarly];
+
+    /// By the name it has here.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|it| format!("{it:?}") == name)
+    }
+}
+
 /// See the module. Clones are handles to the same disk.
 #[derive(Clone, Debug)]
 pub struct Disk(Arc<Mutex<Inner>>);

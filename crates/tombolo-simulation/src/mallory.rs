@@ -69,7 +69,7 @@ impl Mallory {
     pub fn tell(&self, trick: Trick) {
         let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         // One that has not started yet does no harm.
-        drop(orders.as_ref().map(|orders| orders.send(trick)));
+        let _ = orders.as_ref().map(|orders| orders.send(trick));
     }
 
     /// From the start of its host.

@@ -16,7 +16,7 @@ use tombolo_server::clock::Clock;
 use tombolo_server::config::Config;
 use tombolo_server::dev_ca::ServerCertificate;
 use tombolo_server::running::Running;
-use tombolo_server::surroundings::{Chance, Surroundings};
+use tombolo_server::surroundings::{Chance, Surroundings, Toil};
 use tombolo_store::Commit;
 
 use crate::book::Book;
@@ -116,7 +116,8 @@ impl Provider {
         let chance =
             Chance::from_fn(move || chance.lock().unwrap_or_else(PoisonError::into_inner).random());
         let store = Arc::new(self.disk.clone());
-        let surroundings = Surroundings { store, clock, chance, network: Arc::new(Wires) };
+        let surroundings =
+            Surroundings { store, clock, chance, network: Arc::new(Wires), toil: Toil::InPlace };
         // A full disk may keep it from starting; whoever runs it tries again.
         loop {
             let started = Running::start_in(self.config.clone(), surroundings.clone()).await;

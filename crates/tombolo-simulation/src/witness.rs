@@ -69,13 +69,14 @@ impl Witness {
             let stored = now(durable.room(room))?;
             let snapshot = HubSnapshot::decode(&stored.snapshot).ok()?;
             let group = HubGroup::restore(&snapshot.group).ok()?;
-            let watched = Watched { group, seq: stored.snapshot_seq };
+            let mut watched = Watched { group, seq: stored.snapshot_seq };
             book.note(|| format!("{room} is there"));
             let mut pages = book.pages();
             pages.rooms.insert(room.clone(), watched.group.view().epoch);
             watched.note_founding(&mut pages.ledger, room);
-            watched.note_epoch(&mut pages.ledger, room);
             drop(pages);
+            watched.take_founding(durable, room, book);
+            watched.note_epoch(&mut book.pages().ledger, room);
             self.rooms.insert(room.clone(), watched);
         }
         self.rooms.get_mut(room)
@@ -190,6 +191,18 @@ impl Watched {
         let writers = [user.clone()].into();
         let members = [(client, user)].into();
         ledger.epoch(room, 0, Epoch { seq: 0, tree_hash: Vec::new(), members, writers });
+    }
+
+    /// What was written before the room was first looked at.
+    fn take_founding(&mut self, durable: &MemoryStore, room: &MimiUri, book: &Book) {
+        for logged in now(durable.log(room, 0, PAGE)) {
+            let event = &logged.event;
+            if event.seq <= self.seq && event.kind == EventKind::Application {
+                self.take(event, room, book).unwrap_or_else(|what| {
+                    book.pages().ledger.broken(Rule::Agreement, format!("{room}: {what}"));
+                });
+            }
+        }
     }
 
     fn note_epoch(&self, ledger: &mut Ledger, room: &MimiUri) {

@@ -36,6 +36,7 @@ use crate::rooms::{
     HubLock, HubRoom, Proposed, follow_parent, has_died, keep_inside_parent, list_changes,
     place_for_a_room,
 };
+use crate::surroundings::Toil;
 
 /// Larger updates are verified apart: they hold many signatures.
 const STAGED_AT_ONCE_OCTETS_MAX: usize = 4 * 1024;
@@ -180,7 +181,8 @@ async fn attempt(
     provider.growth.check(requester, room, now_ms)?;
     let issuers = provider.peers.issuers();
     let staged = if octets.len() > STAGED_AT_ONCE_OCTETS_MAX {
-        let (same, staged) = stage_apart(hub, octets.to_vec(), issuers, now_ms).await?;
+        let (same, staged) =
+            stage_apart(hub, octets.to_vec(), issuers, now_ms, provider.toil).await?;
         hub = same;
         staged?
     } else {
@@ -231,8 +233,9 @@ async fn stage_apart(
     octets: Vec<u8>,
     issuers: Arc<Issuers>,
     now_ms: u64,
+    toil: Toil,
 ) -> Result<(HubLock, Staged), Reject> {
-    let staging = tokio::task::spawn_blocking(move || {
+    let staging = toil.run(move || {
         let staged = UpdateRequest::decode(&octets)
             .map_err(StageError::from)
             .and_then(|request| hub.room().group.stage(&request, &issuers, now_ms));

@@ -40,8 +40,10 @@ impl Federation {
             waiting.push("it does not come to rest".to_owned());
         }
         let endings = self.endings(&mut waiting);
-        let hubs: Vec<_> = self.witnesses.iter().flat_map(|witness| witness.rooms()).collect();
-        self.book.pages().ledger.end(&hubs, &endings, &waiting);
+        let mut hubs: Vec<_> = self.witnesses.iter().flat_map(|witness| witness.rooms()).collect();
+        let mut pages = self.book.pages();
+        hubs.retain(|hub| !pages.crooked.contains(&hub.room.domain()));
+        pages.ledger.end(&hubs, &endings, &waiting);
     }
 
     fn writes(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mimi_wire::MimiUri;
 use rand::Rng;
 use tombolo_testkit::simulation::plan::Fault;
 
@@ -79,7 +80,9 @@ impl Federation {
             Fault::Restore { provider } => self.restore(provider),
             Fault::RestoreDevice { person, device } => self.restore_device(person, device),
             Fault::CrookedHub { provider, for_ms } => {
-                self.providers[provider].disk.set_crooked(true);
+                let crooked = &self.providers[provider];
+                crooked.disk.set_crooked(true);
+                self.book.pages().crooked.insert(crooked.domain.clone());
                 self.heal_after(for_ms, Healing::Honest(provider));
             }
         }
@@ -154,7 +157,15 @@ impl Federation {
             restored = it.disk.restore();
         });
         if restored {
+            let domain = self.providers[provider].domain.clone();
             self.witnesses[provider].put_back(&self.providers[provider].disk, &self.book);
+            // What it followed it has lost as well, for its people.
+            let of_it = self.people.iter().filter(|person| person.user.domain() == domain);
+            let devices: Vec<_> = of_it.flat_map(|person| &person.devices).cloned().collect();
+            for device in devices {
+                self.excuse(&device.client);
+                self.book.pages().ledger.forgets(&device.client);
+            }
         }
     }
 
@@ -167,10 +178,15 @@ impl Federation {
         if restored {
             let devices = &self.people[person].devices;
             let client = devices[device % devices.len()].client.clone();
-            let rooms: Vec<_> = self.witnesses.iter().flat_map(|it| it.rooms()).collect();
-            for room in rooms {
-                self.book.pages().ledger.excuse(&client, &room.room);
-            }
+            self.excuse(&client);
+        }
+    }
+
+    /// Something may be missing on a device, of all rooms there are.
+    fn excuse(&self, client: &MimiUri) {
+        let rooms: Vec<_> = self.witnesses.iter().flat_map(|it| it.rooms()).collect();
+        for room in rooms {
+            self.book.pages().ledger.excuse(client, &room.room);
         }
     }
 

@@ -22,7 +22,7 @@ use crate::issuer::ClientIssuer;
 use crate::keys::open_or_create_hub_keys;
 use crate::ohttp_keys::OhttpKeys;
 use crate::provider::{Parts, Provider};
-use crate::surroundings::Surroundings;
+use crate::surroundings::{Surroundings, Toil};
 use crate::tls::Identity;
 
 fn uri(text: &str) -> MimiUri {
@@ -86,7 +86,7 @@ async fn device() -> (ClientApi, DeviceRecord, watch::Sender<bool>) {
     let changes = vec![Change::CreateAccount(account), Change::PutDevice(record.clone()), join];
     provider.enqueue(changes, Vec::new(), Vec::new(), None).durable().await.unwrap();
     let (stop, stopping) = watch::channel(false);
-    let api = ClientApi::new(provider, Passwords::new(), stopping);
+    let api = ClientApi::new(provider, Passwords::new(Toil::Beside), stopping);
     (api, record, stop)
 }
 
