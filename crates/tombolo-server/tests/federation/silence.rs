@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use http::Method;
+use mimi_wire::Wire;
+use mimi_wire::protocol::AppDataDictionary;
 use mimi_wire::protocol::directory::Directory;
+use mimi_wire::protocol::identifier_query::{IdentifierRequest, QueryElement, SearchIdentifier};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -121,6 +124,14 @@ async fn read_head(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> std::i
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
+/// Something that only the peer knows.
+fn query() -> Vec<u8> {
+    let identifier = SearchIdentifier::Nick;
+    let element = QueryElement { identifier, search_value: "bob".to_owned() };
+    let id_request_extensions = AppDataDictionary::default();
+    IdentifierRequest { query_elements: vec![element], id_request_extensions }.encode()
+}
+
 #[tokio::test]
 async fn a_peer_that_never_answers_holds_nobody_else() {
     for silence in
@@ -164,8 +175,8 @@ async fn a_peer_that_never_answers_holds_nobody_else() {
         // Who depends on it is told in time that it does not answer, and served beside that.
         let phone = Phone::sign_up(&federation, &running, &store, "a.example/alice/phone").await;
         let asked = Instant::now();
-        let waiting =
-            join_all((0..4).map(|_| phone.call(Method::GET, "/issuers/b.example", Vec::new())));
+        let ask = || phone.call(Method::POST, "/identifier-query/b.example", query());
+        let waiting = join_all((0..4).map(|_| ask()));
         let served = async {
             let reply = phone.call(Method::GET, "/provider", Vec::new()).await;
             (reply.status, asked.elapsed())
@@ -184,7 +195,7 @@ async fn a_peer_that_never_answers_holds_nobody_else() {
         .await;
         assert_eq!((waiting.peer.as_str(), waiting.waiting), ("b.example", 5), "{silence:?}");
         assert!(waiting.next_attempt_ms.is_some() && waiting.last_error.is_some());
-        // Beside what is delivered, four requests for one directory or page of issuers.
+        // Beside what is delivered, four queries.
         let most = silent.most_open.load(Ordering::SeqCst);
         assert!(most <= DELIVERIES_MAX + 4, "{silence:?}: {most} connections");
         assert!(others_took < Duration::from_secs(5), "{silence:?}: {others_took:?}");
