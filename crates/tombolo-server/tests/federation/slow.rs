@@ -100,7 +100,7 @@ async fn who_sends_octet_by_octet_is_cut_off_and_holds_nobody_up() {
     let store = MemoryStore::new();
     let running = Running::start_with(config, store.shared(), Clock::system()).await.unwrap();
     let phone = Phone::sign_up(&federation, &running, &store, "a.example/alice/phone").await;
-    let addresses = *running.addresses();
+    let addresses = running.addresses();
     let mut slow = JoinSet::new();
     for kind in [Slow::Handshake, Slow::Headers, Slow::Body] {
         for _ in 0..SLOW {
