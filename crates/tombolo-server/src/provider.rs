@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mimi_mls::hub_keys::HubKeys;
 use mimi_provider::{Change, Effect, Expect, Reject, Transition};
@@ -11,6 +11,7 @@ use mimi_wire::Domain;
 use tokio::sync::oneshot;
 use tombolo_store::{Commit, Committed, Store, StoreError};
 
+use crate::account::removals::Removals;
 use crate::assets::Uploads;
 use crate::assets::serve::DownloadSlots;
 use crate::capture::Capture;
@@ -70,6 +71,7 @@ pub struct Provider {
     pub(crate) network: Arc<dyn Network>,
     pub(crate) toil: Toil,
     pub(crate) store: Arc<dyn Store>,
+    storage_error: Mutex<Option<String>>,
     pub(crate) hub_keys: HubKeys,
     pub(crate) franking: FrankingKeys,
     pub(crate) ohttp_keys: OhttpKeys,
@@ -81,6 +83,7 @@ pub struct Provider {
     pub(crate) turns: Turns,
     pub(crate) queries: Budgets,
     pub(crate) contact: Contact,
+    pub(crate) removals: Removals,
     pub(crate) code_guesses: CodeGuesses,
     pub(crate) wake: Wake,
     pub(crate) delivery: Delivery,
@@ -127,6 +130,7 @@ impl Provider {
             network,
             toil,
             store,
+            storage_error: Mutex::default(),
             hub_keys: parts.hub_keys,
             franking: parts.franking,
             ohttp_keys: parts.ohttp_keys,
@@ -138,6 +142,7 @@ impl Provider {
             turns: Turns::default(),
             queries: Budgets::default(),
             contact: Contact::default(),
+            removals: Removals::default(),
             code_guesses: CodeGuesses::new(&limits.rooms),
             wake: Wake::default(),
             delivery: Delivery::new(limits.peers.deliveries_per_peer_max),
@@ -192,6 +197,7 @@ impl Provider {
         let provider = Arc::clone(self);
         tokio::spawn(async move {
             let outcome = commit.await;
+            provider.note_storage(&outcome);
             match (&outcome, on_failure) {
                 (Ok(_), _) => {
                     for (client, stream) in &joins {
@@ -208,6 +214,25 @@ impl Provider {
         Enqueued(receiver)
     }
 
+    /// Why the last commit was not written, if that was the storage's fault.
+    pub(crate) fn storage_error(&self) -> Option<String> {
+        self.storage_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note_storage(&self, outcome: &Result<Committed, StoreError>) {
+        let error = match outcome {
+            Ok(_) => None,
+            // The storage has told that the log has moved: it works.
+            Err(StoreError::Conflict(_)) => return,
+            Err(error) => Some(error.to_string()),
+        };
+        let mut known = self.storage_error.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_some() && error.is_none() {
+            tracing::info!("the storage takes again what is to be stored");
+        }
+        *known = error;
+    }
+
     /// Starts the effects of what has become durable.
     fn start(self: &Arc<Self>, effects: &[Effect]) {
         for effect in effects {
@@ -217,6 +242,7 @@ impl Provider {
                 }
                 Effect::WakeStream(stream) => self.wake.stream(stream),
                 Effect::WakeArrivals => self.contact.wake(),
+                Effect::WakeRemovals => self.removals.wake(),
             }
         }
     }
@@ -232,9 +258,15 @@ fn joins(changes: &[Change]) -> Vec<(mimi_wire::MimiUri, mimi_wire::MimiUri)> {
     pairs.collect()
 }
 
-/// A failure of the storage as a refusal; the text is for the log.
+/// A failure of the storage as a refusal. What exactly fails is for the log only.
 pub(crate) fn storage_failed(error: StoreError) -> Reject {
-    Reject::Internal(error.to_string())
+    match error {
+        StoreError::Unavailable(why) => {
+            tracing::warn!(%why, "a request is turned away: the storage takes nothing now");
+            Reject::Unavailable("nothing can be stored here at the moment".to_owned())
+        }
+        error => Reject::Internal(error.to_string()),
+    }
 }
 
 impl fmt::Debug for Provider {

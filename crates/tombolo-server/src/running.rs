@@ -19,6 +19,7 @@ use tombolo_store::sqlite::{OpenError, Options, SqliteStore};
 use tombolo_store::{Commit, Store};
 
 use crate::account::password::Passwords;
+use crate::account::removals::carry_out_removals;
 use crate::admin_api::{self, AdminApi, AdminToken};
 use crate::assets::{ASSETS_DIRECTORY, DirectoryBlobs, Uploads};
 use crate::client_api::{self, ClientApi};
@@ -188,6 +189,7 @@ impl Running {
         self.background.spawn(maintain(Arc::clone(provider)));
         self.background.spawn(rooms::follow_all(Arc::clone(provider)));
         self.background.spawn(contact::take_in_arrivals(Arc::clone(provider)));
+        self.background.spawn(carry_out_removals(Arc::clone(provider)));
         let stopping = || self.stopping.subscribe();
         let for_peers = stopped(stopping());
         let serving = federation::serve(Arc::clone(provider), listeners.federation, for_peers);

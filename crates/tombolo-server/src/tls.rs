@@ -8,6 +8,7 @@ mod activity;
 mod admission;
 mod configuration;
 mod identity;
+mod lingering;
 mod listener;
 mod peer_chain;
 mod peer_verifier;
@@ -19,6 +20,7 @@ pub(crate) use configuration::{
     federation_server_config,
 };
 pub use identity::{Identity, IdentityError};
+pub(crate) use lingering::Unread;
 pub(crate) use listener::serve;
 pub(crate) use peer_chain::PeerChain;
 pub(crate) use peer_verifier::HandshakeRoots;

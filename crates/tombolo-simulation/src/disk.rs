@@ -17,7 +17,8 @@ use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
     Account, ConsentCounts, ConsentRecord, ConsentRequest, DeviceRecord, EventKind, FollowerCursor,
-    LogHistory, LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRoom, SuiteStock,
+    LogHistory, LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRemoval, StoredRoom,
+    SuiteStock,
 };
 use mimi_wire::protocol::CipherSuite;
 use mimi_wire::{Domain, MimiUri};
@@ -343,6 +344,7 @@ impl Store for Disk {
         fn consent_counts(user: &MimiUri) -> ConsentCounts;
         fn consent_asked(requester: &MimiUri) -> Vec<ConsentRequest>;
         fn arrivals(limit: usize) -> Vec<StoredArrival>;
+        fn owed_removals(after_id: u64, limit: usize) -> Vec<StoredRemoval>;
         fn profile(user: &MimiUri) -> Option<StoredProfile>;
         fn find_profiles(terms: &[Term], limit: usize) -> Vec<StoredProfile>;
         fn room(room: &MimiUri) -> Option<StoredRoom>;

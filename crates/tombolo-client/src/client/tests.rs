@@ -8,6 +8,7 @@ use futures_util::stream;
 use mimi_policy::preset::Preset;
 use mimi_wire::{Domain, MimiUri};
 
+use super::files::FILE_OCTETS_MAX;
 use super::stream::{StreamSignal, follow};
 use super::{Client, ProviderAddress, Registration};
 use crate::client::ACKNOWLEDGE_EVERY;
@@ -299,6 +300,25 @@ async fn a_store_holds_one_device() {
     alice.close().await.unwrap();
     let second = Client::register_over(store, wire, registration("eve")).await;
     assert!(second.unwrap_err().to_string().contains("holds a device already"));
+}
+
+/// A file of as many octets as may be is read, one of one more is not.
+#[tokio::test]
+async fn larger_files_are_refused() {
+    let hub = Arc::new(Mutex::new(Hub::new()));
+    let (alice, _bob, _) = pair(&hub).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    let room = MimiUri::new("mimi://a.example/r/nowhere").unwrap();
+    for (octets, is_read) in [(FILE_OCTETS_MAX, true), (FILE_OCTETS_MAX + 1, false)] {
+        std::fs::File::create(&path).unwrap().set_len(octets).unwrap();
+        let refused = alice.send_file(&room, &path).await.unwrap_err();
+        let for_size = matches!(&refused, ClientError::Refused(text) if text.contains("at most"));
+        assert_eq!(for_size, !is_read, "{refused:?}");
+    }
+    let large = vec![0; usize::try_from(FILE_OCTETS_MAX + 1).unwrap()];
+    let refused = alice.send_content(&room, "file", "text/plain", &large).await;
+    assert!(matches!(refused, Err(ClientError::Refused(text)) if text.contains("at most")));
 }
 
 #[tokio::test]

@@ -210,7 +210,12 @@ async fn bounded(
     answer: http::Response<Octets>,
     octets_max: u64,
 ) -> Result<Vec<u8>, TransportError> {
-    let (mut pieces, mut body) = (answer.into_body(), Vec::new());
+    // What it grows into is there at once, so that it does not move: then there were two of it.
+    let announced = answer.headers().get(http::header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let announced = announced.unwrap_or_default().min(octets_max);
+    let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or_default());
+    let mut pieces = answer.into_body();
     loop {
         let piece = tokio::time::timeout(SILENCE_TIMEOUT, pieces.next()).await;
         let late = |_| TransportError::Unreachable("the asset does not come".to_owned());

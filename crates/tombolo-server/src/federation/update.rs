@@ -24,6 +24,7 @@ use mimi_wire::limits::APPLICATION_BODY_OCTETS_MAX;
 use mimi_wire::protocol::directory::{Endpoint, identifier_from_path};
 use mimi_wire::protocol::update::{UpdateRequest, UpdateResponse};
 use mimi_wire::{MimiUri, Wire};
+use tokio::time::Instant;
 
 use super::outgoing::{Post, post};
 use super::staging::{Obstacle, Retries, parent_among};
@@ -138,7 +139,7 @@ async fn answer(
     request: &UpdateRequest,
     octets: &[u8],
 ) -> Result<UpdateResponse, Reject> {
-    let mut retries = Retries::default();
+    let (begun, mut retries) = (Instant::now(), Retries::default());
     loop {
         let parents = retries.parents().clone();
         let attempted = attempt(provider, requester, room, request, octets, &parents).await;
@@ -148,7 +149,7 @@ async fn answer(
         };
         if let Err(reject) = retries.overcome(provider, obstacle).await {
             tracing::debug!(%room, %reject, "update refused");
-            let reject = told(provider, requester, room, reject).await;
+            let reject = told(provider, requester, room, reject, begun).await;
             return reply::update(&reject).ok_or(reject);
         }
     }

@@ -27,10 +27,6 @@ use crate::peers::{is_public, wire};
 use crate::provider::Provider;
 use crate::tls::anonymous_client_config;
 
-/// For name resolution, TCP and TLS together.
-const CONNECT_MAX: Duration = Duration::from_secs(10);
-/// From the request to the head of the answer.
-const HEAD_MAX: Duration = Duration::from_secs(20);
 /// Redirects that are followed, each to an asset host again.
 pub(super) const REDIRECTS_MAX: usize = 3;
 /// Port of every asset URL.
@@ -69,7 +65,9 @@ async fn ask(
         Reject::Unavailable("the asset's host does not answer".to_owned())
     };
     let started = clock::monotonic();
-    let connecting = tokio::time::timeout(CONNECT_MAX, connect(provider, url.host(), owner)).await;
+    let limits = provider.config.limits.proxy;
+    let connect_max = Duration::from_millis(limits.connect_ms_max);
+    let connecting = tokio::time::timeout(connect_max, connect(provider, url.host(), owner)).await;
     let stream = connecting.map_err(|_| unreachable("no connection in time".to_owned()))?;
     let stream = stream.map_err(|error| unreachable(error.to_string()))?;
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
@@ -85,7 +83,8 @@ async fn ask(
     }
     let request = request.body(Body::empty());
     let request = request.map_err(|error| Reject::Malformed(error.to_string()))?;
-    let answer = tokio::time::timeout(HEAD_MAX, sender.send_request(request)).await;
+    let head_max = Duration::from_millis(limits.head_ms_max);
+    let answer = tokio::time::timeout(head_max, sender.send_request(request)).await;
     let answer = answer.map_err(|_| unreachable("no answer in time".to_owned()))?;
     let answer = answer.map_err(|error| unreachable(error.to_string()))?;
     wire::passed_on(wire::ASSET, (&provider.domain, owner), &answer, started);

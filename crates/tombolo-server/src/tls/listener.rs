@@ -22,6 +22,7 @@ use tokio_rustls::server::TlsStream;
 use super::PeerChain;
 use super::activity::{Activity, Patience};
 use super::admission::{Admission, Standing};
+use super::lingering::Lingering;
 use crate::config::{ConnectionLimits, RequestLimits};
 use crate::network::{self, Listening};
 
@@ -135,6 +136,7 @@ impl Connection {
         let chain = peer_chain(&stream);
         let service = activity.notice(service_for(self.address, standing.clone(), chain));
         let builder = http_builder(&limits);
+        let stream = Lingering::new(stream, &limits);
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let patience = || Patience {
             first_max: ms(limits.handshake_ms_max),

@@ -2,8 +2,8 @@
 
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::record::{
-    Account, Arrival, ConsentRecord, ConsentRequest, DeviceRecord, Era, NewEvent, RoomKind, Seq,
-    StoredKeyPackage,
+    Account, Arrival, ConsentRecord, ConsentRequest, DeviceRecord, Era, NewEvent, OwedRemoval,
+    RoomKind, Seq, StoredKeyPackage,
 };
 use mimi_wire::{Domain, MimiUri};
 
@@ -31,6 +31,9 @@ pub(super) struct State {
     pub(super) arrivals: Table<u64, Arrival>,
     /// One entry: how many arrivals there have been.
     pub(super) arrived: Table<(), u64>,
+    pub(super) removals: Table<u64, OwedRemoval>,
+    /// One entry: how many removals have been owed.
+    pub(super) owed: Table<(), u64>,
     pub(super) profiles: Table<MimiUri, KeptProfile>,
     pub(super) rooms: Table<MimiUri, KeptRoom>,
     /// Rooms of fixed membership by their members.

@@ -13,6 +13,7 @@ use super::columns::{bits, bound, kind_number, lines, list, room_kind_number};
 use super::contact;
 use super::intern::{self, last_seq};
 use super::profiles;
+use super::removals;
 use crate::conflict::Conflict;
 use crate::{Commit, Committed};
 
@@ -103,6 +104,8 @@ fn change(db: &Connection, change: &Change, committed: &mut Committed) -> Result
         Change::RemoveConsentAsked(asked) => contact::remove_consent_asked(db, asked),
         Change::PutArrival(arrival) => contact::put_arrival(db, arrival),
         Change::RemoveArrival(id) => contact::remove_arrival(db, *id),
+        Change::OweRemoval(owed) => removals::owe_removal(db, owed),
+        Change::RemovalDone(id) => removals::removal_done(db, *id),
         Change::PutProfile { profile, terms } => profiles::put_profile(db, profile, terms),
         Change::CreateRoom { room, kind, snapshot } => create_room(db, room, *kind, snapshot),
         Change::TakeMembers { members, room } => take_members(db, members, room),

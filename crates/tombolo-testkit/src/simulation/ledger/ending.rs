@@ -13,7 +13,7 @@ pub enum Standing {
     Inside,
     /// It is out, and shows what it has seen.
     Outside,
-    /// Between the two: its user has asked to leave and nobody has committed that yet.
+    /// Its person has left: it is out, and a member until somebody commits that.
     Leaving,
     /// It has frozen the room.
     Frozen,
