@@ -106,6 +106,8 @@ struct RoomBook {
     accepted: BTreeMap<u64, Accepted>,
     octets: BTreeSet<Vec<u8>>,
     last_seq: u64,
+    /// By place in the log: clients that are on their way out from there on.
+    leaving: BTreeMap<u64, BTreeSet<MimiUri>>,
     /// Texts of which the sender knows that they were accepted.
     promised: BTreeMap<MessageId, MimiUri>,
 }
@@ -201,6 +203,12 @@ impl Ledger {
         self.expect(may, Rule::Write, || format!("{room}: {sender} may not write at {seq}"));
     }
 
+    /// From a place in a room's log on these clients, and no others, are on their way out: what is
+    /// written behind it, they may see and need not.
+    pub fn leaving(&mut self, room: &MimiUri, seq: u64, clients: BTreeSet<MimiUri>) {
+        self.rooms.entry(room.clone()).or_default().leaving.insert(seq, clients);
+    }
+
     /// A hub was put back: of this room only entries up to `seq` have happened.
     pub fn put_back(&mut self, room: &MimiUri, seq: u64) {
         let Some(book) = self.rooms.get_mut(room) else { return };
@@ -208,6 +216,7 @@ impl Ledger {
         self.excused.extend(members.map(|client| (client.clone(), room.clone())));
         book.epochs.retain(|_, epoch| epoch.seq <= seq);
         book.accepted.retain(|_, message| message.seq <= seq);
+        book.leaving.retain(|at, _| *at <= seq);
         book.octets = book.accepted.values().map(|message| message.octets.clone()).collect();
         book.last_seq = seq;
         book.promised.clear();
@@ -325,6 +334,12 @@ fn may_read(book: &RoomBook, message: &Accepted, client: &MimiUri) -> bool {
     let then = book.epochs.range(message.epoch..);
     let mut then = then.take_while(|(_, epoch)| epoch.seq < message.seq).peekable();
     then.peek().is_some() && then.all(|(_, epoch)| member(epoch))
+}
+
+/// It does, and is not on its way out.
+fn must_read(book: &RoomBook, message: &Accepted, client: &MimiUri) -> bool {
+    let leaving = book.leaving.range(..message.seq).next_back();
+    may_read(book, message, client) && leaving.is_none_or(|(_, clients)| !clients.contains(client))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_wire::MimiUri;
 
-use super::{Accepted, Ledger, Line, RoomBook, Rule, may_read};
+use super::{Accepted, Ledger, Line, RoomBook, Rule, must_read};
 
 /// How a device stands in a room in the end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -148,7 +148,7 @@ impl Ledger {
         let last = book.epochs.keys().next_back().copied().unwrap_or_default();
         let mut first: Option<(&MimiUri, &Line)> = None;
         for (client, lines) in shown {
-            if !may_read(book, message, client) {
+            if !must_read(book, message, client) {
                 continue;
             }
             let Some(line) = lines.get(&at) else {
