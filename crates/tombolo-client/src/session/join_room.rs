@@ -518,6 +518,8 @@ impl Room {
             // It was out without having been able to see how.
             Some(Standing::Rejoining) => self.removed_meanwhile(effects),
             Some(before) => self.standing = before,
+            // Somebody may have added this device meanwhile: what waits, a Welcome perhaps, is kept.
+            None if !self.waiting.is_empty() => self.standing = Standing::Unknown,
             None => {}
         }
         effects.finish(joining.operation, Err(error));
