@@ -499,6 +499,9 @@ impl Room {
             effects.cancel(request);
         }
         let before = joining.before.clone();
+        // A Welcome has waited for what becomes of the commit: if it can bring this device in, no second
+        // commit must.
+        self.stirred = true;
         self.group = None;
         self.forget_group(effects);
         effects.remove_room(&self.uri, room_value::JOIN);
