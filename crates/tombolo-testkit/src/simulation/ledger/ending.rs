@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_wire::MimiUri;
 
-use super::{Accepted, Ledger, Line, RoomBook, Rule, has_to_read};
+use super::{Accepted, Ledger, Line, RoomBook, Rule, must_read};
 
 /// How a device stands in a room in the end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -152,10 +152,17 @@ impl Ledger {
         let last = book.epochs.keys().next_back().copied().unwrap_or_default();
         let mut first: Option<(&MimiUri, &Line)> = None;
         for (client, lines) in shown {
-            if !has_to_read(book, message, client) {
+            if !must_read(book, message, client) {
                 continue;
             }
             let Some(line) = lines.get(&at) else {
+                // Who writes and leaves at once is told that nothing was sent, and may be wrong.
+                let user = book.epochs.get(&message.epoch).and_then(|it| it.members.get(*client));
+                let is_own = user == Some(&message.sender);
+                let now = book.epochs.values().next_back();
+                if is_own && now.is_none_or(|epoch| !epoch.members.contains_key(*client)) {
+                    continue;
+                }
                 let what = format!(
                     "{client} lacks the message {} (epoch {}) of {}",
                     at, message.epoch, message.sender
