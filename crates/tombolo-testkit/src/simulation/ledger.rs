@@ -245,6 +245,11 @@ impl Ledger {
         self.excused.insert((client.clone(), room.clone()));
     }
 
+    /// Whether that was said.
+    pub fn is_excused(&self, client: &MimiUri, room: &MimiUri) -> bool {
+        self.excused.contains(&(client.clone(), room.clone()))
+    }
+
     /// Somebody begins to send a text that is written nowhere else.
     pub fn wrote(&mut self, user: &MimiUri, room: &MimiUri, text: &str) {
         let by = (user.clone(), room.clone());

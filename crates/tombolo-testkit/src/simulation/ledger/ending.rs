@@ -81,6 +81,10 @@ impl Ledger {
         };
         let members: BTreeSet<_> = epoch.members.keys().cloned().collect();
         for device in devices {
+            // A device that was put back may have forgotten the whole room.
+            if self.excused.contains(&(device.client.clone(), hub.room.clone())) {
+                continue;
+            }
             let inside = device
                 .rooms
                 .iter()
