@@ -315,6 +315,7 @@ impl Node {
         if let Some((seq, _)) = entry(&write.changes, EventKind::Commit) {
             write.facts.push(hub.epoch(room, seq));
         }
+        write.facts.push(hub.leaving(room));
         if snapshot {
             write.snapshot = Some(hub.snapshot(room));
         }
@@ -555,7 +556,9 @@ impl Node {
             }
         };
         hub.follow(&transition.changes, staged)?;
+        let leaving = hub.leaving(room);
         let mut write = Write::of(transition, |_| Said::Created);
+        write.facts.push(leaving);
         write.room = Some(room.clone());
         Ok(Done::Write(Box::new(write)))
     }

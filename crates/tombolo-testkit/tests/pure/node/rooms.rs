@@ -6,7 +6,7 @@ use mimi_mls::hub::{HubGroup, StagedUpdate};
 use mimi_mls::roster::Roster;
 use mimi_provider::follower::state::{FollowerSnapshot, FollowerState, RosterChange};
 use mimi_provider::hub::audience::Readership;
-use mimi_provider::hub::state::{HubSnapshot, HubState, Observed};
+use mimi_provider::hub::state::{Evicted, HubSnapshot, HubState, Observed};
 use mimi_provider::hub::update::is_gone;
 use mimi_provider::record::{EventKind, NewEvent, RoomKind};
 use mimi_provider::{Change, Reject};
@@ -81,6 +81,17 @@ impl HubRoom {
         let snapshot = HubSnapshot { group: self.group.snapshot(), state: self.state.clone() };
         let (room, seq) = (room.clone(), self.state.last_seq);
         Change::PutSnapshot { room, seq, snapshot: snapshot.encode() }
+    }
+
+    /// Who is on its way out, as the ledger is told.
+    pub(crate) fn leaving(&self, room: &MimiUri) -> Fact {
+        let clients = self.group.view().clients.iter().filter(|client| {
+            self.state.leaving.contains(&client.user)
+                || self.state.evicting.contains(&Evicted::User(client.user.clone()))
+                || self.state.evicting.contains(&Evicted::Client(client.client.clone()))
+        });
+        let clients = clients.map(|client| client.client.clone()).collect();
+        Fact::Leaving { room: room.clone(), seq: self.state.last_seq, clients }
     }
 
     /// The room's epoch, as the ledger is told.
