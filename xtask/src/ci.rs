@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::{fuzz, openapi, requirements, say, style, walls};
+use crate::{fuzz, openapi, requirements, say, simulate, simulate_real, style, walls};
 
 type Step = (&'static str, fn() -> Result<(), String>);
 
@@ -17,6 +17,8 @@ const STEPS: &[Step] = &[
     ("deny", deny),
     ("test", test),
     ("doctest", doctest),
+    ("simulate", simulate::check),
+    ("simulate-real", simulate_real::check),
     ("fuzz", fuzz::check),
     ("vectors", vectors),
     ("client-api", openapi::check),

@@ -7,7 +7,7 @@
 mod lane;
 mod status;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -40,7 +40,7 @@ struct Lanes {
     by_key: HashMap<Key, Arc<Lane>>,
     in_flight: HashMap<Domain, Arc<Semaphore>>,
     /// Lanes whose last request failed, by follower.
-    failing: HashMap<Domain, HashSet<MimiUri>>,
+    failing: HashMap<Domain, BTreeSet<MimiUri>>,
     /// When followers with failing lanes were last heard of.
     heard_of: HashMap<Domain, u64>,
     /// Entries left out since the start, by follower.

@@ -5,9 +5,14 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_ED25519, SanType, SubjectPublicKeyInfo,
 };
+use rustls_pki_types::PrivatePkcs8KeyDer;
 
 /// DER of the SubjectPublicKeyInfo of an Ed25519 key, up to the key itself (RFC 8410 section 4).
 const ED25519_SPKI_PREFIX: [u8; 12] = *b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
+
+/// DER of a PKCS #8 Ed25519 key, up to the seed (RFC 8410 section 7).
+const ED25519_PKCS8_PREFIX: [u8; 16] =
+    *b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
 
 /// A certificate authority that certifies devices.
 #[derive(Debug)]
@@ -24,9 +29,20 @@ impl TestIssuer {
         Self::with(domain, |_| {})
     }
 
+    /// The authority of this seed: the same octets each time.
+    pub fn seeded(domain: &str, seed: [u8; 32]) -> Self {
+        let pkcs8 = PrivatePkcs8KeyDer::from([&ED25519_PKCS8_PREFIX[..], &seed].concat());
+        let key = KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8, &PKCS_ED25519).expect("a key");
+        Self::made(domain, params(domain, "client issuer", |_| {}), key)
+    }
+
     /// A fresh authority whose certificate is as `edit` leaves it.
     pub fn with(domain: &str, edit: impl FnOnce(&mut CertificateParams)) -> Self {
         let (params, key) = authority(domain, "client issuer", edit);
+        Self::made(domain, params, key)
+    }
+
+    fn made(domain: &str, params: CertificateParams, key: KeyPair) -> Self {
         let certificate = params.self_signed(&key).expect("an authority signs itself");
         Self {
             domain: Domain::new(domain).expect("a domain"),
@@ -110,10 +126,18 @@ fn authority(
     edit: impl FnOnce(&mut CertificateParams),
 ) -> (CertificateParams, KeyPair) {
     let key = KeyPair::generate_for(&PKCS_ED25519).expect("randomness");
+    (params(domain, name, edit), key)
+}
+
+fn params(
+    domain: &str,
+    name: &str,
+    edit: impl FnOnce(&mut CertificateParams),
+) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, format!("{domain} {name}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     edit(&mut params);
-    (params, key)
+    params
 }

@@ -6,6 +6,7 @@
 mod federation;
 mod issuer;
 mod room;
+pub mod simulation;
 
 pub use federation::Federation;
 pub use issuer::TestIssuer;

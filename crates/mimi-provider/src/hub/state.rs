@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use mimi_policy::{Actor, LeafIndex, ProposedChange, RoomView, StagedChange, StagedProposal};
+use mimi_policy::{
+    Actor, ClientView, LeafIndex, ProposedChange, RoomView, StagedChange, StagedProposal,
+};
 use mimi_wire::component::JOIN_LINKS;
 use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
@@ -197,6 +199,13 @@ impl HubState {
         Ok(())
     }
 
+    /// Whether nobody is left to commit anything, or to be there: every member is on its way out or
+    /// wanted out, whether or not the room lets its hub say so.
+    pub(crate) fn is_deserted(&self, view: &RoomView) -> bool {
+        let pending = || self.pending.iter().map(|pending| &pending.proposal);
+        self.deserted || (!self.evicting.is_empty() && nobody_stays(pending, &self.evicting, view))
+    }
+
     /// [`observe`](Self::observe) for every entry a decision appends.
     pub fn apply(&mut self, changes: &[Change], observed: Observed<'_>) -> Result<(), StateError> {
         for change in changes {
@@ -383,6 +392,14 @@ impl Evicted {
         }
     }
 
+    /// Whether a member is this one, or of it.
+    fn covers(&self, member: &ClientView) -> bool {
+        match self {
+            Self::User(user) => member.user == *user,
+            Self::Client(client) => member.client == *client,
+        }
+    }
+
     /// Whether somebody entitled takes it in again.
     fn returns(&self, change: &StagedChange) -> bool {
         match self {
@@ -408,6 +425,18 @@ pub(crate) fn deserted<'a>(
 ) -> bool {
     let gone: BTreeSet<LeafIndex> = proposals.filter_map(leaf_removed).collect();
     view.clients.iter().all(|client| gone.contains(&client.leaf))
+}
+
+/// Whether every member goes by a proposal or is wanted out. Nobody else is looked at once one stays.
+pub(crate) fn nobody_stays<'a, P: Iterator<Item = &'a StagedProposal>>(
+    proposals: impl Fn() -> P,
+    evicting: &BTreeSet<Evicted>,
+    view: &RoomView,
+) -> bool {
+    view.clients.iter().all(|member| {
+        evicting.iter().any(|evicted| evicted.covers(member))
+            || proposals().filter_map(leaf_removed).any(|leaf| leaf == member.leaf)
+    })
 }
 
 /// The leaf a proposal takes away.

@@ -243,10 +243,10 @@ pub(super) fn is_persistent(view: &RoomView) -> bool {
     view.base_policy.as_ref().is_some_and(|policy| policy.persistent_room)
 }
 
-/// Whether a room has died with its group: nobody is left in it, and it does not outlive that
-/// (POLICY-BASE-7, AMB-PL-8). It is answered for as if it had never been.
+/// Whether a room has died with its group: nobody is left in it who belongs there, and it does not
+/// outlive that (POLICY-BASE-7, AMB-PL-8, TOM-direct-2). It is answered for as if it had never been.
 pub fn is_gone(state: &HubState, view: &RoomView) -> bool {
-    state.deserted && !is_persistent(view)
+    state.is_deserted(view) && !is_persistent(view)
 }
 
 /// Accepts a commit: its own entry, then the Welcomes (AMB-NTF-8), then what the hub proposes for

@@ -465,6 +465,7 @@ impl Feed {
 
     async fn wait(&mut self) -> Woken {
         tokio::select! {
+            biased;
             () = self.listener.woken() => Woken::Hint,
             () = tokio::time::sleep(KEEP_ALIVE) => Woken::Quiet,
             () = self.turn.over() => Woken::Hint,

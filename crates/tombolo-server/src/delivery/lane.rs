@@ -112,6 +112,7 @@ pub(super) async fn run(
     loop {
         lane.take_hint();
         let step = tokio::select! {
+            biased;
             step = runner.step() => step,
             () = stopped(stop.clone()) => return runner.save(),
         };
@@ -273,7 +274,7 @@ impl Runner<'_> {
         };
         let failed_before = self.lane.update(|progress| {
             let failed_before = progress.attempts > 0;
-            progress.attempted(attempt, entries, rand::random(), now_ms);
+            progress.attempted(attempt, entries, self.provider.chance.next(), now_ms);
             failed_before
         });
         if failed_before || matches!(outcome, LastRequest::Failed) {
@@ -365,6 +366,7 @@ impl Runner<'_> {
     /// Waits, unless the follower is heard of or everything stops. More entries do not end the wait.
     async fn wait(&self, pause: Duration, stop: &mut watch::Receiver<bool>) {
         tokio::select! {
+            biased;
             () = tokio::time::sleep(pause) => {}
             () = self.lane.heard_of.notified() => {}
             _ = stop.wait_for(|stopped| *stopped) => {}

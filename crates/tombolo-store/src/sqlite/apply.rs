@@ -15,6 +15,7 @@ use super::contact;
 use super::ends::Ends;
 use super::intern;
 use super::profiles;
+use super::removals;
 use crate::conflict::Conflict;
 use crate::{Commit, Committed};
 
@@ -116,6 +117,8 @@ fn change(
         Change::RemoveConsentAsked(asked) => contact::remove_consent_asked(db, asked),
         Change::PutArrival(arrival) => contact::put_arrival(db, arrival),
         Change::RemoveArrival(id) => contact::remove_arrival(db, *id),
+        Change::OweRemoval(owed) => removals::owe_removal(db, owed),
+        Change::RemovalDone(id) => removals::removal_done(db, *id),
         Change::PutProfile { profile, terms } => profiles::put_profile(db, profile, terms),
         Change::CreateRoom { room, kind, snapshot } => create_room(db, room, *kind, snapshot),
         Change::TakeMembers { members, room } => take_members(db, members, room),

@@ -17,6 +17,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_devices_last_seen.sql"),
     include_str!("migrations/0006_eras_and_stale_followers.sql"),
     include_str!("migrations/0007_contact.sql"),
+    include_str!("migrations/0008_owed_removals.sql"),
 ];
 /// Marks a file as ours, in its header: "TOMB".
 const APPLICATION_ID: i64 = 0x544f_4d42;

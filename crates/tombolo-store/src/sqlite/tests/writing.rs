@@ -50,7 +50,7 @@ fn a_full_disk_acknowledges_nothing_that_is_not_there() {
         let text = format!("{outcome:?}");
         assert!(!text.contains("SSSS"), "no payload in an error: {text}");
     }
-    assert!(matches!(outcomes[1], Err(StoreError::Failed(_))), "{outcomes:?}");
+    assert!(matches!(outcomes[1], Err(StoreError::Unavailable(_))), "{outcomes:?}");
     // Those that were acknowledged are there, and no others, however SQLite undid the large one.
     let acknowledged = 2 + kept.iter().filter(|kept| **kept).count();
     assert_eq!(seqs(&scratch).len(), acknowledged, "{outcomes:?}");
