@@ -322,6 +322,7 @@ impl Runner<'_> {
     /// Waits for more, at most until the cursor is to be saved.
     async fn linger(&mut self, until: Instant, stop: &mut watch::Receiver<bool>) {
         tokio::select! {
+            biased;
             () = self.lane.more.notified() => {}
             () = tokio::time::sleep_until(until) => self.save(),
             _ = stop.wait_for(|stopped| *stopped) => {}
