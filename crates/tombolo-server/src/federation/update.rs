@@ -102,7 +102,7 @@ async fn expect_join(
             follower.barrier(provider).await
         } else {
             let roster = follower.roster();
-            follower.record(provider, transition, roster).durable().await.map(drop)
+            follower.record(provider, transition, Some(roster)).durable().await.map(drop)
         };
         match written {
             Ok(()) => return Ok(()),
