@@ -87,8 +87,8 @@ fn what_nobody_had_a_right_to_is_refused() {
 /// Each part of the metadata has a right of its own.
 #[test]
 fn metadata_that_nobody_may_change_is_refused() {
-    type Change = fn(&mut RoomMetadata);
-    let changes: [(Capability, Change); 5] = [
+    type Changing = fn(&mut RoomMetadata);
+    let change: [(Capability, Changing); 5] = [
         (Capability::CAN_CHANGE_ROOM_NAME, |it| it.room_name.push('!')),
         (Capability::CAN_CHANGE_ROOM_DESCRIPTION, |it| {
             it.room_descriptions.push(RichDescription {
@@ -103,7 +103,7 @@ fn metadata_that_nobody_may_change_is_refused() {
         (Capability::CAN_CHANGE_ROOM_SUBJECT, |it| it.room_subject = "books".to_owned()),
         (Capability::CAN_CHANGE_ROOM_MOOD, |it| it.room_mood = "grim".to_owned()),
     ];
-    for (capability, change) in changes {
+    for (capability, change) in change {
         let changes = |it: &mut RoomView| change(&mut it.metadata);
         let settled = settled().granting(SUPER, capability);
         assert_eq!(refused(&settled.view, changes), None, "{capability:?}");
