@@ -111,6 +111,9 @@ pub(crate) fn run_many(options: &Options) -> Report {
                         if !options.keeps_going {
                             stop.store(true, Ordering::Relaxed);
                         }
+                        if options.progress {
+                            say(&format!("seed {seed}: {what}"));
+                        }
                         report.failures.push(Failure { seed, what });
                     }
                     if options.progress && report.seeds.is_multiple_of(100) {
@@ -123,14 +126,15 @@ pub(crate) fn run_many(options: &Options) -> Report {
     report.into_inner().expect("no panic while it is held")
 }
 
-#[expect(
-    clippy::print_stderr,
-    clippy::cast_precision_loss,
-    reason = "for the person at a terminal"
-)]
+#[expect(clippy::cast_precision_loss, reason = "a rate for a person")]
 fn progress(seeds: u64, begun: Instant) {
     let seconds = begun.elapsed().as_secs_f64();
-    eprintln!("{seeds} seeds, {:.1} a second", seeds as f64 / seconds);
+    say(&format!("{seeds} seeds, {:.1} a second", seeds as f64 / seconds));
+}
+
+#[expect(clippy::print_stderr, reason = "for the person at a terminal")]
+fn say(line: &str) {
+    eprintln!("{line}");
 }
 
 /// Keys of all providers.
