@@ -2,12 +2,13 @@
 
 pub mod allocation;
 pub mod built;
+pub mod ohttp;
 pub mod render;
 pub mod wire;
 
 /// Every target.
 pub fn all() -> impl Iterator<Item = wire::Target> {
-    wire::TARGETS.iter().chain(render::TARGETS).copied()
+    wire::TARGETS.iter().chain(render::TARGETS).chain(ohttp::TARGETS).copied()
 }
 
 /// Runs the target of that name.

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::{fuzz, openapi, requirements, say, simulate, style, walls};
+use crate::{fuzz, openapi, requirements, say, simulate, simulate_real, style, walls};
 
 type Step = (&'static str, fn() -> Result<(), String>);
 
@@ -18,6 +18,7 @@ const STEPS: &[Step] = &[
     ("test", test),
     ("doctest", doctest),
     ("simulate", simulate::check),
+    ("simulate-real", simulate_real::check),
     ("fuzz", fuzz::check),
     ("vectors", vectors),
     ("client-api", openapi::check),

@@ -5,6 +5,7 @@ mod fuzz;
 mod openapi;
 mod requirements;
 mod simulate;
+mod simulate_real;
 mod style;
 mod walls;
 
@@ -24,12 +25,16 @@ usage: cargo xtask TASK
                 `--faults none|honest|all`, `--jobs J`, `--large`, `--plant FAULT`
                 (docs/simulation.md)
 
+  simulate --layer real
+                the same of real servers and clients, far fewer: `--seeds N`, `--from SEED`,
+                `--seed S --trace`, `--faults none|honest|all`, `--jobs J`, `--large`, `--plant DEFECT`
+
   openapi       writes docs/openapi.json anew, when the client API has changed; `openapi check` lints it
                 and hammers a provider by it (Python with fuzz/client_api/requirements.txt)
 
   cargo xtask ci --from STEP   starts at a step: fmt, walls, requirements, style, clippy, doc,
-                               deny, test, doctest, simulate, fuzz, vectors,
-                               client-api
+                               deny, test, doctest, simulate, simulate-real, fuzz,
+                               vectors, client-api
 ";
 
 fn main() -> ExitCode {
@@ -41,6 +46,7 @@ fn main() -> ExitCode {
         ["walls"] => walls::check(),
         ["requirements"] => requirements::check(),
         ["style"] => style::check(),
+        ["simulate", "--layer", "real", options @ ..] => simulate_real::run(options),
         ["simulate", options @ ..] => simulate::run(options),
         ["openapi"] => openapi::write(),
         ["openapi", "check"] => openapi::check(),

@@ -19,6 +19,19 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
     ),
     ("tombolo-client", &["mimi-wire", "mimi-render", "mimi-ohttp", "mimi-policy", "mimi-mls"]),
     ("tombolo", &["mimi-wire", "mimi-policy", "mimi-mls", "tombolo-server", "tombolo-client"]),
+    (
+        "tombolo-simulation",
+        &[
+            "mimi-wire",
+            "mimi-policy",
+            "mimi-mls",
+            "mimi-provider",
+            "tombolo-store",
+            "tombolo-server",
+            "tombolo-client",
+            "tombolo-testkit",
+        ],
+    ),
     ("tombolo-testkit", &["mimi-wire", "mimi-policy", "mimi-mls"]),
     ("xtask", &[]),
 ];

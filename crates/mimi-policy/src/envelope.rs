@@ -109,9 +109,9 @@ impl Envelope {
     }
 
     fn roles(&self, roles: &RoleData) -> Result<(), Denied> {
-        let preset = Preset::ALL.iter().find(|preset| preset.roles() == *roles);
+        let preset = Preset::of_roles(roles);
         match preset {
-            Some(preset) if self.presets.contains(preset) => {}
+            Some(preset) if self.presets.contains(&preset) => {}
             None if self.custom_policies => {}
             _ => {
                 let names: Vec<&str> = self.presets.iter().map(|preset| preset.name()).collect();

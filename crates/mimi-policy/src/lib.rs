@@ -18,7 +18,6 @@ pub mod fixed_membership;
 pub mod index;
 pub mod judge;
 pub mod known;
-pub mod lifetime;
 pub mod message;
 pub mod parent;
 pub mod participant_list;

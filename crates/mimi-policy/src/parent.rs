@@ -1,15 +1,14 @@
 //! Rooms that depend on a parent (POLICY-BASE-3): their participants are among the parent's, all of
 //! them at most (AMB-POL-9), and go when they go there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use mimi_wire::MimiUri;
 use mimi_wire::room::metadata::RoomMetadata;
-use mimi_wire::room::participant_list::{ParticipantListData, ParticipantListUpdate};
+use mimi_wire::room::participant_list::ParticipantListData;
 use mimi_wire::room::preauth::PreAuthData;
 use mimi_wire::room::roles::RoleData;
 
-use crate::change::ProposedChange;
 use crate::denied::Denied;
 use crate::judge::is_banned_role;
 use crate::rule::Rule;
@@ -62,22 +61,6 @@ pub fn check_founding(child: &RoomView, parent: &RoomView) -> Result<(), Denied>
             Err(Denied::new(Rule::InParent, None, needed).about(user))
         }
     }
-}
-
-/// What the hub proposes about a dependent room because some take no part in its parent any more:
-/// their clients go, and their entries with them. Where participants are fixed the entries stay, for
-/// nobody changes that list (AMB-POL-10), and the clients go all the same. Empty: nothing to do.
-pub fn cascade(child: &RoomView, parent: &RoomView) -> Vec<ProposedChange> {
-    let gone: BTreeSet<&MimiUri> = orphans(child, parent).into_iter().collect();
-    let fixed = child.base_policy.as_ref().is_some_and(|policy| policy.fixed_membership);
-    let positions = (0..).zip(&child.participants.participants);
-    let removed_indices: Vec<u32> =
-        positions.filter(|(_, pair)| gone.contains(&pair.user)).map(|(at, _)| at).collect();
-    let update = ParticipantListUpdate { removed_indices, ..ParticipantListUpdate::default() };
-    let entries = (!fixed && !gone.is_empty()).then_some(ProposedChange::ParticipantList(update));
-    let clients = child.clients.iter().filter(|client| gone.contains(&client.user));
-    let leaves = clients.map(|client| ProposedChange::RemoveClient(client.leaf));
-    entries.into_iter().chain(leaves).collect()
 }
 
 /// Whom the hub removes from a dependent room because they take no part in its parent any more, in

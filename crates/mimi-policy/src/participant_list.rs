@@ -63,11 +63,6 @@ pub fn apply(
 const SINGLE_REMOVALS_MAX: usize = 8;
 
 impl ListDelta {
-    /// Whether the list stays as it is.
-    pub fn is_empty(&self) -> bool {
-        self.roles.is_empty() && self.removed.is_empty() && self.added.is_empty()
-    }
-
     /// Makes the list what the commit makes of it. Nobody but the removed is looked at, and only
     /// what stands behind the first of them moves.
     pub fn apply_to(&self, list: &mut ParticipantListData) {

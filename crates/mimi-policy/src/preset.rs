@@ -57,6 +57,14 @@ impl Preset {
         RoleData { roles: roles.iter().map(|line| role(roles, line)).collect() }
     }
 
+    /// The preset whose table this is, or was in an earlier version.
+    pub fn of_roles(roles: &RoleData) -> Option<Self> {
+        Self::ALL.iter().copied().find(|preset| {
+            let own = preset.roles();
+            own == *roles || (*preset == Self::Direct && direct::earlier_roles(own) == *roles)
+        })
+    }
+
     /// The role of a room's creator: the highest administrative role (AMB-RM-1).
     pub fn creator_role(self) -> RoleIndex {
         self.table().creator_role

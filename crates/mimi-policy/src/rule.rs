@@ -136,10 +136,6 @@ rules! {
     ChangeBasePolicy = "POLICY-CAP-POL-1", "change-base-policy", "change";
     /// The group may be closed in favour of a new one.
     ReInit = "POLICY-CAP-POL-1", "reinit", "move the room to";
-    /// The room may be destroyed.
-    DestroyRoom = "POLICY-CAP-POL-1", "destroy-room", "destroy the room";
-    /// A persistent room may go on in a new group.
-    Refound = "POLICY-BASE-7", "refound", "found a new group for the room";
     /// Operational policy and group context extensions may be changed.
     ChangeOperationalPolicy = "POLICY-CAP-RES-1", "change-operational-policy", "change";
     /// Join links may be made, or taken back.

@@ -7,7 +7,7 @@ use mimi_wire::room::claim_name::NamedClaim;
 use mimi_wire::uri::UriError;
 use mimi_wire::{Domain, MimiUri, UriKind};
 
-use crate::record::{Account, DeviceChange, DeviceRecord, StoredKeyPackage};
+use crate::record::{Account, DeviceChange, DeviceRecord, OwedRemoval, StoredKeyPackage};
 use crate::requester::DeviceIdentity;
 use crate::{Change, Effect, Expect, Limits, Reject, Transition};
 
@@ -199,9 +199,35 @@ pub fn sign_out(
     Ok(Transition {
         changes: gone.iter().cloned().map(Change::RemoveDevice).collect(),
         // Their event streams end.
-        effects: vec![Effect::WakeStream(asking.user.clone())],
+        effects: vec![Effect::WakeStream(asking.user.clone()), Effect::WakeRemovals],
         ..Transition::unchanged(gone)
     })
+}
+
+/// An account is deleted with all its devices, whatever becomes of the rooms: nobody acts as the user
+/// any more once this is written. The rooms hosted here are owed its removal.
+pub fn remove_account(user: &MimiUri, devices: &[DeviceRecord]) -> Transition<()> {
+    let clients = devices.iter().map(|device| device.client.clone());
+    let mut changes: Vec<Change> = clients.map(Change::RemoveDevice).collect();
+    changes.push(Change::RemoveAccount(user.clone()));
+    changes.push(Change::OweRemoval(OwedRemoval { gone: user.clone(), room: None }));
+    let effects = vec![Effect::WakeStream(user.clone()), Effect::WakeRemovals];
+    Transition { changes, effects, ..Transition::unchanged(()) }
+}
+
+/// A device is removed, known here or not, in the same way.
+pub fn remove_device(user: &MimiUri, client: &MimiUri) -> Transition<()> {
+    let owed = OwedRemoval { gone: client.clone(), room: None };
+    let changes = vec![Change::RemoveDevice(client.clone()), Change::OweRemoval(owed)];
+    let effects = vec![Effect::WakeStream(user.clone()), Effect::WakeRemovals];
+    Transition { changes, effects, ..Transition::unchanged(()) }
+}
+
+/// What is owed for a device that is signed out: its removal from the rooms hosted here that it is in.
+pub fn owed_by_rooms(own: &Domain, client: &MimiUri, rooms: &[MimiUri]) -> Vec<Change> {
+    let hosted = rooms.iter().filter(|room| room.domain() == *own);
+    let owed = |room: &MimiUri| OwedRemoval { gone: client.clone(), room: Some(room.clone()) };
+    hosted.map(owed).map(Change::OweRemoval).collect()
 }
 
 /// A person calls a device of its own something else. Its URI stays.

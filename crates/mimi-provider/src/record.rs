@@ -135,6 +135,26 @@ pub struct StoredArrival {
     pub arrival: Arrival,
 }
 
+/// Somebody who is gone from here, and has to go from rooms hosted here too: written down together
+/// with the end of the account or the device, and carried out afterwards, however often the provider
+/// stops before that.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OwedRemoval {
+    /// A local user, or one of its clients.
+    pub gone: MimiUri,
+    /// From this room; from every room hosted here where none is named.
+    pub room: Option<MimiUri>,
+}
+
+/// An owed removal in the store.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredRemoval {
+    /// Its number, ascending.
+    pub id: u64,
+    /// It.
+    pub owed: OwedRemoval,
+}
+
 /// How much is kept about a local user's contacts.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct ConsentCounts {

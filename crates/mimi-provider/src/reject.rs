@@ -76,3 +76,6 @@ impl Reject {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,3 +47,6 @@ impl Requester {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

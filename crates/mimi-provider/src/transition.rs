@@ -7,7 +7,7 @@ use crate::hub::member_set::MemberSet;
 use crate::profile::{StoredProfile, Term};
 use crate::record::{
     Account, Arrival, ConsentRecord, ConsentRequest, DeviceChange, DeviceRecord, EraId, NewEvent,
-    RoomKind, Seq, StoredKeyPackage,
+    OwedRemoval, RoomKind, Seq, StoredKeyPackage,
 };
 
 /// What to store, who to wake, what to answer.
@@ -104,6 +104,10 @@ pub enum Change {
     PutArrival(Arrival),
     /// It has been looked at.
     RemoveArrival(u64),
+    /// Somebody is gone and has to go from rooms hosted here.
+    OweRemoval(OwedRemoval),
+    /// The hub has asked for it wherever that was owed.
+    RemovalDone(u64),
     /// What a local user says of itself, and what it may be found by; replaces what it said before.
     PutProfile {
         /// The profile.
@@ -225,4 +229,6 @@ pub enum Effect {
     WakeStream(MimiUri),
     /// An arrival waits.
     WakeArrivals,
+    /// A removal is owed.
+    WakeRemovals,
 }

@@ -33,6 +33,7 @@ use crate::session::command::{
 };
 use crate::shown::{Evidence, RoomState};
 use crate::store::{ClientStore, Saved, SqliteStore, StoreChange, StoreFailure};
+use crate::surroundings::Surroundings;
 use crate::transport::{HttpsTransport, Transport};
 
 /// How long an operation may take before its caller is told that it did not come through.
@@ -85,6 +86,7 @@ pub struct Client {
     /// Why the task stopped by itself.
     stopped: Arc<OnceLock<String>>,
     downloads: Downloads,
+    surroundings: Surroundings,
 }
 
 impl Client {
@@ -98,7 +100,7 @@ impl Client {
             false => SqliteStore::create(store).await,
         };
         let store = Arc::new(store.map_err(storage)?);
-        refuse_registered(&store.load().await.map_err(storage)?)?;
+        refuse_registered(&store.load().await.map_err(storage)?, &Surroundings::of_machine())?;
         let address = serde_json::to_vec(&registration.provider)
             .map_err(|error| ClientError::Other(error.to_string()))?;
         let put = StoreChange::Put { name: ADDRESS.to_owned(), value: address.into() };
@@ -123,15 +125,24 @@ impl Client {
         store: Arc<dyn ClientStore>,
         transport: Arc<dyn Transport>,
     ) -> Result<Self, ClientError> {
+        Self::start_in(Surroundings::of_machine(), store, transport).await
+    }
+
+    /// The same with time and randomness of one's own.
+    pub async fn start_in(
+        surroundings: Surroundings,
+        store: Arc<dyn ClientStore>,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Self, ClientError> {
         let saved = store.load().await.map_err(storage)?;
         if !Session::is_stored(&saved) {
             return Err(ClientError::NotRegistered);
         }
         let settings = downloads::stored(&saved)?;
-        let session = Session::restore(saved, driver::now_ms())?;
+        let session = Session::restore(saved, surroundings.now_ms())?;
         let identity = session.identity().cloned().ok_or(ClientError::NotRegistered)?;
-        let driver = Driver::new(session, store.clone(), transport);
-        Ok(Self::run(driver, identity, Downloads::new(store, settings)))
+        let driver = Driver::new(session, store.clone(), transport, surroundings.clone());
+        Ok(Self::run(driver, identity, Downloads::new(store, settings), surroundings))
     }
 
     /// Registers a new device over a store and a transport of one's own.
@@ -140,13 +151,23 @@ impl Client {
         transport: Arc<dyn Transport>,
         registration: Registration,
     ) -> Result<Self, ClientError> {
+        Self::register_in(Surroundings::of_machine(), store, transport, registration).await
+    }
+
+    /// The same with time and randomness of one's own.
+    pub async fn register_in(
+        surroundings: Surroundings,
+        store: Arc<dyn ClientStore>,
+        transport: Arc<dyn Transport>,
+        registration: Registration,
+    ) -> Result<Self, ClientError> {
         let saved = store.load().await.map_err(storage)?;
-        refuse_registered(&saved)?;
+        refuse_registered(&saved, &surroundings)?;
         let session = match Session::is_stored(&saved) {
-            true => Session::restore(saved, driver::now_ms())?,
-            false => Session::new(&mut driver::fresh_rng()),
+            true => Session::restore(saved, surroundings.now_ms())?,
+            false => Session::new(&mut surroundings.rng()),
         };
-        let mut driver = Driver::new(session, store.clone(), transport);
+        let mut driver = Driver::new(session, store.clone(), transport, surroundings.clone());
         let command = Command::Register {
             user: registration.user,
             password: SecretText::new(registration.password),
@@ -157,15 +178,21 @@ impl Client {
         let identity = driver.identity().cloned();
         let identity = identity
             .ok_or_else(|| ClientError::Other("registered without an identity".to_owned()))?;
-        Ok(Self::run(driver, identity, Downloads::new(store, DownloadSettings::default())))
+        let downloads = Downloads::new(store, DownloadSettings::default());
+        Ok(Self::run(driver, identity, downloads, surroundings))
     }
 
-    fn run(mut driver: Driver, identity: ClientIdentity, downloads: Downloads) -> Self {
+    fn run(
+        mut driver: Driver,
+        identity: ClientIdentity,
+        downloads: Downloads,
+        surroundings: Surroundings,
+    ) -> Self {
         let (inputs, received) = mpsc::channel(64);
         let events = driver.events();
         let stopped = driver.stopped();
         tokio::spawn(async move { driver.run(received).await });
-        Self { identity, inputs, events, stopped, downloads }
+        Self { identity, inputs, events, stopped, downloads, surroundings }
     }
 
     /// Who this device is.
@@ -506,11 +533,11 @@ impl Client {
 }
 
 /// A store holds one device.
-fn refuse_registered(saved: &Saved) -> Result<(), ClientError> {
+fn refuse_registered(saved: &Saved, surroundings: &Surroundings) -> Result<(), ClientError> {
     if !Session::is_stored(saved) {
         return Ok(());
     }
-    let session = Session::restore(saved.clone(), driver::now_ms())?;
+    let session = Session::restore(saved.clone(), surroundings.now_ms())?;
     match session.identity() {
         None => Ok(()),
         Some(identity) => {

@@ -97,6 +97,9 @@ pub enum ClientEvent {
     },
     /// The connection to the provider came or went.
     Connected(bool),
+    /// The provider does not know these devices of the user any more: they are removed from the rooms that
+    /// this one is in. Whether they are lost is for the person to know.
+    DevicesLost(Vec<MimiUri>),
     /// The provider does not know this device any more: an operator has removed it or its account.
     SignedOut,
 }

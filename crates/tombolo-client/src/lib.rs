@@ -47,6 +47,7 @@ pub mod secret;
 pub mod session;
 pub mod shown;
 pub mod store;
+pub mod surroundings;
 pub mod transport;
 
 pub use client::downloads::DownloadSettings;
@@ -63,3 +64,4 @@ pub use shown::{
     Attempt, DeviceEntry, Evidence, Participant, RefusedMessage, RoomState, RoomStatus,
     ShownJoinLink, ShownMessage, ShownPart, ShownVersion,
 };
+pub use surroundings::Surroundings;

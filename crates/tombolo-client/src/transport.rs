@@ -1,6 +1,8 @@
 //! How requests reach the provider and its event stream reaches us.
 
+pub mod api;
 pub mod assets;
+pub mod exchange;
 pub mod https;
 mod reply;
 pub mod sse;
@@ -16,6 +18,8 @@ use crate::secret::SecretText;
 use crate::session::request::{Outgoing, Response, TransportError};
 use crate::session::stream_event::{LogPosition, StreamEvent};
 
+pub use api::ApiTransport;
+pub use exchange::{Exchange, Octets};
 pub use https::HttpsTransport;
 
 /// An access token.

@@ -5,6 +5,7 @@
 pub(crate) mod login_limit;
 pub(crate) mod new_user;
 pub(crate) mod password;
+pub(crate) mod removals;
 pub(crate) mod sign_out;
 pub(crate) mod token;
 

@@ -2,7 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustls::time_provider::TimeProvider;
+use rustls_pki_types::UnixTime;
+use tokio::time::Instant;
 
 /// Wall-clock time, handed in so that tests can set it.
 #[derive(Clone)]
@@ -27,6 +31,18 @@ impl Clock {
     pub fn now_ms(&self) -> u64 {
         (self.0)()
     }
+
+    /// The same, to compare with dates that others write.
+    pub(crate) fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.now_ms())
+    }
+}
+
+/// By which certificates expire.
+impl TimeProvider for Clock {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_millis(self.now_ms())))
+    }
 }
 
 impl fmt::Debug for Clock {
@@ -35,12 +51,8 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// The machine's time, for dates that others write.
-pub(crate) fn system() -> SystemTime {
-    SystemTime::now()
-}
-
-/// For measuring how long something takes and for expiry of caches; unrelated to the wall clock.
+/// For measuring how long something takes and for expiry of caches; unrelated to the wall clock, and
+/// in step with the runtime's timers where those run in virtual time.
 pub(crate) fn monotonic() -> Instant {
     Instant::now()
 }

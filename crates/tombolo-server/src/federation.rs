@@ -42,7 +42,6 @@ use mimi_provider::Reject;
 use mimi_wire::Domain;
 use mimi_wire::limits::{APPLICATION_BODY_OCTETS_MAX, HANDSHAKE_BODY_OCTETS_MAX};
 use mimi_wire::protocol::directory::{DIRECTORY_PATH, Endpoint};
-use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::answers;
@@ -51,6 +50,7 @@ use crate::bodies::{self, Bodies};
 use crate::capture::Direction;
 use crate::config::RequestLimits;
 use crate::http_error::HttpError;
+use crate::network::Listening;
 use crate::provider::Provider;
 use crate::running::DRAIN_MAX;
 use crate::shares::{Share, Shares};
@@ -96,11 +96,12 @@ struct Call {
 /// Serves the federation's listener until `shutdown` resolves and requests in flight are answered.
 pub async fn serve(
     provider: Arc<Provider>,
-    listener: TcpListener,
+    listener: Box<dyn Listening>,
     shutdown: impl Future<Output = ()>,
 ) {
     let roots = Arc::clone(provider.peers.tables());
-    let config = tls::federation_server_config(Arc::clone(&provider.identity), roots);
+    let config =
+        tls::federation_server_config(Arc::clone(&provider.identity), roots, &provider.clock);
     let limits = provider.config.limits;
     let slots = Slots::new(&limits.requests);
     let service_for = move |_: SocketAddr, standing: Standing, chain: Option<Arc<PeerChain>>| {

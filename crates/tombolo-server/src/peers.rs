@@ -11,7 +11,6 @@ pub(crate) mod wire;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -21,6 +20,7 @@ use mimi_mls::identity::{IdentityError, Issuers};
 use mimi_wire::Domain;
 use mimi_wire::protocol::directory::{Directory, Endpoint};
 use thiserror::Error;
+use tokio::time::Instant;
 
 pub(crate) use answer::{Answer, PeerError};
 pub(crate) use directories::Suspicion;
@@ -29,9 +29,10 @@ pub(crate) use table::PeerTables;
 pub(crate) use mimi_wire::public_address::is_public;
 
 use crate::capture::{Capture, Direction};
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::config::{Config, PeerLimits, PeerPolicy};
 use crate::crowd::makes_way;
+use crate::network::Network;
 use crate::tls::{Identity, RootsError};
 use directories::Directories;
 use issuer_files::IssuerFiles;
@@ -67,6 +68,8 @@ pub(crate) struct Peers {
     learned: Mutex<HashMap<Domain, u64>>,
     issuer_files: IssuerFiles,
     capture: Option<Arc<Capture>>,
+    clock: Clock,
+    network: Arc<dyn Network>,
 }
 
 /// A request to a peer.
@@ -90,6 +93,7 @@ impl Peers {
         identity: Arc<Identity>,
         issuer_pem: &str,
         capture: Option<Arc<Capture>>,
+        (clock, network): (&Clock, &Arc<dyn Network>),
     ) -> Result<Self, PeersError> {
         let mut issuers = Issuers::default();
         let issuer_files = IssuerFiles::new(&config.data_dir);
@@ -108,6 +112,8 @@ impl Peers {
             learned: Mutex::new(learned),
             issuer_files,
             capture,
+            clock: clock.clone(),
+            network: Arc::clone(network),
         })
     }
 
@@ -181,7 +187,13 @@ impl Peers {
         // What is in flight on one that goes continues; its connections are just not used again.
         make_place(&mut links, self.limits.links_max, Link::is_recent, |it| self.ms_at(it.used()));
         let identity = Arc::clone(&self.identity);
-        let link = Link::new(peer, identity, Arc::clone(&self.tables), generation)?;
+        let link = Link::new(
+            peer,
+            identity,
+            Arc::clone(&self.tables),
+            generation,
+            (&self.clock, &self.network),
+        )?;
         links.insert(peer.clone(), link.clone());
         Ok(link)
     }

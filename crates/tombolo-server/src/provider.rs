@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mimi_mls::hub_keys::HubKeys;
 use mimi_provider::{Change, Effect, Expect, Reject, Transition};
@@ -11,6 +11,7 @@ use mimi_wire::Domain;
 use tokio::sync::oneshot;
 use tombolo_store::{Commit, Committed, Store, StoreError};
 
+use crate::account::removals::Removals;
 use crate::assets::Uploads;
 use crate::assets::serve::DownloadSlots;
 use crate::capture::Capture;
@@ -23,12 +24,14 @@ use crate::federation::identifier_query::Budgets;
 use crate::franking_keys::FrankingKeys;
 use crate::growth::Growth;
 use crate::issuer::ClientIssuer;
+use crate::network::Network;
 use crate::oblivious::Oblivious;
 use crate::ohttp_keys::OhttpKeys;
 use crate::peers::{Peers, PeersError};
 use crate::proxy::AssetProxy;
 use crate::reports::Reports;
 use crate::rooms::{Foundings, Rooms};
+use crate::surroundings::{Chance, Surroundings, Toil};
 use crate::tls::Identity;
 use crate::turns::Turns;
 use crate::wake::Wake;
@@ -38,10 +41,8 @@ use crate::working::Working;
 pub struct Parts {
     /// What the operator wants.
     pub config: Config,
-    /// Time.
-    pub clock: Clock,
-    /// Storage.
-    pub store: Arc<dyn Store>,
+    /// Storage, time, chance and the network.
+    pub surroundings: Surroundings,
     /// The hub's external-sender key.
     pub hub_keys: HubKeys,
     /// What it franks messages with.
@@ -66,7 +67,11 @@ pub struct Provider {
     pub(crate) foundings: Foundings,
     pub(crate) growth: Growth,
     pub(crate) clock: Clock,
+    pub(crate) chance: Chance,
+    pub(crate) network: Arc<dyn Network>,
+    pub(crate) toil: Toil,
     pub(crate) store: Arc<dyn Store>,
+    storage_error: Mutex<Option<String>>,
     pub(crate) hub_keys: HubKeys,
     pub(crate) franking: FrankingKeys,
     pub(crate) ohttp_keys: OhttpKeys,
@@ -78,6 +83,7 @@ pub struct Provider {
     pub(crate) turns: Turns,
     pub(crate) queries: Budgets,
     pub(crate) contact: Contact,
+    pub(crate) removals: Removals,
     pub(crate) code_guesses: CodeGuesses,
     pub(crate) wake: Wake,
     pub(crate) delivery: Delivery,
@@ -114,12 +120,17 @@ impl Provider {
         let capture = config.debug.capture_dir.clone().map(Capture::new).map(Arc::new);
         let issuer_pem = parts.client_issuer.certificate_pem();
         let identity = Arc::clone(&parts.identity);
-        let peers = Peers::new(&config, identity, issuer_pem, capture.clone())?;
+        let Surroundings { store, clock, chance, network, toil } = parts.surroundings;
+        let peers = Peers::new(&config, identity, issuer_pem, capture.clone(), (&clock, &network))?;
         Ok(Arc::new(Self {
             domain: config.domain.clone(),
             config,
-            clock: parts.clock,
-            store: parts.store,
+            clock,
+            chance,
+            network,
+            toil,
+            store,
+            storage_error: Mutex::default(),
             hub_keys: parts.hub_keys,
             franking: parts.franking,
             ohttp_keys: parts.ohttp_keys,
@@ -131,6 +142,7 @@ impl Provider {
             turns: Turns::default(),
             queries: Budgets::default(),
             contact: Contact::default(),
+            removals: Removals::default(),
             code_guesses: CodeGuesses::new(&limits.rooms),
             wake: Wake::default(),
             delivery: Delivery::new(limits.peers.deliveries_per_peer_max),
@@ -185,6 +197,7 @@ impl Provider {
         let provider = Arc::clone(self);
         tokio::spawn(async move {
             let outcome = commit.await;
+            provider.note_storage(&outcome);
             match (&outcome, on_failure) {
                 (Ok(_), _) => {
                     for (client, stream) in &joins {
@@ -201,6 +214,25 @@ impl Provider {
         Enqueued(receiver)
     }
 
+    /// Why the last commit was not written, if that was the storage's fault.
+    pub(crate) fn storage_error(&self) -> Option<String> {
+        self.storage_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note_storage(&self, outcome: &Result<Committed, StoreError>) {
+        let error = match outcome {
+            Ok(_) => None,
+            // The storage has told that the log has moved: it works.
+            Err(StoreError::Conflict(_)) => return,
+            Err(error) => Some(error.to_string()),
+        };
+        let mut known = self.storage_error.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_some() && error.is_none() {
+            tracing::info!("the storage takes again what is to be stored");
+        }
+        *known = error;
+    }
+
     /// Starts the effects of what has become durable.
     fn start(self: &Arc<Self>, effects: &[Effect]) {
         for effect in effects {
@@ -210,6 +242,7 @@ impl Provider {
                 }
                 Effect::WakeStream(stream) => self.wake.stream(stream),
                 Effect::WakeArrivals => self.contact.wake(),
+                Effect::WakeRemovals => self.removals.wake(),
             }
         }
     }
@@ -225,9 +258,15 @@ fn joins(changes: &[Change]) -> Vec<(mimi_wire::MimiUri, mimi_wire::MimiUri)> {
     pairs.collect()
 }
 
-/// A failure of the storage as a refusal; the text is for the log.
+/// A failure of the storage as a refusal. What exactly fails is for the log only.
 pub(crate) fn storage_failed(error: StoreError) -> Reject {
-    Reject::Internal(error.to_string())
+    match error {
+        StoreError::Unavailable(why) => {
+            tracing::warn!(%why, "a request is turned away: the storage takes nothing now");
+            Reject::Unavailable("nothing can be stored here at the moment".to_owned())
+        }
+        error => Reject::Internal(error.to_string()),
+    }
 }
 
 impl fmt::Debug for Provider {

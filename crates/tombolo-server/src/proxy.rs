@@ -97,7 +97,7 @@ pub(crate) async fn download(
     }
     let keep = range.is_none().then(|| url.as_str().to_owned());
     let answer = fetch::get(provider, url, &owner, range).await?;
-    passing::on(provider, answer, places, keep)
+    passing::on(provider, answer, places, keep).await
 }
 
 /// Fetches an asset through a room's hub, for one of our own people, about whom the hub learns
@@ -122,7 +122,7 @@ pub(crate) async fn through_hub(
     let endpoint = endpoint.map_err(|error| Reject::Unsupported(format!("{hub}: {error}")))?;
     let keep = range.is_none().then_some(key);
     let answer = provider.peers.open(hub, endpoint, range).await.map_err(unreachable)?;
-    passing::on(provider, answer, places, keep)
+    passing::on(provider, answer, places, keep).await
 }
 
 /// The answer out of memory.

@@ -12,7 +12,6 @@ use std::time::Duration;
 use mimi_provider::record::EraId;
 use mimi_provider::{Change, Transition};
 use mimi_wire::Domain;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -20,6 +19,7 @@ use tombolo_store::sqlite::{OpenError, Options, SqliteStore};
 use tombolo_store::{Commit, Store};
 
 use crate::account::password::Passwords;
+use crate::account::removals::carry_out_removals;
 use crate::admin_api::{self, AdminApi, AdminToken};
 use crate::assets::{ASSETS_DIRECTORY, DirectoryBlobs, Uploads};
 use crate::client_api::{self, ClientApi};
@@ -28,9 +28,11 @@ use crate::config::Config;
 use crate::franking_keys::FrankingKeys;
 use crate::issuer::ClientIssuer;
 use crate::keys::open_or_create_hub_keys;
+use crate::network::{Listening, Network};
 use crate::ohttp_keys::OhttpKeys;
 use crate::private_file;
 use crate::provider::{Parts, Provider};
+use crate::surroundings::Surroundings;
 use crate::tls::Identity;
 use crate::{contact, delivery, federation, rooms};
 
@@ -75,9 +77,9 @@ pub struct Running {
 
 /// The three listeners, bound.
 struct Listeners {
-    federation: TcpListener,
-    client: TcpListener,
-    admin: TcpListener,
+    federation: Box<dyn Listening>,
+    client: Box<dyn Listening>,
+    admin: Box<dyn Listening>,
 }
 
 impl Running {
@@ -104,13 +106,18 @@ impl Running {
         store: Arc<dyn Store>,
         clock: Clock,
     ) -> Result<Self, StartError> {
+        Self::start_in(config, Surroundings { clock, ..Surroundings::of_machine(store) }).await
+    }
+
+    /// Starts a provider in surroundings of the caller's.
+    pub async fn start_in(config: Config, surroundings: Surroundings) -> Result<Self, StartError> {
         create_data_dir(&config)?;
-        let listeners = Listeners::bind(&config).await?;
+        let listeners = Listeners::bind(&config, &*surroundings.network).await?;
         let addresses = listeners.addresses()?;
         address_file::write(&config.data_dir, addresses.admin)?;
         let token = Arc::new(admin_api::open_or_create(&config.data_dir)?);
-        let passwords = Passwords::new();
-        let provider = open_provider(config, store, clock)?;
+        let passwords = Passwords::new(surroundings.toil);
+        let provider = open_provider(config, surroundings)?;
         begin_era(&provider).await?;
         announce(&provider, &addresses).await?;
         let (stopping, _) = watch::channel(false);
@@ -182,6 +189,7 @@ impl Running {
         self.background.spawn(maintain(Arc::clone(provider)));
         self.background.spawn(rooms::follow_all(Arc::clone(provider)));
         self.background.spawn(contact::take_in_arrivals(Arc::clone(provider)));
+        self.background.spawn(carry_out_removals(Arc::clone(provider)));
         let stopping = || self.stopping.subscribe();
         let for_peers = stopped(stopping());
         let serving = federation::serve(Arc::clone(provider), listeners.federation, for_peers);
@@ -197,8 +205,12 @@ impl Running {
 }
 
 impl Listeners {
-    async fn bind(config: &Config) -> Result<Self, StartError> {
+    async fn bind(config: &Config, network: &dyn Network) -> Result<Self, StartError> {
         let listen = &config.listen;
+        let bind = async |key, address| {
+            let bound = network.listen(address).await;
+            bound.map_err(|source| StartError::Bind { key, address, source })
+        };
         Ok(Self {
             federation: bind("listen.federation", listen.federation).await?,
             client: bind("listen.client", listen.client).await?,
@@ -207,13 +219,13 @@ impl Listeners {
     }
 
     fn addresses(&self) -> Result<Addresses, StartError> {
-        let address = |listener: &TcpListener| {
+        let address = |listener: &dyn Listening| {
             listener.local_addr().map_err(|error| StartError::Other(error.to_string()))
         };
         Ok(Addresses {
-            federation: address(&self.federation)?,
-            client: address(&self.client)?,
-            admin: address(&self.admin)?,
+            federation: address(&*self.federation)?,
+            client: address(&*self.client)?,
+            admin: address(&*self.admin)?,
         })
     }
 }
@@ -225,36 +237,26 @@ pub(crate) async fn open_database(config: &Config) -> Result<SqliteStore, OpenEr
     opening.await.map_err(|error| OpenError::Io(std::io::Error::other(error)))?
 }
 
-async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|source| StartError::Bind { key, address, source })
-}
-
 fn create_data_dir(config: &Config) -> Result<(), StartError> {
     let path = &config.data_dir;
     let created = private_file::create_directory(path);
     created.map_err(|source| StartError::DataDir { path: path.clone(), source })
 }
 
-fn open_provider(
-    config: Config,
-    store: Arc<dyn Store>,
-    clock: Clock,
-) -> Result<Arc<Provider>, StartError> {
+fn open_provider(config: Config, surroundings: Surroundings) -> Result<Arc<Provider>, StartError> {
     let hub_keys = open_or_create_hub_keys(&config.data_dir, &config.domain)?;
     let franking = FrankingKeys::open_or_create(&config.data_dir, &config.domain)?;
     let ohttp_keys = OhttpKeys::open_or_create(&config.data_dir)?;
-    let now_ms = clock.now_ms();
+    let now_ms = surroundings.clock.now_ms();
     let client_issuer = ClientIssuer::open_or_create(&config.data_dir, &config.domain, now_ms)?;
     let (certificate, key) = (&config.tls.certificate, &config.tls.key);
     let identity = Arc::new(Identity::from_files(config.domain.clone(), certificate, key)?);
     let blobs = DirectoryBlobs::new(config.data_dir.join(ASSETS_DIRECTORY));
-    let assets = Uploads::open(Arc::new(blobs), &config.assets)
+    let assets = Uploads::open(Arc::new(blobs), &config.assets, surroundings.toil)
         .map_err(|error| StartError::Other(format!("the assets cannot be read: {error}")))?;
     let parts = Parts {
         config,
-        clock,
-        store,
+        surroundings,
         hub_keys,
         franking,
         ohttp_keys,
@@ -314,7 +316,7 @@ async fn maintain(provider: Arc<Provider>) {
             tracing::warn!(%error, "expired assets are not forgotten");
         }
         let (keys, now_ms) = (Arc::clone(&provider), provider.now_ms());
-        let forgetting = tokio::task::spawn_blocking(move || keys.ohttp_keys.forget_old(now_ms));
+        let forgetting = provider.toil.run(move || keys.ohttp_keys.forget_old(now_ms));
         if let Ok(Err(error)) = forgetting.await {
             tracing::warn!(%error, "an old key of the gateway is not deleted");
         }

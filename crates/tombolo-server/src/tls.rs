@@ -8,17 +8,19 @@ mod activity;
 mod admission;
 mod configuration;
 mod identity;
+mod lingering;
 mod listener;
 mod peer_chain;
 mod peer_verifier;
 mod roots;
 
 pub(crate) use admission::{Holder, Standing, network};
-pub use configuration::client_api_server_config;
 pub(crate) use configuration::{
-    anonymous_client_config, client_config, crypto, federation_server_config,
+    anonymous_client_config, client_api_server_config, client_config, crypto,
+    federation_server_config,
 };
 pub use identity::{Identity, IdentityError};
+pub(crate) use lingering::Unread;
 pub(crate) use listener::serve;
 pub(crate) use peer_chain::PeerChain;
 pub(crate) use peer_verifier::HandshakeRoots;

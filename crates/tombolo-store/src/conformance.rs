@@ -81,6 +81,7 @@ macro_rules! conformance_suite {
                 a_device_joins_its_users_stream,
                 a_removed_device_leaves_nothing,
                 a_removed_account_leaves_nothing,
+                removals_are_owed_until_they_are_done,
             }
             atomicity {
                 a_failing_change_leaves_nothing,

@@ -17,7 +17,8 @@ use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
     Account, ConsentCounts, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor,
-    LogHistory, LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRoom, SuiteStock,
+    LogHistory, LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRemoval, StoredRoom,
+    SuiteStock,
 };
 use mimi_wire::protocol::CipherSuite;
 use mimi_wire::{Domain, MimiUri};
@@ -36,6 +37,12 @@ impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Another store with the same content, which from now on has a life of its own: a backup, or
+    /// what a simulated crash leaves.
+    pub fn copied(&self) -> Self {
+        Self { state: Arc::new(Mutex::new(self.state().clone())) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -120,6 +127,10 @@ impl Store for MemoryStore {
 
     fn arrivals(&self, limit: usize) -> StoreFuture<'_, Vec<StoredArrival>> {
         self.read(|state| state.arrivals(limit))
+    }
+
+    fn owed_removals(&self, after_id: u64, limit: usize) -> StoreFuture<'_, Vec<StoredRemoval>> {
+        self.read(|state| state.owed_removals(after_id, limit))
     }
 
     fn profile(&self, user: &MimiUri) -> StoreFuture<'_, Option<StoredProfile>> {

@@ -7,6 +7,7 @@
 mod apply;
 mod columns;
 mod contact;
+mod ends;
 mod failure;
 mod file_lock;
 mod intern;
@@ -14,6 +15,7 @@ mod profiles;
 mod read;
 mod read_log;
 mod readers;
+mod removals;
 mod schema;
 mod tail;
 #[cfg(test)]
@@ -29,7 +31,8 @@ use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
     Account, ConsentCounts, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor,
-    LogHistory, LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRoom, SuiteStock,
+    LogHistory, LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRemoval, StoredRoom,
+    SuiteStock,
 };
 use mimi_wire::protocol::CipherSuite;
 use mimi_wire::{Domain, MimiUri};
@@ -151,7 +154,7 @@ impl SqliteStore {
     fn write(&self, work: Work) -> StoreFuture<'static, Committed> {
         match &self.writes {
             Writes::Inline(writer) => {
-                let writer = writer.lock().expect("nothing panics while it writes");
+                let mut writer = writer.lock().expect("nothing panics while it writes");
                 let outcome = writer.write(&[work]).pop();
                 Box::pin(ready(outcome.expect("each piece of work has an outcome")))
             }
@@ -159,11 +162,15 @@ impl SqliteStore {
                 let (done, outcome) = oneshot::channel();
                 let queue = queue.as_ref().expect("taken only when the store is dropped");
                 let queued = queue.try_send(Job { work, done }).map_err(|error| match error {
-                    mpsc::error::TrySendError::Full(_) => "too many commits wait for the storage",
-                    mpsc::error::TrySendError::Closed(_) => WRITER_GONE,
+                    mpsc::error::TrySendError::Full(_) => {
+                        StoreError::Unavailable("too many commits wait".to_owned())
+                    }
+                    mpsc::error::TrySendError::Closed(_) => {
+                        StoreError::Failed(WRITER_GONE.to_owned())
+                    }
                 });
                 Box::pin(async move {
-                    queued.map_err(|reason| StoreError::Failed(reason.to_owned()))?;
+                    queued?;
                     outcome.await.map_err(|_| StoreError::Failed(WRITER_GONE.to_owned()))?
                 })
             }
@@ -287,6 +294,10 @@ impl Store for SqliteStore {
 
     fn arrivals(&self, limit: usize) -> StoreFuture<'_, Vec<StoredArrival>> {
         self.read(move |db| contact::arrivals(db, limit))
+    }
+
+    fn owed_removals(&self, after_id: u64, limit: usize) -> StoreFuture<'_, Vec<StoredRemoval>> {
+        self.read(move |db| removals::owed_removals(db, after_id, limit))
     }
 
     fn profile(&self, user: &MimiUri) -> StoreFuture<'_, Option<StoredProfile>> {

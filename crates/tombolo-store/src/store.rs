@@ -7,7 +7,8 @@ use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
     Account, ConsentCounts, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor,
-    LogHistory, LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRoom, SuiteStock,
+    LogHistory, LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRemoval, StoredRoom,
+    SuiteStock,
 };
 use mimi_provider::{Change, Expect};
 use mimi_wire::protocol::CipherSuite;
@@ -37,6 +38,10 @@ pub enum StoreError {
     /// An expectation did not hold: load again, decide again.
     #[error("lost a race: {0}")]
     Conflict(String),
+    /// The storage takes nothing at the moment: the disk is full, read-only or failing, or too much
+    /// waits. Nothing of what was asked is written; the same may be later.
+    #[error("the storage takes nothing now: {0}")]
+    Unavailable(String),
     /// The storage failed.
     #[error("storage failed: {0}")]
     Failed(String),
@@ -95,6 +100,8 @@ pub trait Store: Send + Sync + 'static {
     fn consent_asked(&self, requester: &MimiUri) -> StoreFuture<'_, Vec<ConsentRequest>>;
     /// Consent entries that have arrived and have not been looked at, oldest first.
     fn arrivals(&self, limit: usize) -> StoreFuture<'_, Vec<StoredArrival>>;
+    /// Removals that are owed, with numbers after this one, oldest first.
+    fn owed_removals(&self, after_id: u64, limit: usize) -> StoreFuture<'_, Vec<StoredRemoval>>;
     /// What a user says of itself.
     fn profile(&self, user: &MimiUri) -> StoreFuture<'_, Option<StoredProfile>>;
     /// Profiles that have all of these terms, in the order in which their users first had one, at

@@ -8,9 +8,11 @@
 //!
 //! `federation` and `device` set the scene, `load` offers the load, `receiver` and `phase` count,
 //! `usage` asks the operating system, `report` is the fixed form, `scenario` has one file for each.
+//! `soak` is another kind of load: long, with processes that are killed.
 
 pub(crate) mod device;
 pub(crate) mod federation;
+pub(crate) mod light;
 pub(crate) mod load;
 pub(crate) mod observed;
 pub(crate) mod phase;
@@ -19,6 +21,7 @@ pub(crate) mod receiver;
 pub(crate) mod report;
 pub(crate) mod room;
 pub(crate) mod scenario;
+pub(crate) mod soak;
 pub(crate) mod usage;
 
 use std::path::PathBuf;

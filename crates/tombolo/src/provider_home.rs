@@ -106,9 +106,22 @@ pub(crate) fn peers_file(directory: &Path) -> PathBuf {
     directory.join("peers.toml")
 }
 
+/// Ports for listeners: below those that systems hand out for outgoing connections (32,768 and up
+/// on Linux, 49,152 and up elsewhere), so that no connection takes one while its provider is down.
+const LISTENER_PORTS: std::ops::Range<u16> = 12_000..32_000;
+/// How many ports are tried before it is said that none is free.
+const PORTS_TRIED_MAX: u32 = 100;
+
 /// A loopback address nobody listens at now.
-fn free_address() -> Result<SocketAddr, String> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let address = listener.and_then(|listener| listener.local_addr());
-    address.map_err(|error| format!("no free port: {error}"))
+pub(crate) fn free_address() -> Result<SocketAddr, String> {
+    let mut tried = 0;
+    loop {
+        let address = (Ipv4Addr::LOCALHOST, rand::random_range(LISTENER_PORTS)).into();
+        tried += 1;
+        match TcpListener::bind::<SocketAddr>(address) {
+            Ok(_) => return Ok(address),
+            Err(error) if tried == PORTS_TRIED_MAX => return Err(format!("no free port: {error}")),
+            Err(_) => {}
+        }
+    }
 }

@@ -38,6 +38,13 @@ pub(crate) enum Log {
 impl ProviderProcess {
     /// Starts `tombolo serve` and waits until its client listener accepts connections.
     pub(crate) async fn start(home: &ProviderHome, log: Log) -> Result<Self, String> {
+        let mut process = Self::launch(home, log)?;
+        process.ready(home).await?;
+        Ok(process)
+    }
+
+    /// Starts `tombolo serve` and does not wait for anything.
+    pub(crate) fn launch(home: &ProviderHome, log: Log) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("{} does not start: {error}", home.domain);
         let program = std::env::current_exe().map_err(failed)?;
         let file = home.directory.join("provider.log");
@@ -64,9 +71,7 @@ impl ProviderProcess {
             (Some(output), Log::Heard(heard)) => Some(tokio::spawn(follow(output, file, heard))),
             _ => None,
         };
-        let mut process = Self { child, log };
-        process.ready(home).await?;
-        Ok(process)
+        Ok(Self { child, log })
     }
 
     async fn ready(&mut self, home: &ProviderHome) -> Result<(), String> {
@@ -90,6 +95,11 @@ impl ProviderProcess {
     /// The process id.
     pub(crate) fn id(&self) -> Option<u32> {
         self.child.id()
+    }
+
+    /// How it ended, if it did so by itself.
+    pub(crate) fn has_ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.child.try_wait().ok().flatten()
     }
 
     /// SIGKILL: no goodbye, no flushing.

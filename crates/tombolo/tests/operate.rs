@@ -4,10 +4,14 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
+
+use ports::free_port;
+
+mod ports;
 
 /// How long a provider may take to start or to stop here.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -93,10 +97,6 @@ fn tombolo(directory: &Path) -> Command {
 fn signal_to(process: &Child, signal: &str) {
     let id = process.id().to_string();
     assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn text(octets: &[u8]) -> String {

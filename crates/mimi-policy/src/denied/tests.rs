@@ -45,3 +45,18 @@ fn who_asked_is_spoken_to() {
     let own = Denied::new(Rule::Ban, Some(&carol), "no").about(&carol);
     assert_eq!(own.told_to(&carol).to_string(), "you may not ban yourself: no");
 }
+
+/// A client is its user's own, where name and provider are the same.
+#[test]
+fn ones_own_clients_are_ones_own() {
+    let alice = uri("mimi://a.example/u/alice");
+    let told = |about: &str| {
+        Denied::new(Rule::RemoveParticipant, Some(&alice), "no").about(about).to_string()
+    };
+    let own = told("mimi://a.example/d/alice/phone");
+    assert_eq!(own, "alice may not remove their own client phone: no");
+    let bobs = told("mimi://a.example/d/bob/phone");
+    assert_eq!(bobs, "alice may not remove client phone of bob: no");
+    assert!(!told("mimi://b.example/d/alice/phone").contains("own"));
+    assert!(!told("mimi://a.example/p/alice").contains("own"));
+}

@@ -107,4 +107,31 @@ fn one_of_another_room_is_made_anew() {
     let mut index = RoomIndex::of(&room(3));
     index.follow(&room(5), &room(7));
     assert_eq!(index, RoomIndex::of(&room(7)));
+    // Even where so little happened that it would be followed.
+    let mut index = RoomIndex::of(&room(3));
+    index.follow(&room(50), &room(51));
+    assert_eq!(index, RoomIndex::of(&room(51)));
+}
+
+#[test]
+fn it_fits_the_room_it_was_made_of() {
+    let view = room(5);
+    let index = RoomIndex::of(&view);
+    assert!(index.fits(&view));
+    assert!(!index.fits(&RoomView { epoch: 1, ..view.clone() }));
+    let mut other = view.clone();
+    other.participants.participants.pop();
+    assert!(!index.fits(&other));
+    let mut other = view;
+    other.clients.pop();
+    assert!(!index.fits(&other));
+}
+
+#[test]
+fn clients_are_found_by_name() {
+    let view = room(5);
+    let index = RoomIndex::of(&view);
+    assert!(view.clients.iter().all(|it| index.has_client(&view, &it.client)));
+    assert!(!index.has_client(&view, &client(9, 9).client));
+    assert!(!index.has_client(&view, &view.clients[0].user));
 }

@@ -6,7 +6,7 @@ use mimi_wire::room::participant_list::{
     ParticipantListData, ParticipantListUpdate, UserIndexRolePair, UserRolePair,
 };
 
-use super::{Rule, apply};
+use super::{Rule, apply, merge};
 
 fn user(name: &str) -> MimiUri {
     MimiUri::new(&format!("mimi://a.example/u/{name}")).unwrap()
@@ -127,6 +127,41 @@ fn a_list_has_a_limit() {
     assert_eq!(denied.rule, Rule::ListFull);
     let swapped = apply(&full, &[update(&[], &[0], &[("erin", 2)])]).unwrap();
     assert_eq!(swapped.participants.len(), PARTICIPANTS_MAX);
+    let mut almost = full.clone();
+    almost.participants.pop();
+    let filled = apply(&almost, &[update(&[], &[], &[("erin", 2)])]).unwrap();
+    assert_eq!(filled.participants.len(), PARTICIPANTS_MAX);
+    // One that is too long already may stay so, and does not grow.
+    let mut over = full;
+    over.participants.push(pair("frank", 2));
+    assert!(apply(&over, &[update(&[], &[0], &[("erin", 2)])]).is_ok());
+    assert!(apply(&over, &[update(&[], &[], &[("erin", 2)])]).is_err());
+}
+
+/// AMB-PL-4: however many come, nobody comes who is there.
+#[test]
+fn few_additions_and_many() {
+    let names: Vec<String> = (0..12).map(|number| format!("u{number}")).collect();
+    for count in [1, 7, 8, 9, 12] {
+        let mut added: Vec<(&str, u32)> =
+            names[..count].iter().map(|name| (name.as_str(), 2)).collect();
+        let before = list(&[("alice", 4), ("bob", 2)]);
+        let after = apply(&before, &[update(&[], &[], &added)]).unwrap();
+        assert_eq!(after.participants.len(), 2 + count);
+        added[count - 1] = ("bob", 2);
+        assert_eq!(rule(&[update(&[], &[], &added)]), Rule::AlreadyListed, "{count}");
+    }
+}
+
+/// A list it was not judged against is not what it is for; it does no harm there.
+#[test]
+fn a_delta_takes_nothing_from_a_list_that_is_shorter() {
+    let judged = list(&[("alice", 4), ("bob", 2), ("carol", 2)]);
+    let change = update(&[(2, 3)], &[1], &[]);
+    let delta = merge(&judged, |_| false, [(None, &change)]).unwrap();
+    let mut shorter = list(&[("alice", 4)]);
+    delta.apply_to(&mut shorter);
+    assert_eq!(shorter, list(&[("alice", 4)]));
 }
 
 /// PROTO-PL-2: however many go, the others keep their order.

@@ -30,7 +30,7 @@ use super::RoomPolicy;
 use super::components::{
     CREDENTIAL_TYPES, DOWNLOAD_TYPES, OPTIONALITIES, UNLIMITED, UPLOAD_LOCATIONS, key,
 };
-use super::roles::NO_ROLE;
+use super::roles::{NO_ROLE, Names};
 use crate::judge::capability_name;
 
 /// Columns of a line before a list is broken.
@@ -133,15 +133,13 @@ pub(super) fn to_toml(policy: &RoomPolicy) -> String {
     page.0
 }
 
-/// The name where it is enough to tell.
+/// The name, where it will be read as this role.
 fn role_reference(roles: &RoleData, index: RoleIndex) -> String {
-    let name = |role: &Role| role.role_name.clone();
-    let own = roles.roles.iter().find(|role| role.role_index == index).map(name);
-    let own = own.unwrap_or_else(|| if index == 0 { NO_ROLE.to_owned() } else { String::new() });
-    let namesakes = roles.roles.iter().filter(|role| role.role_name == own).count();
-    let called_so = index == 0 && own == NO_ROLE && namesakes == 0;
-    match !own.is_empty() && (namesakes == 1 || called_so) {
-        true => quoted(&own),
+    let own = roles.roles.iter().find(|role| role.role_index == index);
+    let own = own.map(|role| role.role_name.as_str()).or((index == 0).then_some(NO_ROLE));
+    let own = own.unwrap_or_default();
+    match !own.is_empty() && Names::of(roles).find(&toml::Value::from(own)) == Ok(index) {
+        true => quoted(own),
         false => index.to_string(),
     }
 }

@@ -1,7 +1,10 @@
 //! Direct messages, a preset of our own (AMB-POL-42): the participants are fixed when the room is
-//! made, and nobody may do anything to anybody else.
+//! made, and none of them may do anything to another. The hub may take clients away, those of an
+//! account that is gone and lost devices, and nothing else (TOM-direct-1).
 
 use mimi_wire::room::capability::Capability;
+use mimi_wire::room::participant_list::RoleIndex;
+use mimi_wire::room::roles::RoleData;
 
 use super::{Line, Table};
 
@@ -9,7 +12,7 @@ pub(super) const TABLE: Table = Table {
     name: "direct",
     creator_role: 2,
     ordinary_role: 2,
-    policy_enforcer_role: None,
+    policy_enforcer_role: Some(POLICY_ENFORCER_ROLE),
     fixed_membership: true,
     roles: &[
         Line {
@@ -34,8 +37,28 @@ pub(super) const TABLE: Table = Table {
             maximum_active: None,
             changes: &[],
         },
+        Line {
+            index: POLICY_ENFORCER_ROLE,
+            name: "policy_enforcer",
+            includes: None,
+            // Not canRemoveParticipant: the list stays as it is, so there is no move to role 0.
+            capabilities: &[Capability::CAN_KICK],
+            minimum_participants: 0,
+            maximum_participants: Some(0),
+            minimum_active: 0,
+            maximum_active: Some(0),
+            changes: &[],
+        },
     ],
 };
+
+const POLICY_ENFORCER_ROLE: RoleIndex = 3;
+
+/// The roles of rooms that were founded before the preset let its hub do anything.
+pub(super) fn earlier_roles(mut roles: RoleData) -> RoleData {
+    roles.roles.retain(|role| role.role_index != POLICY_ENFORCER_ROLE);
+    roles
+}
 
 const PARTICIPANT: &[Capability] = &[
     Capability::CAN_ADD_OWN_CLIENT,

@@ -4,8 +4,9 @@ use mimi_policy::preset::{Preset, hub_preauth};
 use mimi_policy::{ProposedChange, Rule};
 use mimi_wire::Domain;
 use mimi_wire::component::{
-    BASE_ROOM_POLICY, MLS_OPERATIONAL_POLICY, PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST,
-    ROOM_METADATA,
+    ASSET_POLICY, BASE_ROOM_POLICY, BOT_POLICY, CHAT_HISTORY_POLICY, JOIN_LINK_POLICY,
+    LINK_PREVIEW_POLICY, LOGGING_POLICY, MESSAGE_EXPIRATION_POLICY, MLS_OPERATIONAL_POLICY,
+    PARTICIPANT_LIST, PREAUTH_LIST, ROLES_LIST, ROOM_METADATA,
 };
 use mimi_wire::room::base_policy::BaseRoomPolicy;
 use mimi_wire::room::capability::Capability;
@@ -82,14 +83,18 @@ fn what_the_room_has_no_rule_for_is_refused() {
     let mut room = Room::usual();
     room.role_mut(SUPER).role_capabilities = Capability::ALL.to_vec();
     let refuse = |change| assert_denied(room.commit("alice", [change]), Rule::UnknownProposal);
-    refuse(ProposedChange::PreSharedKey);
+    let denied = refuse(ProposedChange::PreSharedKey);
+    let sentence = "alice may not propose a pre-shared key: rooms do not use them";
+    assert_eq!(denied.to_string(), sentence);
     let denied = refuse(ProposedChange::Unknown(0x0a0a));
     let sentence = "alice may not propose this: nobody here knows proposals of type 0x0a0a";
     assert_eq!(denied.to_string(), sentence);
     refuse(component(ROLES_LIST));
     refuse(component(JOIN_LINKS));
     assert_allowed(room.propose(&room.member("alice"), [ProposedChange::UpdateOwnLeaf]));
-    assert_denied(room.propose(&hub(), [ProposedChange::UpdateOwnLeaf]), Rule::UnknownProposal);
+    let leaf = room.propose(&hub(), [ProposedChange::UpdateOwnLeaf]);
+    let denied = assert_denied(leaf, Rule::UnknownProposal);
+    assert_eq!(denied.to_string(), "not allowed to propose a new leaf: servers have none");
     assert_denied(room.propose(&hub(), [ProposedChange::SelfRemove]), Rule::UnknownProposal);
 }
 
@@ -128,7 +133,41 @@ fn one_update_or_one_removal_per_component() {
         assert_denied(room.commit("alice", pair), Rule::ComponentOnce);
     }
     let links = ProposedChange::JoinLinks(JoinLinksUpdate::default());
-    assert_allowed(room.commit("alice", [links.clone(), links]));
+    assert_allowed(room.commit("alice", [links.clone(), links.clone()]));
+    // What is changed by differences is not removed beside them either.
+    room.view.other_components.insert(JOIN_LINKS, vec![0]);
+    assert_allowed(room.commit("alice", [ProposedChange::RemoveComponent(JOIN_LINKS)]));
+    let list = room.list_add("dave", ORDINARY);
+    for (update, id) in [(links, JOIN_LINKS), (list, PARTICIPANT_LIST)] {
+        let both = [update, ProposedChange::RemoveComponent(id)];
+        assert_denied(room.commit("alice", both), Rule::ComponentOnce);
+    }
+}
+
+#[test]
+fn denials_name_components() {
+    let room = Room::usual();
+    for (id, name) in [
+        (PARTICIPANT_LIST, "the participant list"),
+        (ROOM_METADATA, "the room's metadata"),
+        (ROLES_LIST, "the role definitions"),
+        (PREAUTH_LIST, "the preauthorization list"),
+        (BASE_ROOM_POLICY, "the base policy"),
+        (MLS_OPERATIONAL_POLICY, "the operational policy"),
+        (JOIN_LINKS, "the join links"),
+        (STATUS_POLICY, "the policy of delivery and read receipts"),
+        (JOIN_LINK_POLICY, "the join link policy"),
+        (LINK_PREVIEW_POLICY, "the link preview policy"),
+        (ASSET_POLICY, "the asset policy"),
+        (LOGGING_POLICY, "the logging policy"),
+        (CHAT_HISTORY_POLICY, "the chat history policy"),
+        (BOT_POLICY, "the bot policy"),
+        (MESSAGE_EXPIRATION_POLICY, "the message expiration policy"),
+        (0xf0f0, "component 0xf0f0"),
+    ] {
+        let denied = room.commit("bob", [ProposedChange::RemoveComponent(id)]).unwrap_err();
+        assert_eq!(denied.target.as_deref(), Some(name));
+    }
 }
 
 #[test]
@@ -236,4 +275,8 @@ fn policy_components_are_listed_before_they_are_used() {
     assert_allowed(room.commit("alice", [component(0x0021)]));
     room.view.other_components.insert(0x002c, Vec::new());
     assert_allowed(room.commit("alice", [component(0x0021)]));
+    // Whoever writes a base policy lists everything that stays.
+    let same = base(&room, |_| {});
+    assert_denied(room.commit("alice", [same.clone()]), Rule::PolicyComponentListed);
+    assert_allowed(room.commit("alice", [same, ProposedChange::RemoveComponent(0x002c)]));
 }

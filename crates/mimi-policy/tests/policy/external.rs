@@ -113,7 +113,8 @@ fn an_open_room_is_open_for_its_roles() {
     let room = open_room();
     assert_allowed(join(&room, &client("dave", 1), [room.list_add("dave", ORDINARY)]));
     let too_high = join(&room, &client("dave", 1), [room.list_add("dave", ADMIN)]);
-    assert_denied(too_high, Rule::OpenJoin);
+    let denied = assert_denied(too_high, Rule::OpenJoin);
+    assert_eq!(denied.needed, "the room is open, but not for this role");
     let for_another = join(&room, &client("dave", 1), [room.list_add("erin", ORDINARY)]);
     assert_denied(for_another, Rule::JoinerOnlyItself);
     let undefined = join(&room, &client("dave", 1), [room.list_add("dave", 77)]);
@@ -162,14 +163,16 @@ fn the_first_matching_entry_names_the_role() {
     let dave = with_claims("dave", &[staff.clone(), boss]);
     assert_allowed(join(&room, &dave, [room.list_add("dave", ADMIN)]));
     let lower = join(&room, &dave, [room.list_add("dave", ORDINARY)]);
-    assert_denied(lower, Rule::PreauthorizedJoin);
+    let denied = assert_denied(lower, Rule::PreauthorizedJoin);
+    assert_eq!(denied.needed, "their credential is preauthorized for group_admin");
     let erin = with_claims("erin", std::slice::from_ref(&staff));
     assert_allowed(join(&room, &erin, [room.list_add("erin", ORDINARY)]));
     let frank = with_claims("frank", &[claim(1, "staf")]);
     assert_denied(join(&room, &frank, [room.list_add("frank", ORDINARY)]), Rule::OpenJoin);
     let room = room.denying(ORDINARY, Capability::CAN_JOIN_IF_PREAUTHORIZED);
     let lacking = join(&room, &erin, [room.list_add("erin", ORDINARY)]);
-    assert_denied(lacking, Rule::PreauthorizedJoin);
+    let denied = assert_denied(lacking, Rule::PreauthorizedJoin);
+    assert_eq!(denied.needed, "the role lacks canJoinIfPreauthorized");
 }
 
 #[test]
@@ -190,7 +193,12 @@ fn nobody_joins_without_a_code_where_one_is_needed() {
     let room =
         Room::usual().granting(NO_ROLE, Capability::CAN_USE_JOIN_CODE).moving(NO_ROLE, 0, ORDINARY);
     let verdict = join(&room, &client("dave", 1), [room.list_add("dave", ORDINARY)]);
-    assert_denied(verdict, Rule::JoinByCode);
+    let denied = assert_denied(verdict, Rule::JoinByCode);
+    assert_eq!(denied.needed, "a join code that leads there is needed");
+    // AMB-UPD-14: a proposal has no place for one.
+    let dave = Actor::Joiner(client("dave", 1));
+    let denied = assert_denied(room.propose(&dave, [add_client("dave", 1)]), Rule::JoinByCode);
+    assert_eq!(denied.needed, "join codes go with an external commit");
 }
 
 #[test]
@@ -236,5 +244,31 @@ fn whoever_is_removed_does_not_come_in_beside_it() {
     let room = Room::usual().with("dave", ORDINARY, 0);
     let removal = by(&room.member("alice"), [room.list_remove("dave")]);
     let coming = by(&Actor::Joiner(client("dave", 1)), [add_client("dave", 1)]);
-    assert!(room.judge_bundle([removal, coming].concat()).is_err());
+    let denied = room.judge_bundle([removal, coming].concat()).unwrap_err();
+    assert_eq!(denied.rule, Rule::ClientsLeftBehind);
+    assert_eq!(denied.needed, "all clients must go with the list entry");
+}
+
+#[test]
+fn two_clients_of_one_user_come_each_for_itself() {
+    // AMB-UPD-14, AMB-POL-21
+    let room = Room::usual();
+    let coming =
+        |number| by(&Actor::Joiner(client("carol", number)), [add_client("carol", number)]);
+    assert_allowed(room.judge_bundle([coming(2), coming(3)].concat()));
+}
+
+#[test]
+fn nobody_lifts_a_ban_from_itself() {
+    // POLICY-PRE-1: whatever the role may hold, and whoever is preauthorized.
+    let room = preauthorizing(&[(&[], ORDINARY)])
+        .granting(BANNED, Capability::CAN_CHANGE_OWN_ROLE)
+        .granting(BANNED, Capability::CAN_REMOVE_SELF)
+        .moving(BANNED, BANNED, NO_ROLE)
+        .with("mallory", BANNED, 0);
+    let mallory = Actor::Joiner(client("mallory", 1));
+    let lifting = room.propose(&mallory, [room.list_role("mallory", ORDINARY)]);
+    assert_denied(lifting, Rule::Unban);
+    let leaving = room.propose(&mallory, [room.list_remove("mallory")]);
+    assert_denied(leaving, Rule::Unban);
 }

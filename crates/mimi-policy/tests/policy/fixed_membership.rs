@@ -1,12 +1,13 @@
 //! One room for each set of people, and rooms whose people depend on another.
 
-use mimi_policy::parent::{cascade, check_founding, orphans};
+use mimi_policy::parent::{check_founding, orphans};
 use mimi_policy::preset::Preset;
-use mimi_policy::{ProposedChange, Rule, fixed_membership_key, participant_set_key};
-use mimi_wire::room::capability::Capability;
-use mimi_wire::room::participant_list::ParticipantListUpdate;
+use mimi_policy::{Rule, fixed_membership_key, participant_set_key};
 
-use crate::room::{BANNED, ORDINARY, Room, SUPER, assert_allowed, hub, uri, user};
+use crate::room::{
+    BANNED, ORDINARY, Room, SUPER, add_client, assert_allowed, assert_denied, by, hub, server, uri,
+    user,
+};
 
 #[test]
 fn the_same_people_in_whatever_order() {
@@ -57,36 +58,53 @@ fn a_dependent_room_is_founded_by_people_of_its_parent() {
 }
 
 #[test]
-fn who_leaves_the_parent_goes_with_all_clients() {
+fn who_leaves_the_parent_is_an_orphan() {
     // POLICY-BASE-3, AMB-POL-9
     let (parent, mut child) = family();
-    let gone = |child: &Room| {
-        let proposals = cascade(&child.view, &parent.view);
-        assert_allowed(child.propose(&hub(), proposals.clone()));
-        proposals
-    };
     assert_eq!(orphans(&child.view, &parent.view), [&user("dave")]);
-    let entry = |removed_indices| {
-        ProposedChange::ParticipantList(ParticipantListUpdate {
-            removed_indices,
-            ..ParticipantListUpdate::default()
-        })
-    };
-    assert_eq!(gone(&child), [entry(vec![4])]);
-    child = child.with_client("dave", 1).with_client("dave", 2);
-    let (one, two) = (child.leaf("dave", 1), child.leaf("dave", 2));
-    let leaves = [one, two].map(ProposedChange::RemoveClient);
-    assert_eq!(gone(&child), [vec![entry(vec![4])], leaves.to_vec()].concat());
-    // Where people are fixed, nobody changes the list and the clients go.
-    for role in child.roles_mut() {
-        let adds = Capability::CAN_ADD_PARTICIPANT;
-        role.role_capabilities.retain(|held| *held != adds);
-    }
+    // With clients or without, where people are fixed as well.
+    child = child.with_client("dave", 1);
     child.policy_mut().fixed_membership = true;
-    assert_eq!(gone(&child), leaves);
-    // Nothing to do where nobody is gone, or the room depends on another.
+    assert_eq!(orphans(&child.view, &parent.view), [&user("dave")]);
+    // Nobody where nobody is gone, or the room depends on another.
     let full = Room { view: parent.view.clone() }.with("dave", SUPER, 0);
-    assert!(cascade(&child.view, &full.view).is_empty());
+    assert!(orphans(&child.view, &full.view).is_empty());
     child.policy_mut().parent_room = Some("mimi://a.example/r/third".to_owned());
-    assert!(cascade(&child.view, &parent.view).is_empty());
+    assert!(orphans(&child.view, &parent.view).is_empty());
+}
+
+/// POLICY-BASE-1, AMB-POL-10, TOM-direct-1: the hub takes the clients of a direct room away that have
+/// to go, and does nothing else to it, whoever is in it.
+#[test]
+fn a_hub_kicks_in_a_direct_room_and_does_nothing_else() {
+    let room = Room::of(Preset::Direct).with("alice", 2, 2).with("bob", 2, 1);
+    assert_allowed(room.propose(&hub(), room.drop_all("alice")));
+    assert_allowed(room.propose(&hub(), [room.drop_client("alice", 2)]));
+    assert_denied(room.propose(&hub(), room.removal("alice")), Rule::FixedMembership);
+    assert_denied(room.propose(&hub(), [room.list_add("carol", 2)]), Rule::FixedMembership);
+    assert_denied(room.propose(&hub(), [add_client("bob", 2)]), Rule::AddParticipant);
+    assert_denied(room.propose(&hub(), [room.list_role("bob", 3)]), Rule::ChangeUserRole);
+    let stranger = server("mimi://b.example");
+    assert_denied(room.propose(&stranger, room.drop_all("alice")), Rule::NotPreauthorized);
+    // People have no more to say about each other than before.
+    assert_denied(room.commit("bob", room.drop_all("alice")), Rule::Kick);
+    // What the hub has proposed either of them commits, and comes back in if it is there.
+    let kicked = by(&hub(), room.drop_all("alice"));
+    assert_allowed(room.judge_commit(room.member("bob"), kicked, []));
+}
+
+/// Rooms from before the hub was let do anything are direct rooms still, and it is not.
+#[test]
+fn an_earlier_direct_room_is_one() {
+    let mut room = Room::of(Preset::Direct).with("alice", 2, 2).with("bob", 2, 1);
+    assert_eq!(Preset::of_roles(&room.view.roles), Some(Preset::Direct));
+    room.roles_mut().retain(|role| role.role_name != "policy_enforcer");
+    assert_eq!(Preset::of_roles(&room.view.roles), Some(Preset::Direct));
+    room.view.preauth.entries.clear();
+    assert_denied(room.propose(&hub(), room.drop_all("alice")), Rule::NotPreauthorized);
+    room.roles_mut().retain(|role| role.role_name != "no_role");
+    assert_eq!(Preset::of_roles(&room.view.roles), None);
+    for preset in Preset::ALL {
+        assert_eq!(Preset::of_roles(&preset.roles()), Some(*preset));
+    }
 }

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use mimi_policy::lifetime::may_destroy;
 use mimi_policy::message::{Asset, MessageAction, may_apply, may_receive, may_submit, may_use};
 use mimi_policy::preset::Preset;
 use mimi_policy::{
@@ -226,10 +225,6 @@ impl Matrix {
                 acting(room, who, vec![ProposedChange::GroupContextExtensions])
             }),
             ("new group", |room, who| acting(room, who, vec![ProposedChange::ReInit])),
-            ("destroy the room", |room, who| match who {
-                Who::Hub => ".".to_owned(),
-                Who::Participant(_) => said(may_destroy(&room.view, &user(ACTOR))),
-            }),
             ("submit a message", |room, who| match who {
                 Who::Hub => ".".to_owned(),
                 Who::Participant(_) => said(may_submit(&room.view, &user(ACTOR))),

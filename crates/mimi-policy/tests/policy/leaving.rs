@@ -51,7 +51,8 @@ fn leaving_asks_capability_and_table() {
     assert!(denied.to_string().contains("canRemoveSelf"), "{denied}");
     let mut room = Room::usual();
     room.role_mut(ORDINARY).authorized_role_changes.clear();
-    assert_denied(room.propose(&room.member("bob"), room.leave("bob")), Rule::Leave);
+    let denied = assert_denied(room.propose(&room.member("bob"), room.leave("bob")), Rule::Leave);
+    assert_eq!(denied.needed, "their role ordinary_user is not one that may leave");
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod fixed_membership;
 mod golden;
 mod knowledge;
 mod leaving;
-mod lifetime;
+mod limits;
 mod membership;
 mod messages;
 mod metadata;

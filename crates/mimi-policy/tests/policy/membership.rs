@@ -2,7 +2,8 @@
 
 use mimi_policy::preset::Preset;
 use mimi_policy::{
-    Actor, ClientIdentity, ProposedChange, Rule, StagedChange, check, check_founding,
+    Actor, ClientIdentity, Judge, ProposedChange, RoomIndex, RoomView, Rule, StagedChange, check,
+    check_founding,
 };
 use mimi_wire::room::capability::Capability;
 
@@ -414,4 +415,41 @@ fn what_is_wrong_already_does_not_grow() {
     assert_denied(room.commit("warden", [add_client("warden", 2)]), Rule::MaximumActive);
     assert_allowed(room.commit("alice", room.drop_all("warden")));
     assert_allowed(room.commit("alice", [add_client("alice", 3)]));
+}
+
+#[test]
+fn nobody_speaks_through_the_client_of_somebody_else() {
+    // AMB-POL-21, AMB-POL-41: not even beside one that is its own.
+    let room = Room::usual();
+    let bob = |leaf| Actor::Member { leaf, user: user("bob") };
+    let own = by(&bob(room.leaf("bob", 1)), [room.list_add("dave", ORDINARY)]);
+    let second = |leaf| by(&bob(leaf), [room.list_add("erin", ORDINARY)]);
+    let bundle = |leaf| room.judge_bundle([own.clone(), second(leaf)].concat());
+    assert_allowed(bundle(room.leaf("bob", 2)));
+    assert_denied(bundle(room.leaf("carol", 1)), Rule::UnknownSender);
+    assert_denied(bundle(99), Rule::UnknownSender);
+}
+
+#[test]
+fn a_client_that_goes_by_itself_goes_for_its_own_user_only() {
+    // PROTO-UPD-3, MLSX-6
+    let room = Room::usual();
+    let cached = by(&room.member("carol"), [ProposedChange::SelfRemove]);
+    let behind = [room.list_remove("bob"), room.drop_client("bob", 2)];
+    let verdict = room.judge_commit(room.member("alice"), cached, behind.clone());
+    let denied = assert_denied(verdict, Rule::ClientsLeftBehind);
+    assert_eq!(denied.needed, "all clients must go in the same action, 1 would stay");
+    let cached = by(&room.member("bob"), [ProposedChange::SelfRemove]);
+    assert_allowed(room.judge_commit(room.member("alice"), cached, behind));
+}
+
+#[test]
+fn an_index_of_another_epoch_is_not_asked() {
+    let room = Room::usual();
+    let (sender, changes) = (room.member("bob"), [room.list_add("dave", ORDINARY)]);
+    let change = StagedChange { epoch: 7, committer: None, proposals: by(&sender, changes) };
+    let other = RoomIndex::of(&RoomView { epoch: 8, ..Room::new().view });
+    let judge = Judge::of(&room.view);
+    let delta = judge.decide(&change).unwrap();
+    assert_eq!(judge.with_index(&other).decide(&change), Ok(delta));
 }

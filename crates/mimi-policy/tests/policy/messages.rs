@@ -1,13 +1,20 @@
 //! Who may send what (POLICY-CAP-MSG-1, POLICY-CAP-MSG-2, CONTENT-EDIT-1, AMB-POL-40).
 
 use mimi_policy::message::{MessageAction, may_apply, may_submit};
-use mimi_policy::{Denied, Rule};
+use mimi_policy::{Denied, Judge, RoomIndex, RoomView, Rule};
 use mimi_wire::room::capability::Capability;
 
 use crate::room::{ADMIN, BANNED, ORDINARY, Room, user};
 
 fn submit(room: &Room, name: &str) -> Result<(), Denied> {
-    may_submit(&room.view, &user(name))
+    let verdict = may_submit(&room.view, &user(name));
+    // An index says the same, and one of another epoch is not asked.
+    let index = RoomIndex::of(&room.view);
+    let other = RoomIndex::of(&RoomView { epoch: 8, ..Room::new().view });
+    for index in [&index, &other] {
+        assert_eq!(Judge::of(&room.view).with_index(index).may_submit(&user(name)), verdict);
+    }
+    verdict
 }
 
 #[test]
@@ -84,5 +91,9 @@ fn bob_does_not_edit_alice() {
     assert_eq!(may_apply(&room.view, &user("dora"), delete), Ok(()));
     // A moderator takes words down, and never puts other words into somebody's mouth.
     assert!(may_apply(&room.view, &user("dora"), edit).is_err());
+    // POLICY-CAP-MSG-1: what hubs ask too has one rule.
+    let mute = Room::usual().denying(ORDINARY, Capability::CAN_SEND_MESSAGE);
+    let denied = may_apply(&mute.view, &user("bob"), MessageAction::Send).unwrap_err();
+    assert_eq!((denied.rule, denied.target), (Rule::SendMessages, None));
     assert!(may_apply(&room.view, &user("erin"), MessageAction::Send).is_err());
 }

@@ -345,6 +345,10 @@ fn links_on_request_are_one_at_most() {
     assert_eq!(check_founding(&room.view).unwrap_err().rule, Rule::JoinLinkKept);
     let removal = ProposedChange::RemoveComponent(JOIN_LINK_POLICY);
     assert_allowed(room.commit("alice", [removal, add(3)]));
+    // Of too many some may go.
+    room.view.other_components.insert(JOIN_LINKS, links(3));
+    let one = JoinLinksUpdate { removed_indices: vec![0], added_links: Vec::new() };
+    assert_allowed(room.commit("alice", [ProposedChange::JoinLinks(one)]));
 }
 
 #[test]

@@ -16,6 +16,7 @@ use mimi_wire::room::capability::Capability;
 use mimi_wire::room::chat_history_policy::HistoryPolicy;
 use mimi_wire::room::operational_policy::OperationalParameters;
 use mimi_wire::room::preauth::Claim;
+use mimi_wire::room::roles::Role;
 use mimi_wire::{Domain, Wire};
 use proptest::prelude::*;
 
@@ -186,7 +187,18 @@ fn who_is_preauthorized() {
     );
     assert_eq!(other.claimset, [claim(1, b"", b"mimi://b.example")]);
     assert_eq!((one.target_role.role_index, other.target_role.role_index), (2, 3));
-    assert_eq!(good(&policy.to_toml()), policy);
+    let text = policy.to_toml();
+    assert_eq!(good(&text), policy);
+    // What can be read is written so.
+    assert!(text.contains("value = \"Example Inc\"") && text.contains("value_hex = \"00ff\""));
+    let hexadecimal = |digits: &str| {
+        let claim = format!("{{ credential_type = 2, value_hex = \"{digits}\" }}");
+        parse(&format!("preset = \"strict\"\n[[preauth]]\nrole = 2\nclaims = [{claim}]"))
+    };
+    assert!(hexadecimal("0aFf").is_ok());
+    for bad in ["abc", "zz", "aazz", "a"] {
+        assert!(hexadecimal(bad).is_err(), "{bad}");
+    }
     // The hub comes first.
     let hub = Domain::new("a.example").unwrap();
     let entries = policy.preauth_at(&hub).entries;
@@ -202,6 +214,7 @@ fn who_is_preauthorized() {
     };
     assert_eq!(oid("1.2.840.113549.1.9.1").unwrap(), [0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 9, 1]);
     assert_eq!(oid("2.999.0").unwrap(), [0x88, 0x37, 0]);
+    assert_eq!(oid("1.39").unwrap(), [79]);
     for bad in ["", "1", "3.1", "1.40", "1.2.x", "1..2", "-1.2"] {
         assert!(oid(bad).is_err(), "{bad}");
     }
@@ -271,6 +284,7 @@ const COMPONENTS: &str = r#"
     [mls_operational_policy.forbidden_capabilities]
     cipher_suites = [7]
     media_types = ["text/html"]
+    content_types = [3]
 "#;
 
 #[test]
@@ -299,6 +313,9 @@ fn every_component_can_be_said() {
     let octets = &policy.components[&MLS_OPERATIONAL_POLICY];
     let operational = OperationalParameters::decode(octets).unwrap();
     assert!(operational.external_commit_allowed && !operational.external_proposal_allowed);
+    let markdown = &asset.forbidden_media_types[1];
+    assert_eq!(markdown.media_type, "text/markdown");
+    assert_eq!(markdown.parameters, [("variant".to_owned(), "commonmark".to_owned())]);
     assert_eq!(good(&policy.to_toml()), policy);
     assert_founds(&policy);
     let none = good("preset = \"direct\"\nbot_policy = []");
@@ -407,6 +424,7 @@ fn small_mistakes() {
         &strict("[[roles]]\nrole_name = \"guest\""),
         "roles.guest.role_index: is missing, and the preset has no such role\n",
     );
+    wrong(&strict("[[preauth]]\nclaims = []"), "preauth[0].role: is missing\n");
     wrong(
         &strict("[[preauth]]\nrole = 2\nclaims = [{ id = \"a\", oid = \"1.2\" }]"),
         "preauth[0].claims[0].credential_type: is missing\n\
@@ -463,6 +481,7 @@ fn files_have_an_end() {
         let rest = octets - text.len();
         parse(&format!("{text}{}", "x".repeat(rest)))
     };
+    assert_eq!(POLICY_FILE_OCTETS_MAX, 1_048_576);
     assert!(fits(POLICY_FILE_OCTETS_MAX).is_ok());
     assert_eq!(fits(POLICY_FILE_OCTETS_MAX + 1).unwrap_err().len(), 1);
     // What is over the limits of the wire nobody could read.
@@ -536,6 +555,72 @@ proptest! {
         match parse(&lines.join("\n")) {
             Ok(policy) => assert_founds(&policy),
             Err(faults) => prop_assert!(!faults.is_empty()),
+        }
+    }
+}
+
+/// Lists are as wide as a screen, and no wider.
+#[test]
+fn long_lists_are_written_in_rows() {
+    let mut policy = good(WHOLE);
+    policy.roles.roles[0].role_capabilities = Capability::ALL.to_vec();
+    let text = policy.to_toml();
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("  \"can")).collect();
+    assert!(rows.len() > 5, "{text}");
+    for pair in rows.windows(2) {
+        let first = pair[1].split(',').next().unwrap().trim();
+        assert!(pair[0].len() + first.len() + 2 > 100, "{} has room for {first}", pair[0]);
+    }
+    assert!(text.contains("capabilities = [\"canAddParticipant\", \"canUnBan\"]"), "{text}");
+    // What is not limited says nothing.
+    assert!(!text.contains("participants = 0"), "{text}");
+}
+
+/// Roles are called by name where that tells them, else by index.
+#[test]
+fn roles_are_called_by_what_tells_them() {
+    let mut policy = good(WHOLE);
+    let leads = |policy: &mut RoomPolicy, to: &[u32]| {
+        let changes = &mut policy.roles.roles[1].authorized_role_changes;
+        changes[0].target_role_indexes = to.to_vec();
+        policy.to_toml()
+    };
+    let mut guest = policy.roles.roles[0].clone();
+    (guest.role_index, guest.role_name) = (3, "guest".to_owned());
+    let unnamed = Role { role_index: 5, role_name: String::new(), ..guest.clone() };
+    policy.roles.roles.extend([guest.clone(), unnamed]);
+    let text = leads(&mut policy, &[2, 3, 5, 0]);
+    assert!(text.contains("to = [\"reader\", \"guest\", 5, \"no_role\"]"), "{text}");
+    policy.roles.roles.push(Role { role_index: 4, ..guest.clone() });
+    let text = leads(&mut policy, &[3, 4, 0]);
+    assert!(text.contains("to = [3, 4, \"no_role\"]"), "{text}");
+    // Somebody else is called what nobody is.
+    policy.roles.roles.push(Role {
+        role_index: 6,
+        role_name: "no_role".to_owned(),
+        ..guest.clone()
+    });
+    let text = leads(&mut policy, &[0, 7]);
+    assert!(text.contains("to = [0, \"host\"]"), "{text}");
+    policy.roles.roles.pop();
+    policy.roles.roles.push(Role { role_index: 0, role_name: "outside".to_owned(), ..guest });
+    let text = leads(&mut policy, &[0]);
+    assert!(text.contains("to = [\"outside\"]"), "{text}");
+}
+
+/// What a preset's tables say of a role that is dropped goes with it.
+#[test]
+fn tables_forget_dropped_roles() {
+    let policy = good("preset = \"cooperative\"\ndrop_roles = [\"group_admin\"]");
+    let dropped = RoomPolicy::of_preset(Preset::Cooperative);
+    let dropped = dropped.roles.roles.iter().find(|role| role.role_name == "group_admin");
+    let dropped = dropped.unwrap().role_index;
+    for role in &policy.roles.roles {
+        for entry in &role.authorized_role_changes {
+            assert_ne!(entry.from_role_index, dropped);
+            assert!(!entry.target_role_indexes.contains(&dropped));
+            assert!(!entry.target_role_indexes.is_empty());
         }
     }
 }

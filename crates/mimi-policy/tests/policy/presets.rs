@@ -88,7 +88,6 @@ fn a_normal_room_preauthorizes_its_hub() {
     assert_eq!(claim.claim_value, b"mimi://a.example");
     assert_eq!(entry.target_role, Preset::Cooperative.roles().roles[5]);
     assert_eq!(base_policy().policy_component_ids, [0x0025, 0x0026, 0x0027]);
-    assert_eq!(hub_preauth(&hub, Preset::Direct).entries, []);
     for preset in Preset::ALL {
         let room = Room::of(*preset).with("alice", preset.creator_role(), 1);
         assert_eq!(check_founding(&room.view), Ok(()));
@@ -213,4 +212,17 @@ fn multi_organization_is_as_printed() {
         ),
     ];
     assert_table(Preset::MultiOrganization, &expected, (8, 2, Some(9)));
+}
+
+#[test]
+fn direct_is_as_decided() {
+    // AMB-POL-42, TOM-direct-1
+    let participant = "0002 0003 0100 0101 0102 0103 0104 0105 0106 0107 0109 010a 010c 010d 010e \
+          0200 0201 0202 0203 0204 0205 0206 0207 0208 0209 020a 020b";
+    let expected = [
+        "0 no_role |  | 0 - 0 0 | ".to_owned(),
+        format!("2 participant | {participant} | 0 - 0 - | "),
+        "3 policy_enforcer | 000c | 0 0 0 0 | ".to_owned(),
+    ];
+    assert_table(Preset::Direct, &expected, (2, 2, Some(3)));
 }

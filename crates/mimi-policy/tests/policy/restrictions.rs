@@ -42,6 +42,20 @@ fn one_client_less_restricts_nobody() {
     let room = Room::usual();
     let going = pending(&room, &room.member("bob"), vec![ProposedChange::SelfRemove]);
     assert_eq!(going, Restrictions::default());
+    assert!(going.is_empty());
+}
+
+#[test]
+fn the_last_client_that_goes_takes_its_user_along() {
+    // PROTO-UPD-4
+    let room = Room::usual();
+    let going = pending(&room, &room.member("carol"), vec![ProposedChange::SelfRemove]);
+    assert!(!going.is_empty() && going.may_only_remove_own(&user("carol")));
+    let both = [
+        by(&room.member("bob"), [ProposedChange::SelfRemove]),
+        by(&room.member("alice"), [room.drop_client("bob", 2)]),
+    ];
+    assert!(restrictions(&room.view, &both.concat()).may_only_remove_own(&user("bob")));
 }
 
 #[test]

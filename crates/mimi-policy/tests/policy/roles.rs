@@ -1,6 +1,7 @@
 //! Role changes, bans, and new definitions of roles.
 
 use mimi_policy::{ProposedChange, Rule};
+use mimi_wire::component::PREAUTH_LIST;
 use mimi_wire::room::capability::Capability;
 use mimi_wire::room::preauth::{PreAuthData, PreAuthRoleEntry};
 
@@ -245,4 +246,29 @@ fn in_a_fixed_room_the_banned_role_may_hold_anything() {
         banned.push(Capability::CAN_ADD_PARTICIPANT);
     });
     assert_allowed(room.propose(&hub(), [held]));
+}
+
+#[test]
+fn preauthorizations_of_a_role_go_with_it() {
+    // POLICY-PRE-2, POLICY-ROLE-3
+    let mut room = Room::usual().granting(SUPER, Capability::CAN_CHANGE_ROLE_DEFINITIONS);
+    let without = ProposedChange::Roles(roles(&room));
+    let mut guest = room.view.role(ORDINARY).unwrap().clone();
+    (guest.role_index, guest.role_name) = (6, "guest".to_owned());
+    room.roles_mut().push(guest.clone());
+    let entry = PreAuthRoleEntry { claimset: Vec::new(), target_role: guest };
+    room.view.preauth.entries = vec![entry];
+    assert_denied(room.commit("alice", [without.clone()]), Rule::PreauthRole);
+    let gone = ProposedChange::RemoveComponent(PREAUTH_LIST);
+    assert_allowed(room.commit("alice", [without, gone]));
+}
+
+#[test]
+fn the_right_to_ban_gives_no_other_role() {
+    // POLICY-CAP-ROLE-1, AMB-POL-25
+    let room = Room::usual().denying(ADMIN, Capability::CAN_CHANGE_USER_ROLE);
+    let room = room.granting(ADMIN, Capability::CAN_BAN).with("dora", ADMIN, 1);
+    let verdict = room.commit("dora", [room.list_role("bob", ADMIN)]);
+    let denied = assert_denied(verdict, Rule::ChangeUserRole);
+    assert!(denied.needed.contains("canChangeUserRole"), "{denied}");
 }

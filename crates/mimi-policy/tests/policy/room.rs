@@ -116,6 +116,14 @@ impl Room {
         self
     }
 
+    /// Takes a capability from every role.
+    pub(crate) fn denied_to_all(mut self, capability: Capability) -> Self {
+        for role in self.roles_mut() {
+            role.role_capabilities.retain(|held| *held != capability);
+        }
+        self
+    }
+
     /// Lets a role make a role change.
     pub(crate) fn moving(mut self, index: RoleIndex, from: RoleIndex, to: RoleIndex) -> Self {
         self.role_mut(index).authorized_role_changes.push(SingleSourceRoleChangeTargets {

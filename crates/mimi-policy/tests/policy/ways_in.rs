@@ -2,8 +2,12 @@
 
 use mimi_policy::preset::Preset;
 use mimi_policy::way_in::external_commit;
-use mimi_policy::{Actor, JoinCodes, Judge, ProposedChange, Rule, StagedProposal, WaysIn, ways_in};
+use mimi_policy::{
+    Actor, CodeStanding, JoinCode, JoinCodes, Judge, ProposedChange, Rule, StagedProposal, WaysIn,
+    preauthorized_role, ways_in,
+};
 use mimi_wire::room::capability::Capability;
+use mimi_wire::room::preauth::{Claim, PreAuthRoleEntry};
 
 use crate::room::{ADMIN, BANNED, NO_ROLE, ORDINARY, Room, SUPER, client};
 
@@ -64,4 +68,48 @@ fn a_closed_room_says_why() {
     let judge = Judge::of(&room.view);
     let denied = ways_in(&judge, &room.view, &client("zoe", 1), &[]).unwrap_err();
     assert_eq!(denied.rule, Rule::OpenJoin, "{denied}");
+}
+
+#[test]
+fn a_code_that_is_spent_is_told_of() {
+    // POLICY-CAP-ADD-5
+    let room = Room::of(Preset::Strict).with("alice", SUPER, 1);
+    let room = room.granting(NO_ROLE, Capability::CAN_USE_JOIN_CODE).moving(NO_ROLE, 0, ORDINARY);
+    let zoe = client("zoe", 1);
+    let code = JoinCode { role: ORDINARY, standing: CodeStanding::Spent };
+    let codes = [(zoe.client.clone(), code)].into_iter().collect();
+    let judge = Judge::of(&room.view).with_join_codes(JoinCodes::Presented(&codes));
+    let denied = ways_in(&judge, &room.view, &zoe, &[]).unwrap_err();
+    assert_eq!(denied.rule, Rule::JoinByCode, "{denied}");
+}
+
+#[test]
+fn claims_lead_to_the_role_of_the_first_entry() {
+    // POLICY-PRE-2
+    let mut room = open();
+    let claim = |id| Claim { credential_type: 2, id: vec![id], claim_value: b"staff".to_vec() };
+    room.view.preauth.entries.clear();
+    for (id, role) in [(1, ADMIN), (2, ORDINARY)] {
+        let target_role = room.view.role(role).unwrap().clone();
+        let entry = PreAuthRoleEntry { claimset: vec![claim(id)], target_role };
+        room.view.preauth.entries.push(entry);
+    }
+    assert_eq!(preauthorized_role(&room.view, &[claim(2)]), Some(ORDINARY));
+    assert_eq!(preauthorized_role(&room.view, &[claim(2), claim(1)]), Some(ADMIN));
+    assert_eq!(preauthorized_role(&room.view, &[claim(3)]), None);
+}
+
+#[test]
+fn a_good_code_to_a_full_role_is_told_to_be_full() {
+    // POLICY-CAP-ADD-5, POLICY-ROLE-2
+    let room = Room::of(Preset::Strict).with("alice", SUPER, 1).with("dora", ADMIN, 1);
+    let room = room.granting(NO_ROLE, Capability::CAN_USE_JOIN_CODE);
+    let mut room = room.moving(NO_ROLE, 0, ADMIN);
+    room.role_mut(ADMIN).maximum_participants_constraint = Some(1);
+    let zoe = client("zoe", 1);
+    let code = JoinCode { role: ADMIN, standing: CodeStanding::Valid };
+    let codes = [(zoe.client.clone(), code)].into_iter().collect();
+    let judge = Judge::of(&room.view).with_join_codes(JoinCodes::Presented(&codes));
+    let denied = ways_in(&judge, &room.view, &zoe, &[]).unwrap_err();
+    assert_eq!(denied.rule, Rule::MaximumParticipants, "{denied}");
 }

@@ -1,6 +1,6 @@
 //! The forms of `tombolo policy check`, and the judge's answers to them.
 
-use mimi_policy::what_if::{answer, answer_line};
+use mimi_policy::what_if::{Malformed, answer, answer_line};
 use mimi_wire::room::capability::Capability;
 use serde_json::{Value, json};
 
@@ -634,4 +634,61 @@ fn the_ways_to_say_how() {
     denied(&room, leave.clone(), "PROTO-UPD-3");
     leave["remove_clients"] = json!([{ "user": BOB, "clients": 2 }]);
     allowed(&room, leave);
+}
+
+#[test]
+fn what_is_malformed_prints_as_one_line() {
+    let of = |field: &str| Malformed::new(field, "is missing").to_string();
+    assert_eq!(of("change.by"), "change.by: is missing");
+    assert_eq!(of(""), "is missing");
+}
+
+/// A message brings nobody in and takes nobody out.
+#[test]
+fn a_message_changes_nothing() {
+    let room = room("cooperative", 4, 2);
+    let with = |field: &str, value: Value| {
+        let mut message = json!({ "by": BOB, "how": "message" });
+        message[field] = value;
+        message
+    };
+    let one = json!([{ "user": BOB, "clients": 1 }]);
+    for field in ["add_clients", "remove_clients"] {
+        malformed(&room, &with(field, one.clone()), "change.how");
+    }
+    // At the limit of all clients together, and one above it.
+    for (count, field) in [(40_000, "change.how"), (40_001, "change")] {
+        let many = json!([
+            { "user": BOB, "clients": 60_000 },
+            { "user": CAROL, "clients": count },
+        ]);
+        malformed(&room, &with("add_clients", many), field);
+    }
+}
+
+#[test]
+fn clients_are_counted_and_told_by_user() {
+    let room = room("cooperative", 4, 2);
+    let by = |name: &str, how: &str, field: &str, value: Value| {
+        let mut change = json!({ "by": name, "how": how });
+        change[field] = value;
+        change
+    };
+    allowed(&room, by(BOB, "commit", "add_clients", json!([{ "user": BOB, "clients": 3 }])));
+    let too_many = json!([{ "user": CAROL, "clients": 1 }, { "user": BOB, "clients": 3 }]);
+    let message = denied(&room, by(ALICE, "commit", "remove_clients", too_many), "PROTO-UPD-10");
+    assert!(message.contains("bob"), "{message}");
+    let some = by(ALICE, "commit", "remove_clients", json!([{ "user": BOB, "clients": "some" }]));
+    assert_eq!(ask(&room, &some)["error"]["message"], json!("must be a number or \"all\""));
+    // Whoever is in no room brings in nobody else, and itself only with a client.
+    for who in [json!([{ "user": BOB, "clients": 1 }]), json!([{ "user": ZOE, "clients": 0 }])] {
+        denied(&room, by(ZOE, "proposal", "add_clients", who), "PROTO-ST-8");
+    }
+}
+
+#[test]
+fn nobody_is_preauthorized_to_be_banned() {
+    let mut room = room("cooperative", 4, 2);
+    room["preauth"] = json!([{ "claims": [{ "credential_type": 2, "value": "x" }], "role": 1 }]);
+    malformed(&room, &json!({ "by": BOB, "how": "commit" }), "room.preauth[0].role");
 }

@@ -122,9 +122,7 @@ const NOT_TOLD: &[&str] = &[
     "external-proposals",
     // A form that contradicts itself is malformed.
     "role-constraints",
-    // Questions of their own: the end of a room, its new group, what an operator offers.
-    "destroy-room",
-    "refound",
+    // A question of its own: what an operator offers.
     "allowed-preset",
     "allowed-users",
     "allowed-clients",

@@ -294,17 +294,21 @@ pub(crate) const MULTI_ORGANIZATION: &[Row] = &[
 ];
 
 /// AMB-POL-42: all message, asset and own-client capabilities, nothing about others. Whether a
-/// table of ours names more (own name, calls) makes no difference to a change.
-pub(crate) const DIRECT: &[Row] = &[(
-    2,
-    "participant",
-    None,
-    &[
-        0x0002, 0x0003, 0x0100, 0x0101, 0x0102, 0x0103, 0x0104, 0x0105, 0x0106, 0x0107, 0x0108,
-        0x0109, 0x010a, 0x010b, 0x010c, 0x010d, 0x010e, 0x010f, 0x0200, 0x0201, 0x0202, 0x0203,
-        0x0204, 0x0205, 0x0206, 0x0207, 0x0208, 0x0209, 0x020a, 0x020b,
-    ],
-    (0, None),
-    (0, None),
-    &[],
-)];
+/// table of ours names more (own name, calls) makes no difference to a change. TOM-direct-1: the hub
+/// kicks, and does nothing else.
+pub(crate) const DIRECT: &[Row] = &[
+    (
+        2,
+        "participant",
+        None,
+        &[
+            0x0002, 0x0003, 0x0100, 0x0101, 0x0102, 0x0103, 0x0104, 0x0105, 0x0106, 0x0107, 0x0108,
+            0x0109, 0x010a, 0x010b, 0x010c, 0x010d, 0x010e, 0x010f, 0x0200, 0x0201, 0x0202, 0x0203,
+            0x0204, 0x0205, 0x0206, 0x0207, 0x0208, 0x0209, 0x020a, 0x020b,
+        ],
+        (0, None),
+        (0, None),
+        &[],
+    ),
+    (3, "policy_enforcer", None, &[0x000c], (0, Some(0)), (0, Some(0)), &[]),
+];

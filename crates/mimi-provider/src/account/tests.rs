@@ -171,7 +171,8 @@ fn signing_out() {
     let laptop = gone(&one).unwrap();
     assert_eq!(laptop.reply, [devices[1].client.clone()]);
     assert_eq!(laptop.changes, [Change::RemoveDevice(devices[1].client.clone())]);
-    assert_eq!(laptop.effects, [Effect::WakeStream(devices[0].user.clone())]);
+    let woken = [Effect::WakeStream(devices[0].user.clone()), Effect::WakeRemovals];
+    assert_eq!(laptop.effects, woken);
     let itself = SignOut::One(devices[0].client.clone());
     assert_eq!(gone(&itself).unwrap().reply, [devices[0].client.clone()]);
     let others = gone(&SignOut::Others).unwrap();
@@ -179,6 +180,34 @@ fn signing_out() {
     let stranger = SignOut::One(client("a/bob/phone"));
     assert!(matches!(gone(&stranger), Err(Reject::Unknown(_))));
     assert_eq!(sign_out(&devices[0], &devices[..1], &SignOut::Others).unwrap().reply, []);
+}
+
+/// In one write with what goes, the removal from rooms is owed: of an account and of a device that the
+/// operator removes from all of them, of one that is signed out from those hosted here that it is in.
+#[test]
+fn what_is_owed_of_whoever_goes() {
+    let devices = [device("phone", 1), device("laptop", 2)];
+    let (user, phone) = (devices[0].user.clone(), devices[0].client.clone());
+    let owed = |gone: &MimiUri, room: Option<&MimiUri>| {
+        Change::OweRemoval(OwedRemoval { gone: gone.clone(), room: room.cloned() })
+    };
+    let deleted = remove_account(&user, &devices);
+    let expected = [
+        Change::RemoveDevice(phone.clone()),
+        Change::RemoveDevice(devices[1].client.clone()),
+        Change::RemoveAccount(user.clone()),
+        owed(&user, None),
+    ];
+    assert_eq!(deleted.changes, expected);
+    let lost = remove_device(&user, &phone);
+    assert_eq!(lost.changes, [Change::RemoveDevice(phone.clone()), owed(&phone, None)]);
+    for effects in [deleted.effects, lost.effects] {
+        assert_eq!(effects, [Effect::WakeStream(user.clone()), Effect::WakeRemovals]);
+    }
+    let room = |uri: &str| MimiUri::new(uri).unwrap();
+    let rooms = [room("mimi://a.example/r/club"), room("mimi://b.example/r/club")];
+    let by_rooms = owed_by_rooms(&domain("a.example"), &phone, &rooms);
+    assert_eq!(by_rooms, [owed(&phone, Some(&rooms[0]))]);
 }
 
 #[test]

@@ -54,6 +54,17 @@ fn forgotten_budgets_are_the_fuller_ones() {
     }
     assert_eq!(budgets.remembered(), REMEMBERED_MAX);
     assert_eq!(budgets.take(usize::MAX, RATE, 1, 0), Ok(()), "there is room for one more");
-    assert!(budgets.remembered() < REMEMBERED_MAX);
+    assert_eq!(budgets.remembered(), 2, "the fuller half is forgotten, and all that is as full");
     assert!(budgets.take(7, RATE, 1, 0).is_err(), "who has spent most is remembered");
+}
+
+/// Those that are whole again go first, and no others then.
+#[test]
+fn whole_budgets_are_forgotten_first() {
+    let mut budgets = Budgets::default();
+    for number in 0..REMEMBERED_MAX {
+        assert_eq!(budgets.take(number, RATE, 1 + (number % 2) as u64, 0), Ok(()));
+    }
+    assert_eq!(budgets.take(usize::MAX, RATE, 1, 100), Ok(()));
+    assert_eq!(budgets.remembered(), REMEMBERED_MAX / 2 + 1);
 }

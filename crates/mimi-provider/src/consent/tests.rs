@@ -314,3 +314,13 @@ fn the_latest_decision_wins() {
         assert_eq!(consent_for(&records, &user("a/eve"), None, ask), Consent::Missing);
     }
 }
+
+/// An answer to a user of a peer goes out to the peer: it stands in our own stream.
+#[test]
+fn answers_to_others_stand_in_our_stream() {
+    let answer = entry(grant(), "a/alice", "b/bob");
+    let own = domain("b.example");
+    assert_eq!(stream_of_local(&own, &answer), own.provider_uri());
+    assert_eq!(other_user(&user("a/alice"), &answer), &user("b/bob"));
+    assert_eq!(other_user(&user("b/bob"), &answer), &user("a/alice"));
+}

@@ -99,6 +99,9 @@ fn what_is_malformed_for_a_peer_is_left_out() {
     delivery.waiting(NOW);
     delivery.attempted(faulty(Fault::Malformed), 3, u32::MAX, NOW);
     assert!(delivery.one_by_one && delivery.refused_since_ms.is_none());
+    // However often it failed: in smaller parts it is tried soon.
+    delivery.attempted(faulty(Fault::Malformed), 3, u32::MAX, NOW);
+    assert_eq!(delivery.next_attempt_ms, NOW + BACKOFF_MS_MIN);
     let next = |delivery: &Delivery, now_ms| delivery.next(now_ms, KEEP_MS_DEFAULT);
     assert_eq!(next(&delivery, NOW + BACKOFF_MS_MIN), Next::Send);
     delivery.attempted(Attempt::Accepted, 1, 0, NOW + 1_000);

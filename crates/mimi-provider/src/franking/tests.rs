@@ -395,3 +395,34 @@ fn no_forged_edited_redated_or_reattributed_report_is_proven() {
     assert!(refused > mutations / 2 && proven > 0, "{refused} refused, {proven} proven");
     println!("{mutations} mutations: {refused} not proven, {proven} were no change at all");
 }
+
+/// FRANK-4: differences that would cancel each other out are differences.
+#[test]
+fn tags_are_compared_octet_by_octet() {
+    let tag = [7; 32];
+    assert!(same(&tag, &tag));
+    for (one, other) in [(0, 1), (0, 31), (15, 16)] {
+        let mut forged = tag;
+        forged[one] ^= 1;
+        assert!(!same(&tag, &forged));
+        forged[other] ^= 1;
+        assert!(!same(&tag, &forged));
+    }
+}
+
+#[test]
+fn keys_are_kept_in_order_and_to_themselves() {
+    let ring = hub_keys(&[(2_000, 2), (1_000, 1)]);
+    let times: Vec<u64> = ring.keys().iter().map(|key| key.from_ms).collect();
+    assert_eq!(times, [1_000, 2_000]);
+    assert_eq!(format!("{:?}", ring.keys()[0]), "HubKey { from_ms: 1000, .. }");
+}
+
+/// Whoever handles a report reads what is wrong with it.
+#[test]
+fn faults_are_said_in_words() {
+    let said = [Fault::ForgedContent, Fault::BadSignature, Fault::NeverFranked]
+        .map(|fault| fault.to_string());
+    assert!(said.iter().all(|words| !words.is_empty()), "{said:?}");
+    assert!(said[0] != said[1] && said[1] != said[2] && said[0] != said[2], "{said:?}");
+}

@@ -88,3 +88,6 @@ fn is_of(uri: &MimiUri, domain: &Domain) -> bool {
         None => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

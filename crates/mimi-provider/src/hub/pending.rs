@@ -13,7 +13,7 @@ use crate::hub::join_links;
 use crate::hub::log::{Entry, LogWriter};
 use crate::hub::member_set::MemberSet;
 use crate::hub::propose::BUNDLE_PROPOSALS_MAX;
-use crate::hub::state::{HubState, deserted, leaf_removed};
+use crate::hub::state::{HubState, deserted, leaf_removed, nobody_stays};
 use crate::hub::update::{Updated, is_persistent, updated, within_a_body};
 use crate::record::EventKind;
 use crate::{Change, Limits, Reject, Transition};
@@ -57,7 +57,7 @@ pub(super) fn accept_proposals(
         detail: input.octets.to_vec(),
     });
     free_members(state, input, &mut log);
-    within_a_body(log.finish(updated(state, input.change, timestamp)))
+    within_a_body(log.finish(updated(state, input.change, false, timestamp)))
 }
 
 /// A queue that somebody has filled must not keep others from proposing, nor the hub from removing
@@ -100,8 +100,13 @@ fn free_members(state: &HubState, input: &Accepting<'_>, log: &mut LogWriter<'_>
     let view = input.judge.view();
     let pending = state.pending.iter().map(|pending| &pending.proposal);
     let proposals = pending.chain(&input.change.proposals);
+    // Some go by these, and the others may be wanted out.
+    let dies = match state.evicting.is_empty() {
+        true => deserted(proposals, view),
+        false => nobody_stays(|| proposals.clone(), &state.evicting, view),
+    };
     if !is_persistent(view)
-        && deserted(proposals, view)
+        && dies
         && let Some(members) = MemberSet::fixed(view)
     {
         log.change(Change::FreeMembers { members, room: view.room().clone() });

@@ -18,11 +18,12 @@ use mimi_wire::room::preauth::Claim;
 use mimi_wire::{Domain, MimiUri};
 
 use crate::hub::log::{Entry, LogWriter};
+use crate::hub::member_set::MemberSet;
 use crate::hub::pending::{Accepting, accept_proposals};
-use crate::hub::state::{Evicted, HubState, Pending, leaf_removed};
-use crate::hub::update::{Updated, updated};
+use crate::hub::state::{Evicted, HubState, Pending, leaf_removed, nobody_stays};
+use crate::hub::update::{Updated, is_persistent, updated};
 use crate::record::EventKind;
-use crate::{Limits, Reject, Transition};
+use crate::{Change, Limits, Reject, Transition};
 
 /// Proposals of one bundle (AMB-UPD-12).
 pub const BUNDLE_PROPOSALS_MAX: usize = 256;
@@ -257,11 +258,10 @@ pub fn has_lost(change: &StagedChange, before: &RoomView, after: &RoomView) -> b
     if !change.proposals.iter().any(touches) {
         return false;
     }
-    let stays: BTreeSet<(&MimiUri, u32)> =
-        after.participants.participants.iter().map(|pair| (&pair.user, pair.role_index)).collect();
+    // Who stays keeps its place before the others (PROTO-PL-2). A new role may be that of the banned.
     let mut listed = before.participants.participants.iter();
-    // A new role may be that of the banned.
-    listed.any(|pair| !stays.contains(&(&pair.user, pair.role_index)))
+    let mut stays = after.participants.participants.iter();
+    listed.any(|pair| !stays.any(|stays| stays == pair))
 }
 
 /// The hub's own words, signed and staged.
@@ -293,6 +293,7 @@ pub fn propose(
     let mut log = LogWriter::new(state, view.room());
     let mut timestamp = state.next_timestamp(now_ms);
     if !evicted.is_empty() {
+        free_members(state, view, &evicted, &mut log);
         log.append(Entry {
             kind: EventKind::HubNote,
             timestamp_ms: timestamp,
@@ -305,7 +306,7 @@ pub fn propose(
     }
     let Some(input) = proposals else {
         let nothing = StagedChange { epoch: view.epoch, committer: None, proposals: Vec::new() };
-        return Ok(log.finish(updated(state, &nothing, timestamp)));
+        return Ok(log.finish(updated(state, &nothing, false, timestamp)));
     };
     let HubProposalsInput { bundle, octets, change, references, limits } = *input;
     if change
@@ -318,6 +319,19 @@ pub fn propose(
     judge.decide(change)?;
     let accepting = Accepting { own, judge, envelope, limits, change, octets, now_ms };
     accept_proposals(state, log, &accepting, bundle, references, timestamp)
+}
+
+/// POLICY-BASE-2, TOM-direct-2: who is listed for good in a room of fixed membership and may not come
+/// back into it, does not keep the others from having another one with whoever has the name next; nor
+/// does a room in which nobody is left.
+fn free_members(state: &HubState, view: &RoomView, evicted: &[Evicted], log: &mut LogWriter<'_>) {
+    let Some(members) = MemberSet::fixed(view) else { return };
+    let all = state.evicting.iter().chain(evicted).cloned().collect();
+    let pending = || state.pending.iter().map(|pending| &pending.proposal);
+    let dies = !is_persistent(view) && nobody_stays(pending, &all, view);
+    if dies || evicted.iter().any(|it| matches!(it, Evicted::User(_))) {
+        log.change(Change::FreeMembers { members, room: view.room().clone() });
+    }
 }
 
 #[cfg(test)]

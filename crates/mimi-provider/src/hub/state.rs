@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use mimi_policy::{Actor, LeafIndex, ProposedChange, RoomView, StagedChange, StagedProposal};
+use mimi_policy::{
+    Actor, ClientView, LeafIndex, ProposedChange, RoomView, StagedChange, StagedProposal,
+};
 use mimi_wire::component::JOIN_LINKS;
 use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
@@ -154,6 +156,8 @@ enum Note {
     JoinCodeUsed([u8; 32]),
     /// Somebody has to go.
     Evict(Vec<Evicted>),
+    /// What the group needs to follow the commit right behind this.
+    Replay(Vec<u8>),
 }
 
 /// First octet of a saved state.
@@ -195,6 +199,13 @@ impl HubState {
         self.followers.extend(event.audience.iter().cloned());
         self.grants.retain(|grant| grant.expires_ms > event.timestamp_ms);
         Ok(())
+    }
+
+    /// Whether nobody is left to commit anything, or to be there: every member is on its way out or
+    /// wanted out, whether or not the room lets its hub say so.
+    pub(crate) fn is_deserted(&self, view: &RoomView) -> bool {
+        let pending = || self.pending.iter().map(|pending| &pending.proposal);
+        self.deserted || (!self.evicting.is_empty() && nobody_stays(pending, &self.evicting, view))
     }
 
     /// [`observe`](Self::observe) for every entry a decision appends.
@@ -239,6 +250,19 @@ impl HubState {
     /// What the log keeps of the use of a join code.
     pub(crate) fn note_code_used(code_sha256: [u8; 32]) -> Vec<u8> {
         versioned(NOTE_VERSION, &Note::JoinCodeUsed(code_sha256))
+    }
+
+    /// What the log keeps for the group, of the commit right behind it.
+    pub(crate) fn note_replay(replay: Vec<u8>) -> Vec<u8> {
+        versioned(NOTE_VERSION, &Note::Replay(replay))
+    }
+
+    /// What a note keeps for the group, of the commit right behind it.
+    pub fn replay_in(note: &NewEvent) -> Option<Vec<u8>> {
+        match read_versioned(NOTE_VERSION, &note.detail) {
+            Ok(Note::Replay(replay)) if note.kind == EventKind::HubNote => Some(replay),
+            _ => None,
+        }
     }
 
     fn remember(&mut self, sha256: [u8; 32], timestamp_ms: u64, by: Option<Domain>) {
@@ -289,6 +313,7 @@ impl HubState {
                 *uses = uses.saturating_add(1);
             }
             Note::Evict(evicted) => self.evicting.extend(evicted),
+            Note::Replay(_) => {}
         }
         Ok(())
     }
@@ -383,6 +408,14 @@ impl Evicted {
         }
     }
 
+    /// Whether a member is this one, or of it.
+    fn covers(&self, member: &ClientView) -> bool {
+        match self {
+            Self::User(user) => member.user == *user,
+            Self::Client(client) => member.client == *client,
+        }
+    }
+
     /// Whether somebody entitled takes it in again.
     fn returns(&self, change: &StagedChange) -> bool {
         match self {
@@ -408,6 +441,18 @@ pub(crate) fn deserted<'a>(
 ) -> bool {
     let gone: BTreeSet<LeafIndex> = proposals.filter_map(leaf_removed).collect();
     view.clients.iter().all(|client| gone.contains(&client.leaf))
+}
+
+/// Whether every member goes by a proposal or is wanted out. Nobody else is looked at once one stays.
+pub(crate) fn nobody_stays<'a, P: Iterator<Item = &'a StagedProposal>>(
+    proposals: impl Fn() -> P,
+    evicting: &BTreeSet<Evicted>,
+    view: &RoomView,
+) -> bool {
+    view.clients.iter().all(|member| {
+        evicting.iter().any(|evicted| evicted.covers(member))
+            || proposals().filter_map(leaf_removed).any(|leaf| leaf == member.leaf)
+    })
 }
 
 /// The leaf a proposal takes away.

@@ -28,3 +28,6 @@ pub fn to_stranger(reject: Reject) -> Reject {
 pub fn refusal() -> Reject {
     Reject::NotAllowed("there is no such room, or none for this provider's users".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,7 +59,14 @@ fn values_are_checked() {
     for (name, value) in valid {
         assert!(set_profile(&profile(vec![entry(name, value)])).is_ok(), "{value}");
     }
-    let others = ["im:alice@b.example", "im:bob@c.example", "mimi://b.example/u/alice", "bob"];
+    let others = [
+        "im:alice@b.example",
+        "im:bob@c.example",
+        "mimi://b.example/u/alice",
+        "bob",
+        ":bob@b.example",
+        "Im:bob@b.example",
+    ];
     for handle in others {
         let refused = set_profile(&profile(vec![entry(FieldName::HANDLE, handle)]));
         assert!(matches!(refused, Err(Reject::NotAllowed(_))), "{handle}");
@@ -139,4 +146,11 @@ fn keys_of_different_kinds_differ() {
     ];
     let terms: std::collections::BTreeSet<_> = keys.iter().map(Key::term).collect();
     assert_eq!(terms.len(), keys.len());
+}
+
+/// A nickname is one under either of its names.
+#[test]
+fn a_nickname_by_its_property() {
+    let nickname = entry(FieldName::property("NICKNAME").unwrap(), "bobby");
+    assert!(nickname.keys().contains(&Key::Nick("bobby".to_owned())));
 }

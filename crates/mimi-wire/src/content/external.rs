@@ -16,7 +16,7 @@
 //! ```
 
 use aes_gcm::aead::consts::U12;
-use aes_gcm::aead::{Aead, AeadCore, KeyInit, Payload};
+use aes_gcm::aead::{AeadCore, AeadInPlace, KeyInit};
 use aes_gcm::{Aes128Gcm, Aes256Gcm, Nonce};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use thiserror::Error;
@@ -34,6 +34,8 @@ pub const SHA_384: u8 = 7;
 /// `sha-512`.
 pub const SHA_512: u8 = 8;
 
+/// Octets that encryption adds.
+pub const TAG_OCTETS: usize = 16;
 /// Octets of the nonce of both AEADs.
 const NONCE_OCTETS: usize = 12;
 
@@ -124,18 +126,34 @@ impl ExternalPart {
     /// # Errors
     /// The first [`ExternalFault`] in the order of this description.
     pub fn open(&self, served: &[u8], now_s: u64) -> Result<Vec<u8>, ExternalFault> {
+        self.check_served(served, now_s)?;
+        self.decrypted(served.to_vec())
+    }
+
+    /// As [`open`](Self::open), in the memory that the octets are in: a large content is there only once.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_owned(&self, served: Vec<u8>, now_s: u64) -> Result<Vec<u8>, ExternalFault> {
+        self.check_served(&served, now_s)?;
+        self.decrypted(served)
+    }
+
+    fn check_served(&self, served: &[u8], now_s: u64) -> Result<(), ExternalFault> {
         self.check_before_fetching(now_s)?;
         let octets = served.len() as u64;
         // 0 stands for a size that is not known (CONTENT-XP-1).
         if self.size != 0 && self.size != octets {
             return Err(ExternalFault::Size { promised: self.size, served: octets });
         }
-        self.check_hash(served)?;
-        let payload = Payload { msg: served, aad: &self.aad };
+        self.check_hash(served)
+    }
+
+    fn decrypted(&self, served: Vec<u8>) -> Result<Vec<u8>, ExternalFault> {
         match self.enc_alg {
-            0 => Ok(served.to_vec()),
-            AES_128_GCM => self.decrypt::<Aes128Gcm>(payload),
-            AES_256_GCM => self.decrypt::<Aes256Gcm>(payload),
+            0 => Ok(served),
+            AES_128_GCM => self.decrypt::<Aes128Gcm>(served),
+            AES_256_GCM => self.decrypt::<Aes256Gcm>(served),
             other => Err(ExternalFault::UnknownAead(other)),
         }
     }
@@ -167,16 +185,17 @@ impl ExternalPart {
     }
 
     /// RFC 5116: ciphertext and tag, in one piece (AMB-CNT-9).
-    fn decrypt<A>(&self, payload: Payload<'_, '_>) -> Result<Vec<u8>, ExternalFault>
+    fn decrypt<A>(&self, mut octets: Vec<u8>) -> Result<Vec<u8>, ExternalFault>
     where
-        A: KeyInit + Aead + AeadCore<NonceSize = U12>,
+        A: KeyInit + AeadInPlace + AeadCore<NonceSize = U12>,
     {
         let cipher = A::new_from_slice(&self.key).map_err(|_| ExternalFault::KeyLength)?;
         if self.nonce.len() != NONCE_OCTETS {
             return Err(ExternalFault::KeyLength);
         }
         let nonce = Nonce::from_slice(&self.nonce);
-        cipher.decrypt(nonce, payload).map_err(|_| ExternalFault::Decryption)
+        let opened = cipher.decrypt_in_place(nonce, &self.aad, &mut octets);
+        opened.map(|()| octets).map_err(|_| ExternalFault::Decryption)
     }
 }
 
@@ -189,13 +208,28 @@ pub fn seal(
     content: &[u8],
     encryption: &Encryption,
 ) -> Result<(ExternalPart, Vec<u8>), ExternalFault> {
-    let (enc_alg, key, nonce, octets) = match encryption {
-        Encryption::None => (0, Vec::new(), Vec::new(), content.to_vec()),
+    let mut octets = Vec::with_capacity(content.len() + TAG_OCTETS);
+    octets.extend_from_slice(content);
+    seal_owned(upload, octets, encryption)
+}
+
+/// As [`seal`], in the memory that the content is in, which had better have room for the tag: a large
+/// content is there only once.
+///
+/// # Errors
+/// As [`seal`].
+pub fn seal_owned(
+    upload: Upload<'_>,
+    mut octets: Vec<u8>,
+    encryption: &Encryption,
+) -> Result<(ExternalPart, Vec<u8>), ExternalFault> {
+    let (enc_alg, key, nonce) = match encryption {
+        Encryption::None => (0, Vec::new(), Vec::new()),
         Encryption::Aes128Gcm { key, nonce } => {
-            let sealed = Aes128Gcm::new(key.into())
-                .encrypt(nonce.into(), content)
+            Aes128Gcm::new(key.into())
+                .encrypt_in_place(nonce.into(), &[], &mut octets)
                 .expect("far below the 64 GiB that the AEAD takes");
-            (AES_128_GCM, key.to_vec(), nonce.to_vec(), sealed)
+            (AES_128_GCM, key.to_vec(), nonce.to_vec())
         }
     };
     let part = ExternalPart {

@@ -161,6 +161,10 @@ impl Fetching {
             if whole > self.octets_max {
                 return Err(TransportError::Garbled("it is larger than it may be".to_owned()));
             }
+            // At most as much as is waited for anyway; what is kept does not move as it grows.
+            octets.reserve_exact(
+                usize::try_from(whole).unwrap_or_default().saturating_sub(octets.len()),
+            );
             octets.extend_from_slice(&response.content);
             if octets.len() as u64 >= whole {
                 return Ok(octets);

@@ -7,13 +7,12 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use mimi_policy::{ClientIdentity, RoomView};
 use mimi_wire::MimiUri;
-use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -28,6 +27,7 @@ use crate::session::command::{Command, Notice, OperationId, Outcome, ReceiptSett
 use crate::session::request::{RequestId, Response, TransportError};
 use crate::shown::{Evidence, RoomState};
 use crate::store::ClientStore;
+use crate::surroundings::Surroundings;
 use crate::transport::assets::AssetTransport;
 use crate::transport::{Token, Transport, TransportFuture};
 
@@ -61,6 +61,7 @@ pub(crate) struct Driver {
     session: Session,
     store: Arc<dyn ClientStore>,
     transport: Arc<dyn Transport>,
+    surroundings: Surroundings,
     rng: StdRng,
     clock: Clock,
     events: broadcast::Sender<ClientEvent>,
@@ -90,14 +91,16 @@ impl Driver {
         session: Session,
         store: Arc<dyn ClientStore>,
         transport: Arc<dyn Transport>,
+        surroundings: Surroundings,
     ) -> Self {
         Self {
             acknowledged: session.cursor(),
             session,
             store,
             transport,
-            rng: fresh_rng(),
+            rng: surroundings.rng(),
             clock: Clock::default(),
+            surroundings,
             events: broadcast::channel(EVENTS_BUFFERED).0,
             stopped: Arc::default(),
             callers: BTreeMap::new(),
@@ -166,7 +169,8 @@ impl Driver {
         }
         let grace = async {
             while let Some((id, result)) = self.in_flight.next().await {
-                self.session.answer(id, result, self.clock.now_ms(), &mut self.rng);
+                let now_ms = self.now_ms();
+                self.session.answer(id, result, now_ms, &mut self.rng);
             }
         };
         // Nothing is lost when an answer does not come: the request is sent again after the start.
@@ -231,13 +235,14 @@ impl Driver {
         let Some(token) = self.session.token() else { return };
         let (signals, received) = mpsc::channel(STREAM_BUFFERED);
         let (after, era) = (self.session.cursor(), self.session.era().map(str::to_owned));
-        let follow = stream::follow(self.transport.clone(), token, after, era, signals);
+        let rng = self.surroundings.rng();
+        let follow = stream::follow(self.transport.clone(), token, after, era, rng, signals);
         self.stream = Some((received, tokio::spawn(follow)));
     }
 
     async fn wake(&mut self, inputs: Option<&mut mpsc::Receiver<Input>>) -> Wake {
         let due = self.session.next_timer();
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.now_ms();
         let wait = due.map(|due| Duration::from_millis(due.saturating_sub(now_ms)));
         let wait = wait.into_iter().chain(self.acknowledgement_due()).min();
         let signals = self.stream.as_mut().map(|(received, _)| received);
@@ -276,7 +281,8 @@ impl Driver {
         match wake {
             Wake::Input(input) => self.take_input(input),
             Wake::Answer((id, result)) => {
-                self.session.answer(id, result, self.clock.now_ms(), &mut self.rng);
+                let now_ms = self.now_ms();
+                self.session.answer(id, result, now_ms, &mut self.rng);
             }
             // The follower of the stream is gone: another one is started.
             Wake::Stream(None) => self.stream = None,
@@ -288,7 +294,10 @@ impl Driver {
                     tracing::debug!(%error, "events not acknowledged");
                 }
             }
-            Wake::Timer => self.session.tick(self.clock.now_ms(), &mut self.rng),
+            Wake::Timer => {
+                let now_ms = self.now_ms();
+                self.session.tick(now_ms, &mut self.rng);
+            }
         }
     }
 
@@ -308,8 +317,13 @@ impl Driver {
         }
     }
 
+    fn now_ms(&mut self) -> u64 {
+        self.clock.at(self.surroundings.now_ms())
+    }
+
     fn start(&mut self, command: Command, caller: oneshot::Sender<Result<Outcome, ClientError>>) {
-        let operation = self.session.start(command, self.clock.now_ms(), &mut self.rng);
+        let now_ms = self.now_ms();
+        let operation = self.session.start(command, now_ms, &mut self.rng);
         self.callers.insert(operation, caller);
     }
 
@@ -320,13 +334,16 @@ impl Driver {
         while let Some(signal) = next {
             match signal {
                 StreamSignal::Event(event) => {
-                    self.session.event(event, self.clock.now_ms(), &mut self.rng);
+                    let now_ms = self.now_ms();
+                    self.session.event(event, now_ms, &mut self.rng);
                 }
                 StreamSignal::Opened(position) => {
-                    self.session.opened(position, self.clock.now_ms(), &mut self.rng);
+                    let now_ms = self.now_ms();
+                    self.session.opened(position, now_ms, &mut self.rng);
                 }
                 StreamSignal::Connected(connected) => {
-                    self.session.connected(connected, self.clock.now_ms(), &mut self.rng);
+                    let now_ms = self.now_ms();
+                    self.session.connected(connected, now_ms, &mut self.rng);
                 }
                 StreamSignal::SignedOut => self.session.signed_out(),
             }
@@ -356,27 +373,12 @@ struct Clock {
 }
 
 impl Clock {
-    fn now_ms(&mut self) -> u64 {
-        self.at(now_ms())
-    }
-
     fn at(&mut self, system_ms: u64) -> u64 {
         let now_ms = system_ms.saturating_add(self.ahead_ms);
         self.ahead_ms += self.last_ms.saturating_sub(now_ms);
         self.last_ms = self.last_ms.max(now_ms);
         self.last_ms
     }
-}
-
-/// Milliseconds since the UNIX epoch.
-pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Randomness seeded by the operating system.
-pub(crate) fn fresh_rng() -> StdRng {
-    StdRng::from_os_rng()
 }
 
 #[cfg(test)]

@@ -8,14 +8,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use mimi_policy::message::{Asset, MessageAction, may_apply, may_use};
 use mimi_wire::MimiUri;
-use mimi_wire::content::external::{Encryption, Upload as Sealing, seal};
+use mimi_wire::content::external::{self, Encryption, Upload as Sealing, seal_owned};
 use mimi_wire::content::{ExternalPart, MessageId};
 use mimi_wire::protocol::proxy_download::AssetUrl;
 use mimi_wire::room::asset_policy::DownloadPrivacyType;
 use rand::RngCore;
+use tokio::io::AsyncReadExt;
 
 use super::downloads::{Fetching, failed};
-use super::driver::{Input, fresh_rng, now_ms};
+use super::driver::Input;
 use crate::asset_rules::{Outbound, check_host, check_inbound, check_outbound, policy, ways};
 use crate::client::Client;
 use crate::error::ClientError;
@@ -24,10 +25,11 @@ use crate::session::request::TransportError;
 use crate::transport::Token;
 use crate::transport::assets::{AssetTransport, Upload};
 
-/// Octets of the largest file that is sent or fetched: it is in memory while it is encrypted.
+/// Octets of the largest file that is sent or fetched. It is in memory, once: an AEAD over the whole is
+/// what the format has, and nobody sees an octet before all are verified.
 pub const FILE_OCTETS_MAX: u64 = 100 * 1024 * 1024;
 /// What encryption adds.
-const TAG_OCTETS: u64 = 16;
+const TAG_OCTETS: u64 = external::TAG_OCTETS as u64;
 /// Octets that are sent at once.
 const PIECE_OCTETS: usize = 1024 * 1024;
 /// How often in a row a piece may fail before the upload is given up.
@@ -66,13 +68,14 @@ impl Client {
         if !metadata.is_file() {
             return Err(ClientError::Other(format!("{} is not a file", path.display())));
         }
-        if metadata.len() > FILE_OCTETS_MAX {
-            let text = format!("files have at most {FILE_OCTETS_MAX} octets");
-            return Err(ClientError::Refused(text));
-        }
-        let content = tokio::fs::read(path).await.map_err(unreadable)?;
+        check_size(metadata.len())?;
+        let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+        let mut content = with_room_for(metadata.len());
+        // It may grow meanwhile, or not say how large it is.
+        let mut file = file.take(FILE_OCTETS_MAX + 1);
+        file.read_to_end(&mut content).await.map_err(unreadable)?;
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        self.send_content(room, name, media_type(name), &content).await
+        self.send_owned(room, name, media_type(name), content).await
     }
 
     /// Sends a content as an attachment.
@@ -83,6 +86,21 @@ impl Client {
         content_type: &str,
         content: &[u8],
     ) -> Result<MessageId, ClientError> {
+        let octets = content.len() as u64;
+        check_size(octets)?;
+        let mut owned = with_room_for(octets);
+        owned.extend_from_slice(content);
+        self.send_owned(room, filename, content_type, owned).await
+    }
+
+    async fn send_owned(
+        &self,
+        room: &MimiUri,
+        filename: &str,
+        content_type: &str,
+        content: Vec<u8>,
+    ) -> Result<MessageId, ClientError> {
+        check_size(content.len() as u64)?;
         let own = &self.identity().user;
         let view = self.policy(room).await?;
         let (sender, hub) = (own.domain(), room.domain());
@@ -100,12 +118,12 @@ impl Client {
         })?;
         check_host(policy.as_ref(), url.host(), &sender, &hub)?;
         let (mut key, mut nonce) = ([0; 16], [0; 12]);
-        let mut rng = fresh_rng();
+        let mut rng = self.surroundings.rng();
         rng.fill_bytes(&mut key);
         rng.fill_bytes(&mut nonce);
         let encryption = Encryption::Aes128Gcm { key, nonce };
         let sealing = Sealing { content_type, url: url.as_str(), filename };
-        let (mut part, sealed) = seal(sealing, content, &encryption)
+        let (mut part, sealed) = seal_owned(sealing, content, &encryption)
             .map_err(|fault| ClientError::Other(fault.to_string()))?;
         let done = send_pieces(&*transport, &token, upload, &Bytes::from(sealed)).await?;
         part.expires = u32::try_from(done.expires_s).unwrap_or_default();
@@ -136,7 +154,7 @@ impl Client {
         part: &ExternalPart,
     ) -> Result<Download, ClientError> {
         let unusable = |fault| ClientError::Refused(format!("the file cannot be used: {fault}"));
-        let now_s = now_ms() / 1_000;
+        let now_s = self.surroundings.now_ms() / 1_000;
         part.check_before_fetching(now_s).map_err(unusable)?;
         let view = self.policy(room).await?;
         may_use(&view, &self.identity().user, Asset::Attachment.download())?;
@@ -159,7 +177,7 @@ impl Client {
         let (served, way) = fetching.by_first_of(&ways, size).await?;
         Ok(Download {
             // CONTENT-XP-3: hash, size and tag before anybody sees an octet of it.
-            content: part.open(&served, now_s).map_err(unusable)?,
+            content: part.open_owned(served, now_s).map_err(unusable)?,
             content_type: part.content_type.clone(),
             filename: part.safe_filename(),
             is_authenticated: part.is_authenticated(),
@@ -174,6 +192,18 @@ impl Client {
         })?;
         Ok((transport, token.ok_or(ClientError::NotRegistered)?))
     }
+}
+
+fn check_size(octets: u64) -> Result<(), ClientError> {
+    match octets > FILE_OCTETS_MAX {
+        true => Err(ClientError::Refused(format!("files have at most {FILE_OCTETS_MAX} octets"))),
+        false => Ok(()),
+    }
+}
+
+/// Memory for a content and the tag, neither of which moves then.
+fn with_room_for(octets: u64) -> Vec<u8> {
+    Vec::with_capacity(usize::try_from(octets + TAG_OCTETS).unwrap_or_default())
 }
 
 /// Sends everything from where the upload is; what fails is asked about and gone on with.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use rand::Rng;
+use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -43,6 +44,7 @@ pub(crate) async fn follow(
     token: Token,
     mut after: u64,
     mut era: Option<String>,
+    mut rng: StdRng,
     signals: mpsc::Sender<StreamSignal>,
 ) {
     let mut failures = 0;
@@ -103,7 +105,7 @@ pub(crate) async fn follow(
             None => tracing::debug!("the event stream ended"),
         }
         let refused = matches!(broken, Some(TransportError::Refused { .. }));
-        tokio::time::sleep(backoff(failures, refused)).await;
+        tokio::time::sleep(backoff(failures, refused, &mut rng)).await;
         failures += 1;
         if signals.is_closed() {
             return;
@@ -111,10 +113,10 @@ pub(crate) async fn follow(
     }
 }
 
-fn backoff(failures: u32, refused: bool) -> Duration {
+fn backoff(failures: u32, refused: bool, rng: &mut StdRng) -> Duration {
     if refused {
         return BACKOFF_REFUSED;
     }
     let full = BACKOFF_FIRST.saturating_mul(1 << failures.min(16)).min(BACKOFF_MAX);
-    full.mul_f64(rand::rng().random_range(0.5..1.0))
+    full.mul_f64(rng.random_range(0.5..1.0))
 }

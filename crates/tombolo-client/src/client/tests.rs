@@ -8,6 +8,7 @@ use futures_util::stream;
 use mimi_policy::preset::Preset;
 use mimi_wire::{Domain, MimiUri};
 
+use super::files::FILE_OCTETS_MAX;
 use super::stream::{StreamSignal, follow};
 use super::{Client, ProviderAddress, Registration};
 use crate::client::ACKNOWLEDGE_EVERY;
@@ -20,6 +21,7 @@ use crate::shown::RoomState;
 use crate::store::{
     ClientStore, MemoryStore, Saved, SqliteStore, StoreChange, StoreFailure, StoreFuture,
 };
+use crate::surroundings::Surroundings;
 use crate::transport::{EventStream, OpenStream, Token, Transport, TransportFuture};
 
 /// The way to the hub in memory, which looks into the device's store at each request.
@@ -70,7 +72,7 @@ impl Transport for Wire {
         }
         self.assert_stored(&outgoing.request);
         let client = outgoing.token.map(|token| MimiUri::new(token.reveal()).unwrap());
-        let now_ms = super::driver::now_ms();
+        let now_ms = Surroundings::of_machine().now_ms();
         let mut hub = self.hub.lock().unwrap();
         let answer = hub.serve(&self.domain, client.as_ref(), &outgoing.request, now_ms);
         Box::pin(async { answer })
@@ -300,6 +302,25 @@ async fn a_store_holds_one_device() {
     assert!(second.unwrap_err().to_string().contains("holds a device already"));
 }
 
+/// A file of as many octets as may be is read, one of one more is not.
+#[tokio::test]
+async fn larger_files_are_refused() {
+    let hub = Arc::new(Mutex::new(Hub::new()));
+    let (alice, _bob, _) = pair(&hub).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    let room = MimiUri::new("mimi://a.example/r/nowhere").unwrap();
+    for (octets, is_read) in [(FILE_OCTETS_MAX, true), (FILE_OCTETS_MAX + 1, false)] {
+        std::fs::File::create(&path).unwrap().set_len(octets).unwrap();
+        let refused = alice.send_file(&room, &path).await.unwrap_err();
+        let for_size = matches!(&refused, ClientError::Refused(text) if text.contains("at most"));
+        assert_eq!(for_size, !is_read, "{refused:?}");
+    }
+    let large = vec![0; usize::try_from(FILE_OCTETS_MAX + 1).unwrap()];
+    let refused = alice.send_content(&room, "file", "text/plain", &large).await;
+    assert!(matches!(refused, Err(ClientError::Refused(text)) if text.contains("at most")));
+}
+
 #[tokio::test]
 async fn files_without_a_device_and_odd_addresses_are_told() {
     let folder = tempfile::tempdir().unwrap();
@@ -366,7 +387,8 @@ async fn who_knows_no_era_is_told_where_the_log_is() {
     let transport = Arc::new(PutBack::default());
     let (signals, mut received) = tokio::sync::mpsc::channel(4);
     let token = Token::new("alice".to_owned());
-    let following = tokio::spawn(follow(transport.clone(), token, 9, None, signals));
+    let rng = Surroundings::of_machine().rng();
+    let following = tokio::spawn(follow(transport.clone(), token, 9, None, rng, signals));
     let signal = tokio::time::timeout(Duration::from_secs(20), received.recv()).await.unwrap();
     let Some(StreamSignal::Opened(Some(position))) = signal else { panic!("{signal:?}") };
     assert_eq!(position.after, 3);

@@ -313,8 +313,7 @@ fn list_addition(
 /// The preset's ordinary role where we may give it; else the lowest one that we may give, and else
 /// one that the judge will refuse with its reasons.
 pub(crate) fn ordinary_role(view: &RoomView, own: &MimiUri) -> RoleIndex {
-    let preset = Preset::ALL.iter().find(|preset| view.roles == preset.roles());
-    let ordinary = preset.map(|preset| preset.ordinary_role());
+    let ordinary = Preset::of_roles(&view.roles).map(Preset::ordinary_role);
     let role = view.role(view.role_index_of(own).unwrap_or(0));
     let entries = role.map(|role| role.authorized_role_changes.as_slice()).unwrap_or_default();
     let from_none = entries.iter().filter(|entry| entry.from_role_index == 0);

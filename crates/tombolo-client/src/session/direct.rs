@@ -62,7 +62,7 @@ impl Session {
         if user == own {
             return Err(ClientError::Other("a direct room is with somebody else".to_owned()));
         }
-        if let Some(room) = self.direct_room(&user) {
+        if let Some(room) = self.settled_room(&user) {
             self.effects.finish(Some(operation), Ok(Outcome::Room(room)));
             return Ok(());
         }
@@ -86,6 +86,15 @@ impl Session {
         let rooms = self.rooms.values().filter_map(|room| Some((room, fixed_view(room)?)));
         let same = rooms.filter(|(_, view)| users(view) == set).map(|(_, view)| view);
         same.min_by_key(|view| precedence(view)).map(|view| view.room().clone())
+    }
+
+    /// The one to open without asking anybody. Where our provider hosts it and the other is not in it,
+    /// that may be because the account is gone: then the two may have another one (TOM-direct-2).
+    fn settled_room(&self, user: &MimiUri) -> Option<MimiUri> {
+        let room = self.direct_room(user)?;
+        let view = self.rooms.get(&room).and_then(fixed_view)?;
+        let own = self.identity()?.user.domain();
+        (view.is_active(user) || room.domain() != own).then_some(room)
     }
 
     /// Our provider says whether there is one at it already.
@@ -269,7 +278,7 @@ impl Session {
         let own = self.identity().ok_or_else(not_registered)?.user.clone();
         let Some(opening) = self.opening.remove(&operation) else { return Ok(()) };
         // It may have come in the meantime.
-        if let Some(room) = self.direct_room(&opening.user) {
+        if let Some(room) = self.settled_room(&opening.user) {
             self.effects.finish(Some(operation), Ok(Outcome::Room(room)));
             return Ok(());
         }
@@ -296,8 +305,10 @@ impl Session {
     }
 
     fn opening_failed(&mut self, operation: OperationId, error: ClientError) {
-        self.opening.remove(&operation);
-        self.effects.finish(Some(operation), Err(error));
+        // Better the one there is, without the other, than none.
+        let opening = self.opening.remove(&operation);
+        let known = opening.and_then(|opening| self.direct_room(&opening.user));
+        self.effects.finish(Some(operation), known.map(Outcome::Room).ok_or(error));
     }
 
     /// Of several direct rooms of the same people one stays: of those that everybody is in, one at
@@ -310,7 +321,7 @@ impl Session {
         let set = users(view);
         // Only rooms in which nothing can change: what is written follows without anybody asked.
         let rooms = self.rooms.values().filter_map(fixed_view);
-        let rooms = rooms.filter(|view| view.roles == Preset::Direct.roles());
+        let rooms = rooms.filter(|view| Preset::of_roles(&view.roles) == Some(Preset::Direct));
         let mut same: Vec<&RoomView> = rooms.filter(|view| users(view) == set).collect();
         if same.len() < 2 {
             return;

@@ -78,18 +78,45 @@ impl Room {
         let rule = format!("{} ({})", denied.rule.name(), denied.rule.id());
         tracing::error!(room = %self.uri, rule, reason = %denied, "frozen after missed commits");
         let text = "a change that this device has missed broke the room's rules";
-        let reason = format!("{text}: {denied}");
+        self.freeze_without_event(
+            format!("{text}: {denied}"),
+            Some(rule),
+            Some(before),
+            effects,
+            at,
+        )
+    }
+
+    /// In the room's place is a group that this device was never in: to go there would be to speak, under
+    /// the room's name, to whoever has made it.
+    pub(crate) fn freeze_for_another_group(&mut self, effects: &mut Effects, at: &Moment<'_>) {
+        let reason = "its provider has put another group in this room's place".to_owned();
+        tracing::error!(room = %self.uri, reason, "frozen");
+        let joining = self.joining.take();
+        let before = self.view_before_missing();
+        let frozen = self.freeze_without_event(reason, None, before, effects, at);
+        effects.finish(joining.and_then(|joining| joining.operation()), Err(frozen));
+    }
+
+    fn freeze_without_event(
+        &mut self,
+        reason: String,
+        rule: Option<String>,
+        before: Option<RoomView>,
+        effects: &mut Effects,
+        at: &Moment<'_>,
+    ) -> ClientError {
         let evidence = Evidence {
             room: self.uri.clone(),
             reason: reason.clone(),
-            rule: Some(rule),
+            rule,
             judged_ms: at.now_ms,
             accepted_ms: 0,
             event_id: u64::MAX,
             room_seq: 0,
             event: Vec::new(),
             change: None,
-            view: Some(before),
+            view: before,
         };
         effects.put_room(&self.uri, evidence_name(evidence.event_id), &evidence);
         self.evidence.push(evidence);

@@ -56,6 +56,8 @@ enum NotBuilt {
     Unsound(StageError),
     /// The room's rules do not let this device in as wished.
     Unwanted(ClientError),
+    /// The hub has another group in the place of the one that this device is in.
+    AnotherGroup,
 }
 
 impl From<StageError> for NotBuilt {
@@ -287,6 +289,7 @@ impl Room {
                 }
             }
             Err(NotBuilt::Unwanted(error)) => self.joining_refused(error, means.effects),
+            Err(NotBuilt::AnotherGroup) => self.freeze_for_another_group(means.effects, at),
             Err(NotBuilt::Unsound(error)) => {
                 if let Some(domain) = means.issuers.wanted_to_stage(&error, at.now_ms) {
                     means.issuers.need(domain.clone(), means.effects);
@@ -328,6 +331,9 @@ impl Room {
         }
         if *view.room() != self.uri {
             return Err(invalid("the group is that of another room"));
+        }
+        if self.is_in_another_group_than(&group) {
+            return Err(NotBuilt::AnotherGroup);
         }
         let wish = self.joining.as_ref().map(|joining| joining.wish.clone()).unwrap_or_default();
         if let Some(user) = &wish.direct_with

@@ -2,6 +2,7 @@
 //! another member commits (AMB-UPD-9).
 
 use bytes::Bytes;
+use mimi_mls::member::epoch_of;
 use mimi_policy::{Actor, ProposedChange, RoomView, StagedChange, StagedProposal};
 use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::update::{UpdateOutcome, UpdateRequest};
@@ -42,6 +43,16 @@ enum Stage {
     Sent { first: Box<MlsMessage>, request: RequestId },
     /// The hub is in another epoch, which the stream will bring.
     Pausing,
+}
+
+impl Leaving {
+    /// The epoch that what is on its way was made in.
+    fn epoch(&self) -> Option<u64> {
+        match &self.stage {
+            Stage::Sent { first, .. } => epoch_of(first),
+            Stage::Wanted | Stage::Pausing => None,
+        }
+    }
 }
 
 /// Proposals to leave, as stored.
@@ -145,14 +156,17 @@ impl Room {
         match response.outcome {
             UpdateOutcome::Success { .. } => self.leaving_accepted(means.effects),
             UpdateOutcome::WrongEpoch { current_epoch } => {
+                let mut is_earlier = false;
                 if let Some(leaving) = &mut self.leaving {
+                    // Not by where we are now: the stream may have gone on meanwhile.
+                    is_earlier = leaving.epoch().is_some_and(|epoch| epoch > current_epoch);
                     leaving.stage = Stage::Pausing;
                 }
                 means.effects.remove_room(&self.uri, room_value::LEAVE);
                 let due = at.later(EPOCH_LATE_MS);
                 means.effects.timer(due, Timer::LeaveAgain(self.uri.clone()));
                 let attempts = self.leaving.as_ref().map_or(0, |leaving| leaving.attempts);
-                if self.is_ahead_of(current_epoch) || attempts >= ATTEMPTS_MAX {
+                if is_earlier || attempts >= ATTEMPTS_MAX {
                     self.went_astray("the hub is in another epoch", means, at);
                 }
             }

@@ -9,7 +9,7 @@ use mimi_wire::MimiUri;
 
 use crate::event::ClientEvent;
 use crate::session::effects::Effects;
-use crate::session::room::Room;
+use crate::session::room::{Room, Standing};
 
 impl Room {
     /// Nobody here has judged the commits that were skipped by coming in again: what can still be
@@ -28,6 +28,19 @@ impl Room {
         let came = users(after).difference(&users(before)).cloned().collect();
         effects.event(ClientEvent::Missed { room: self.uri.clone(), came });
         Ok(())
+    }
+
+    /// Whether a group is another one than that which this device is in, and only lost sight of. Nothing
+    /// that it can follow makes a room another group (AMB-ID-5): whoever has put one there has not
+    /// asked the room.
+    pub(crate) fn is_in_another_group_than(&self, group: &MemberGroup) -> bool {
+        let is_in = match &self.joining {
+            Some(joining) => joining.comes_in_again(),
+            None => self.standing == Standing::Rejoining,
+        };
+        let last = self.last_group.as_deref();
+        let known = last.or(self.group.as_ref().map(MemberGroup::group_id));
+        is_in && known.is_some_and(|known| known != group.group_id())
     }
 
     /// The room as it was last followed.

@@ -8,6 +8,7 @@ use mimi_mls::member::CommitPlan;
 use mimi_policy::{RoomView, StagedChange};
 use mimi_wire::MimiUri;
 
+use crate::event::ClientEvent;
 use crate::session::Session;
 use crate::session::commit::{Intent, Step};
 use crate::session::effects::{Answer, Moment, Purpose, refusal};
@@ -53,6 +54,8 @@ impl Session {
         if gone.is_empty() {
             return;
         }
+        tracing::warn!(?gone, "the provider does not know devices of this user any more");
+        self.effects.event(ClientEvent::DevicesLost(gone.clone()));
         for room in self.rooms.keys().cloned().collect::<Vec<_>>() {
             self.with_room(&room, at, |room, _, _| {
                 let holds = |client: &MimiUri| {

@@ -401,6 +401,9 @@ impl Room {
             Standing::Rejoining => self.view_before_missing(),
             _ => None,
         };
+        if self.is_in_another_group_than(&group) {
+            return self.freeze_for_another_group(effects, at);
+        }
         self.enter(group, effects);
         if let Some(before) = before
             && let Err(denied) = self.judge_missed(&before, effects)

@@ -78,6 +78,7 @@ impl Session {
         }
         room.footing = room_value_of(values, room_value::FOOTING, &uri)?.unwrap_or_default();
         room.last_view = room_value_of(values, room_value::LAST_VIEW, &uri)?;
+        room.last_group = room_value_of(values, room_value::LAST_GROUP, &uri)?;
         room.waiting = saved.waiting;
         if !room.waiting.is_empty() {
             self.effects.timer(now_ms.saturating_add(astray::GAP_MS), Timer::GapLate(uri.clone()));

@@ -88,6 +88,8 @@ pub(crate) struct Room {
     pub(crate) group: Option<MemberGroup>,
     /// What is left to show once there is no group.
     pub(crate) last_view: Option<LastView>,
+    /// The id of that group, by which a device that comes in again knows it.
+    pub(crate) last_group: Option<Vec<u8>>,
     pub(crate) past_views: BTreeMap<u64, RoomView>,
     pub(crate) timeline: Timeline,
     /// What is kept of messages' franks.
@@ -141,6 +143,7 @@ impl Room {
             standing,
             group: None,
             last_view: None,
+            last_group: None,
             past_views: BTreeMap::new(),
             timeline: Timeline::default(),
             franks: BTreeMap::new(),
@@ -191,6 +194,9 @@ impl Room {
     pub(crate) fn stand(&mut self, standing: Standing, effects: &mut Effects) {
         effects.put_room(&self.uri, room_value::STANDING, &standing);
         self.standing = standing;
+        if self.standing != Standing::Rejoining && self.last_group.take().is_some() {
+            effects.remove_room(&self.uri, room_value::LAST_GROUP);
+        }
     }
 
     pub(crate) fn save_group(&mut self, effects: &mut Effects) {
@@ -255,6 +261,11 @@ impl Room {
         let last = LastView { view, tree_hash: group.tree_hash() };
         effects.put_room(&self.uri, room_value::LAST_VIEW, &last);
         self.last_view = Some(last);
+        if self.standing == Standing::Rejoining {
+            let id = group.group_id().to_vec();
+            effects.put_room(&self.uri, room_value::LAST_GROUP, &id);
+            self.last_group = Some(id);
+        }
         self.footing = Footing::default();
         effects.remove_room(&self.uri, room_value::FOOTING);
         self.forget_group(effects);

@@ -40,6 +40,8 @@ pub(crate) mod room_value {
     pub(crate) const LAST_VIEW: &str = "last view";
     /// Prefix of earlier epochs' views.
     pub(crate) const VIEW: &str = "view/";
+    /// The id of that group, while this device comes in again.
+    pub(crate) const LAST_GROUP: &str = "last group";
     /// The room that has taken this one's place.
     pub(crate) const SUPERSEDED_BY: &str = "superseded by";
     /// The founding under way.

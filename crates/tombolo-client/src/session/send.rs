@@ -85,6 +85,11 @@ impl Sending {
         self.stored.encrypted.as_ref().is_some_and(|(of, _)| *of >= epoch)
     }
 
+    /// Whether it is encrypted for an epoch that the hub, by its word, has not come to.
+    fn is_of_later_than(&self, hub_epoch: u64) -> bool {
+        self.stored.encrypted.as_ref().is_some_and(|(of, _)| *of > hub_epoch)
+    }
+
     /// A message to be sent, stored as such.
     pub(crate) fn new(
         content: &MimiContent,
@@ -403,11 +408,13 @@ impl Room {
     fn epoch_too_old(&mut self, current_epoch: u64, means: &mut Means<'_>, at: &mut Moment<'_>) {
         let Some(sending) = self.sends.front_mut() else { return };
         sending.request = None;
+        // Not by where we are now: while the answer was on its way, the stream may have gone on.
+        let is_earlier = sending.is_of_later_than(current_epoch);
         let late_ms = EPOCH_LATE_MS << sending.behind.min(EPOCH_LATE_DOUBLED);
         sending.behind += 1;
         let behind = sending.behind;
         means.effects.timer(at.later(late_ms), Timer::SendAgain(self.uri.clone()));
-        if self.is_ahead_of(current_epoch) {
+        if is_earlier {
             self.went_astray("the hub is in an earlier epoch", means, at);
         } else if behind > MESSAGE_BEHIND_MAX {
             self.went_astray("the stream does not bring the hub's epoch", means, at);

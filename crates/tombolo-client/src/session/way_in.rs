@@ -70,9 +70,9 @@ fn chosen(view: &RoomView, own: &ClientIdentity, roles: &[RoleIndex]) -> RoleInd
     claimed.copied().or(ordinary).unwrap_or(lowest)
 }
 
-/// The preset whose roles a room has, unchanged.
+/// The preset whose roles a room has.
 pub(crate) fn preset_of(view: &RoomView) -> Option<Preset> {
-    Preset::ALL.iter().copied().find(|preset| preset.roles() == view.roles)
+    Preset::of_roles(&view.roles)
 }
 
 fn choices(view: &RoomView, roles: &[RoleIndex]) -> String {

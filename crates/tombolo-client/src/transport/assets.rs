@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use mimi_ohttp::{KEY_CONFIGS_OCTETS_MAX, PROBLEM_TYPE, REQUEST_TYPE, SEALED_RESPONSE_OCTETS_MAX};
 use mimi_wire::Domain;
 use mimi_wire::protocol::proxy_download::AssetUrl;
@@ -15,9 +16,9 @@ use reqwest::{Method, RequestBuilder, Url};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::https::{
-    HttpsTransport, REQUEST_TIMEOUT, SILENCE_TIMEOUT, segment, success, successful, unreachable,
-};
+use super::api::{REQUEST_TIMEOUT, SILENCE_TIMEOUT, segment};
+use super::exchange::{Octets, successful};
+use super::https::{HttpsTransport, sent, success};
 use super::{Token, TransportFuture};
 use crate::session::request::TransportError;
 
@@ -141,7 +142,7 @@ impl AssetTransport for HttpsTransport {
             .bearer_auth(token.reveal())
             .timeout(REQUEST_TIMEOUT + REQUEST_TIMEOUT);
         Box::pin(async move {
-            let answer = request.send().await.map_err(unreachable)?;
+            let answer = sent(request).await?;
             let media_type = answer.headers().get("content-type").map(|value| value.as_bytes());
             if answer.status().as_u16() == 400 && media_type == Some(PROBLEM_TYPE.as_bytes()) {
                 let message = "the hub does not know the key any more".to_owned();
@@ -206,16 +207,22 @@ impl Resolve for PublicOnly {
 
 /// A body that may take long, but not be silent for long.
 async fn bounded(
-    mut answer: reqwest::Response,
+    answer: http::Response<Octets>,
     octets_max: u64,
 ) -> Result<Vec<u8>, TransportError> {
-    let mut body = Vec::new();
+    // What it grows into is there at once, so that it does not move: then there were two of it.
+    let announced = answer.headers().get(http::header::CONTENT_LENGTH);
+    let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let announced = announced.unwrap_or_default().min(octets_max);
+    let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or_default());
+    let mut pieces = answer.into_body();
     loop {
-        let piece = tokio::time::timeout(SILENCE_TIMEOUT, answer.chunk()).await;
+        let piece = tokio::time::timeout(SILENCE_TIMEOUT, pieces.next()).await;
         let late = |_| TransportError::Unreachable("the asset does not come".to_owned());
-        let Some(piece) = piece.map_err(late)?.map_err(unreachable)? else {
+        let Some(piece) = piece.map_err(late)? else {
             return Ok(body);
         };
+        let piece = piece?;
         if body.len() as u64 + piece.len() as u64 > octets_max {
             return Err(TransportError::Garbled("it is larger than it may be".to_owned()));
         }

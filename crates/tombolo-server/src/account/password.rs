@@ -12,6 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use crate::surroundings::Toil;
+
 #[cfg(test)]
 mod tests;
 
@@ -69,6 +71,7 @@ impl Serialize for Password {
 #[derive(Clone, Debug)]
 pub(crate) struct Passwords {
     slots: Arc<Semaphore>,
+    toil: Toil,
 }
 
 /// Whether a password is the one of an account.
@@ -82,9 +85,9 @@ pub(crate) enum Verdict {
 
 impl Passwords {
     /// One at a time per processor: more would only take memory.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(toil: Toil) -> Self {
         let slots = available_parallelism().map_or(1, usize::from);
-        Self { slots: Arc::new(Semaphore::new(slots)) }
+        Self { slots: Arc::new(Semaphore::new(slots)), toil }
     }
 
     /// The PHC string of a new password of acceptable length.
@@ -131,7 +134,7 @@ impl Passwords {
     ) -> Result<T, Reject> {
         let slots = Arc::clone(&self.slots);
         let slot = slots.acquire_owned().await.expect("the semaphore is never closed");
-        let done = tokio::task::spawn_blocking(move || {
+        let done = self.toil.run(move || {
             // Held until the work is done, even when nobody waits for it any more.
             let _slot = slot;
             work()

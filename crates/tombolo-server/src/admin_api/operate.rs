@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::private_file;
 use crate::running::{self, AddressFileError, DATABASE_FILE};
+use crate::surroundings::Toil;
 
 /// How often a provider that starts or stops just now is waited for, and how long each time.
 const TRIES_MAX: u32 = 15;
@@ -65,7 +66,7 @@ pub async fn add_user(config: &Config, wish: &AddUser) -> Result<AddedUser, Oper
         Reached::Running(provider) => return Ok(provider.add_user(wish).await?),
         Reached::Database(store) => store,
     };
-    let passwords = Passwords::new();
+    let passwords = Passwords::new(Toil::Beside);
     let (name, password) = (&wish.name, wish.password.clone());
     let now_ms = Clock::system().now_ms();
     let claims = read_claims(&wish.claims).map_err(refused)?;

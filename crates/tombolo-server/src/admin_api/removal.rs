@@ -4,8 +4,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use mimi_provider::hub::state::Evicted;
-use mimi_provider::{Change, Reject, account};
+use mimi_provider::{Reject, account};
 use mimi_wire::{MimiUri, UriKind};
 use serde::{Deserialize, Serialize};
 
@@ -21,11 +20,11 @@ pub struct Removed {
     pub removed: MimiUri,
     /// Devices that were signed out.
     pub devices: usize,
-    /// Rooms hosted here that were looked through.
+    /// Rooms hosted here, which are looked through from now on.
     pub rooms: usize,
 }
 
-/// Removes an account with all its devices. Done again it looks through the rooms again.
+/// Removes an account with all its devices. Done again it has the rooms looked through again.
 pub(super) async fn remove_user(
     State(api): State<AdminApi>,
     Path(name): Path<String>,
@@ -46,9 +45,9 @@ pub(super) async fn remove_device(
     let client = client.map_err(|error| Reject::Malformed(error.to_string()))?;
     let devices = provider.store.devices(&user).await.map_err(storage_failed)?;
     let known = devices.iter().filter(|device| device.client == client).count();
-    sign_out::at_once(provider, vec![Change::RemoveDevice(client.clone())], &user).await?;
-    let rooms = provider.store.hosted_rooms().await.map_err(storage_failed)?;
-    sign_out::evict_from(provider, &rooms, &[Evicted::Client(client.clone())]).await?;
-    tracing::info!(%client, rooms = rooms.len(), "a device is removed");
-    Ok(Json(Removed { removed: client, devices: known, rooms: rooms.len() }))
+    let rooms = provider.store.hosted_rooms().await.map_err(storage_failed)?.len();
+    let decided = account::remove_device(&user, &client);
+    provider.apply(decided).await.map_err(storage_failed)?;
+    tracing::info!(%client, rooms, "a device is removed");
+    Ok(Json(Removed { removed: client, devices: known, rooms }))
 }

@@ -19,6 +19,9 @@ pub struct Status {
     pub users: u64,
     /// Rooms, hosted and followed.
     pub rooms: u64,
+    /// Why the last thing that was to be stored was not: a full disk, for one. `None` if it was.
+    #[serde(default)]
+    pub storage_error: Option<String>,
     /// What waits for other providers.
     pub waiting: Vec<Waiting>,
 }
@@ -53,6 +56,7 @@ pub(super) async fn status(State(api): State<AdminApi>) -> Result<Json<Status>, 
         domain: provider.domain.clone(),
         users: accounts.len() as u64,
         rooms,
+        storage_error: provider.storage_error(),
         waiting,
     }))
 }

@@ -133,7 +133,7 @@ pub(super) async fn inspected(
 ) -> Result<Vec<OfferedKeyPackage>, HttpError> {
     let (issuers, now_ms) = (provider.peers.issuers(), provider.now_ms());
     // A hundred signatures take a while.
-    let inspecting = tokio::task::spawn_blocking(move || {
+    let inspecting = provider.toil.run(move || {
         key_packages
             .iter()
             .map(|key_package| match inspect(key_package, &issuers, now_ms) {

@@ -14,7 +14,6 @@ use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use mimi_provider::Reject;
 use mimi_wire::MimiUri;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower_service::Service;
 
@@ -24,6 +23,7 @@ use crate::account::token;
 use crate::answers;
 use crate::bodies::Bodies;
 use crate::http_error::HttpError;
+use crate::network::Listening;
 use crate::provider::Provider;
 use crate::tls::{self, Holder, PeerChain, Standing, client_api_server_config};
 
@@ -44,11 +44,11 @@ struct Slots {
 /// Serves until `shutdown` resolves and requests in flight are answered, at most `drain_max`.
 pub(crate) async fn serve(
     api: ClientApi,
-    listener: TcpListener,
+    listener: Box<dyn Listening>,
     shutdown: impl Future<Output = ()>,
     drain_max: Duration,
 ) {
-    let config = client_api_server_config(Arc::clone(&api.provider.identity));
+    let config = client_api_server_config(Arc::clone(&api.provider.identity), &api.provider.clock);
     let limits = api.provider.config.limits;
     let slots = Slots {
         provider: Arc::clone(&api.provider),

@@ -129,8 +129,13 @@ limits! {
         unproven_idle_ms_max: u64 = 30_000, 100 to 3_600_000;
         /// Milliseconds without a request, of who is proven.
         idle_ms_max: u64 = 300_000, 1_000 to 86_400_000;
-        /// Milliseconds in which a finished answer has to be taken.
+        /// Milliseconds in which a finished answer has to be taken, or a piece of a file or stream.
         answer_ms_max: u64 = 60_000, 100 to 3_600_000;
+        /// Mebibytes that still come from the other side and are thrown away unread when a connection is
+        /// closed: whoever is refused early reads why only if what it sends is taken.
+        unread_mib_max: u64 = 32, 1 to 1_024;
+        /// Milliseconds for that.
+        unread_ms_max: u64 = 10_000, 1 to 600_000;
         /// Requests in flight on one HTTP/2 connection.
         streams_max: u32 = 128, 1 to 10_000;
         /// Octets of a request's line and headers.
@@ -268,6 +273,18 @@ limits! {
         directory_ms_max: u64 = 10_000, 100 to 600_000;
         /// Deliveries in flight to one provider.
         deliveries_per_peer_max: usize = 32, 1 to 10_000;
+    }
+
+    /// Files fetched from other providers, for their providers' peers and for our own people.
+    proxy: ProxyLimits {
+        /// Milliseconds to find a file's host and to connect to it.
+        connect_ms_max: u64 = 10_000, 100 to 600_000;
+        /// Milliseconds from the request to the head of the answer.
+        head_ms_max: u64 = 20_000, 100 to 600_000;
+        /// Milliseconds in which nothing of the file comes.
+        silence_ms_max: u64 = 30_000, 100 to 600_000;
+        /// Milliseconds for the whole file.
+        download_ms_max: u64 = 600_000, 100 to 86_400_000;
     }
 
     /// Downloads by Oblivious HTTP.

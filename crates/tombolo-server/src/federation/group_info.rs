@@ -24,9 +24,11 @@ use mimi_wire::protocol::group_info::{
 };
 use mimi_wire::protocol::ratchet_tree::RatchetTreeOption;
 use mimi_wire::{MimiUri, Wire};
+use tokio::time::Instant;
 
 use super::outgoing::{Post, post};
 use super::staging::{Obstacle, Retries, parent_among};
+use super::strangers::at_its_time;
 use super::{Call, malformed, octets};
 use crate::http_error::HttpError;
 use crate::peers::Answer;
@@ -87,7 +89,7 @@ async fn answer(
     room: &MimiUri,
     request: &GroupInfoRequest,
 ) -> Result<GroupInfoResponse, Reject> {
-    let mut retries = Retries::default();
+    let (begun, mut retries) = (Instant::now(), Retries::default());
     loop {
         let parents = retries.parents().clone();
         let obstacle = match attempt(provider, requester, room, request, &parents).await {
@@ -96,6 +98,9 @@ async fn answer(
         };
         if let Err(reject) = retries.overcome(provider, obstacle).await {
             tracing::debug!(%room, %reject, "group info refused");
+            if matches!(requester, Requester::Peer(_)) {
+                at_its_time(begun).await;
+            }
             return reply::group_info(room, &reject).ok_or(reject);
         }
     }

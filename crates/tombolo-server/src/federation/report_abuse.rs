@@ -12,8 +12,10 @@ use mimi_wire::limits::APPLICATION_BODY_OCTETS_MAX;
 use mimi_wire::protocol::directory::{Endpoint, identifier_from_path};
 use mimi_wire::protocol::report_abuse::AbuseReport;
 use mimi_wire::{MimiUri, Wire};
+use tokio::time::Instant;
 
 use super::outgoing::{Post, post};
+use super::strangers::at_its_time;
 use super::{Call, created, malformed};
 use crate::http_error::HttpError;
 use crate::provider::{Provider, storage_failed};
@@ -25,7 +27,11 @@ pub(super) async fn handle(
     let room = identifier_from_path(&call.variable).map_err(malformed)?;
     let report = AbuseReport::decode(&call.body).map_err(malformed)?;
     let requester = Requester::Peer(call.peer);
+    let begun = Instant::now();
     let answered = answer(provider, &requester, &room, &report, &call.body).await;
+    if answered.is_err() {
+        at_its_time(begun).await;
+    }
     // Rooms that are none of the peer's, and rooms that are not there, are the same to it.
     answered.map_err(|reject| match reject {
         Reject::Unknown(_) => Reject::Unknown("no such room".to_owned()),

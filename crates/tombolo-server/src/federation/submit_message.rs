@@ -14,6 +14,7 @@ use mimi_wire::limits::APPLICATION_BODY_OCTETS_MAX;
 use mimi_wire::protocol::directory::{Endpoint, identifier_from_path};
 use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
 use mimi_wire::{MimiUri, Wire};
+use tokio::time::Instant;
 
 use super::outgoing::{Post, post};
 use super::staging::{Obstacle, Retries};
@@ -78,7 +79,7 @@ async fn answer(
     room: &MimiUri,
     request: &SubmitMessageRequest,
 ) -> Result<SubmitMessageResponse, Reject> {
-    let mut retries = Retries::default();
+    let (begun, mut retries) = (Instant::now(), Retries::default());
     loop {
         let obstacle = match attempt(provider, requester, room, request).await {
             Ok(response) => return Ok(response),
@@ -86,7 +87,7 @@ async fn answer(
         };
         if let Err(reject) = retries.overcome(provider, obstacle).await {
             tracing::debug!(%room, %reject, "message refused");
-            let reject = told(provider, requester, room, reject).await;
+            let reject = told(provider, requester, room, reject, begun).await;
             return reply::submit_message(&reject).ok_or(reject);
         }
     }

@@ -24,6 +24,7 @@ use mimi_wire::limits::APPLICATION_BODY_OCTETS_MAX;
 use mimi_wire::protocol::directory::{Endpoint, identifier_from_path};
 use mimi_wire::protocol::update::{UpdateRequest, UpdateResponse};
 use mimi_wire::{MimiUri, Wire};
+use tokio::time::Instant;
 
 use super::outgoing::{Post, post};
 use super::staging::{Obstacle, Retries, parent_among};
@@ -35,6 +36,7 @@ use crate::rooms::{
     HubLock, HubRoom, Proposed, follow_parent, has_died, keep_inside_parent, list_changes,
     place_for_a_room,
 };
+use crate::surroundings::Toil;
 
 /// Larger updates are verified apart: they hold many signatures.
 const STAGED_AT_ONCE_OCTETS_MAX: usize = 4 * 1024;
@@ -100,7 +102,7 @@ async fn expect_join(
             follower.barrier(provider).await
         } else {
             let roster = follower.roster();
-            follower.record(provider, transition, roster).durable().await.map(drop)
+            follower.record(provider, transition, Some(roster)).durable().await.map(drop)
         };
         match written {
             Ok(()) => return Ok(()),
@@ -137,7 +139,7 @@ async fn answer(
     request: &UpdateRequest,
     octets: &[u8],
 ) -> Result<UpdateResponse, Reject> {
-    let mut retries = Retries::default();
+    let (begun, mut retries) = (Instant::now(), Retries::default());
     loop {
         let parents = retries.parents().clone();
         let attempted = attempt(provider, requester, room, request, octets, &parents).await;
@@ -147,7 +149,7 @@ async fn answer(
         };
         if let Err(reject) = retries.overcome(provider, obstacle).await {
             tracing::debug!(%room, %reject, "update refused");
-            let reject = told(provider, requester, room, reject).await;
+            let reject = told(provider, requester, room, reject, begun).await;
             return reply::update(&reject).ok_or(reject);
         }
     }
@@ -179,7 +181,8 @@ async fn attempt(
     provider.growth.check(requester, room, now_ms)?;
     let issuers = provider.peers.issuers();
     let staged = if octets.len() > STAGED_AT_ONCE_OCTETS_MAX {
-        let (same, staged) = stage_apart(hub, octets.to_vec(), issuers, now_ms).await?;
+        let (same, staged) =
+            stage_apart(hub, octets.to_vec(), issuers, now_ms, provider.toil).await?;
         hub = same;
         staged?
     } else {
@@ -230,8 +233,9 @@ async fn stage_apart(
     octets: Vec<u8>,
     issuers: Arc<Issuers>,
     now_ms: u64,
+    toil: Toil,
 ) -> Result<(HubLock, Staged), Reject> {
-    let staging = tokio::task::spawn_blocking(move || {
+    let staging = toil.run(move || {
         let staged = UpdateRequest::decode(&octets)
             .map_err(StageError::from)
             .and_then(|request| hub.room().group.stage(&request, &issuers, now_ms));
@@ -257,7 +261,8 @@ impl Facts<'_> {
                 let welcomes: Vec<_> = commit.welcomes().iter().map(welcome_part).collect();
                 let proposed = self.proposed(hub, commit)?;
                 let proposed = proposed.as_ref();
-                let kind = commit_kind(commit, &welcomes, proposed);
+                let replay = commit.saved().map_err(|error| Reject::Internal(error.to_string()))?;
+                let kind = commit_kind(commit, &welcomes, replay.as_deref(), proposed);
                 self.decide_on(hub, staged, kind)
             }
             StagedUpdate::Proposals(proposals) => {
@@ -314,6 +319,7 @@ impl Facts<'_> {
 fn commit_kind<'a>(
     commit: &'a StagedCommit,
     welcomes: &'a [WelcomePart],
+    replay: Option<&'a [u8]>,
     proposed: Option<&'a Proposed>,
 ) -> UpdateKind<'a> {
     UpdateKind::Commit {
@@ -321,6 +327,7 @@ fn commit_kind<'a>(
         joiner_signature_key: commit.joiner_signature_key(),
         welcomes,
         ratchet_tree: commit.ratchet_tree(),
+        replay,
         proposed: proposed.map(|it| HubBundle { bundle: &it.bundle, octets: &it.octets }),
     }
 }

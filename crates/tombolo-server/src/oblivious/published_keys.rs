@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use mimi_wire::Domain;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::clock;
 

@@ -16,12 +16,12 @@ use hyper_util::rt::TokioIo;
 use mimi_wire::public_address::is_public;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
 use super::table::PeerTables;
+use crate::network::{self, Network};
 
 /// For name resolution, TCP and TLS together.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -33,14 +33,19 @@ const HTTPS_PORT: u16 = 443;
 pub(super) struct Connector {
     tables: Arc<PeerTables>,
     tls: Arc<ClientConfig>,
+    network: Arc<dyn Network>,
 }
 
 /// A TLS connection to a peer.
-pub(super) struct PeerStream(TokioIo<TlsStream<TcpStream>>);
+pub(super) struct PeerStream(TokioIo<TlsStream<network::Connection>>);
 
 impl Connector {
-    pub(super) fn new(tables: Arc<PeerTables>, tls: Arc<ClientConfig>) -> Self {
-        Self { tables, tls }
+    pub(super) fn new(
+        tables: Arc<PeerTables>,
+        tls: Arc<ClientConfig>,
+        network: Arc<dyn Network>,
+    ) -> Self {
+        Self { tables, tls, network }
     }
 
     async fn connect(self, url: Uri) -> io::Result<PeerStream> {
@@ -51,8 +56,7 @@ impl Connector {
         let name = ServerName::try_from(host.clone()).map_err(|_| refused("not a host name"))?;
         let addresses = self.addresses(&host, url.port_u16().unwrap_or(HTTPS_PORT)).await?;
         // The first address that answers, in the order of the resolver.
-        let stream = TcpStream::connect(addresses.as_slice()).await?;
-        stream.set_nodelay(true)?;
+        let stream = self.network.connect(addresses).await?;
         let stream = TlsConnector::from(self.tls).connect(name, stream).await?;
         Ok(PeerStream(TokioIo::new(stream)))
     }
@@ -60,9 +64,9 @@ impl Connector {
     async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let table = self.tables.current();
         if let Some(configured) = table.address_of(host) {
-            return Ok(tokio::net::lookup_host(configured).await?.collect());
+            return self.network.resolve(configured.to_owned()).await;
         }
-        let found: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
+        let found = self.network.resolve(format!("{host}:{port}")).await?;
         let public = found.iter().copied().filter(|address| is_public(address.ip()));
         let public: Vec<_> = public.collect();
         if public.is_empty() && !found.is_empty() {

@@ -5,13 +5,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
 use mimi_wire::Domain;
 use mimi_wire::protocol::directory::{DIRECTORY_PATH, Directory};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::{Outgoing, PeerError, Peers};
 use crate::clock;

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, DATE, FROM, RANGE, RETRY_AFTER};
@@ -14,10 +14,12 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use mimi_ohttp::REQUEST_TYPE;
 use mimi_wire::Domain;
+use tokio::time::Instant;
 
 use super::connector::Connector;
 use super::{Answer, OHTTP_GATEWAY, Outgoing, PeerError, PeerTables};
-use crate::clock;
+use crate::clock::{self, Clock};
+use crate::network::Network;
 use crate::tls::{Identity, client_config};
 
 /// An idle connection is kept this long.
@@ -38,6 +40,7 @@ pub(super) type Generation = (u64, u64);
 #[derive(Clone)]
 pub(super) struct Link {
     client: Client<Connector, Full<Bytes>>,
+    clock: Clock,
     generation: Generation,
     used: Arc<Mutex<Instant>>,
 }
@@ -48,9 +51,10 @@ impl Link {
         identity: Arc<Identity>,
         tables: Arc<PeerTables>,
         generation: Generation,
+        (clock, network): (&Clock, &Arc<dyn Network>),
     ) -> Result<Self, PeerError> {
         let roots = tables.current().roots_for(peer);
-        let tls = client_config(identity, roots);
+        let tls = client_config(identity, roots, clock);
         let tls = tls.map_err(|error| PeerError::Setup(error.to_string()))?;
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -60,8 +64,9 @@ impl Link {
             .http2_initial_connection_window_size(WINDOW_OCTETS)
             .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
             .http2_keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-            .build(Connector::new(tables, tls));
-        Ok(Self { client, generation, used: Arc::new(Mutex::new(clock::monotonic())) })
+            .build(Connector::new(tables, tls, Arc::clone(network)));
+        let clock = clock.clone();
+        Ok(Self { client, clock, generation, used: Arc::new(Mutex::new(clock::monotonic())) })
     }
 
     pub(super) fn generation(&self) -> Generation {
@@ -92,7 +97,7 @@ impl Link {
         let exchange = async {
             let response = self.client.request(request).await;
             let response = response.map_err(|error| PeerError::NoAnswer(causes(&error)))?;
-            read_answer(response, octets_max).await
+            read_answer(response, octets_max, self.clock.now()).await
         };
         match tokio::time::timeout(Duration::from_millis(ms_max), exchange).await {
             Ok(outcome) => outcome,
@@ -142,7 +147,11 @@ fn request(from: &Domain, outgoing: Outgoing) -> Result<Request<Full<Bytes>>, Pe
     Ok(request)
 }
 
-async fn read_answer(response: Response<Incoming>, octets_max: usize) -> Result<Answer, PeerError> {
+async fn read_answer(
+    response: Response<Incoming>,
+    octets_max: usize,
+    now: SystemTime,
+) -> Result<Answer, PeerError> {
     let (head, body) = response.into_parts();
     let body = match Limited::new(body, octets_max).collect().await {
         Ok(body) => body.to_bytes(),
@@ -151,7 +160,7 @@ async fn read_answer(response: Response<Incoming>, octets_max: usize) -> Result<
         }
         Err(error) => return Err(PeerError::NoAnswer(error.to_string())),
     };
-    let retry_after = retry_after(&head.headers, clock::system());
+    let retry_after = retry_after(&head.headers, now);
     let max_age = max_age(&head.headers);
     Ok(Answer { status: head.status, retry_after, max_age, body })
 }

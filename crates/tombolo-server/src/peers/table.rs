@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use mimi_wire::Domain;
 use rustls::RootCertStore;
+use tokio::time::Instant;
 
 use crate::clock;
 use crate::config::{Config, PeerConfig, PeerPolicy, load_peers_file};

@@ -1,7 +1,5 @@
 //! Exchanges whose answers are passed on as they come, in the log of what crosses the wires.
 
-use std::time::Instant;
-
 use http::header::CONTENT_LENGTH;
 use http::{HeaderValue, Response};
 use mimi_wire::Domain;
@@ -24,3 +22,4 @@ pub(crate) fn passed_on<B>(
         response_octets = announced.unwrap_or_default(), status = answer.status().as_u16(), ms,
     );
 }
+use tokio::time::Instant;

@@ -17,20 +17,16 @@ use mimi_provider::Reject;
 use mimi_wire::Domain;
 use mimi_wire::protocol::proxy_download::AssetUrl;
 use rustls_pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::targets;
 use crate::clock;
+use crate::network::Connection;
 use crate::peers::{is_public, wire};
 use crate::provider::Provider;
 use crate::tls::anonymous_client_config;
 
-/// For name resolution, TCP and TLS together.
-const CONNECT_MAX: Duration = Duration::from_secs(10);
-/// From the request to the head of the answer.
-const HEAD_MAX: Duration = Duration::from_secs(20);
 /// Redirects that are followed, each to an asset host again.
 pub(super) const REDIRECTS_MAX: usize = 3;
 /// Port of every asset URL.
@@ -69,7 +65,9 @@ async fn ask(
         Reject::Unavailable("the asset's host does not answer".to_owned())
     };
     let started = clock::monotonic();
-    let connecting = tokio::time::timeout(CONNECT_MAX, connect(provider, url.host(), owner)).await;
+    let limits = provider.config.limits.proxy;
+    let connect_max = Duration::from_millis(limits.connect_ms_max);
+    let connecting = tokio::time::timeout(connect_max, connect(provider, url.host(), owner)).await;
     let stream = connecting.map_err(|_| unreachable("no connection in time".to_owned()))?;
     let stream = stream.map_err(|error| unreachable(error.to_string()))?;
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
@@ -85,7 +83,8 @@ async fn ask(
     }
     let request = request.body(Body::empty());
     let request = request.map_err(|error| Reject::Malformed(error.to_string()))?;
-    let answer = tokio::time::timeout(HEAD_MAX, sender.send_request(request)).await;
+    let head_max = Duration::from_millis(limits.head_ms_max);
+    let answer = tokio::time::timeout(head_max, sender.send_request(request)).await;
     let answer = answer.map_err(|_| unreachable("no answer in time".to_owned()))?;
     let answer = answer.map_err(|error| unreachable(error.to_string()))?;
     wire::passed_on(wire::ASSET, (&provider.domain, owner), &answer, started);
@@ -96,12 +95,12 @@ async fn connect(
     provider: &Provider,
     host: &Domain,
     owner: &Domain,
-) -> std::io::Result<TlsStream<TcpStream>> {
+) -> std::io::Result<TlsStream<Connection>> {
     let addresses = addresses(provider, host).await?;
     let roots = provider.peers.tables().current().roots_for(owner);
-    let tls = anonymous_client_config(roots).map_err(std::io::Error::other)?;
+    let tls = anonymous_client_config(roots, &provider.clock).map_err(std::io::Error::other)?;
     let name = ServerName::try_from(host.as_str().to_owned()).map_err(std::io::Error::other)?;
-    let stream = TcpStream::connect(addresses.as_slice()).await?;
+    let stream = provider.network.connect(addresses).await?;
     TlsConnector::from(tls).connect(name, stream).await
 }
 
@@ -111,11 +110,11 @@ async fn addresses(provider: &Provider, host: &Domain) -> std::io::Result<Vec<So
     if provider.config.assets.use_peer_addresses {
         let table = provider.peers.tables().current();
         if let Some(configured) = table.address_of(host.as_str()) {
-            return Ok(tokio::net::lookup_host(configured).await?.collect());
+            return provider.network.resolve(configured.to_owned()).await;
         }
     }
-    let found = tokio::net::lookup_host((host.as_str(), HTTPS_PORT)).await?;
-    let public: Vec<_> = found.filter(|address| is_public(address.ip())).collect();
+    let found = provider.network.resolve(format!("{host}:{HTTPS_PORT}")).await?;
+    let public: Vec<_> = found.into_iter().filter(|address| is_public(address.ip())).collect();
     match public.is_empty() {
         true => Err(std::io::Error::other("the host has no public address")),
         false => Ok(public),

@@ -19,17 +19,18 @@ use crate::assets::serve::protect;
 use crate::http_error::HttpError;
 use crate::provider::Provider;
 
-/// How long an asset may take from its first to its last octet.
-const DOWNLOAD_TIME_MAX: Duration = Duration::from_secs(10 * 60);
-/// How long either side may be silent in between.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// Why an asset is not waited for.
+const LATE: &str = "the asset did not come in time";
 
 /// A body on its way.
 struct Passing {
     body: Incoming,
     /// Octets that may still come.
     left: u64,
+    /// For the last octet; whoever takes too long to take them finds nothing more after it.
     deadline: Instant,
+    /// How long nothing may come.
+    silence_max: Duration,
     keeping: Option<Keeping>,
     /// Given back at the end.
     _places: Places,
@@ -44,8 +45,9 @@ struct Keeping {
     whole: u64,
 }
 
-/// Passes an answer on. It is kept under `key` as well if that says so and it is small enough.
-pub(super) fn on(
+/// Passes an answer on, once its first octets are here: a host that says no more than that it has the
+/// asset is one that does not answer. What breaks off later never looks whole. It is kept under `key` as well if that says so and it is small enough.
+pub(super) async fn on(
     provider: &Provider,
     answer: Response<Incoming>,
     places: Places,
@@ -67,11 +69,18 @@ pub(super) fn on(
         }
         _ => None,
     };
-    let deadline = Instant::now() + DOWNLOAD_TIME_MAX;
-    let passing = Passing { body, left: octets_max, deadline, keeping, _places: places };
-    let stream = stream::try_unfold(passing, async |mut passing| {
-        let next = passing.next().await.map_err(std::io::Error::other)?;
-        Ok::<_, std::io::Error>(next.map(|octets| (octets, passing)))
+    let limits = provider.config.limits.proxy;
+    let deadline = Instant::now() + Duration::from_millis(limits.download_ms_max);
+    let silence_max = Duration::from_millis(limits.silence_ms_max);
+    let left = octets_max;
+    let mut passing = Passing { body, left, deadline, silence_max, keeping, _places: places };
+    let first = passing.next().await.map_err(|why| Reject::Unavailable(why.to_owned()))?;
+    let stream = stream::try_unfold((first, passing), async |(first, mut passing)| {
+        let next = match first {
+            Some(first) => Some(first),
+            None => passing.next().await.map_err(std::io::Error::other)?,
+        };
+        Ok::<_, std::io::Error>(next.map(|octets| (octets, (None, passing))))
     });
     let mut response = Response::new(Body::from_stream(stream));
     *response.status_mut() = status;
@@ -87,10 +96,14 @@ pub(super) fn on(
 impl Passing {
     async fn next(&mut self) -> Result<Option<Bytes>, &'static str> {
         loop {
-            let silence = Instant::now() + SILENCE_MAX;
-            let frame = tokio::time::timeout_at(self.deadline.min(silence), self.body.frame());
-            let data = match frame.await {
-                Err(_) => return Err("the asset did not come in time"),
+            let now = Instant::now();
+            // What is there already would be taken whatever the time is.
+            if now >= self.deadline {
+                return Err(LATE);
+            }
+            let end = self.deadline.min(now + self.silence_max);
+            let data = match tokio::time::timeout_at(end, self.body.frame()).await {
+                Err(_) => return Err(LATE),
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(_))) => return Err("the asset's host has broken off"),
                 Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),

@@ -2,12 +2,14 @@
 //! one whose answers nobody takes.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::service::Service;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -27,7 +29,7 @@ struct State {
     /// Since when it is as it is.
     since: Instant,
     next_id: u64,
-    /// Answers that are finished and not taken yet, with the time at which they were finished.
+    /// Answers, or pieces of them, that are finished and not taken yet, with the time at which they were finished.
     answers: BTreeMap<u64, Instant>,
 }
 
@@ -51,7 +53,7 @@ pub(super) struct Patience {
     pub(super) first_max: Duration,
     /// Between requests.
     pub(super) idle_max: Duration,
-    /// With a finished answer.
+    /// With a finished answer, or a finished piece of one that goes on.
     pub(super) answer_max: Duration,
 }
 
@@ -89,6 +91,7 @@ impl Activity {
                 }
             };
             tokio::select! {
+                biased;
                 silence = expiry => return silence,
                 // The sender is ours: it cannot have gone.
                 _ = changes.changed() => {}
@@ -119,7 +122,16 @@ impl Busy {
         Self { activity: activity.clone(), answer: None }
     }
 
-    /// The answer is finished, and to be taken.
+    /// A piece of the answer was taken: there is more to come.
+    fn taken(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            self.activity.send_modify(|state| {
+                state.answers.remove(&answer);
+            });
+        }
+    }
+
+    /// The answer, or a piece of it, is finished, and to be taken.
     fn answered(&mut self) {
         let answer = &mut self.answer;
         self.activity.send_modify(|state| {
@@ -141,6 +153,36 @@ impl Drop for Busy {
     }
 }
 
+/// An answer that goes on.
+struct Pieces {
+    body: Body,
+    busy: Busy,
+}
+
+impl hyper::body::Body for Pieces {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    /// Asked only when the connection has room: so long as it is not, the last piece is not taken.
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.busy.taken();
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        self.busy.answered();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 impl<S> Service<Request<Incoming>> for Noticed<S>
 where
     S: Service<Request<Incoming>, Response = Response<Body>>,
@@ -149,8 +191,7 @@ where
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future =
-        std::pin::Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send + 'static>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send + 'static>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let mut busy = Busy::new(&self.activity);
@@ -161,13 +202,8 @@ where
                 busy.answered();
                 return Ok(answers::holding(response, busy));
             }
-            // A stream is an answer that goes on.
-            Ok(response.map(|body| {
-                Body::new(body.map_frame(move |frame| {
-                    let _ = &busy;
-                    frame
-                }))
-            }))
+            // A stream is an answer that goes on: each piece of it is to be taken.
+            Ok(response.map(|body| Body::new(Pieces { body, busy })))
         })
     }
 }

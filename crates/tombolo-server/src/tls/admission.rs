@@ -5,10 +5,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mimi_wire::{Domain, MimiUri};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::budgets::Budgets;
 use crate::clock;

@@ -9,6 +9,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use super::peer_verifier::{HandshakeRoots, PeerVerifier};
 use super::{Identity, RootsError};
+use crate::clock::Clock;
 
 /// Protocols we speak over TLS, best first.
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -24,9 +25,11 @@ pub(crate) fn crypto() -> Arc<CryptoProvider> {
 pub(crate) fn federation_server_config(
     identity: Arc<Identity>,
     roots: Arc<dyn HandshakeRoots>,
+    clock: &Clock,
 ) -> Arc<ServerConfig> {
+    let time = Arc::new(clock.clone());
     let verifier = Arc::new(PeerVerifier::new(roots));
-    let mut config = ServerConfig::builder_with_provider(crypto())
+    let mut config = ServerConfig::builder_with_details(crypto(), time)
         .with_safe_default_protocol_versions()
         .expect("the provider supports TLS 1.3 and 1.2")
         .with_client_cert_verifier(verifier)
@@ -37,8 +40,12 @@ pub(crate) fn federation_server_config(
 }
 
 /// For the listener that our own clients call: no client certificates.
-pub fn client_api_server_config(identity: Arc<Identity>) -> Arc<ServerConfig> {
-    let mut config = ServerConfig::builder_with_provider(crypto())
+pub(crate) fn client_api_server_config(
+    identity: Arc<Identity>,
+    clock: &Clock,
+) -> Arc<ServerConfig> {
+    let time = Arc::new(clock.clone());
+    let mut config = ServerConfig::builder_with_details(crypto(), time)
         .with_safe_default_protocol_versions()
         .expect("the provider supports TLS 1.3 and 1.2")
         .with_no_client_auth()
@@ -52,12 +59,14 @@ pub fn client_api_server_config(identity: Arc<Identity>) -> Arc<ServerConfig> {
 pub(crate) fn client_config(
     identity: Arc<Identity>,
     roots: Arc<RootCertStore>,
+    clock: &Clock,
 ) -> Result<Arc<ClientConfig>, RootsError> {
+    let time = Arc::new(clock.clone());
     let verifier: Arc<dyn ServerCertVerifier> =
         WebPkiServerVerifier::builder_with_provider(roots, crypto())
             .build()
             .map_err(|error| RootsError::Unusable(error.to_string()))?;
-    let mut config = ClientConfig::builder_with_provider(crypto())
+    let mut config = ClientConfig::builder_with_details(crypto(), time)
         .with_safe_default_protocol_versions()
         .expect("the provider supports TLS 1.3 and 1.2")
         .dangerous()
@@ -72,12 +81,14 @@ pub(crate) fn client_config(
 /// certificate.
 pub(crate) fn anonymous_client_config(
     roots: Arc<RootCertStore>,
+    clock: &Clock,
 ) -> Result<Arc<ClientConfig>, RootsError> {
+    let time = Arc::new(clock.clone());
     let verifier: Arc<dyn ServerCertVerifier> =
         WebPkiServerVerifier::builder_with_provider(roots, crypto())
             .build()
             .map_err(|error| RootsError::Unusable(error.to_string()))?;
-    let mut config = ClientConfig::builder_with_provider(crypto())
+    let mut config = ClientConfig::builder_with_details(crypto(), time)
         .with_safe_default_protocol_versions()
         .expect("the provider supports TLS 1.3 and 1.2")
         .dangerous()

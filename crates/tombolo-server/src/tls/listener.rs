@@ -15,7 +15,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -23,7 +22,9 @@ use tokio_rustls::server::TlsStream;
 use super::PeerChain;
 use super::activity::{Activity, Patience};
 use super::admission::{Admission, Standing};
+use super::lingering::Lingering;
 use crate::config::{ConnectionLimits, RequestLimits};
+use crate::network::{self, Listening};
 
 /// Octets a peer may send before it is told that they were read: per request, and per connection.
 const STREAM_WINDOW_OCTETS: u32 = 1024 * 1024;
@@ -43,7 +44,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// service of one connection; it is handed the peer's address, what the connection is to us, and the
 /// chain if it presented one. Requests in flight at shutdown have `drain_max` to finish.
 pub(crate) async fn serve<S>(
-    listener: TcpListener,
+    mut listener: Box<dyn Listening>,
     config: Arc<ServerConfig>,
     (limits, requests): (ConnectionLimits, &RequestLimits),
     drain_max: Duration,
@@ -108,7 +109,7 @@ struct Connection {
 impl Connection {
     async fn run<S>(
         self,
-        stream: TcpStream,
+        stream: network::Connection,
         watcher: Watcher,
         service_for: impl Fn(SocketAddr, Standing, Option<Arc<PeerChain>>) -> S,
     ) where
@@ -118,14 +119,11 @@ impl Connection {
         S::Future: Send + 'static,
     {
         let (standing, _permit) = (self.standing, self.permit);
-        // Nagle's algorithm and delayed acknowledgements together cost 40 ms per exchange.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY is not set");
-        }
         let limits = self.limits;
         let handshake = self.acceptor.accept(stream);
         let handshake = tokio::time::timeout(ms(limits.handshake_ms_max), handshake);
         let outcome = tokio::select! {
+            biased;
             outcome = handshake => outcome,
             () = standing.evicted() => return tracing::debug!("a handshake makes way for others"),
         };
@@ -138,6 +136,7 @@ impl Connection {
         let chain = peer_chain(&stream);
         let service = activity.notice(service_for(self.address, standing.clone(), chain));
         let builder = http_builder(&limits);
+        let stream = Lingering::new(stream, &limits);
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let patience = || Patience {
             first_max: ms(limits.handshake_ms_max),
@@ -148,6 +147,7 @@ impl Connection {
             answer_max: ms(limits.answer_ms_max),
         };
         let ended = tokio::select! {
+            biased;
             ended = watcher.watch(connection.into_owned()) => ended,
             // Also before the first octet is read, when it is not known what is spoken.
             silence = activity.none(patience) => {
@@ -161,7 +161,7 @@ impl Connection {
     }
 }
 
-fn peer_chain(stream: &TlsStream<TcpStream>) -> Option<Arc<PeerChain>> {
+fn peer_chain(stream: &TlsStream<network::Connection>) -> Option<Arc<PeerChain>> {
     let certificates = stream.get_ref().1.peer_certificates()?;
     let owned = certificates.iter().map(|certificate| certificate.clone().into_owned());
     Some(Arc::new(PeerChain::new(owned.collect())))

@@ -2,6 +2,7 @@
 //! 5.10), and everything that the hub's proxy must not be made to do.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Method, Response};
@@ -14,7 +15,7 @@ use tombolo_server::running::Running;
 use tombolo_store::memory::MemoryStore;
 
 use crate::support::{
-    Caller, FakePeer, Federation, LocalUser, Reply, Seen, SharedStore, domain, status,
+    Caller, FakePeer, Federation, LocalUser, Reply, Seen, SharedStore, Slow, domain, status,
 };
 
 pub(crate) const NEARBY: &str = "[assets]\nuse_peer_addresses = true\n";
@@ -296,6 +297,100 @@ async fn large_assets_are_refused() {
     let again = proxied(&b, &a, "b.example", "https://c.example/most").await;
     assert_eq!((again.status.as_u16(), again.body.len()), (200, MIB));
     assert_eq!(c.seen().iter().filter(|seen| seen.target == "/most").count(), 1);
+}
+
+/// A host that is silent is given up after the silence, one that trickles at the end of its time; what
+/// was slow and in time arrives.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_hosts_are_cut_off() {
+    const LIMITS: &str =
+        "[limits.proxy]\nhead_ms_max = 1000\nsilence_ms_max = 1500\ndownload_ms_max = 4000\n";
+    let federation = Federation::new();
+    let at_b = MemoryStore::new();
+    let limited = format!("{NEARBY}{LIMITS}");
+    let a = start(&federation, "a.example", &limited, &MemoryStore::new()).await;
+    let b = start(&federation, "b.example", "", &at_b).await;
+    let (never, soon) = (Duration::from_secs(3600), Duration::from_millis(100));
+    let c = asset_peer(&federation, "c.example", &["c.example"], move |seen| {
+        let (head, octets) = match seen.target.as_str() {
+            "/slow-head" => (5 * soon, vec![Duration::ZERO]),
+            "/no-head" => (never, vec![Duration::ZERO]),
+            "/slow-start" => (Duration::ZERO, vec![9 * soon, soon]),
+            "/no-start" => (Duration::ZERO, vec![never]),
+            "/stops" => (Duration::ZERO, vec![soon, never]),
+            "/trickles-in-time" => (Duration::ZERO, vec![soon; 10]),
+            _ => (Duration::ZERO, vec![soon; 1000]),
+        };
+        let response = Response::builder().header("content-length", octets.len());
+        let body = self::octets(octets.len());
+        response.extension(Slow { head, octets }).body(body).unwrap()
+    })
+    .await;
+    let address = |running: &Running| running.addresses().federation;
+    federation
+        .publish_addresses(&[
+            ("a.example", address(&a)),
+            ("b.example", address(&b)),
+            ("c.example", c.address),
+        ])
+        .await;
+    let caller = federation.caller("b.example");
+    let ms = Duration::from_millis;
+    let in_time = |path: &str, took: Duration, least: Duration| {
+        assert!(took >= least && took < least + ms(1500), "{path}: {took:?}, {least:?}");
+    };
+    for (path, code, least) in [
+        ("slow-head", 200, ms(500)),
+        ("no-head", 503, ms(1000)),
+        ("slow-start", 200, ms(1000)),
+        ("no-start", 503, ms(1500)),
+        ("trickles-in-time", 200, ms(1000)),
+    ] {
+        let before = Instant::now();
+        let reply = proxied(&caller, &a, "b.example", &format!("https://c.example/{path}")).await;
+        assert_eq!(reply.status.as_u16(), code, "{path}");
+        in_time(path, before.elapsed(), least);
+    }
+    for (path, least) in [("stops", ms(1600)), ("trickles", ms(4000))] {
+        let before = Instant::now();
+        let variable = utf8_percent_encode("https://c.example/", NON_ALPHANUMERIC);
+        let path = format!("/mimi/v1/proxyDownload/{variable}{path}");
+        let headers = [("host", "a.example"), ("from", "mimi@b.example")];
+        let mut connection = caller.connect(address(&a), "a.example").await.unwrap();
+        let cut = connection.send(Method::GET, &path, &headers, "").await;
+        assert!(cut.is_err(), "it breaks off, and does not look whole: {cut:?}");
+        in_time(&path, before.elapsed(), least);
+    }
+    // Whoever asks through the own provider hears the same.
+    let bob = LocalUser::sign_up(&at_b, "b.example", "bob").await;
+    let url = AssetUrl::new("https://c.example/no-start").unwrap().to_path();
+    let path = format!("/proxy-download/a.example/{url}");
+    let got = bob.send(&federation, &b, Method::GET, &path, &[], "").await;
+    assert_eq!(got.status.as_u16(), 503);
+}
+
+/// One that takes the connection and says nothing in TLS; one that is not there at all.
+#[tokio::test]
+async fn a_host_that_does_not_answer() {
+    let federation = Federation::new();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let hosts = [("c.example", silent.local_addr()), ("d.example", gone.local_addr())];
+    drop(gone);
+    federation.publish_addresses(&hosts.map(|(name, address)| (name, address.unwrap()))).await;
+    let limited = format!(
+        "{NEARBY}peer_hosts = [\"c.example\", \"d.example\"]\n\
+         [limits.proxy]\nconnect_ms_max = 700\n"
+    );
+    let a = start(&federation, "a.example", &limited, &MemoryStore::new()).await;
+    let b = federation.caller("b.example");
+    for (host, least) in [("c.example", 700), ("d.example", 0)] {
+        let before = Instant::now();
+        let reply = proxied(&b, &a, "b.example", &format!("https://{host}/1")).await;
+        assert_eq!(reply.status.as_u16(), 503, "{host}");
+        let (took, least) = (before.elapsed(), Duration::from_millis(least));
+        assert!(took >= least && took < least + Duration::from_secs(2), "{host}: {took:?}");
+    }
 }
 
 /// PROTO-DL-7: what is kept is an asset that came whole, by its URL and by where it came from; an error

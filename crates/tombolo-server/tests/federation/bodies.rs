@@ -1,9 +1,12 @@
 //! What cannot be decoded is refused clearly on every endpoint, and changes nothing (WIRE-6,
 //! AMB-TR-4, AMB-TR-5).
 
-use crate::support::Federation;
+use std::net::SocketAddr;
+
+use crate::support::{Caller, Federation};
 use bytes::Bytes;
 use mimi_wire::limits::{APPLICATION_BODY_OCTETS_MAX, HANDSHAKE_BODY_OCTETS_MAX};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tombolo_store::memory::MemoryStore;
 
 const ROOM: &str = "mimi%3A%2F%2Fa.example%2Fr%2Fclub";
@@ -56,12 +59,52 @@ async fn what_is_too_large_is_refused_unread() {
         let address = running.addresses().federation;
         let mut connection = caller.connect(address, "a.example").await.unwrap();
         let body = Bytes::from(vec![0; limit + 1]);
-        // The answer comes before the body is through; either way round, the request fails.
-        match connection.post("a.example", "b.example", &path, body).await {
-            Ok(reply) => {
-                assert_eq!((reply.status.as_u16(), reply.code().as_str()), (413, "too_large"))
-            }
-            Err(error) => assert!(error.to_string().contains("connection"), "{path}: {error}"),
+        // The answer comes before the body is through.
+        let reply = connection.post("a.example", "b.example", &path, body).await.unwrap();
+        assert_eq!((reply.status.as_u16(), reply.code().as_str()), (413, "too_large"));
+    }
+}
+
+/// A request written to its end before anything is read, as simple clients do; the answer's first line.
+async fn written_first(caller: &Caller, address: SocketAddr, head: &str, body: &[u8]) -> String {
+    let mut connection = caller.connect_raw(address).await.unwrap();
+    let head = format!("{head}\r\nhost: a.example\r\ncontent-length: {}\r\n\r\n", body.len());
+    connection.write_all(head.as_bytes()).await.unwrap();
+    connection.write_all(body).await.unwrap();
+    connection.flush().await.unwrap();
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
+}
+
+/// Whoever is refused before its request has arrived reads why, every time.
+#[tokio::test(flavor = "multi_thread")]
+async fn early_refusals_arrive() {
+    const MIB: usize = 1024 * 1024;
+    let federation = Federation::new();
+    let running = federation.start("a.example").await;
+    let tombolo_server::running::Addresses { federation: for_peers, client, .. } =
+        running.addresses();
+    let (peer, nobody) = (federation.caller("b.example"), federation.anonymous());
+    let message = format!(
+        "POST /mimi/v1/submitMessage/{ROOM} HTTP/1.1\r\nfrom: mimi@b.example\r\nconnection: close"
+    );
+    let limit = APPLICATION_BODY_OCTETS_MAX;
+    for (octets, status) in [(limit, "400 Bad Request"), (limit + 1, "413 Payload Too Large")] {
+        let answer = written_first(&peer, for_peers, &message, &vec![0; octets]).await;
+        assert_eq!(answer, format!("HTTP/1.1 {status}"));
+    }
+    let register = "POST /client/v1/register HTTP/1.1\r\nconnection: close";
+    let long_path = format!("GET /{} HTTP/1.1", "x".repeat(MIB));
+    let (larger, none) = (vec![0; limit + MIB], []);
+    for round in 0..50 {
+        for (caller, address, head, body, status) in [
+            (&peer, for_peers, message.as_str(), larger.as_slice(), "413 Payload Too Large"),
+            (&nobody, client, register, &larger, "413 Payload Too Large"),
+            (&nobody, client, &long_path, &none, "431 Request Header Fields Too Large"),
+        ] {
+            let answer = written_first(caller, address, head, body).await;
+            assert_eq!(answer, format!("HTTP/1.1 {status}"), "round {round}");
         }
     }
 }

@@ -37,12 +37,12 @@ fn with_directory(
     }
 }
 
-fn room() -> MimiUri {
+pub(crate) fn room() -> MimiUri {
     MimiUri::new("mimi://a.example/r/club").unwrap()
 }
 
 /// Puts an entry into a room's log as a hub's decision would.
-async fn append(store: &MemoryStore, seq: Seq, payload: &[u8], audience: &[&str]) {
+pub(crate) async fn append(store: &MemoryStore, seq: Seq, payload: &[u8], audience: &[&str]) {
     append_at(store, seq, payload, audience, now_ms()).await;
 }
 

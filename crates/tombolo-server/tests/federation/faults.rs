@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use http::Method;
+use http::header::RETRY_AFTER;
 use mimi_wire::protocol::submit_message::SubmitMessageResponse;
 use mimi_wire::protocol::update::{UpdateOutcome, UpdateRequest};
 use mimi_wire::{MimiUri, Wire};
@@ -41,7 +42,9 @@ async fn a_commit_that_is_not_written_has_not_happened() {
     let request = UpdateRequest::Commit(phone.build(&room, &Default::default()));
     store.fail(1);
     let reply = phone.call(Method::POST, &path(&room, "update"), request.encode()).await;
-    assert_eq!((reply.status.as_u16(), reply.code().as_str()), (500, "internal"));
+    // A full disk may be mended: clients and peers try again.
+    assert_eq!((reply.status.as_u16(), reply.code().as_str()), (503, "unavailable"));
+    assert_eq!(reply.headers[RETRY_AFTER], "5");
     assert!(!String::from_utf8_lossy(&reply.body).contains("device"), "internals stay inside");
     // The room is as before: the same commit is accepted now, and nothing was shown to anybody.
     tablet.catch_up().await;
@@ -122,7 +125,7 @@ async fn what_follows_a_failure_fails_too() {
     let path = path(&room, "submit-message");
     let calls = requests.iter().map(|it| phone.call(Method::POST, &path, it.encode()));
     let replies = futures_util::future::join_all(calls).await;
-    let failed = replies.iter().filter(|reply| reply.status.as_u16() == 500).count();
+    let failed = replies.iter().filter(|reply| reply.status.as_u16() == 503).count();
     let accepted = replies.iter().filter(|reply| reply.status.as_u16() == 200).count();
     assert_eq!((failed, accepted), (1, 5), "the others were decided anew");
     store.slow_down(0);

@@ -19,13 +19,13 @@ use tombolo_store::sqlite::{Options, SqliteStore};
 use crate::rooms::{Trio, alice_and_bob};
 use crate::support::{Federation, Phone, Reply, eventually};
 
-fn admin(federation: &Federation, running: &Running, name: &str) -> AdminClient {
+pub(crate) fn admin(federation: &Federation, running: &Running, name: &str) -> AdminClient {
     let data_dir = federation.directory.path().join(name);
     AdminClient::new(running.addresses().admin, &data_dir).unwrap()
 }
 
 /// Reads until so many proposals wait for a commit.
-async fn until_pending(phone: &mut Phone, room: &MimiUri, count: usize) {
+pub(crate) async fn until_pending(phone: &mut Phone, room: &MimiUri, count: usize) {
     eventually(async || {
         phone.catch_up().await;
         let group = phone.groups.get(room)?;
@@ -34,12 +34,12 @@ async fn until_pending(phone: &mut Phone, room: &MimiUri, count: usize) {
     .await;
 }
 
-fn lists(phone: &mut Phone, room: &MimiUri, user: &MimiUri) -> (bool, usize) {
+pub(crate) fn lists(phone: &mut Phone, room: &MimiUri, user: &MimiUri) -> (bool, usize) {
     let view = phone.group(room).view();
     (view.role_index_of(user).is_some(), view.clients_of(user).count())
 }
 
-fn room_in(reply: &Reply) -> MimiUri {
+pub(crate) fn room_in(reply: &Reply) -> MimiUri {
     let answer: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
     MimiUri::new(answer["room"].as_str().unwrap()).unwrap()
 }

@@ -17,7 +17,9 @@ use tombolo_server::clock::Clock;
 use tombolo_server::running::Running;
 use tombolo_store::memory::MemoryStore;
 
-use crate::support::{Caller, Connection, Federation, Phone, Reply, SharedStore, eventually};
+use crate::support::{
+    Caller, Connection, Federation, LocalUser, Phone, Reply, SharedStore, eventually,
+};
 
 const PATH: &str = "/mimi/v1/submitMessage/mimi%3A%2F%2Fa.example%2Fr%2Fclub";
 const UPDATE: &str = "/mimi/v1/update/mimi%3A%2F%2Fa.example%2Fr%2Fclub";
@@ -258,6 +260,27 @@ async fn an_answer_that_nobody_takes() {
     assert!(before.elapsed() >= Duration::from_millis(400));
     let reply = reads.send(Method::GET, None, DIRECTORY, Some(Bytes::new())).await.unwrap();
     assert_eq!(reply.status, 200);
+}
+
+/// Nor does a file wait for whoever asked for it: the connection goes, and its place is free.
+#[tokio::test]
+async fn a_file_that_nobody_takes() {
+    let limits = "[limits.connections]\nanswer_ms_max = 400\n\
+                  [limits.requests]\nanonymous_per_network_max = 1";
+    let hub = Hub::start(limits).await;
+    let alice = LocalUser::sign_up(&hub.store, "a.example", "alice").await;
+    let file = crate::assets::octets(MIB);
+    let url = crate::assets::upload(&hub.federation, &hub.running, &alice, &file).await;
+    let path = url.strip_prefix("https://a.example").unwrap();
+    let nobody = hub.federation.anonymous();
+    let mut reads = nobody.connect_http2(hub.address(), 65_535).await.unwrap();
+    let reply = reads.send(Method::GET, None, path, Some(Bytes::new())).await.unwrap();
+    assert_eq!((reply.status.as_u16(), reply.body), (200, file));
+    let mut does_not = nobody.connect_http2(hub.address(), 0).await.unwrap();
+    let before = Instant::now();
+    let outcome = does_not.send(Method::GET, None, path, Some(Bytes::new())).await;
+    assert!(outcome.is_err(), "{outcome:?}");
+    assert!(before.elapsed() >= Duration::from_millis(400));
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use mimi_provider::record::{Account, ConsentDecision, DeviceChange, DeviceRecord
 use mimi_provider::{Change, Expect};
 
 use super::facts::{
-    account, client, decision, device, entries, event, join, key_package, one_of_each, request,
-    room, user,
+    account, client, decision, device, entries, event, join, key_package, one_of_each, removal,
+    request, room, user,
 };
 use super::{Subject, lost, write, write_if};
 use crate::Store;
@@ -190,4 +190,27 @@ pub async fn a_removed_device_leaves_nothing(subject: &impl Subject) {
     write(&store, [Change::Append(event(&room("club"), 4))]).await.expect("appended");
     let seen = store.client_events(&phone, 0, 10).await.expect("read");
     assert_eq!(seen.len(), 1);
+}
+
+/// Whoever is gone is owed its removal in the order in which they went, until it is done; a number is
+/// not used again.
+pub async fn removals_are_owed_until_they_are_done(subject: &impl Subject) {
+    let store = subject.open();
+    assert_eq!(store.owed_removals(0, 10).await, Ok(Vec::new()));
+    let (first, second) = (removal("bob", None), removal("bob", Some(room("club"))));
+    let both = [&first, &second].map(|owed| Change::OweRemoval(owed.clone()));
+    write(&store, both).await.expect("owed");
+    let owed = store.owed_removals(0, 10).await.expect("read");
+    let removals: Vec<_> = owed.iter().map(|it| &it.owed).collect();
+    assert_eq!(removals, [&first, &second]);
+    assert_eq!(store.owed_removals(0, 1).await, Ok(owed[..1].to_vec()));
+    assert_eq!(store.owed_removals(owed[0].id, 10).await, Ok(owed[1..].to_vec()));
+    for done in &owed {
+        write(&store, [Change::RemovalDone(done.id)]).await.expect("done");
+    }
+    write(&store, [Change::RemovalDone(owed[0].id)]).await.expect("nothing to do");
+    write(&store, [Change::OweRemoval(first)]).await.expect("owed");
+    let next = store.owed_removals(0, 10).await.expect("read");
+    assert!(next[0].id > owed[1].id);
+    assert_eq!(store.owed_removals(u64::MAX, 10).await, Ok(Vec::new()));
 }

@@ -3,7 +3,7 @@
 use mimi_provider::profile::StoredProfile;
 use mimi_provider::record::{
     Account, Arrival, ConsentDecision, ConsentRecord, ConsentRequest, DeviceRecord, EraId,
-    EventKind, NewEvent, RoomKind, Seq, StoredKeyPackage,
+    EventKind, NewEvent, OwedRemoval, RoomKind, Seq, StoredKeyPackage,
 };
 use mimi_provider::{Change, Expect};
 use mimi_wire::protocol::CipherSuite;
@@ -95,6 +95,11 @@ pub fn request(requester: &str, room: Option<MimiUri>, requested_ms: u64) -> Con
     ConsentRequest { target: user("alice"), requester: user(requester), room, requested_ms }
 }
 
+/// Somebody who is gone and has to go from a room, or from all of them.
+pub fn removal(name: &str, room: Option<MimiUri>) -> OwedRemoval {
+    OwedRemoval { gone: user(name), room }
+}
+
 /// A consent entry that has arrived; its payload tells nothing.
 pub fn arrival(from: &str, octet: u8) -> Arrival {
     Arrival { from: peer(from), payload: vec![octet; 9], arrived_ms: u64::from(octet) }
@@ -179,6 +184,9 @@ pub fn one_of_each() -> Vec<Change> {
         Change::PutArrival(arrival("b.example", 1)),
         Change::PutArrival(arrival("c.example", 2)),
         Change::RemoveArrival(1),
+        Change::OweRemoval(removal("bob", None)),
+        Change::OweRemoval(removal("carol", Some(club.clone()))),
+        Change::RemovalDone(1),
         Change::PutProfile { profile: profile("alice", b"of alice"), terms: vec![1, 2] },
         hosted("club"),
         Change::Append(event(&club, 1)),
@@ -254,6 +262,8 @@ pub async fn everything(store: &impl Store) -> Vec<String> {
     tell!(waiting_followers());
     tell!(arrivals(2));
     tell!(arrivals(1000));
+    tell!(owed_removals(0, 2));
+    tell!(owed_removals(1, 1000));
     tell!(stale_followers());
     tell!(history());
     told

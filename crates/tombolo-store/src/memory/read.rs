@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_provider::record::{
     ConsentCounts, ConsentRecord, ConsentRequest, DeviceRecord, EventKind, FollowerCursor,
-    LogHistory, LoggedEvent, NewEvent, RoomKind, Seq, StoredArrival, StoredKeyPackage, StoredRoom,
-    SuiteStock,
+    LogHistory, LoggedEvent, NewEvent, RoomKind, Seq, StoredArrival, StoredKeyPackage,
+    StoredRemoval, StoredRoom, SuiteStock,
 };
 use mimi_wire::{Domain, MimiUri};
 
@@ -110,6 +110,12 @@ impl State {
         let stored =
             |(id, arrival): (&u64, &_)| StoredArrival { id: *id, arrival: Clone::clone(arrival) };
         self.arrivals.iter().take(limit).map(stored).collect()
+    }
+
+    pub(super) fn owed_removals(&self, after_id: u64, limit: usize) -> Vec<StoredRemoval> {
+        let later = self.removals.range(after_id.saturating_add(1)..);
+        let stored = |(id, owed): (&u64, &_)| StoredRemoval { id: *id, owed: Clone::clone(owed) };
+        later.take(limit).map(stored).collect()
     }
 
     pub(super) fn room(&self, room: &MimiUri) -> Option<StoredRoom> {

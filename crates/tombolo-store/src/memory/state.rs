@@ -2,8 +2,8 @@
 
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::record::{
-    Account, Arrival, ConsentRecord, ConsentRequest, DeviceRecord, Era, NewEvent, RoomKind, Seq,
-    StoredKeyPackage,
+    Account, Arrival, ConsentRecord, ConsentRequest, DeviceRecord, Era, NewEvent, OwedRemoval,
+    RoomKind, Seq, StoredKeyPackage,
 };
 use mimi_wire::{Domain, MimiUri};
 
@@ -12,7 +12,7 @@ use super::table::Table;
 
 /// Everything a provider keeps. Where a key has a part that is always there, that part is an
 /// `Option` all the same: `None` sorts first, and so marks where a range begins.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct State {
     pub(super) accounts: Table<MimiUri, Account>,
     pub(super) devices: Table<MimiUri, DeviceRecord>,
@@ -31,6 +31,9 @@ pub(super) struct State {
     pub(super) arrivals: Table<u64, Arrival>,
     /// One entry: how many arrivals there have been.
     pub(super) arrived: Table<(), u64>,
+    pub(super) removals: Table<u64, OwedRemoval>,
+    /// One entry: how many removals have been owed.
+    pub(super) owed: Table<(), u64>,
     pub(super) profiles: Table<MimiUri, KeptProfile>,
     pub(super) rooms: Table<MimiUri, KeptRoom>,
     /// Rooms of fixed membership by their members.

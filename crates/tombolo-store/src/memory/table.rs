@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 /// A map with a journal: writes go through [`set`](Self::set) and [`remove`](Self::remove), reads
 /// see the map as it is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Table<K, V> {
     rows: BTreeMap<K, V>,
     /// Keys that were written, oldest first, with what they held before.

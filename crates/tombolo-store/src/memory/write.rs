@@ -3,7 +3,7 @@
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::record::{
     Account, Arrival, ConsentRecord, ConsentRequest, DeviceChange, DeviceRecord, ERAS_MAX, Era,
-    EraId, NewEvent, RoomKind, Seq, StoredKeyPackage,
+    EraId, NewEvent, OwedRemoval, RoomKind, Seq, StoredKeyPackage,
 };
 use mimi_provider::{Change, Expect};
 use mimi_wire::{Domain, MimiUri};
@@ -30,7 +30,7 @@ impl State {
         self.tables().into_iter().for_each(Settle::keep);
     }
 
-    fn tables(&mut self) -> [&mut dyn Settle; 20] {
+    fn tables(&mut self) -> [&mut dyn Settle; 22] {
         [
             &mut self.accounts,
             &mut self.devices,
@@ -42,6 +42,8 @@ impl State {
             &mut self.consent_asked,
             &mut self.arrivals,
             &mut self.arrived,
+            &mut self.removals,
+            &mut self.owed,
             &mut self.profiles,
             &mut self.rooms,
             &mut self.member_sets,
@@ -119,6 +121,8 @@ impl State {
             Change::RemoveConsentAsked(asked) => self.consent_asked.remove(&asked_scope(&asked)),
             Change::PutArrival(arrival) => self.put_arrival(arrival),
             Change::RemoveArrival(id) => self.arrivals.remove(&id),
+            Change::OweRemoval(owed) => self.owe_removal(owed),
+            Change::RemovalDone(id) => self.removals.remove(&id),
             Change::PutProfile { profile, terms } => self.put_profile(profile, terms),
             Change::CreateRoom { room, kind, snapshot } => {
                 self.create_room(room, kind, snapshot)?
@@ -235,6 +239,12 @@ impl State {
         let id = self.arrived.get(&()).copied().unwrap_or_default() + 1;
         self.arrived.set((), id);
         self.arrivals.set(id, arrival);
+    }
+
+    fn owe_removal(&mut self, owed: OwedRemoval) {
+        let id = self.owed.get(&()).copied().unwrap_or_default() + 1;
+        self.owed.set((), id);
+        self.removals.set(id, owed);
     }
 
     fn take_members(&mut self, members: MemberSet, room: MimiUri) -> Result<(), Conflict> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::OpenError;
@@ -16,6 +17,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_devices_last_seen.sql"),
     include_str!("migrations/0006_eras_and_stale_followers.sql"),
     include_str!("migrations/0007_contact.sql"),
+    include_str!("migrations/0008_owed_removals.sql"),
 ];
 /// Marks a file as ours, in its header: "TOMB".
 const APPLICATION_ID: i64 = 0x544f_4d42;
@@ -64,6 +66,8 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 fn prepare(db: &Connection) -> rusqlite::Result<()> {
     db.busy_timeout(Duration::from_millis(BUSY_MS_MAX))?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // A plan that looks at the values (SQLite's does, at each LIMIT) is made anew for each use.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
 

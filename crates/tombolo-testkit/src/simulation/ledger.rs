@@ -108,6 +108,9 @@ struct RoomBook {
     last_seq: u64,
     /// By place in the log: clients that are on their way out from there on.
     leaving: BTreeMap<u64, BTreeSet<MimiUri>>,
+    /// Users who want to leave, and the last entry there was when they began to: what comes behind it
+    /// is of no interest to them.
+    going: Vec<(MimiUri, u64)>,
     /// Texts of which the sender knows that they were accepted.
     promised: BTreeMap<MessageId, MimiUri>,
 }
@@ -203,6 +206,20 @@ impl Ledger {
         self.expect(may, Rule::Write, || format!("{room}: {sender} may not write at {seq}"));
     }
 
+    /// Somebody begins to leave on a device: what it has not shown by now it need not show any more.
+    pub fn wants_to_go(&mut self, room: &MimiUri, user: &MimiUri) {
+        let book = self.rooms.entry(room.clone()).or_default();
+        book.going.push((user.clone(), book.last_seq));
+    }
+
+    /// Somebody may not leave, after all.
+    pub fn stays(&mut self, room: &MimiUri, user: &MimiUri) {
+        let Some(book) = self.rooms.get_mut(room) else { return };
+        if let Some(last) = book.going.iter().rposition(|(going, _)| going == user) {
+            book.going.remove(last);
+        }
+    }
+
     /// From a place in a room's log on these clients, and no others, are on their way out: what is
     /// written behind it, they may see and need not.
     pub fn leaving(&mut self, room: &MimiUri, seq: u64, clients: BTreeSet<MimiUri>) {
@@ -216,6 +233,7 @@ impl Ledger {
         self.excused.extend(members.map(|client| (client.clone(), room.clone())));
         book.epochs.retain(|_, epoch| epoch.seq <= seq);
         book.accepted.retain(|_, message| message.seq <= seq);
+        book.going.retain(|(_, at)| *at <= seq);
         book.leaving.retain(|at, _| *at <= seq);
         book.octets = book.accepted.values().map(|message| message.octets.clone()).collect();
         book.last_seq = seq;
@@ -225,6 +243,11 @@ impl Ledger {
     /// Something that a device should have seen of a room may be missing there from now on.
     pub fn excuse(&mut self, client: &MimiUri, room: &MimiUri) {
         self.excused.insert((client.clone(), room.clone()));
+    }
+
+    /// Whether that was said.
+    pub fn is_excused(&self, client: &MimiUri, room: &MimiUri) -> bool {
+        self.excused.contains(&(client.clone(), room.clone()))
     }
 
     /// Somebody begins to send a text that is written nowhere else.
@@ -336,10 +359,24 @@ fn may_read(book: &RoomBook, message: &Accepted, client: &MimiUri) -> bool {
     then.peek().is_some() && then.all(|(_, epoch)| member(epoch))
 }
 
-/// It does, and is not on its way out.
+/// It does, and neither is on its way out nor wants to be.
 fn must_read(book: &RoomBook, message: &Accepted, client: &MimiUri) -> bool {
     let leaving = book.leaving.range(..message.seq).next_back();
-    may_read(book, message, client) && leaving.is_none_or(|(_, clients)| !clients.contains(client))
+    may_read(book, message, client)
+        && leaving.is_none_or(|(_, clients)| !clients.contains(client))
+        && !wants_out(book, message, client)
+}
+
+/// Its user has wanted to leave before this message, and has been inside ever since.
+fn wants_out(book: &RoomBook, message: &Accepted, client: &MimiUri) -> bool {
+    let user = book.epochs.values().find_map(|epoch| epoch.members.get(client));
+    let was_inside = |since: u64| {
+        let mut between =
+            book.epochs.values().filter(|epoch| since < epoch.seq && epoch.seq < message.seq);
+        between.all(|epoch| epoch.members.contains_key(client))
+    };
+    let mut going = book.going.iter().filter(|(going, _)| Some(going) == user);
+    going.any(|(_, since)| message.seq > *since && was_inside(*since))
 }
 
 #[cfg(test)]

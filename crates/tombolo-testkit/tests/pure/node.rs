@@ -502,6 +502,8 @@ impl Node {
                 }
                 Effect::WakeStream(_) => self.out.push(Out::Wake),
                 Effect::WakeArrivals => self.own(Op::TakeIn),
+                // What is owed of whoever goes is among `then`: `Op::Evict`.
+                Effect::WakeRemovals => {}
             }
         }
         for op in then {

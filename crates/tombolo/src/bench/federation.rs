@@ -118,6 +118,29 @@ impl Site {
         Ok(())
     }
 
+    /// Starts the provider's process, which need not take requests yet.
+    pub(crate) fn launch(&mut self) -> Result<(), String> {
+        self.process = Some(ProviderProcess::launch(&self.home, Log::File)?);
+        Ok(())
+    }
+
+    /// SIGKILL.
+    pub(crate) async fn kill(&mut self) -> Result<(), String> {
+        match self.process.take() {
+            Some(process) => {
+                let killed = process.kill().await;
+                killed.map_err(|error| format!("{}: {error}", self.home.domain))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// How its process ended, if it did so by itself.
+    pub(crate) fn has_ended(&mut self) -> Option<String> {
+        let status = self.process.as_mut()?.has_ended()?;
+        Some(format!("{} ended by itself: {status}", self.home.domain))
+    }
+
     /// Stops it cleanly: everything is on disk, and nothing in a write-ahead log.
     pub(crate) async fn stop(&mut self) -> Result<(), String> {
         match self.process.take() {

@@ -25,7 +25,7 @@ use crate::chat::profile::Device;
 use crate::chat::room_input::{self, RoomInput};
 use crate::chat::seen::Seen;
 use crate::chat::terminal::Terminal;
-use crate::chat::words::{device, short, standing, standing_of, title};
+use crate::chat::words::{self, device, short, standing, standing_of, title};
 use crate::plain::{continued, one_line};
 
 /// Messages shown when a room is opened.
@@ -349,6 +349,9 @@ impl Conversation {
             ClientEvent::Connected(false) => {
                 self.cut_off = true;
                 self.terminal.print("-- the provider is out of reach; trying again …");
+            }
+            ClientEvent::DevicesLost(devices) => {
+                self.terminal.print(&words::devices_lost(&devices));
             }
             ClientEvent::SignedOut => self.terminal.print(
                 "-- this device is signed out: its provider does not know it any more; what it \

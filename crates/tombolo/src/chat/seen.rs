@@ -87,6 +87,13 @@ fn people_said<'a>(before: &'a Seen, now: &'a Seen, me: &MimiUri) -> Vec<(&'a Mi
     for (user, client) in before.devices.difference(&now.devices) {
         say(user, "goes", "go", &format!("with {}", device(client)));
     }
+    let is_in = |seen: &Seen, user: &MimiUri| seen.devices.iter().any(|(of, _)| of == user);
+    let stays = |user: &&MimiUri| *user != me && !now.banned.contains(*user);
+    for user in now.roles.keys().filter(stays) {
+        if is_in(before, user) && !is_in(now, user) {
+            say(user, "has", "have", "no device here any more: nothing written here reaches them");
+        }
+    }
     for user in before.roles.keys().filter(|user| !now.roles.contains_key(*user)) {
         say(user, "is", "are", "no longer in the room");
     }
@@ -135,6 +142,7 @@ mod tests {
             "-- you are now banned",
             "-- bob@b.example is now speaker",
             "-- bob@b.example goes with phone",
+            "-- bob@b.example has no device here any more: nothing written here reaches them",
         ];
         assert_eq!(told, expected);
         let told = now.since(&before, &bob, None);

@@ -21,7 +21,10 @@ pub(crate) fn standing(state: &RoomState, me: &MimiUri) -> String {
     let number = counted(state.participants.len(), "participant");
     let mine = state.participants.iter().find(|one| one.user == *me);
     let role = mine.map(|one| format!("; you are {}", one_line(&one.role_name)));
-    number + &role.unwrap_or_default()
+    let others = || state.participants.iter().filter(|one| one.user != *me && !one.is_banned);
+    let nobody_reads = others().count() > 0 && others().all(|one| one.clients.is_empty());
+    let warning = "; nobody else has a device here: nothing written here reaches anybody";
+    number + &role.unwrap_or_default() + if nobody_reads { warning } else { "" }
 }
 
 /// Where we stand in a room.
@@ -73,6 +76,16 @@ pub(crate) fn devices(state: &RoomState) -> BTreeSet<(MimiUri, MimiUri)> {
 /// `phone` for `mimi://b.example/d/bob/phone`.
 pub(crate) fn device(client: &MimiUri) -> String {
     client.as_str().rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+/// What the person is told of own devices that the provider does not know any more.
+pub(crate) fn devices_lost(devices: &[MimiUri]) -> String {
+    let devices: Vec<String> = devices.iter().map(device).collect();
+    let devices = devices.join(", ");
+    format!(
+        "-- your provider says that these devices of yours are gone, and they are removed from your \
+         rooms: {devices}; if they are not gone, it is not to be trusted"
+    )
 }
 
 /// `bob@b.example` for `mimi://b.example/u/bob`.

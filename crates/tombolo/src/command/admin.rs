@@ -196,11 +196,11 @@ fn tell_removed(removed: &Removed) {
     // It may be done again, for rooms, but it may also be a slip of the pen.
     say(&match devices {
         0 => format!(
-            "{removed} is gone; it had no device signed in here; {rooms} hosted here looked through."
+            "{removed} is gone; it had no device signed in here; {rooms} hosted here to look through."
         ),
         devices => {
             let devices = counted(*devices as u64, "device");
-            format!("Removed {removed}: {devices} signed out, {rooms} hosted here looked through.")
+            format!("Removed {removed}: {devices} signed out, {rooms} hosted here to look through.")
         }
     });
     say("Rooms at other providers keep it until somebody there removes it.");
@@ -224,8 +224,11 @@ async fn show_status(config: &Config, json: bool) -> Result<(), Failure> {
         say(&object);
         return Ok(());
     }
-    let Status { domain, users, rooms, waiting } = status;
+    let Status { domain, users, rooms, storage_error, waiting } = status;
     say(&format!("{domain} runs: {}, {}", counted(users, "user"), counted(rooms, "room")));
+    if let Some(error) = storage_error {
+        say(&format!("NOTHING CAN BE STORED: {error}"));
+    }
     if waiting.is_empty() {
         say("Nothing waits for other providers.");
     }

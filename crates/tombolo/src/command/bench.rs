@@ -12,6 +12,7 @@ use crate::bench::progress::Progress;
 use crate::bench::report::Report;
 use crate::bench::scenario::one_room::{self, People};
 use crate::bench::scenario::{Load, cold_start, commits, footprint, rooms};
+use crate::bench::soak::{self, Plan};
 use crate::demo::interrupt::Interrupt;
 
 /// Messages sent and not yet delivered: as many as the harness beside (`bench/peers`) gives others.
@@ -60,7 +61,7 @@ pub(crate) struct Bench {
     dir: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum Scenario {
     /// One room: users of the hub write, one device at another provider receives
     OneToOne {
@@ -112,6 +113,38 @@ enum Scenario {
     },
     /// Memory without and with load, and octets on disk of a message with few and many local devices
     Footprint,
+    /// Providers and devices under load that are killed, frozen and restarted at random
+    ///
+    /// Every provider and every device is a process of its own, with its file on disk; people come and
+    /// go, and new devices come. Every message is counted: accepted is shown exactly once by every device
+    /// that was in the room, in one order; what a killed writer did not hear about, by all or none.
+    /// `--duration` is of load and faults; a summary follows once everything has arrived. If anything is
+    /// wrong, the directory with all files, logs and `soak.log` stays.
+    Soak(Soak),
+    #[command(hide = true)]
+    SoakDevice(soak::SoakDevice),
+}
+
+#[derive(Args, Clone, Debug)]
+struct Soak {
+    /// Of when who is killed, and of who writes where [default: another each time]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Providers
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(2..=20))]
+    providers: u32,
+    /// Devices that stay, each of a user of its own; at least one at each provider
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = count(200))]
+    devices: u32,
+    /// Rooms, hosted by all of the providers
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = count(1_000))]
+    rooms: u32,
+    /// Messages a second, of all devices together
+    #[arg(long, value_name = "N", default_value = "20", value_parser = rate)]
+    rate: f64,
+    /// Seconds between two faults, on average
+    #[arg(long, value_name = "S", default_value = "2", value_parser = seconds)]
+    fault_every: Duration,
 }
 
 impl Bench {
@@ -120,15 +153,33 @@ impl Bench {
             Ok(interrupt) => interrupt,
             Err(error) => return Failure::from(error).complain(),
         };
+        if let Scenario::SoakDevice(device) = self.scenario {
+            return match device.run().await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => Failure::from(error).complain(),
+            };
+        }
         let progress = Progress::new();
         let measured = tokio::select! {
-            measured = self.measure(&progress) => measured,
+            measured = self.found(&progress) => measured,
             () = interrupt.received() => Err("stopped".to_owned()),
         };
-        match measured {
-            Ok(report) => self.print(&report),
-            Err(error) => Failure::from(error).complain(),
+        measured.unwrap_or_else(|error| Failure::from(error).complain())
+    }
+
+    async fn found(&self, progress: &Progress) -> Result<ExitCode, String> {
+        let Scenario::Soak(soak) = &self.scenario else {
+            return self.measure(progress).await.map(|report| self.print(&report));
+        };
+        let summary = soak::run(&soak.plan(self)?, progress).await?;
+        match self.json {
+            true => say(&serde_json::to_string(&summary).expect("numbers, texts and maps of them")),
+            false => say(&summary.in_words()),
         }
+        Ok(match summary.is_whole() {
+            true => ExitCode::SUCCESS,
+            false => Failure::new(&"something is not as it must be").complain(),
+        })
     }
 
     async fn measure(&self, progress: &Progress) -> Result<Report, String> {
@@ -140,7 +191,7 @@ impl Bench {
         };
         let window = self.window.map_or(WINDOW, usize::from);
         let to_one = People { senders: 1, followers: 1, devices: 1 };
-        match self.scenario {
+        match self.scenario.clone() {
             Scenario::OneToOne { senders } => {
                 let people = People { senders: as_usize(senders), ..to_one };
                 let load = Load::Window(window);
@@ -180,6 +231,7 @@ impl Bench {
                 cold_start::run(as_usize(rooms), settings, progress).await
             }
             Scenario::Footprint => footprint::run(window, settings, progress).await,
+            Scenario::Soak(_) | Scenario::SoakDevice(_) => Err("no measurement".to_owned()),
         }
     }
 
@@ -192,6 +244,24 @@ impl Bench {
             true => ExitCode::SUCCESS,
             false => Failure::new(&"something was lost, doubled or reordered").complain(),
         }
+    }
+}
+
+impl Soak {
+    fn plan(&self, bench: &Bench) -> Result<Plan, String> {
+        if self.devices < self.providers {
+            return Err("--devices: at least one at each provider".to_owned());
+        }
+        Ok(Plan {
+            duration: bench.duration,
+            seed: self.seed.unwrap_or_else(rand::random),
+            providers: as_usize(self.providers),
+            devices: as_usize(self.devices),
+            rooms: as_usize(self.rooms),
+            rate: self.rate,
+            fault_every: self.fault_every,
+            directory: bench.dir.clone(),
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::ports::free_port;
 use crate::programs::{PATIENCE, Talking, path, tombolo};
 
 #[test]
@@ -95,7 +96,7 @@ fn a_file_is_sent_and_saved(folder: &Path, bob: &mut Talking, cathy: &mut Talkin
 /// `init`, `serve`, `admin user add`, `chat`: what the demo prints, with ports that are free here.
 fn fourth_provider(directory: &Path) -> (Talking, Talking) {
     let home = directory.join("d.example");
-    let ports: Vec<String> = (0..3).map(|_| free_port()).collect();
+    let ports: Vec<String> = (0..3).map(|_| free_port().to_string()).collect();
     let ca = directory.join("ca");
     let init = tombolo(&["init", "d.example", "--dir", path(&home), "--dev-ca", path(&ca)])
         .args(["--peers-file", path(&directory.join("peers.toml"))])
@@ -129,9 +130,4 @@ fn fourth_provider(directory: &Path) -> (Talking, Talking) {
     let mut dave = Talking::start(&["chat", path(&profile)]);
     dave.says("No rooms yet");
     (dave, serve)
-}
-
-fn free_port() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port().to_string()
 }

@@ -4,4 +4,6 @@
 
 mod hostile;
 mod keep;
+#[path = "../ports/mod.rs"]
+mod ports;
 mod programs;

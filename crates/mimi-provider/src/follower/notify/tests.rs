@@ -353,3 +353,16 @@ fn a_snapshot_is_read_back_and_due_in_time() {
     let snapshot = FollowerSnapshot { roster: b"roster".to_vec(), state };
     assert_eq!(FollowerSnapshot::decode(&snapshot.encode()), Ok(snapshot));
 }
+
+/// PROTO-NTF-11: a client that is in comes in once.
+#[test]
+fn who_is_in_the_room_is_not_let_in_again() {
+    let mut follower = Follower::in_the_room();
+    let again = (welcomed(NOW + 1, b"phone"), roster(&[], &[], &[b"phone"]));
+    let joins = |transition: &Transition<Notified>| {
+        transition.changes.iter().any(|change| matches!(change, Change::Join { .. }))
+    };
+    assert!(!joins(&follower.receive(vec![again])));
+    let laptop = (welcomed(NOW + 2, b"laptop"), roster(&[], &[], &[b"laptop"]));
+    assert!(joins(&follower.receive(vec![laptop])));
+}

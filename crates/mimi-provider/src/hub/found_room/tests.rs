@@ -171,8 +171,11 @@ fn a_dependent_room_begins_inside_its_parent() {
     assert!(transition.changes.contains(&put));
     assert!(under(None).is_err());
     assert!(under(Some(view.clone())).is_err(), "that is another room");
+    // Who is not in the parent hears the same as if there were none.
+    let none = under(None).unwrap_err();
+    assert_eq!(under(Some(view.clone())).unwrap_err(), none);
     parent.participants.participants.clear();
-    assert!(under(Some(parent)).is_err());
+    assert_eq!(under(Some(parent)).unwrap_err(), none);
 }
 
 #[test]
@@ -180,8 +183,15 @@ fn a_room_begins_with_its_creator_alone() {
     let refused = |view: &RoomView| found(view, &room_uri(), HubSender::Ours).is_err();
     assert!(refused(&room(&["a/alice/phone", "b/bob/phone"])));
     assert!(refused(&room(&["a/alice/phone", "a/alice/laptop"])));
-    assert!(refused(&room(&["a/alice/laptop"])));
     assert!(refused(&room(&["b/bob/phone"])));
+    // Another client of the creator's, and the creator's client under another name.
+    let mut renamed = room(&["b/bob/phone"]);
+    renamed.clients[0].client = client("a/alice/phone");
+    for view in [room(&["a/alice/laptop"]), renamed] {
+        let reject = found(&view, &room_uri(), HubSender::Ours).unwrap_err();
+        let reason = "the asking client is no member of its new room";
+        assert_eq!(reject, Reject::NotAllowed(reason.to_owned()));
+    }
     assert!(refused(&room(&[])));
     let mut unlisted = room(&["a/alice/phone"]);
     unlisted.participants.participants.clear();
@@ -217,4 +227,14 @@ fn a_room_that_the_operator_does_not_host() {
     assert!(refused.peer_message().contains("this provider"), "{}", refused.peer_message());
     let envelope = Envelope::default();
     assert!(found_room(&FoundRoomInput { envelope: &envelope, ..input }).is_ok());
+}
+
+/// FRANK-7: the room's franking agent is ours, or there is none.
+#[test]
+fn a_room_with_the_franking_agent_of_another_hub() {
+    let mut view = room(&["a/alice/phone"]);
+    view.other_components.insert(FRANKING_AGENT, b"agent".to_vec());
+    assert!(found(&view, &room_uri(), HubSender::Ours).is_ok());
+    view.other_components.insert(FRANKING_AGENT, b"another".to_vec());
+    assert!(found(&view, &room_uri(), HubSender::Ours).is_err());
 }

@@ -156,6 +156,7 @@ fn uses_are_counted() {
     come_by(&mut hub, "c/cathy/phone", &twice).unwrap();
     // A further device of a participant needs no code, and uses none up.
     ask(&mut hub, "c/cathy/laptop", &twice).unwrap();
+    assert_eq!(hub.state.grants.last().unwrap().joining_code, None);
     let laptop = identity("c/cathy/laptop");
     let change =
         commit(&hub.view, Actor::Joiner(laptop.clone()), vec![ExternalJoin(laptop.clone())]);
@@ -297,6 +298,32 @@ fn single_user_links() {
     add(&mut hub, vec![link(&many)]).unwrap();
     come_by(&mut hub, "c/cathy/phone", &many).unwrap();
     assert!(ask(&mut hub, "d/dan/phone", &many).is_err());
+    // Where they are, their own number counts.
+    set_policy(&mut hub, true, u32::MAX);
+    ask(&mut hub, "d/dan/phone", &many).unwrap();
+}
+
+/// Other links that go change nothing for one that stands: what was used is used.
+#[test]
+fn uses_outlast_other_links() {
+    let mut hub = hub();
+    let (once, other) = (code(1, 2, Some(1), None), code(2, 2, None, None));
+    add(&mut hub, vec![link(&once), link(&other)]).unwrap();
+    come_by(&mut hub, "c/cathy/phone", &once).unwrap();
+    revoke(&mut hub, 1);
+    assert!(ask(&mut hub, "d/dan/phone", &other).is_err());
+    assert!(ask(&mut hub, "d/dan/phone", &once).is_err());
+}
+
+/// A link that was written down twice stands.
+#[test]
+fn a_link_that_stands_twice() {
+    let mut hub = hub();
+    let good = code(1, 2, None, None);
+    add(&mut hub, vec![link(&good), link(&good)]).unwrap();
+    ask(&mut hub, "c/cathy/phone", &good).unwrap();
+    revoke(&mut hub, 0);
+    ask(&mut hub, "c/cathy/phone", &good).unwrap();
 }
 
 /// POLICY-JL-1: new links last no longer than the policy says, give or take clocks.

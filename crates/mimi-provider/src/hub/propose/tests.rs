@@ -59,7 +59,9 @@ fn a_user_is_removed_by_the_hub() {
     let mut hub = hub(MEMBERS);
     let transition = hub.evict(&[bob()]).unwrap();
     assert_eq!(kinds(&transition), [EventKind::HubNote, EventKind::Proposal]);
-    let proposal = appended(&transition)[1];
+    let [note, proposal] = appended(&transition)[..] else { panic!("two entries") };
+    // AMB-NTF-8: no two entries of one time.
+    assert_eq!((note.timestamp_ms, proposal.timestamp_ms), (NOW, NOW + 1));
     assert_eq!(proposal.audience, [domain("b.example"), domain("c.example")]);
     assert_eq!(proposal.targets, None);
     let FanoutKind::Proposal { more_proposals } = fanout(proposal).kind else {
@@ -339,31 +341,124 @@ fn limits_hold_for_external_joins() {
     }
 }
 
+/// A direct room of alice and bob.
+fn direct(clients: &[&str]) -> Hub {
+    let mut hub = Hub::new(clients);
+    let preset = Preset::Direct;
+    hub.view.roles = preset.roles();
+    hub.view.preauth = hub_preauth(&domain("a.example"), preset);
+    hub.view.base_policy = Some(preset.base_policy());
+    for pair in &mut hub.view.participants.participants {
+        pair.role_index = preset.ordinary_role();
+    }
+    hub
+}
+
+/// Somebody's device goes by itself.
+fn goes(hub: &mut Hub, short: &str, seed: u8) -> Transition<Updated> {
+    let change = proposals(&hub.view, &member(&hub.view, short), seed, vec![SelfRemove]);
+    let requester = Requester::Peer(client(short).domain());
+    hub.propose(&requester, &change).unwrap()
+}
+
+fn frees_its_people(transition: &Transition<Updated>) -> bool {
+    transition.changes.iter().any(|change| matches!(change, Change::FreeMembers { .. }))
+}
+
+fn alice() -> Evicted {
+    Evicted::User(user("a/alice"))
+}
+
+/// TOM-direct-1, TOM-direct-2: of a deleted account the clients go and the entry stays. Whoever has
+/// the name next does not come in by it, and may have another room with the one who is left; that one
+/// stays as long as it likes.
+#[test]
+fn a_deleted_account_goes_from_a_direct_room() {
+    let mut hub = direct(&["a/alice/phone", "a/alice/laptop", "b/bob/phone"]);
+    let transition = hub.evict(&[alice()]).unwrap();
+    assert_eq!(kinds(&transition), [EventKind::HubNote, EventKind::Proposal]);
+    assert!(frees_its_people(&transition));
+    let changes: Vec<_> = hub.state.pending.iter().map(|it| it.proposal.change.clone()).collect();
+    let leaves = ["a/alice/phone", "a/alice/laptop"].map(|it| RemoveClient(leaf(&hub.view, it)));
+    assert_eq!(changes, leaves, "nobody changes the list");
+    let all = all_pending(&hub, "b/bob/phone");
+    let transition = hub.commit(&peer("b.example"), &all, Extras::default()).unwrap();
+    assert_eq!(kinds(&transition), [EventKind::Commit]);
+    assert!(hub.view.role_index_of(&user("a/alice")).is_some());
+    assert!(!hub.view.is_active(&user("a/alice")) && !is_gone(&hub.state, &hub.view));
+    assert!(hub.submit(&peer("b.example"), "b/bob", 1, b"a note for myself").is_ok());
+    let again = hub.group_info(&local("a/alice/phone"), "a/alice/phone", KEY);
+    assert!(matches!(again, Err(Reject::NotAllowed(_))), "{again:?}");
+    assert!(hub.evict(&[alice()]).unwrap().changes.is_empty(), "all is said");
+    let transition = goes(&mut hub, "b/bob/phone", 1);
+    assert!(is_gone(&hub.state, &hub.view) && frees_its_people(&transition));
+}
+
+/// TOM-direct-2: in a room from before, which lets its hub do nothing, its client stays until the
+/// other one goes; that room keeps nobody from having another, and dies with the last who belongs
+/// there.
+#[test]
+fn a_deleted_account_in_an_earlier_direct_room() {
+    let mut hub = direct(&["a/alice/phone", "b/bob/phone"]);
+    hub.view.roles.roles.retain(|role| role.role_name != "policy_enforcer");
+    hub.view.preauth.entries.clear();
+    let transition = hub.evict(&[alice()]).unwrap();
+    assert_eq!(kinds(&transition), [EventKind::HubNote]);
+    assert!(frees_its_people(&transition));
+    assert!(hub.group_info(&local("a/alice/phone"), "a/alice/phone", KEY).is_err());
+    assert!(!is_gone(&hub.state, &hub.view));
+    goes(&mut hub, "b/bob/phone", 1);
+    assert!(is_gone(&hub.state, &hub.view));
+}
+
+/// A device is lost: its user comes back with another one, into the room if somebody is in it still.
+#[test]
+fn a_lost_device_goes_from_a_direct_room() {
+    let phone = || Evicted::Client(client("a/alice/phone"));
+    let mut hub = direct(&["a/alice/phone", "b/bob/phone"]);
+    let transition = hub.evict(&[phone()]).unwrap();
+    assert_eq!(kinds(&transition), [EventKind::HubNote, EventKind::Proposal]);
+    assert!(!frees_its_people(&transition));
+    let all = all_pending(&hub, "b/bob/phone");
+    hub.commit(&peer("b.example"), &all, Extras::default()).unwrap();
+    assert!(hub.state.evicting.is_empty() && !hub.view.is_active(&user("a/alice")));
+    assert!(hub.group_info(&local("a/alice/tablet"), "a/alice/tablet", KEY).is_ok());
+
+    let mut alone = direct(&["a/alice/phone"]);
+    alone.view.preauth.entries.clear();
+    let transition = alone.evict(&[phone()]).unwrap();
+    assert!(is_gone(&alone.state, &alone.view) && frees_its_people(&transition));
+}
+
 /// AMB-PL-8, POLICY-BASE-7: a room dies with its last member, unless it is to persist; a set of
 /// people is free again then (POLICY-BASE-2).
 #[test]
 fn a_deserted_room_is_gone() {
     for persistent in [false, true] {
-        let mut hub = Hub::new(&["a/alice/phone", "b/bob/phone"]);
-        let preset = Preset::Direct;
-        hub.view.roles = preset.roles();
-        for pair in &mut hub.view.participants.participants {
-            pair.role_index = preset.ordinary_role();
-        }
-        let mut policy = preset.base_policy();
-        policy.persistent_room = persistent;
-        hub.view.base_policy = Some(policy);
-        let goes = |hub: &mut Hub, short: &str, seed| {
-            let change = proposals(&hub.view, &member(&hub.view, short), seed, vec![SelfRemove]);
-            let requester = Requester::Peer(client(short).domain());
-            hub.propose(&requester, &change).unwrap()
-        };
+        let mut hub = direct(&["a/alice/phone", "b/bob/phone"]);
+        hub.view.base_policy.as_mut().unwrap().persistent_room = persistent;
         let transition = goes(&mut hub, "b/bob/phone", 1);
         assert!(matches!(transition.reply.response.outcome, UpdateOutcome::Success { .. }));
         assert!(!is_gone(&hub.state, &hub.view));
         let transition = goes(&mut hub, "a/alice/phone", 2);
         assert_eq!(is_gone(&hub.state, &hub.view), !persistent);
-        let frees = |change: &Change| matches!(change, Change::FreeMembers { .. });
-        assert_eq!(transition.changes.iter().any(frees), !persistent);
+        assert_eq!(frees_its_people(&transition), !persistent);
     }
+}
+
+/// Somebody entitled who takes them in again says that they are to stay.
+#[test]
+fn whoever_is_taken_in_again_is_not_wanted_out_any_more() {
+    let mut hub = Hub::new(MEMBERS);
+    assert_eq!(kinds(&hub.evict(&[bob()]).unwrap()), [EventKind::HubNote]);
+    assert!(hub.state.evicting.contains(&bob()));
+    let alice = member(&hub.view, "a/alice/phone");
+    let nothing = commit(&hub.view, alice.clone(), Vec::new());
+    hub.commit(&local("a/alice/phone"), &nothing, Extras::default()).unwrap();
+    assert!(hub.state.evicting.contains(&bob()), "he is still in it");
+    let again = commit(&hub.view, alice, vec![AddClient(identity("b/bob/tablet"))]);
+    let welcomes = vec![part("b.example", &["b/bob/tablet"])];
+    let extras = Extras { welcomes, ..Extras::default() };
+    hub.commit(&local("a/alice/phone"), &again, extras).unwrap();
+    assert!(hub.state.evicting.is_empty());
 }

@@ -74,6 +74,7 @@ fn a_report_waits_for_a_moderator() {
     let proven = Verdict::Proven { sender: user("b/bob") };
     assert_eq!(note.verdicts, [proven, Verdict::NotProven(Fault::ForgedContent)]);
     assert_eq!((note.from, note.room, note.local_user), (domain("c.example"), room_uri(), None));
+    assert_eq!(queue.last_seq(), 1);
     assert_eq!(queue.open()[&1].alleged_abuser, user("b/bob"));
 
     let closed = queue.close(&domain("a.example"), 1, NOW + 9).unwrap();

@@ -1,7 +1,7 @@
 use mimi_policy::ProposedChange::SelfRemove;
 
 use super::*;
-use crate::fixture::{NOW, client, commit, member, proposals, room_uri, unlisted, user};
+use crate::fixture::{NOW, client, commit, domain, member, proposals, room_uri, unlisted, user};
 use crate::hub::fixture::{Extras, Hub, appended, peer};
 
 fn note(seq: Seq, timestamp_ms: u64, grant: JoinGrant) -> NewEvent {
@@ -191,4 +191,43 @@ fn grants_of_others_stay() {
     assert_eq!(state.grants.len(), JOIN_GRANTS_MAX);
     let bobs = state.grants.iter().filter(|grant| grant.user == user("b/bob"));
     assert_eq!(bobs.count() as u64, of_one);
+    // Whatever the name of the provider that fills them.
+    for number in 0..2 * JOIN_GRANTS_MAX as u64 {
+        give(&mut state, grant_to(&format!("a/user{number}"), 9_000 + number));
+    }
+    let bobs = state.grants.iter().filter(|grant| grant.user == user("b/bob"));
+    assert_eq!(bobs.count() as u64, of_one);
+}
+
+/// AMB-UPD-15: the frank of a repeated message is told to whom it was told.
+#[test]
+fn a_frank_is_told_to_its_provider_alone() {
+    let mut hub = Hub::new(&["a/alice/phone", "b/bob/phone"]);
+    let frank = Frank {
+        server_frank: [1; 32],
+        franking_signature_ciphersuite: 1,
+        franking_integrity_signature: vec![2; 64],
+    };
+    let recent = |by: &str, frank: Vec<u8>| Recent {
+        sha256: [7; 32],
+        timestamp_ms: NOW,
+        by: Some(domain(by)),
+        frank,
+    };
+    hub.state.recent.push_back(recent("b.example", frank.encode()));
+    assert_eq!(hub.state.frank_before(&[7; 32], &domain("b.example")), Some(frank));
+    assert_eq!(hub.state.frank_before(&[7; 32], &domain("c.example")), None);
+    assert_eq!(hub.state.frank_before(&[8; 32], &domain("b.example")), None);
+}
+
+/// Proposals are handshakes: a room in which little is committed is saved all the same.
+#[test]
+fn proposals_count_for_the_next_snapshot() {
+    let mut hub = Hub::new(&["a/alice/phone", "b/bob/phone", "c/cathy/phone"]);
+    for (number, short) in [(1, "b/bob/phone"), (2, "c/cathy/phone")] {
+        let change = proposals(&hub.view, &member(&hub.view, short), number, vec![SelfRemove]);
+        let from = if number == 1 { "b.example" } else { "c.example" };
+        hub.propose(&peer(from), &change).unwrap();
+        assert_eq!(hub.state.handshakes_since_snapshot, u32::from(number));
+    }
 }

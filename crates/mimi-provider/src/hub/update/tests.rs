@@ -503,6 +503,25 @@ fn a_snapshot_after_every_add() {
     assert_eq!(transition.reply.snapshot, SnapshotDue::Now);
 }
 
+/// What the group needs to follow an Add at any time is in the log before it, for the hub alone; so no
+/// snapshot has to be written.
+#[test]
+fn an_add_that_replays_needs_no_snapshot() {
+    let mut hub = Hub::new(MEMBERS);
+    let changes = vec![AddClient(identity("b/bob/tablet"))];
+    let change = commit(&hub.view, member(&hub.view, "b/bob/phone"), changes);
+    let welcomes = vec![part("b.example", &["b/bob/tablet"])];
+    let extras = Extras { welcomes, replay: Some(vec![7; 3]), ..Extras::default() };
+    let transition = hub.commit(&peer("b.example"), &change, extras).unwrap();
+    assert_eq!(transition.reply.snapshot, SnapshotDue::Later);
+    let events = appended(&transition);
+    let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
+    assert_eq!(kinds, [EventKind::HubNote, EventKind::Commit, EventKind::Welcome]);
+    assert_eq!(HubState::replay_in(events[0]), Some(vec![7; 3]));
+    assert_eq!((events[0].audience.len(), events[0].targets.clone()), (0, Some(Vec::new())));
+    assert_eq!(HubState::replay_in(events[1]), None);
+}
+
 /// What no body can hold is refused.
 #[test]
 fn a_fanout_fits_a_body() {
@@ -531,4 +550,71 @@ fn a_welcome_without_a_tree_is_our_fault() {
     assert!(matches!(tree_after(&bundle, None), Err(Reject::Internal(_))));
     let ratchet_tree = RatchetTreeOption::Full(tree.clone());
     assert_eq!(tree_after(&CommitBundle { ratchet_tree, ..bundle }, None).unwrap(), &tree);
+}
+
+/// PROTO-UPD-12: an Update of a leaf is due in everybody's commit but its own and that of whoever
+/// removes the leaf (RFC 9420, section 12.2).
+#[test]
+fn updates_of_leaves_are_due_where_they_can_be() {
+    let waiting = || {
+        let mut hub = Hub::new(MEMBERS);
+        let bob = member(&hub.view, "b/bob/phone");
+        let change = proposals(&hub.view, &bob, 1, vec![ProposedChange::UpdateOwnLeaf]);
+        hub.propose(&peer("b.example"), &change).unwrap();
+        hub
+    };
+    let by = |hub: &Hub, short: &str, changes: Vec<ProposedChange>| {
+        commit(&hub.view, member(&hub.view, short), changes)
+    };
+    let mut hub = waiting();
+    let omitting = by(&hub, "c/cathy/phone", Vec::new());
+    let reject = hub.commit(&peer("c.example"), &omitting, Extras::default()).unwrap_err();
+    assert!(matches!(reject, Reject::InvalidProposals { .. }), "{reject}");
+    let whole = including(&hub, omitting);
+    hub.commit(&peer("c.example"), &whole, Extras::default()).unwrap();
+    let mut hub = waiting();
+    let own = by(&hub, "b/bob/phone", Vec::new());
+    hub.commit(&peer("b.example"), &own, Extras::default()).unwrap();
+    let mut hub = waiting();
+    let phone = RemoveClient(leaf(&hub.view, "b/bob/phone"));
+    let gone = by(&hub, "a/alice/phone", vec![unlisted(&hub.view, &user("b/bob")), phone]);
+    hub.commit(&local("a/alice/phone"), &gone, Extras::default()).unwrap();
+}
+
+/// POLICY-BASE-3: the hub knows of every room on which one it depends, and asks about proposals the
+/// one it will depend on.
+#[test]
+fn a_room_comes_to_depend_on_another() {
+    let mut hub = Hub::new(MEMBERS);
+    let mut parent = hub.view.clone();
+    let dependent = |name: &str| {
+        let mut policy = mimi_policy::preset::base_policy();
+        policy.parent_dependant = true;
+        policy.parent_room = Some(fixture::uri(name).as_str().to_owned());
+        policy
+    };
+    let (one, other) = ("mimi://a.example/r/parent", "mimi://a.example/r/other");
+    parent.metadata.room_uri = fixture::uri(one);
+    hub.parent = Some(parent);
+    let set = |name| vec![ProposedChange::BasePolicy(dependent(name))];
+    let alice = member(&hub.view, "a/alice/phone");
+    let change = proposals(&hub.view, &alice, 1, set(one));
+    let after = |hub: &Hub, change: &StagedChange| parent_after(&hub.state, &hub.view, change);
+    let nothing = proposals(&hub.view, &alice, 2, Vec::new());
+    assert_eq!(after(&hub, &nothing), None);
+    assert_eq!(after(&hub, &change), Some(fixture::uri(one)));
+    hub.propose(&local("a/alice/phone"), &change).unwrap();
+    assert_eq!(after(&hub, &nothing), Some(fixture::uri(one)));
+    let later = proposals(&hub.view, &alice, 2, set(other));
+    assert_eq!(after(&hub, &later), Some(fixture::uri(other)));
+    let whole = including(&hub, commit(&hub.view, alice.clone(), Vec::new()));
+    let transition = hub.commit(&local("a/alice/phone"), &whole, Extras::default()).unwrap();
+    let put = Change::PutParent { room: room_uri(), parent: Some(fixture::uri(one)) };
+    assert!(transition.changes.contains(&put));
+    assert_eq!(after(&hub, &nothing), Some(fixture::uri(one)));
+    // What it depends on already is not written again.
+    let nothing = commit(&hub.view, member(&hub.view, "a/alice/phone"), Vec::new());
+    let transition = hub.commit(&local("a/alice/phone"), &nothing, Extras::default()).unwrap();
+    let puts = |change: &Change| matches!(change, Change::PutParent { .. });
+    assert!(!transition.changes.iter().any(puts));
 }

@@ -1,4 +1,7 @@
-use super::{AES_256_GCM, Encryption, ExternalFault, SHA_256, SHA_384, SHA_512, Upload, seal};
+use super::{
+    AES_256_GCM, Encryption, ExternalFault, SHA_256, SHA_384, SHA_512, TAG_OCTETS, Upload, seal,
+    seal_owned,
+};
 use crate::content::{ExternalPart, MimiContent, Part};
 use crate::fixtures::octets;
 
@@ -181,6 +184,35 @@ fn the_drafts_examples() {
     assert_eq!(conference.check_before_fetching(NOW_S), Ok(()));
     assert!(!conference.is_authenticated());
     assert_eq!(conference.safe_filename(), None);
+}
+
+/// A large content is in memory once, while it is encrypted and while it is decrypted, and nothing of it
+/// comes out unless all of it is right.
+#[test]
+fn a_content_is_in_memory_once() {
+    const CONTENT_OCTETS: usize = 4 * 1024 * 1024;
+    const BESIDE: u64 = 4 * 1024;
+    let mut content = Vec::with_capacity(CONTENT_OCTETS + TAG_OCTETS);
+    content.resize(CONTENT_OCTETS, 7);
+    let encryption = Encryption::Aes128Gcm { key: [7; 16], nonce: [9; 12] };
+    let mut made = None;
+    let sealing = || made = Some(seal_owned(upload(), content, &encryption).unwrap());
+    let memory = allocation_counter::measure(sealing).bytes_max;
+    assert!(memory <= BESIDE, "sealing took {memory} octets more");
+    let (part, octets) = made.unwrap();
+    assert_eq!(octets.len(), CONTENT_OCTETS + TAG_OCTETS);
+    assert_eq!(
+        seal(upload(), &[7; CONTENT_OCTETS], &encryption).unwrap(),
+        (part.clone(), octets.clone())
+    );
+    let mut altered = octets.clone();
+    *altered.last_mut().unwrap() ^= 1;
+    let mut opened = None;
+    let memory = allocation_counter::measure(|| opened = Some(part.open_owned(octets, NOW_S)));
+    assert!(memory.bytes_max <= BESIDE, "opening took {} octets more", memory.bytes_max);
+    assert!(opened.unwrap().unwrap() == [7; CONTENT_OCTETS]);
+    let unhashed = ExternalPart { hash_alg: 0, ..part };
+    assert_eq!(unhashed.open_owned(altered, NOW_S), Err(ExternalFault::Decryption));
 }
 
 #[test]

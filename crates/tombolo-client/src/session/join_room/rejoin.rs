@@ -4,10 +4,21 @@ use mimi_mls::member::MemberGroup;
 
 use super::{Joining, Stage};
 use crate::error::ClientError;
-use crate::session::command::Outcome;
+use crate::session::command::{OperationId, Outcome};
 use crate::session::effects::{Effects, Moment};
 use crate::session::room::{Means, Room, Standing};
 use crate::session::way_in::Wish;
+
+impl Joining {
+    pub(crate) fn operation(&self) -> Option<OperationId> {
+        self.operation
+    }
+
+    /// Whether the device was in the room before, and has not been put out.
+    pub(crate) fn comes_in_again(&self) -> bool {
+        matches!(self.before, Some(Standing::Joined | Standing::Rejoining))
+    }
+}
 
 impl Room {
     /// The group cannot follow the hub's any more, for reasons that no hub can see: the way out is

@@ -1,12 +1,13 @@
 //! Devices and hubs that are not where each other thinks find together again by themselves.
 
 use mimi_wire::mls::MlsMessage;
-use mimi_wire::protocol::submit_message::SubmitMessageRequest;
+use mimi_wire::protocol::submit_message::{SubmitMessageRequest, SubmitMessageResponse};
+use mimi_wire::protocol::update::UpdateOutcome;
 use mimi_wire::{Domain, MimiUri, Wire};
 
 use super::world::World;
 use crate::session::command::{Command, Draft};
-use crate::session::request::Request;
+use crate::session::request::{Request, Response, TransportError};
 use crate::session::stream_event::StreamEventKind;
 use crate::shown::RoomStatus;
 
@@ -45,6 +46,54 @@ fn an_epoch_that_does_not_come_is_fetched() {
     world.agree_but_for_messages(&room);
     assert_eq!(world.state(CATHY, &room).name, "Library");
     assert_eq!(world.state(CATHY, &room).status, RoomStatus::Joined);
+}
+
+fn says_later_epoch(answer: &Result<Response, TransportError>) -> bool {
+    match answer {
+        Ok(Response::SubmitMessage(response)) => {
+            matches!(**response, SubmitMessageResponse::EpochTooOld { .. })
+        }
+        Ok(Response::Update(response)) => {
+            matches!(response.outcome, UpdateOutcome::WrongEpoch { .. })
+        }
+        _ => false,
+    }
+}
+
+/// An answer is of the moment in which the hub gave it: the stream may have gone on since. Found by a
+/// soak: a device took the hub for one that was put back, and came in again past what was on its way.
+#[test]
+fn an_answer_that_is_late_leads_nobody_astray() {
+    let leave = |room: &MimiUri, _: &str| Command::LeaveRoom(room.clone());
+    for command in [say, rename, leave] {
+        let (mut world, room) = World::with_room(14);
+        world.actors[CATHY].is_deaf = true;
+        // Hubs take messages of the epoch before.
+        for name in ["Library", "Gallery"] {
+            world.done(ALICE, rename(&room, name));
+        }
+        world.actors[CATHY].is_mute = true;
+        let operation = world.start(CATHY, command(&room, "mine"));
+        let answer = world.hub_answers(CATHY);
+        assert!(says_later_epoch(&answer.1), "{:?}", answer.1);
+        for name in ["Cellar", "Attic"] {
+            world.done(ALICE, rename(&room, name));
+        }
+        world.text(BOB, &room, "meanwhile");
+        world.actors[CATHY].is_deaf = false;
+        // All of it but the last message has come when the answer does.
+        for _ in 0..4 {
+            world.step();
+        }
+        assert_eq!(world.state(CATHY, &room).name, "Attic");
+        world.answer(CATHY, answer);
+        world.actors[CATHY].is_mute = false;
+        world.run();
+        world.finished(CATHY, operation).unwrap();
+        assert!(!world.hub.asked.contains(&"group info"), "nobody came in again");
+        assert_eq!(world.texts(CATHY, &room)[0], "meanwhile");
+        world.agree(&room);
+    }
 }
 
 /// Nothing comes any more, but the hub says that it is further.

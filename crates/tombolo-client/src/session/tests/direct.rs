@@ -151,6 +151,37 @@ fn two_people_who_open_one_at_once_end_in_the_same() {
     }
 }
 
+/// TOM-direct-1, TOM-direct-2: the hub takes a deleted account's devices out, and the other's device
+/// carries that out. What is left is a room for oneself until the two have another one, which takes
+/// its place; while that cannot be had, the old one is opened.
+#[test]
+fn who_is_left_alone_stays_until_there_is_another_room() {
+    let mut world = two(5, "a.example", "a.example");
+    let room = open(&mut world, ALICE, BOB);
+    world.text(ALICE, &room, "goodbye");
+    let alice = world.user(ALICE);
+    world.hub.evict(&room, &alice, world.now_ms);
+    world.run();
+    assert_eq!(world.state(ALICE, &room).status, RoomStatus::Removed);
+    let state = world.state(BOB, &room);
+    let devices: Vec<_> = state.participants.iter().map(|it| it.clients.len()).collect();
+    assert_eq!((state.status, devices), (RoomStatus::Joined, vec![0, 1]));
+    assert!(world.hub.room(&room).group.cached_references().count() == 0, "bob has committed");
+    world.text(BOB, &room, "nobody reads this");
+    let consents = std::mem::take(&mut world.hub.consents);
+    assert_eq!(open(&mut world, BOB, ALICE), room);
+    world.hub.consents = consents;
+    let anew = open(&mut world, BOB, ALICE);
+    assert_ne!(anew, room);
+    world.text(ALICE, &anew, "here I am again");
+    assert_eq!(world.texts(BOB, &anew), ["here I am again"]);
+    let by = anew.clone();
+    assert_eq!(world.state(BOB, &room).status, RoomStatus::Superseded { by });
+    assert_eq!(world.texts(BOB, &room), ["goodbye", "nobody reads this"], "and stays readable");
+    assert_eq!(open(&mut world, ALICE, BOB), anew);
+    world.agree(&anew);
+}
+
 /// What was written before the other room was heard of is read; then the devices go.
 #[test]
 fn a_superseded_room_is_left_after_a_while() {

@@ -412,6 +412,12 @@ fn a_lost_device_is_removed_by_its_siblings() {
     world.crash(cathy);
     world.run();
     assert_eq!(bobs_devices(&world), 1);
+    // The person hears of it, once.
+    let told = world.actors[bob].heard.iter().filter_map(|event| match event {
+        ClientEvent::DevicesLost(devices) => Some(devices.clone()),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [vec![lost]]);
     world.text(bob, &room, "still here");
     assert!(world.texts(cathy, &room).contains(&"still here".to_owned()));
     // PROTO-NTF-6: it is told, should it ever listen again.

@@ -382,6 +382,18 @@ impl Hub {
         UpdateResponse { outcome, error_description: String::new() }
     }
 
+    /// The hub proposes a user's clients away, for good, and lets its people have another room.
+    pub(crate) fn evict(&mut self, room: &MimiUri, user: &MimiUri, now_ms: u64) {
+        let group = &self.rooms[room].group;
+        let remove: Vec<_> = group.view().clients_of(user).map(|client| client.leaf).collect();
+        let wanted = HubProposals { remove: &remove, participants: None };
+        let bundle = group.propose(&self.keys[&room.domain()], wanted).unwrap();
+        self.direct_rooms.retain(|_, other| other != room);
+        let body = UpdateRequest::Proposals(bundle).encode();
+        let response = self.update(room, &body, now_ms);
+        assert!(matches!(response.outcome, UpdateOutcome::Success { .. }), "{response:?}");
+    }
+
     fn try_update(
         &mut self,
         uri: &MimiUri,

@@ -1,5 +1,7 @@
 //! A device whose group cannot follow the hub's comes in again by itself.
 
+use mimi_mls::hub::HubGroup;
+use mimi_mls::member::{Founding, MemberGroup};
 use mimi_wire::MimiUri;
 
 use super::world::World;
@@ -112,4 +114,84 @@ fn coming_back_is_tried_until_it_works() {
     world.run();
     world.text(CATHY, &room, "back");
     assert_eq!(world.texts(CATHY, &room), ["before", "back"]);
+}
+
+/// The hub puts another group, of a member's making and by the very rules of the room, in its place.
+fn put_another_group(world: &mut World, room: &MimiUri, group_id: &[u8]) {
+    let before = world.hub.room(room).group.view().clone();
+    let alice = world.user(ALICE);
+    let others = before.participants.participants.iter().filter(|pair| pair.user != alice);
+    let founding = Founding {
+        group_id: group_id.to_vec(),
+        metadata: before.metadata.clone(),
+        roles: before.roles.clone(),
+        creator_role: before.role_index_of(&alice).unwrap(),
+        others: others.cloned().collect(),
+        preauth: before.preauth.clone(),
+        base_policy: before.base_policy.clone().unwrap(),
+        components: before.other_components.clone(),
+        hub_sender: world.hub.keys[&room.domain()].external_sender(),
+    };
+    let now_ms = world.now_ms;
+    let device = &world.actors[ALICE].session.device;
+    let (_, info, tree) =
+        MemberGroup::create(device, &founding, &mut tombolo_testkit::rng(77), now_ms).unwrap();
+    let group = HubGroup::open(&info, &tree, &world.hub.issuers, now_ms).unwrap();
+    world.hub.rooms.get_mut(room).unwrap().group = group;
+}
+
+/// AMB-ID-5: whoever comes in again comes into the group it was in, or nowhere; a person who was out
+/// comes as a newcomer, into whatever the room is by then.
+#[test]
+fn another_group_in_the_rooms_place_is_not_entered() {
+    let frozen = |status: RoomStatus| match status {
+        RoomStatus::Frozen { reason } => reason.contains("another group"),
+        _ => false,
+    };
+    for (seed, is_another, crashes) in [(5, false, false), (6, true, false), (7, true, true)] {
+        let (mut world, room) = left_behind(seed);
+        let id = world.hub.room(&room).group.group_id().to_vec();
+        let other = b"mimi://a.example/g/other".to_vec();
+        if crashes {
+            // Its commit loses a race: the old group is given up by then, and its id read from the store.
+            let asked = |world: &World| {
+                world.hub.asked.iter().filter(|asked| **asked == "group info").count()
+            };
+            let before = asked(&world);
+            while asked(&world) == before {
+                assert!(world.step());
+            }
+            world.actors[CATHY].is_mute = true;
+            let name = "Gallery".to_owned();
+            world.done(ALICE, Command::RenameRoom { room: room.clone(), name });
+            world.actors[CATHY].is_mute = false;
+            world.run_at_once();
+            assert!(world.actors[CATHY].saved.rooms[&room].values.contains_key("last group"));
+            world.crash(CATHY);
+        }
+        put_another_group(&mut world, &room, if is_another { &other } else { &id });
+        world.run();
+        let status = world.state(CATHY, &room).status;
+        assert_eq!(frozen(status.clone()), is_another, "{status:?}");
+        assert_eq!(status == RoomStatus::Joined, !is_another, "its id is all that differs");
+        world.crash(CATHY);
+        world.run();
+        assert_eq!(frozen(world.state(CATHY, &room).status), is_another);
+        let entered = world.hub.room(&room).group.view().clients.len();
+        assert_eq!(entered, if is_another { 1 } else { 2 });
+        assert_eq!(world.texts(CATHY, &room), ["before"]);
+    }
+}
+
+/// Nor by a look at where the hub is.
+#[test]
+fn a_look_at_another_group_freezes() {
+    let (mut world, room) = World::with_room(8);
+    world.text(ALICE, &room, "before");
+    put_another_group(&mut world, &room, b"mimi://a.example/g/other");
+    world.hub.lets_nobody_write = true;
+    let draft = Draft::Text { text: "to whom?".to_owned(), in_reply_to: None };
+    let sent = world.outcome(CATHY, Command::Send { room: room.clone(), draft });
+    assert!(matches!(sent, Err(ClientError::Frozen { .. })), "{sent:?}");
+    assert!(matches!(world.state(CATHY, &room).status, RoomStatus::Frozen { .. }));
 }

@@ -16,7 +16,7 @@ use crate::event::ClientEvent;
 use crate::secret::SecretText;
 use crate::session::Session;
 use crate::session::command::{Command, Draft, Notice, OperationId, Outcome};
-use crate::session::request::{Outgoing, TransportError};
+use crate::session::request::{Outgoing, RequestId, Response, TransportError};
 use crate::session::stream_event::LogPosition;
 use crate::shown::{RoomState, ShownMessage};
 use crate::store::Saved;
@@ -66,6 +66,9 @@ pub(crate) struct World {
     /// A device that crashes after this step.
     pub(super) crash_at: Option<(usize, usize)>,
 }
+
+/// An answer, and to which request.
+pub(super) type Answered = (RequestId, Result<Response, TransportError>);
 
 /// Something that can happen next.
 enum Step {
@@ -322,16 +325,33 @@ impl World {
         of_100 > 0 && self.rng.random_range(0..100) < of_100
     }
 
-    fn request(&mut self, index: usize, request: usize) {
-        let actor = &mut self.actors[index];
-        let Outgoing { id, token, request } = actor.sending.remove(request);
+    /// A device's last request has come to the hub, and its answer is on its way.
+    pub(super) fn hub_answers(&mut self, index: usize) -> Answered {
+        let outgoing = self.actors[index].sending.pop().unwrap();
+        (outgoing.id, self.serve(index, outgoing))
+    }
+
+    /// The answer arrives.
+    pub(super) fn answer(&mut self, index: usize, (id, result): Answered) {
+        self.actors[index].session.answer(id, result, self.now_ms, &mut self.rng);
+        self.flush(index);
+    }
+
+    fn serve(&mut self, index: usize, outgoing: Outgoing) -> Result<Response, TransportError> {
+        let Outgoing { token, request, .. } = outgoing;
         let client = token.map(|token| MimiUri::new(token.reveal()).unwrap());
+        let domain = self.actors[index].domain.clone();
+        self.hub.serve(&domain, client.as_ref(), &request, self.now_ms)
+    }
+
+    fn request(&mut self, index: usize, request: usize) {
+        let outgoing = self.actors[index].sending.remove(request);
+        let id = outgoing.id;
         let lost = || Err(TransportError::Unreachable("lost".to_owned()));
         let result = match self.happens(self.faults.requests_lost) {
             true => lost(),
             false => {
-                let domain = self.actors[index].domain.clone();
-                let result = self.hub.serve(&domain, client.as_ref(), &request, self.now_ms);
+                let result = self.serve(index, outgoing);
                 match self.happens(self.faults.answers_lost) {
                     true => lost(),
                     false => result,

@@ -5,6 +5,7 @@ use mimi_provider::Reject;
 use super::{
     DECOY, PASSWORD_OCTETS_MAX, PASSWORD_OCTETS_MIN, Password, Passwords, Verdict, generate,
 };
+use crate::surroundings::Toil;
 
 fn password(text: &str) -> Password {
     Password::new(text.to_owned())
@@ -12,7 +13,7 @@ fn password(text: &str) -> Password {
 
 #[tokio::test]
 async fn only_the_right_password_of_an_account_is_right() {
-    let passwords = Passwords::new();
+    let passwords = Passwords::new(Toil::Beside);
     let hash = passwords.hash(password("correct horse")).await.unwrap();
     assert!(hash.starts_with("$argon2id$") && !hash.contains("horse"));
     let verify = async |text, hash| passwords.verify(password(text), hash).await.unwrap();
@@ -27,7 +28,7 @@ async fn only_the_right_password_of_an_account_is_right() {
 
 #[tokio::test]
 async fn lengths_are_limited() {
-    let passwords = Passwords::new();
+    let passwords = Passwords::new(Toil::Beside);
     for (length, allowed) in [
         (PASSWORD_OCTETS_MIN - 1, false),
         (PASSWORD_OCTETS_MIN, true),
@@ -55,7 +56,7 @@ fn generated_passwords_differ_and_can_be_read_aloud() {
 /// Who does not exist takes as long as who does.
 #[tokio::test]
 async fn the_decoy_is_made_like_every_other_hash() {
-    let made = Passwords::new().hash(password("correct horse")).await.unwrap();
+    let made = Passwords::new(Toil::Beside).hash(password("correct horse")).await.unwrap();
     let parameters = |hash: &str| hash.rsplitn(3, '$').last().map(str::to_owned);
     assert_eq!(parameters(DECOY), parameters(&made));
     assert_eq!(DECOY.len(), made.len());

@@ -15,7 +15,6 @@ use super::{
 use crate::account::password::Passwords;
 use crate::assets::{DirectoryBlobs, Uploads};
 use crate::client_api::ClientApi;
-use crate::clock::Clock;
 use crate::config::Config;
 use crate::franking_keys::FrankingKeys;
 use crate::init::{InitOptions, init};
@@ -23,6 +22,7 @@ use crate::issuer::ClientIssuer;
 use crate::keys::open_or_create_hub_keys;
 use crate::ohttp_keys::OhttpKeys;
 use crate::provider::{Parts, Provider};
+use crate::surroundings::{Surroundings, Toil};
 use crate::tls::Identity;
 
 fn uri(text: &str) -> MimiUri {
@@ -49,19 +49,19 @@ async fn device() -> (ClientApi, DeviceRecord, watch::Sender<bool>) {
         init(&InitOptions::new("a.example".parse().unwrap(), home.path().into())).unwrap();
     let config = Config::load(&outcome.config).unwrap();
     let domain = config.domain.clone();
-    let clock = Clock::system();
+    let surroundings = Surroundings::of_machine(Arc::new(MemoryStore::new()));
+    let clock = surroundings.clock.clone();
     let hub_keys = open_or_create_hub_keys(home.path(), &domain).unwrap();
     let franking = FrankingKeys::open_or_create(home.path(), &domain).unwrap();
     let ohttp_keys = OhttpKeys::open_or_create(home.path()).unwrap();
     let client_issuer = ClientIssuer::open_or_create(home.path(), &domain, clock.now_ms()).unwrap();
     let identity = Identity::from_files(domain, &outcome.certificate, &outcome.key).unwrap();
-    let (store, identity) = (Arc::new(MemoryStore::new()), Arc::new(identity));
+    let identity = Arc::new(identity);
     let blobs = DirectoryBlobs::new(config.data_dir.join("assets"));
-    let assets = Uploads::open(Arc::new(blobs), &config.assets).unwrap();
+    let assets = Uploads::open(Arc::new(blobs), &config.assets, Toil::Beside).unwrap();
     let parts = Parts {
         config,
-        clock,
-        store,
+        surroundings,
         hub_keys,
         franking,
         ohttp_keys,
@@ -86,7 +86,7 @@ async fn device() -> (ClientApi, DeviceRecord, watch::Sender<bool>) {
     let changes = vec![Change::CreateAccount(account), Change::PutDevice(record.clone()), join];
     provider.enqueue(changes, Vec::new(), Vec::new(), None).durable().await.unwrap();
     let (stop, stopping) = watch::channel(false);
-    let api = ClientApi::new(provider, Passwords::new(), stopping);
+    let api = ClientApi::new(provider, Passwords::new(Toil::Beside), stopping);
     (api, record, stop)
 }
 

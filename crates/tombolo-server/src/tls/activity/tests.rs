@@ -1,3 +1,5 @@
+use std::convert::Infallible;
+
 use super::*;
 
 const FIRST: Duration = Duration::from_secs(10);
@@ -22,6 +24,32 @@ async fn a_connection_at_work_stays() {
     let before = Instant::now();
     assert_eq!(activity.none(|| PATIENCE).await, Silence::NoRequest);
     assert_eq!(before.elapsed(), IDLE);
+}
+
+/// A stream may wait for what it has to say, but not for whoever is to hear it.
+#[tokio::test(start_paused = true)]
+async fn pieces_are_to_be_taken() {
+    use futures_util::stream::{self, StreamExt};
+    use http_body_util::BodyExt;
+
+    let activity = Activity::new();
+    let pieces = stream::iter([Ok::<_, Infallible>("one"), Ok("two")]).chain(stream::pending());
+    let busy = Busy::new(&activity.0);
+    let mut answer = Pieces { body: Body::from_stream(pieces), busy };
+    let long = tokio::time::timeout(10 * IDLE, activity.none(|| PATIENCE)).await;
+    assert!(long.is_err(), "nothing has been handed out");
+    for _ in 0..2 {
+        answer.frame().await.unwrap().unwrap();
+        let before = Instant::now();
+        assert_eq!(activity.none(|| PATIENCE).await, Silence::AnswerNotTaken);
+        assert_eq!(before.elapsed(), ANSWER);
+    }
+    let idle = tokio::time::timeout(10 * IDLE, async {
+        tokio::join!(answer.frame(), activity.none(|| PATIENCE))
+    });
+    assert!(idle.await.is_err(), "it has all been taken, and goes on");
+    drop(answer);
+    assert_eq!(activity.none(|| PATIENCE).await, Silence::NoRequest);
 }
 
 /// An answer that nobody takes ends the connection, whatever else goes on there.

@@ -1,5 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::net::{TcpListener, TcpStream};
+
 use super::*;
 
 #[test]
@@ -44,6 +46,7 @@ async fn silent_connections_end() {
     let pending = std::future::pending::<()>();
     tokio::spawn(async move {
         let limits = (limits, &RequestLimits::default());
+        let listener: Box<dyn Listening> = Box::new(listener);
         serve(listener, Arc::new(config), limits, Duration::ZERO, pending, service_for).await;
     });
     let mut first = TcpStream::connect(address).await.unwrap();

@@ -131,6 +131,23 @@ impl Http2 {
         self.send_with(method, from, path, body, "").await
     }
 
+    /// Reads an answer octet by octet, with pauses; how many came before it ended. Of use where no more
+    /// than an octet may come unread.
+    pub(crate) async fn sip(&mut self, path: &str, pause: std::time::Duration) -> usize {
+        let request = Request::builder().uri(format!("https://a.example{path}"));
+        let body = Full::new(Bytes::new()).map_err(|never| match never {}).boxed();
+        let Ok(answer) = self.sender.send_request(request.body(body).unwrap()).await else {
+            return 0;
+        };
+        let mut body = answer.into_body();
+        let mut octets = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            octets += frame.data_ref().map_or(0, Bytes::len);
+            tokio::time::sleep(pause).await;
+        }
+        octets
+    }
+
     /// The same with a header that means nothing.
     pub(crate) async fn send_with(
         &mut self,

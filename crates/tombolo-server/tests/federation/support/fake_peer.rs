@@ -3,11 +3,13 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
@@ -32,6 +34,14 @@ pub(crate) struct Seen {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) at: std::time::Instant,
+}
+
+/// Goes with an answer as its extension: how long each of it takes.
+#[derive(Clone)]
+pub(crate) struct Slow {
+    pub(crate) head: Duration,
+    /// Before each octet of the body.
+    pub(crate) octets: Vec<Duration>,
 }
 
 type Respond = dyn Fn(&Seen) -> Response<Bytes> + Send + Sync;
@@ -114,6 +124,13 @@ pub(crate) fn status(status: u16) -> Response<Bytes> {
     response
 }
 
+/// TLS as a peer does it, without anything behind it; HTTP/1.1 only.
+pub(crate) fn acceptor(federation: &Federation, name: &str) -> TlsAcceptor {
+    let mut tls = tls(federation.ca.root_pem(), &federation.certificate(name), false);
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    TlsAcceptor::from(Arc::new(tls))
+}
+
 /// Peers present themselves: a stock verifier is content with the certificates of the tests.
 fn tls(root_pem: &str, certificate: &ServerCertificate, is_public: bool) -> ServerConfig {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -164,17 +181,32 @@ async fn answer(
     request: Request<Incoming>,
     seen: &Mutex<Vec<Seen>>,
     respond: &Respond,
-) -> Response<Full<Bytes>> {
+) -> Response<UnsyncBoxBody<Bytes, Infallible>> {
     let (head, body) = request.into_parts();
     let header = |name: &str| {
         head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
     };
     let host = head.uri.authority().map_or_else(|| header("host"), ToString::to_string);
     let target = head.uri.path_and_query().unwrap().to_string();
-    let Ok(body) = body.collect().await else { return status(400).map(Full::new) };
+    let Ok(body) = body.collect().await else {
+        return status(400).map(|body| Full::new(body).boxed_unsync());
+    };
     let at = std::time::Instant::now();
     let (from, body) = (header("from"), body.to_bytes());
     let request = Seen { target, host, from, headers: head.headers, body, at };
     seen.lock().unwrap().push(request.clone());
-    respond(&request).map(Full::new)
+    let response = respond(&request);
+    let Some(slow) = response.extensions().get::<Slow>().cloned() else {
+        return response.map(|body| Full::new(body).boxed_unsync());
+    };
+    tokio::time::sleep(slow.head).await;
+    response.map(|body| {
+        let octets = slow.octets.into_iter().enumerate();
+        let frames = futures_util::stream::unfold((octets, body), async |(mut octets, body)| {
+            let (index, pause) = octets.next()?;
+            tokio::time::sleep(pause).await;
+            Some((Ok(Frame::data(body.slice(index..=index))), (octets, body)))
+        });
+        BodyExt::boxed_unsync(StreamBody::new(frames))
+    })
 }

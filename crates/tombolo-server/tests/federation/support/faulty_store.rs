@@ -8,7 +8,8 @@ use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
     Account, ConsentCounts, ConsentRecord, ConsentRequest, DeviceRecord, FollowerCursor,
-    LogHistory, LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRoom, SuiteStock,
+    LogHistory, LoggedEvent, Seq, StoredArrival, StoredKeyPackage, StoredRemoval, StoredRoom,
+    SuiteStock,
 };
 use mimi_wire::protocol::CipherSuite;
 use mimi_wire::{Domain, MimiUri};
@@ -66,8 +67,8 @@ impl Store for FaultyStore {
         let take = |left: u32| left.checked_sub(1);
         let fails = self.faults.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take);
         if fails.is_ok() {
-            let failed = StoreError::Failed("no space left on device".to_owned());
-            return Box::pin(std::future::ready(Err(failed)));
+            let full = StoreError::Unavailable("no space left on device".to_owned());
+            return Box::pin(std::future::ready(Err(full)));
         }
         // In order at once, durable later.
         let written = self.inner.commit(commit);
@@ -112,6 +113,7 @@ impl Store for FaultyStore {
         fn consent_counts(user: &MimiUri) -> ConsentCounts;
         fn consent_asked(requester: &MimiUri) -> Vec<ConsentRequest>;
         fn arrivals(limit: usize) -> Vec<StoredArrival>;
+        fn owed_removals(after_id: u64, limit: usize) -> Vec<StoredRemoval>;
         fn profile(user: &MimiUri) -> Option<StoredProfile>;
         fn find_profiles(terms: &[Term], limit: usize) -> Vec<StoredProfile>;
         fn room(room: &MimiUri) -> Option<StoredRoom>;

@@ -24,7 +24,7 @@ use tombolo_store::memory::MemoryStore;
 use tombolo_store::sqlite::SqliteStore;
 
 pub(crate) use caller::{Caller, Connection, Reply};
-pub(crate) use fake_peer::{FakePeer, Seen, status};
+pub(crate) use fake_peer::{FakePeer, Seen, Slow, acceptor, status};
 pub(crate) use faulty_store::FaultyStore;
 pub(crate) use local_user::LocalUser;
 pub(crate) use phone::Phone;

@@ -463,16 +463,8 @@ impl Phone {
         room: &MimiUri,
         code: Option<&str>,
     ) -> (GroupInfoResponse, Option<GroupInfoRatchetTreeTbe>) {
-        let keys = HpkeKeyPair::derive(SUITE, &rand::random()).unwrap();
-        let tbs = GroupInfoRequestTbs {
-            cipher_suite: SUITE,
-            requesting_signature_key: self.device.signature_key().to_vec(),
-            requesting_credential: self.device.credential().unwrap(),
-            group_info_public_key: keys.public.clone(),
-            joining_code: code.map(|code| JoiningCode::new(code.as_bytes().to_vec())),
-        };
-        let signature = self.device.sign_with_label(GROUP_INFO_REQUEST_LABEL, &tbs.encode());
-        let body = GroupInfoRequest { tbs, signature }.encode();
+        let (keys, request) = self.group_info_request(code);
+        let body = request.encode();
         let response: GroupInfoResponse = self.post(&room_path(room, "/group-info"), body).await;
         let material = match &response.outcome {
             GroupInfoOutcome::Success(success) => {
@@ -487,6 +479,20 @@ impl Phone {
             _ => None,
         };
         (response, material)
+    }
+
+    /// A signed request for a room's GroupInfo, and the key that it is to be encrypted to.
+    pub(crate) fn group_info_request(&self, code: Option<&str>) -> (HpkeKeyPair, GroupInfoRequest) {
+        let keys = HpkeKeyPair::derive(SUITE, &rand::random()).unwrap();
+        let tbs = GroupInfoRequestTbs {
+            cipher_suite: SUITE,
+            requesting_signature_key: self.device.signature_key().to_vec(),
+            requesting_credential: self.device.credential().unwrap(),
+            group_info_public_key: keys.public.clone(),
+            joining_code: code.map(|code| JoiningCode::new(code.as_bytes().to_vec())),
+        };
+        let signature = self.device.sign_with_label(GROUP_INFO_REQUEST_LABEL, &tbs.encode());
+        (keys, GroupInfoRequest { tbs, signature })
     }
 
     /// Joins a room by itself.

@@ -9,7 +9,8 @@ use proptest::sample::select;
 use crate::conformance::Subject;
 use crate::conformance::facts::{
     DEVICES, PEERS, ROOMS, USERS, account, arrival, client, decision, device, ends_at, event,
-    everything, hosted, join, key_package, leave, of_suite, peer, profile, request, room, user,
+    everything, hosted, join, key_package, leave, of_suite, peer, profile, removal, request, room,
+    user,
 };
 use crate::memory::MemoryStore;
 use crate::{Commit, Store, StoreError};
@@ -96,6 +97,9 @@ fn a_change() -> impl Strategy<Value = Change> {
         (select(&PEERS), any::<u8>())
             .prop_map(|(from, octet)| Change::PutArrival(arrival(from, octet))),
         (0..6_u64).prop_map(Change::RemoveArrival),
+        (select(&USERS), a_scope())
+            .prop_map(|(name, room)| Change::OweRemoval(removal(name, room))),
+        (0..6_u64).prop_map(Change::RemovalDone),
         select(&USERS).prop_map(|name| Change::RemoveAccount(user(name))),
         (0..6_u8).prop_map(|reference| Change::ReleaseKeyPackage(vec![reference; 32])),
         (a_scope(), any::<bool>(), any::<u64>()).prop_map(|(room, granted, decided_ms)| {
@@ -185,7 +189,7 @@ proptest! {
                 let expected = memory.commit(commit.clone()).await;
                 let found = sqlite.commit(commit).await;
                 prop_assert_eq!(&found, &expected);
-                prop_assert!(!matches!(found, Err(StoreError::Failed(_))));
+                prop_assert!(!matches!(found, Err(StoreError::Failed(_) | StoreError::Unavailable(_))));
                 // Twice: first from the file, then from what is remembered of it.
                 let expected = followed(&memory).await;
                 prop_assert_eq!(followed(&sqlite).await, expected.clone());

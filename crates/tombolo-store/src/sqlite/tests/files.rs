@@ -84,6 +84,7 @@ async fn a_used_file_of_the_fourth_version() {
     assert_eq!(store.consent_requests(&alice).await.unwrap().len(), 1);
     assert_eq!(store.consent_asked(&alice).await.unwrap(), []);
     assert_eq!(store.arrivals(9).await.unwrap(), []);
+    assert_eq!(store.owed_removals(0, 9).await.unwrap(), []);
     let waiting = store.waiting_followers().await.unwrap();
     assert_eq!((waiting.len(), waiting[0].stale_since_ms), (1, None));
     assert!(store.history().await.unwrap().eras.is_empty());

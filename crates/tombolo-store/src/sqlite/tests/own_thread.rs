@@ -109,7 +109,7 @@ async fn a_full_queue_refuses_at_once() {
     }
     assert_eq!(queued(&store), WAITING_MAX);
     let refused = write(&store, entries(&room("attic"), 1, 1)).await;
-    assert!(matches!(refused, Err(StoreError::Failed(_))));
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))));
     other.execute_batch("COMMIT").unwrap();
     for commit in waiting {
         commit.await.unwrap();

@@ -1,0 +1,148 @@
+//! Runs seeds at a terminal; `cargo xtask simulate --layer real` builds and runs it.
+//!
+//! `--seed S` runs one in this process, with `--trace` for what happened and `--log` for what the
+//! product logs (`RUST_LOG`). `--seeds N`, `--from S` and `--jobs J` run many, each in a process of its
+//! own. `--faults none|honest|all`, `--large` and `--plant DEFECT` say which kind of life.
+
+use std::process::{Command, ExitCode};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use tombolo_simulation::disk::Planted;
+use tombolo_simulation::federation::{Outcome, Setting, run};
+use tombolo_testkit::simulation::plan::{Faults, Size};
+
+/// Violations that are listed; what is broken once is often seen at every look.
+const VIOLATIONS_SHOWN_MAX: usize = 12;
+/// Seeds that are run unless it is said how many.
+const SEEDS: u64 = 20;
+
+/// The words of the command line.
+struct Words(Vec<String>);
+
+impl Words {
+    fn has(&self, word: &str) -> bool {
+        self.0.iter().any(|it| it == word)
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        let at = self.0.iter().position(|it| it == name)?;
+        self.0.get(at + 1).map(String::as_str)
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.value(name)?.parse().ok()
+    }
+
+    fn setting(&self) -> Setting {
+        let faults = match self.value("--faults") {
+            Some("none") => Faults::None,
+            Some("all") => Faults::All,
+            _ => Faults::Honest,
+        };
+        let size = if self.has("--large") { Size::LARGE } else { Size::SMALL };
+        let planted = self.value("--plant").and_then(Planted::by_name);
+        Setting { size, faults, planted }
+    }
+
+    /// What says which kind of life, for a process of its own or a person.
+    fn kind(&self) -> Vec<String> {
+        let mut kind = Vec::new();
+        for name in ["--faults", "--plant"] {
+            if let Some(value) = self.value(name) {
+                kind.extend([name.to_owned(), value.to_owned()]);
+            }
+        }
+        kind.extend(self.has("--large").then(|| "--large".to_owned()));
+        kind
+    }
+}
+
+fn main() -> ExitCode {
+    let words = Words(std::env::args().skip(1).collect());
+    match words.number("--seed") {
+        Some(seed) => one(seed, &words),
+        None => many(&words),
+    }
+}
+
+fn one(seed: u64, words: &Words) -> ExitCode {
+    if words.has("--log") {
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
+    let outcome = run(seed, words.setting());
+    let broken = !outcome.violations.is_empty();
+    let mut text = String::new();
+    if broken || words.has("--trace") {
+        text.push_str(&outcome.trace);
+    }
+    for violation in outcome.violations.iter().take(VIOLATIONS_SHOWN_MAX) {
+        text.push_str(&format!("seed {seed}: {violation}\n"));
+    }
+    text.push_str(&summary(seed, &outcome));
+    say(&text);
+    ExitCode::from(u8::from(broken))
+}
+
+fn summary(seed: u64, outcome: &Outcome) -> String {
+    let Outcome { messages, epochs, checks, lasted, fingerprint, .. } = outcome;
+    let ([done, not_done], seconds) = (outcome.actions, lasted.as_secs());
+    format!(
+        "seed {seed}: {messages} messages, {epochs} epochs, {done} actions done and {not_done} not, \
+         {checks} checks, {seconds} s, fingerprint {fingerprint:016x}"
+    )
+}
+
+/// A process for each seed; ends with the first ones that fail.
+fn many(words: &Words) -> ExitCode {
+    let (seeds, from) = (words.number("--seeds").unwrap_or(SEEDS), words.number("--from"));
+    let from = from.unwrap_or(1);
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = words.number("--jobs").and_then(|it| usize::try_from(it).ok()).unwrap_or(jobs);
+    let (next, failed, began) = (AtomicU64::new(0), AtomicBool::new(false), Instant::now());
+    let said = Mutex::new(());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| {
+                while !failed.load(Ordering::Relaxed) {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= seeds {
+                        return;
+                    }
+                    if let Err(text) = apart(from + number, words) {
+                        failed.store(true, Ordering::Relaxed);
+                        let _one_by_one = said.lock();
+                        say(&text);
+                    }
+                }
+            });
+        }
+    });
+    let seconds = began.elapsed().as_secs_f64();
+    let ran = next.into_inner().min(seeds);
+    say(&format!("{ran} seeds from {from} in {seconds:.1} s"));
+    ExitCode::from(u8::from(failed.into_inner()))
+}
+
+/// One seed in a process of its own; what it says if it fails.
+fn apart(seed: u64, words: &Words) -> Result<(), String> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let (number, kind) = (seed.to_string(), words.kind());
+    let ended = Command::new(program).args(["--seed", &number]).args(&kind).output();
+    let ended = ended.map_err(|error| format!("seed {seed} cannot be run: {error}"))?;
+    if ended.status.success() {
+        return Ok(());
+    }
+    let (out, error) =
+        (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    let kind = kind.iter().map(|word| format!(" {word}")).collect::<String>();
+    Err(format!("{out}{error}again: cargo xtask simulate --layer real --seed {seed}{kind} --trace"))
+}
+
+/// A text, and the end of its line, for the person at the terminal.
+#[expect(clippy::print_stdout, reason = "a program for the terminal")]
+fn say(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,134 @@
+//! A provider: the real server on a host of its own, with a simulated disk, clock and network.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use argon2::password_hash::{PasswordHasher, SaltString};
+use argon2::{Algorithm, Argon2, Params, Version};
+use mimi_provider::Change;
+use mimi_provider::record::Account;
+use mimi_wire::{Domain, MimiUri};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tombolo_server::clock::Clock;
+use tombolo_server::config::Config;
+use tombolo_server::dev_ca::ServerCertificate;
+use tombolo_server::running::Running;
+use tombolo_server::surroundings::{Chance, Surroundings, Toil};
+use tombolo_store::Commit;
+
+use crate::book::Book;
+use crate::disk::{Disk, Planted};
+use crate::wires::Wires;
+
+/// Where providers listen for each other.
+pub const FEDERATION_PORT: u16 = 8448;
+/// Where they listen for their clients.
+pub const CLIENT_PORT: u16 = 8443;
+const ADMIN_PORT: u16 = 8449;
+/// Everybody's.
+pub const PASSWORD: &str = "correct horse";
+
+/// A provider, whether it runs or not.
+#[derive(Debug)]
+pub struct Provider {
+    /// Its domain, and its host's name.
+    pub domain: Domain,
+    /// Its storage.
+    pub disk: Disk,
+    config: Config,
+    book: Book,
+    /// How far its clock is off.
+    step_ms: Arc<AtomicI64>,
+    chance: Arc<Mutex<StdRng>>,
+}
+
+impl Provider {
+    /// A provider that has never run; its files are in `base`.
+    pub fn new(
+        domain: &str,
+        (base, certificate): (&Path, &ServerCertificate),
+        book: &Book,
+        seed: u64,
+        planted: Option<Planted>,
+    ) -> Self {
+        let domain = Domain::new(domain).expect("a plain domain");
+        let file = |ending: &str| base.join(format!("{domain}.{ending}"));
+        std::fs::write(file("pem"), &certificate.certificate_pem).expect("a fresh directory");
+        std::fs::write(file("key"), certificate.key_pem.as_str()).expect("a fresh directory");
+        let at = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        let (federation, client, admin) = (at(FEDERATION_PORT), at(CLIENT_PORT), at(ADMIN_PORT));
+        let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, admin.port()));
+        let text = format!(
+            r#"
+            domain = "{domain}"
+            data_dir = "{domain}"
+            [listen]
+            federation = "{federation}"
+            client = "{client}"
+            admin = "{admin}"
+            [tls]
+            certificate = "{domain}.pem"
+            key = "{domain}.key"
+            roots = ["ca/ca.pem"]
+            [federation]
+            peers_file = "peers.toml"
+            "#
+        );
+        let config = Config::parse(&text, base).expect("a plain configuration");
+        let mut rng = StdRng::seed_from_u64(seed);
+        let disk = Disk::new(StdRng::seed_from_u64(rng.random()), planted);
+        let chance = Arc::new(Mutex::new(StdRng::seed_from_u64(rng.random())));
+        Self { domain, disk, config, book: book.clone(), step_ms: Arc::default(), chance }
+    }
+
+    /// A user who may sign in. The hash is as cheap as its format allows: what it costs is not what
+    /// is simulated.
+    pub fn add_user(&self, user: &MimiUri) {
+        let params = Params::new(8, 1, 1, None).expect("the least there is");
+        let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let salt = SaltString::encode_b64(&[7; 16]).expect("16 octets");
+        let hash = hasher.hash_password(PASSWORD.as_bytes(), &salt).expect("it can be hashed");
+        let account = Account {
+            user: user.clone(),
+            password_hash: Some(hash.to_string()),
+            claims: Vec::new(),
+            created_ms: 1,
+        };
+        let changes = vec![Change::CreateAccount(account)];
+        self.disk.put(Commit { expect: Vec::new(), changes });
+    }
+
+    /// Sets its clock.
+    pub fn step(&self, by_ms: i64) {
+        self.step_ms.fetch_add(by_ms, Ordering::Relaxed);
+    }
+
+    /// From the start of its host to the crash.
+    pub async fn live(self: Arc<Self>) -> turmoil::Result {
+        let (book, step_ms) = (self.book.clone(), self.step_ms.clone());
+        let clock = Clock::from_fn(move || {
+            book.now_ms().saturating_add_signed(step_ms.load(Ordering::Relaxed))
+        });
+        let chance = self.chance.clone();
+        let chance =
+            Chance::from_fn(move || chance.lock().unwrap_or_else(PoisonError::into_inner).random());
+        let store = Arc::new(self.disk.clone());
+        let surroundings =
+            Surroundings { store, clock, chance, network: Arc::new(Wires), toil: Toil::InPlace };
+        // A full disk may keep it from starting; whoever runs it tries again.
+        loop {
+            let started = Running::start_in(self.config.clone(), surroundings.clone()).await;
+            match started {
+                Ok(_running) => {
+                    self.book.note(|| format!("{} is up", self.domain));
+                    return std::future::pending().await;
+                }
+                Err(error) => self.book.note(|| format!("{}: {error}", self.domain)),
+            }
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+    }
+}
