@@ -599,8 +599,10 @@ impl World {
         self.seen.one(format!("{how}: {}", doing.name()));
         match (doing, result) {
             (Doing::Text { room }, Ok(Outcome::Message(id))) => {
-                let user = self.devices[device].user.clone();
-                self.ledger.promised(&user, room, id);
+                // Others of its user may have come in later.
+                if let Some(client) = self.devices[device].client.clone() {
+                    self.ledger.promised(&client, room, id);
+                }
             }
             (Doing::Link, Ok(Outcome::Link(link))) => self.links.push(link),
             _ => {}
