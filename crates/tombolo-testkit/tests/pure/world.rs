@@ -178,6 +178,9 @@ impl Ord for Queued {
     }
 }
 
+/// What was on a disk, and where the logs of its rooms ended.
+type Backup = (usize, Vec<(MimiUri, u64)>);
+
 /// See the module.
 pub(crate) struct World {
     plan: Plan,
@@ -191,7 +194,7 @@ pub(crate) struct World {
     syncing: Vec<bool>,
     /// Milliseconds a write takes, at most.
     disk_ms: Vec<u64>,
-    backups: Vec<Option<(usize, Vec<(MimiUri, u64)>)>>,
+    backups: Vec<Option<Backup>>,
     devices: Vec<Device>,
     network: Network,
     rng: StdRng,
