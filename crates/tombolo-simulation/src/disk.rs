@@ -331,10 +331,10 @@ impl Store for Disk {
         let readable = self.readable();
         let read = readable.client_events(client, after_id, limit);
         let mut entries = read.now_or_never().expect("memory answers at once");
-        if let Ok(entries) = &mut entries {
-            if self.planted(Planted::DropsEntry) {
-                entries.retain(|logged| !is_unlucky(logged));
-            }
+        if self.planted(Planted::DropsEntry)
+            && let Ok(entries) = &mut entries
+        {
+            entries.retain(|logged| !is_unlucky(logged));
         }
         Box::pin(ready(entries))
     }
