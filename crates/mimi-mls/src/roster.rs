@@ -244,6 +244,18 @@ pub fn external_joiner(commit: &MlsMessage) -> Option<MimiUri> {
     }
 }
 
+/// Whether an external commit puts its joiner in the place of a leaf that it removes: of the joiner's
+/// own client, which somebody has added before, or which was in the group. Nothing is verified.
+pub fn takes_a_place(commit: &MlsMessage) -> bool {
+    let Ok(frame) = PublicFrame::parse(commit) else { return false };
+    let FrameBody::Commit { proposals, .. } = frame.body else { return false };
+    let removes = |proposal: &ProposalOrRefIn| match proposal {
+        ProposalOrRefIn::Proposal(proposal) => matches!(**proposal, ProposalIn::Remove(_)),
+        ProposalOrRefIn::Reference(_) => false,
+    };
+    matches!(frame.sender, FrameSender::NewMemberCommit) && proposals.iter().any(removes)
+}
+
 /// The KeyPackageRefs of a Welcome, read without a copy of all of it.
 fn welcomed(message: &MlsMessage) -> Option<Vec<Vec<u8>>> {
     let octets = message.octets().strip_prefix(&WELCOME_HEADER)?;

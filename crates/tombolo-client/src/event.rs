@@ -58,7 +58,8 @@ pub enum ClientEvent {
         status: RoomStatus,
     },
     /// This device had to come in again, and has seen none of the changes since it was in last. Who
-    /// came in meanwhile is for a person to look at.
+    /// came in meanwhile is for a person to look at. Or it came in by itself and had been added before:
+    /// what was written in between it cannot read.
     Missed {
         /// The room.
         room: MimiUri,

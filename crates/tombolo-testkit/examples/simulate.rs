@@ -9,6 +9,13 @@ use pure::planted::Planted;
 use pure::runner::{Options, run, run_many};
 use tombolo_testkit::simulation::plan::{Faults, Size};
 
+/// What the product says of itself, by `RUST_LOG`, on standard error.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
+    lines.without_time().init();
+}
+
 #[expect(clippy::print_stdout, reason = "a program for the terminal")]
 fn main() -> ExitCode {
     let mut options = Options {
@@ -33,6 +40,7 @@ fn main() -> ExitCode {
             "--jobs" => options.jobs = usize::try_from(number(&mut words)).unwrap_or(1),
             "--seed" => (options.from, options.seeds) = (number(&mut words), 1),
             "--trace" => traced = true,
+            "--log" => log(),
             "--keep-going" => options.keeps_going = true,
             "--large" => options.size = Size::LARGE,
             "--faults" => {

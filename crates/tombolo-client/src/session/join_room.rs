@@ -284,7 +284,8 @@ impl Room {
     ) {
         match self.build_external_commit(&opened, means, at) {
             Ok((group, bundle)) => {
-                if self.hub_is_elsewhere(&group, means) {
+                let waits = self.waits_for_welcome(&bundle.commit, means.effects, at);
+                if !waits && self.hub_is_elsewhere(&group, means) {
                     self.send_external_commit(group, bundle, means);
                 }
             }
@@ -469,6 +470,7 @@ impl Room {
 
     fn join_accepted(&mut self, accepted_ms: u64, effects: &mut Effects, at: &Moment<'_>) {
         let Some(joining) = self.joining.take() else { return };
+        let passes_over = joining.passes_over_welcome() && self.standing != Standing::Rejoining;
         self.epoch_began(accepted_ms, effects);
         let epoch = self.group.as_ref().map_or(0, |group| group.view().epoch);
         self.encrypt_anew_from(epoch, effects);
@@ -491,6 +493,9 @@ impl Room {
             Standing::Rejoining => ClientEvent::RoomChanged { room, epoch, by: None },
             _ => ClientEvent::Joined(room),
         });
+        if passes_over {
+            effects.event(ClientEvent::Missed { room: self.uri.clone(), came: Vec::new() });
+        }
         self.stand(Standing::Joined, effects);
         self.stirred = true;
         effects.finish(joining.operation, Ok(Outcome::Room(self.uri.clone())));

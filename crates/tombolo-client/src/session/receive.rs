@@ -350,7 +350,9 @@ impl Room {
         at: &mut Moment<'_>,
     ) -> Processed {
         let FanoutKind::Welcome { ratchet_tree } = &fanout.kind else { return Processed::Done };
-        if self.is_committing_externally() {
+        // While this device looks at its hub, commits wait; one of them may put it out.
+        let looks = self.standing == Standing::Joined && self.joining.is_some();
+        if looks || self.is_committing_externally() {
             return Processed::Later;
         }
         let may_enter = match self.standing {

@@ -1,11 +1,13 @@
 //! Coming in again: when the own place in a room has been lost, or may have been.
 
 use mimi_mls::member::MemberGroup;
+use mimi_mls::roster::takes_a_place;
+use mimi_wire::mls::MlsMessage;
 
-use super::{Joining, Stage};
+use super::{ECHO_LATE_MS, Joining, Stage};
 use crate::error::ClientError;
 use crate::session::command::{OperationId, Outcome};
-use crate::session::effects::{Effects, Moment};
+use crate::session::effects::{Effects, Moment, Timer};
 use crate::session::room::{Means, Room, Standing};
 use crate::session::way_in::Wish;
 
@@ -18,9 +20,37 @@ impl Joining {
     pub(crate) fn comes_in_again(&self) -> bool {
         matches!(self.before, Some(Standing::Joined | Standing::Rejoining))
     }
+
+    /// Somebody had added this device before its own commit, which it has not seen: what was written
+    /// in between it cannot read any more.
+    pub(super) fn passes_over_welcome(&self) -> bool {
+        matches!(&self.stage, Stage::Committed { commit, .. } if takes_a_place(commit))
+    }
 }
 
+/// How often a Welcome that must be on its way is waited for; it may never come.
+const WELCOME_WAITS_MAX: u32 = 2;
+
 impl Room {
+    /// Who wants to come in is in the group already: somebody has added it, and the Welcome shows more
+    /// than a commit of its own would.
+    pub(super) fn waits_for_welcome(
+        &mut self,
+        commit: &MlsMessage,
+        effects: &mut Effects,
+        at: &Moment<'_>,
+    ) -> bool {
+        let Some(joining) = &mut self.joining else { return false };
+        // Without an operation it is the Welcome that has failed, or a group that was lost.
+        let may_wait = joining.operation.is_some() && joining.attempts <= WELCOME_WAITS_MAX;
+        let waits = may_wait && takes_a_place(commit);
+        if waits {
+            joining.stage = Stage::Pausing;
+            effects.timer(at.later(ECHO_LATE_MS), Timer::JoinAgain(self.uri.clone()));
+        }
+        waits
+    }
+
     /// The group cannot follow the hub's any more, for reasons that no hub can see: the way out is
     /// a new group. What is under way goes on there.
     pub(crate) fn rejoin(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
