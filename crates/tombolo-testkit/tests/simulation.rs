@@ -76,6 +76,26 @@ fn seed_2029_a_cursor_that_is_not_stored_is_read_again() {
     seed(2029, Faults::Honest);
 }
 
+/// A Welcome comes while the external commit of the device that it welcomes is on its way: what was
+/// written in between was lost, and nobody was told.
+#[test]
+fn seed_50495_who_is_added_waits_for_the_welcome() {
+    seed(50_495, Faults::Honest);
+}
+
+/// A device that looks at its hub leaves commits for later, one that puts it out among them. The Welcome
+/// behind that was dropped: it was in, after all.
+#[test]
+fn seed_100627_a_welcome_does_not_overtake_what_waits() {
+    seed(100_627, Faults::All);
+}
+
+/// The simulated provider told who founded a room twice to try again, for ever.
+#[test]
+fn seed_70004_a_founding_that_is_repeated_ends() {
+    seed(70_004, Faults::All);
+}
+
 #[expect(clippy::print_stderr, reason = "how many seeds it took is the result")]
 fn found(planted: Planted) {
     let report = run_many(&Options { planted, seeds: PLANTED_SEEDS_MAX, ..OPTIONS });
@@ -119,4 +139,14 @@ fn a_sender_that_is_not_checked_is_found() {
 #[test]
 fn a_key_package_that_stays_in_stock_is_found() {
     found(Planted::KeepsKeyPackages);
+}
+
+#[test]
+fn a_cursor_that_moves_before_the_answer_is_found() {
+    found(Planted::MovesCursorEarly);
+}
+
+#[test]
+fn a_device_that_stores_late_is_found() {
+    found(Planted::StoresLate);
 }

@@ -115,6 +115,10 @@ struct RoomBook {
     promised: BTreeMap<MessageId, MimiUri>,
 }
 
+/// Epochs that have passed in which a message may still be encrypted (AMB-SUB-3): receivers keep no
+/// more keys.
+const EPOCHS_BACK_MAX: u64 = 1;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -190,6 +194,9 @@ impl Ledger {
         let in_order = message.seq > book.last_seq && last.is_none_or(|last| at > last);
         book.last_seq = message.seq;
         let now = book.epochs.range(..).rev().find(|(_, epoch)| epoch.seq < message.seq);
+        let current = now.map_or(0, |(number, _)| *number);
+        let in_window = message.epoch <= current && current - message.epoch <= EPOCHS_BACK_MAX;
+        let of = message.epoch;
         let sender = &message.sender;
         let may = now.is_some_and(|(_, epoch)| epoch.writers.contains(sender))
             && book
@@ -204,6 +211,9 @@ impl Ledger {
             format!("{room}: entry {seq} of {at} after {last:?}")
         });
         self.expect(may, Rule::Write, || format!("{room}: {sender} may not write at {seq}"));
+        self.expect(in_window, Rule::Write, || {
+            format!("{room}: a message of epoch {of} is taken in epoch {current} at {seq}")
+        });
     }
 
     /// Somebody begins to leave on a device: what it has not shown by now it need not show any more.

@@ -9,7 +9,7 @@ use tombolo_client::session::Session;
 use tombolo_client::session::command::Outcome;
 use tombolo_client::session::command::{Notice, OperationId};
 use tombolo_client::session::request::{Outgoing, RequestId};
-use tombolo_client::store::Saved;
+use tombolo_client::store::{Saved, StoreChange};
 use tombolo_client::{ClientError, RoomState, RoomStatus, ShownMessage};
 use tombolo_testkit::simulation::ledger::{Line, Standing};
 
@@ -54,6 +54,10 @@ pub(crate) struct Device {
     pub(crate) name: String,
     pub(crate) session: Session,
     pub(crate) saved: Saved,
+    /// Planted: what it has let out it stores with what comes next.
+    pub(crate) stores_late: bool,
+    /// What is not stored yet.
+    pub(crate) late: Vec<StoreChange>,
     /// An earlier state of its store.
     pub(crate) earlier: Option<Saved>,
     pub(crate) life: u64,
@@ -82,8 +86,11 @@ pub(crate) struct LetOut {
 impl Device {
     /// Stores, then lets out.
     pub(crate) fn settle(&mut self) -> LetOut {
-        for change in self.session.take_changes() {
-            self.saved.apply(change);
+        self.store();
+        let changes = self.session.take_changes();
+        self.late.extend(changes);
+        if !self.stores_late {
+            self.store();
         }
         let mut out = LetOut::default();
         for notice in self.session.take_notices() {
@@ -106,8 +113,21 @@ impl Device {
         out
     }
 
+    fn store(&mut self) {
+        for change in self.late.drain(..) {
+            self.saved.apply(change);
+        }
+    }
+
+    /// Loses what is not stored.
+    pub(crate) fn lose(&mut self) {
+        self.session.take_changes();
+        self.late.clear();
+    }
+
     /// Stops at once, and starts from what is stored.
     pub(crate) fn restart(&mut self, now_ms: u64) {
+        self.store();
         self.session = Session::restore(self.saved.clone(), now_ms).expect("what it has stored");
         self.life += 1;
         self.doing.clear();

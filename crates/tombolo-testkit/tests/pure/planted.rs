@@ -1,5 +1,5 @@
 //! Faults planted on purpose, to see that the simulator finds them. They are made around the product's
-//! code: on the disk it writes to, on the way of what it sends, in the place of a check it makes.
+//! code: on the disks it writes to, on the way of what it sends, in the place of a check it makes.
 
 use mimi_policy::{Actor, RoomIndex};
 use mimi_provider::hub::state::HubState;
@@ -10,7 +10,7 @@ use mimi_wire::Domain;
 use rand::Rng as _;
 use rand::rngs::StdRng;
 
-/// What is wrong with every provider of a run.
+/// What is wrong with every provider, or device, of a run.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Planted {
     #[default]
@@ -27,6 +27,10 @@ pub(crate) enum Planted {
     BelievesAnySender,
     /// A KeyPackage that is handed out stays in stock.
     KeepsKeyPackages,
+    /// The cursor of a delivery moves before the follower has answered.
+    MovesCursorEarly,
+    /// Devices store what they have let out only with what comes next.
+    StoresLate,
 }
 
 impl Planted {
@@ -37,6 +41,8 @@ impl Planted {
         Self::SkipsTheJudge,
         Self::BelievesAnySender,
         Self::KeepsKeyPackages,
+        Self::MovesCursorEarly,
+        Self::StoresLate,
     ];
 
     pub(crate) fn by_name(name: &str) -> Option<Self> {

@@ -192,3 +192,16 @@ fn who_is_on_its_way_out_may_lack_what_comes_behind() {
     assert_eq!(end(ledger, &[ending("alice", both.clone()), bob]), []);
     assert_eq!(end(small(), &[ending("alice", both), ending("bob", Vec::new())])[0], Rule::Write);
 }
+
+#[test]
+fn a_message_of_an_epoch_long_gone() {
+    for (epochs, rules) in [(2, vec![]), (3, vec![Rule::Write])] {
+        let mut ledger = Ledger::new();
+        for number in 0..epochs {
+            ledger.epoch(&uri("r/club"), number, epoch(number + 1, &["alice", "bob"]));
+        }
+        ledger.accepted(&uri("r/club"), accepted(10, 0, "alice"));
+        let broken: Vec<_> = ledger.violations().iter().map(|it| it.rule).collect();
+        assert_eq!(broken, rules);
+    }
+}

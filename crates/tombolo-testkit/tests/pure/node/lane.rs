@@ -12,6 +12,7 @@ use tombolo_store::{Commit, FollowerBatch, Store as _};
 
 use super::{Node, Op, Out, Waiter};
 use crate::pure::disk::now;
+use crate::pure::planted::Planted;
 
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
@@ -118,6 +119,10 @@ impl Node {
         };
         if let Some(lane) = self.lanes.get_mut(key) {
             lane.is_busy = true;
+        }
+        if self.planted == Planted::MovesCursorEarly && !is_own {
+            // Planted: what is on its way counts as delivered.
+            self.advance(key, accepted_to);
         }
         let waiter = Waiter::Lane { key: key.clone(), entries, accepted_to, is_own };
         self.call(key.1.clone(), op, waiter);

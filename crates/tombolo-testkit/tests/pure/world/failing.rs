@@ -139,7 +139,7 @@ impl World {
         }
         if before_stored {
             // Whatever comes next is lost with what is not stored: there is nothing between inputs.
-            self.devices[device].session.take_changes();
+            self.devices[device].lose();
         }
         let now_ms = self.now_ms;
         let node = self.devices[device].node;
