@@ -96,6 +96,12 @@ fn seed_70004_a_founding_that_is_repeated_ends() {
     seed(70_004, Faults::All);
 }
 
+/// A simulated stream that broke before its device heard of it stayed silent for ever.
+#[test]
+fn seed_102_a_stream_that_breaks_early_is_noticed() {
+    seed(102, Faults::Honest);
+}
+
 #[expect(clippy::print_stderr, reason = "how many seeds it took is the result")]
 fn found(planted: Planted) {
     let report = run_many(&Options { planted, seeds: PLANTED_SEEDS_MAX, ..OPTIONS });

@@ -217,7 +217,13 @@ impl World {
                 state.stream.after = position.after;
                 state.session.opened(Some(position), now_ms, &mut self.rng);
                 state.session.connected(true, now_ms, &mut self.rng);
+                let node = state.node;
                 self.seen.one("streams opened");
+                let feeds = &self.nodes[node].feeds;
+                if feeds.get(&device).is_none_or(|feed| feed.conn != conn) {
+                    // It broke before the device heard that it is open: no keep-alive comes.
+                    self.after(KEEP_ALIVE_MS, Event::StreamBroke { device, life, conn });
+                }
                 self.settle(device);
             }
             Err(error) => {
