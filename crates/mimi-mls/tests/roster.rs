@@ -3,7 +3,7 @@
 
 use mimi_mls::hub::HubProposals;
 use mimi_mls::member::CommitPlan;
-use mimi_mls::roster::{Roster, RosterChange, clients_in, external_joiner};
+use mimi_mls::roster::{Roster, RosterChange, clients_in, external_joiner, takes_a_place};
 use mimi_wire::MimiUri;
 use mimi_wire::mls::MessageKind;
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
@@ -184,6 +184,21 @@ fn an_external_joiner_without_a_tree_has_no_leaf() {
     assert_eq!(external_joiner(&room.log[room.log.len() - 2].message), None);
     follower.follow(&room, true);
     follower.assert_knows(&room);
+}
+
+/// Who joins by itself and was in the group is put in its own place, which the commit shows.
+#[test]
+fn a_joiner_that_was_in_the_group() {
+    let mut room = TestRoom::of_alice();
+    let tablet = room.federation.device("a.example", "alice", "tablet");
+    room.join_externally(tablet);
+    assert!(!takes_a_place(&room.log.last().unwrap().message));
+    let tablet = room.members.remove("alice/tablet").unwrap().device;
+    room.join_externally(tablet);
+    assert!(takes_a_place(&room.log.last().unwrap().message));
+    let removed = room.leaf("alice/tablet");
+    room.commit("alice/phone", &CommitPlan { remove: vec![removed], ..Default::default() });
+    assert!(!takes_a_place(&room.log.last().unwrap().message));
 }
 
 /// Who is in a tree is known before anything of it is verified.
