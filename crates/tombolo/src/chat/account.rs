@@ -54,7 +54,7 @@ fn ended(me: &MimiUri, still_in: &[MimiUri], titles: &BTreeMap<MimiUri, String>)
         );
     }
     lines.extend(still_in.iter().map(|room| {
-        let name = titles.get(room).map_or_else(String::new, |title| one_line(title).into_owned());
+        let name = titles.get(room).map_or_else(String::new, |title| one_line(title));
         format!("  {name} ({room})")
     }));
     lines.join("\n")
