@@ -44,7 +44,10 @@ fn keys(octets: &[u8]) {
     let Ok(config) = chosen else { return };
     assert!(octets.len() <= KEY_CONFIGS_OCTETS_MAX && !config.suites.is_empty());
     assert_eq!(KeyConfig::decode(&config.encode()), Ok(config.clone()));
-    assert_eq!(KeyConfig::choose(&KeyConfig::encode_all(&[config.clone()])), Ok(config.clone()));
+    assert_eq!(
+        KeyConfig::choose(&KeyConfig::encode_all(std::slice::from_ref(&config))),
+        Ok(config.clone())
+    );
     match seal_request(&config, b"request") {
         Ok((sealed, _)) => assert_eq!(key_id(&sealed), Some(config.key_id)),
         Err(fault) => assert_eq!(fault, OhttpFault::NotSealed, "its key is none"),

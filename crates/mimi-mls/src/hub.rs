@@ -14,7 +14,6 @@ use mimi_wire::{Domain, MimiUri, Wire};
 use openmls::group::{GroupContext, ProposalStore, PublicGroup, QueuedProposal};
 use openmls_rust_crypto::RustCrypto;
 use serde::{Deserialize, Serialize};
-use tls_codec::Serialize as _;
 
 use crate::changes::{Identify, already_proven, claims_of_senders, clients};
 use crate::context::{check_leaf, check_requirements, hub_sender, room_view};
@@ -26,7 +25,9 @@ use public_pieces::PublicPieces;
 mod group_info;
 mod proposing;
 mod public_pieces;
+mod replay;
 mod staging;
+mod tree;
 mod welcome;
 
 const SNAPSHOT_VERSION: u8 = 1;
@@ -223,19 +224,7 @@ impl HubGroup {
 
     /// Tree of the current epoch.
     pub fn ratchet_tree(&self) -> RatchetTree {
-        tree_of(&self.group)
-    }
-
-    /// The tree a commit leads to. The library shows it only once merged, so a copy of the group
-    /// merges a copy of the commit; a matter of milliseconds, and only for commits that welcome.
-    fn tree_after(&self, staged: &openmls::group::StagedCommit) -> Result<RatchetTree, StageError> {
-        let fault = |error: SnapshotError| StageError::internal(error);
-        let (mut group, _) =
-            PublicPieces::of(&self.group, &[]).and_then(|pieces| pieces.load()).map_err(fault)?;
-        let staged = postcard::to_allocvec(staged).map_err(StageError::internal)?;
-        let staged = postcard::from_bytes(&staged).map_err(StageError::internal)?;
-        group.merge_commit(&PublicPieces::nowhere(), staged).map_err(StageError::internal)?;
-        Ok(tree_of(&group))
+        tree::octets(&self.group, None).expect("a group has members, and its nodes are TLS")
     }
 
     /// References of the epoch's cached proposals, in order of acceptance.
@@ -259,9 +248,9 @@ impl HubGroup {
     /// room's log: identities are taken as claimed, since they were proven then. A room must open
     /// again when a peer is out of reach or has changed its issuers.
     ///
-    /// The library compares KeyPackages with the system's clock here as well: a commit that adds
-    /// somebody cannot be staged again once that KeyPackage has expired. So the log behind a
-    /// snapshot must not grow that old.
+    /// The library compares KeyPackages with the system's clock here as well: what adds somebody
+    /// cannot be staged again once that KeyPackage has expired. For commits there is
+    /// [`stage_saved`](Self::stage_saved); behind a snapshot, proposals must not grow that old.
     pub fn stage_again(
         &self,
         request: &UpdateRequest,
@@ -334,12 +323,6 @@ impl HubGroup {
     fn base(&self) -> Base {
         Base { epoch: self.view.epoch, cached: self.cached.len() }
     }
-}
-
-fn tree_of(group: &PublicGroup) -> RatchetTree {
-    let tree = group.export_ratchet_tree();
-    let octets = tree.tls_serialize_detached().expect("a tree came in by octets and fits them");
-    RatchetTree::decode(&octets).expect("octets just written by the library")
 }
 
 /// Reads the framing of a PrivateMessage with application content; anything else is refused

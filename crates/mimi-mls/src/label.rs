@@ -1,6 +1,8 @@
 //! `SignWithLabel`, `VerifyWithLabel`, `EncryptWithLabel`, `DecryptWithLabel` (RFC 9420 section 5.1,
 //! WIRE-5).
 
+use std::sync::LazyLock;
+
 use mimi_wire::Wire;
 use mimi_wire::mls::HpkeCiphertext;
 use mimi_wire::protocol::CipherSuite;
@@ -23,6 +25,9 @@ pub enum LabelError {
     #[error("not valid for this key and label")]
     NotValid,
 }
+
+/// What needs no randomness is computed by one for all: making one draws a seed from the system.
+static CRYPTO: LazyLock<RustCrypto> = LazyLock::new(RustCrypto::default);
 
 /// `EncryptContext` of RFC 9420 section 5.1.3; the library keeps its own private.
 #[derive(TlsSerialize, TlsSize)]
@@ -51,7 +56,7 @@ pub fn verify_with_label(
     let octets = SignContent::new(label, content.to_vec().into())
         .tls_serialize_detached()
         .map_err(|_| LabelError::NotValid)?;
-    RustCrypto::default()
+    CRYPTO
         .verify_signature(scheme, &octets, signature_key, signature)
         .map_err(|_| LabelError::NotValid)
 }
@@ -115,7 +120,7 @@ impl std::fmt::Debug for HpkeKeyPair {
 /// A suite by its number, if this build can compute with it.
 pub(crate) fn supported(suite: CipherSuite) -> Result<Ciphersuite, LabelError> {
     let known = Ciphersuite::try_from(suite).map_err(|_| LabelError::Suite(suite))?;
-    RustCrypto::default().supports(known).map_err(|_| LabelError::Suite(suite))?;
+    CRYPTO.supports(known).map_err(|_| LabelError::Suite(suite))?;
     Ok(known)
 }
 

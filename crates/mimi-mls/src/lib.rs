@@ -26,6 +26,7 @@ mod context;
 mod external_update;
 mod framing;
 mod leaf;
+mod pick;
 mod pieces;
 mod provider;
 mod signature_key;

@@ -4,6 +4,7 @@
 //! and removes. It trusts the hub for validity; clients verify everything themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use mimi_policy::LeafIndex;
 use mimi_wire::MimiUri;
@@ -17,6 +18,7 @@ use openmls::ciphersuite::hash_ref::make_key_package_ref;
 use openmls::prelude::{AddProposalIn, ProposalIn, ProposalOrRefIn, RemoveProposal};
 use openmls_rust_crypto::RustCrypto;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use tls_codec::Serialize as _;
 
 use crate::error::{SnapshotError, StageError};
@@ -42,7 +44,14 @@ pub struct Roster {
     proposals: BTreeMap<Vec<u8>, Step>,
     /// Clients a commit has added, by KeyPackageRef: they come in when their Welcome does.
     awaited: BTreeMap<Vec<u8>, MimiUri>,
+    /// Whom the credentials of the last tree name: in the next one most are the same, and to read a
+    /// certificate takes far longer than to know it again. Not saved.
+    #[serde(skip)]
+    named: Arc<BTreeMap<Fingerprint, MimiUri>>,
 }
+
+/// SHA-256 of a credential.
+type Fingerprint = [u8; 32];
 
 /// What a proposal does to the leaves.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -113,17 +122,44 @@ impl Roster {
         if let RatchetTreeOption::Full(tree) = tree
             && let Ok(leaves) = tree_leaves(tree)
         {
-            let known: BTreeSet<MimiUri> = self.clients().cloned().collect();
-            let leaves = leaves.into_iter().filter_map(|(index, it)| Some((index, client(&it)?)));
-            self.leaves = leaves.take(LEAVES_MAX).collect();
-            self.unplaced.clear();
-            let now: BTreeSet<MimiUri> = self.leaves.values().cloned().collect();
-            joined.extend(now.difference(&known).cloned());
-            left.extend(known.difference(&now).cloned());
+            let leaves = self.named_in(leaves);
+            let not_in = |others: &BTreeMap<LeafIndex, MimiUri>, (leaf, client)| {
+                (others.get(leaf) != Some(client)).then(|| MimiUri::clone(client))
+            };
+            // Most stand where they stood.
+            let mut gone = std::mem::take(&mut self.unplaced);
+            gone.extend(self.leaves.iter().filter_map(|seat| not_in(&leaves, seat)));
+            let come = leaves.iter().filter_map(|seat| not_in(&self.leaves, seat));
+            let come: BTreeSet<MimiUri> = come.collect();
+            joined.extend(come.difference(&gone).cloned());
+            left.extend(gone.difference(&come).cloned());
+            self.leaves = leaves;
         }
         // Another provider's Welcome may be on its way for those still awaited.
         self.awaited = awaited.into_iter().filter(|(it, _)| !welcomed.contains(it)).collect();
         RosterChange { joined: in_order(joined), left: in_order(left), welcomed }
+    }
+
+    /// The clients of a tree's leaves; who is named by none is left out.
+    fn named_in(&mut self, leaves: Vec<(LeafIndex, LeafFrame)>) -> BTreeMap<LeafIndex, MimiUri> {
+        let mut named = BTreeMap::new();
+        let mut seats = BTreeMap::new();
+        for (index, leaf) in leaves {
+            if seats.len() == LEAVES_MAX {
+                break;
+            }
+            let fingerprint = fingerprint(&leaf);
+            let client = match self.named.get(&fingerprint) {
+                Some(client) => Some(client.clone()),
+                None => client(&leaf),
+            };
+            if let Some(client) = client {
+                named.insert(fingerprint, client.clone());
+                seats.insert(index, client);
+            }
+        }
+        self.named = Arc::new(named);
+        seats
     }
 
     fn proposals<'a>(&mut self, messages: impl IntoIterator<Item = &'a MlsMessage>) {
@@ -253,6 +289,14 @@ fn added(add: &AddProposalIn) -> Option<Step> {
 
 fn client(leaf: &LeafFrame) -> Option<MimiUri> {
     Some(claim_of(&leaf.credential).ok()?.client)
+}
+
+fn fingerprint(leaf: &LeafFrame) -> Fingerprint {
+    let credential = &leaf.credential;
+    let mut hash = Sha256::new();
+    hash.update(u16::from(credential.credential_type()).to_be_bytes());
+    hash.update(credential.serialized_content());
+    hash.finalize().into()
 }
 
 fn in_order(clients: BTreeSet<MimiUri>) -> Vec<MimiUri> {

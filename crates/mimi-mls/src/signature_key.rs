@@ -31,11 +31,16 @@ impl SignatureKey {
 
     /// `SignWithLabel` (RFC 9420 section 5.1.2, WIRE-5).
     pub(crate) fn sign_with_label(&self, label: &str, content: &[u8]) -> Vec<u8> {
-        let octets = SignContent::new(label, content.to_vec().into())
-            .tls_serialize_detached()
-            .expect("a label and content in memory are shorter than 2^30 octets");
+        let octets = labelled(label, content);
         self.key.sign(&octets).to_bytes().to_vec()
     }
+}
+
+/// What `SignWithLabel` signs.
+pub(crate) fn labelled(label: &str, content: &[u8]) -> Vec<u8> {
+    SignContent::new(label, content.to_vec().into())
+        .tls_serialize_detached()
+        .expect("a label and content in memory are shorter than 2^30 octets")
 }
 
 impl Signer for SignatureKey {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use mimi_mls::device::Device;
+use mimi_mls::hub::{HubGroup, StagedUpdate};
 use mimi_mls::member::{CommitPlan, ReceiveError, Received};
 use mimi_policy::ClientIdentity;
 use mimi_wire::protocol::notify::FanoutMessage;
@@ -115,4 +116,37 @@ fn an_expired_key_package_freezes_nobody() {
     room.member("alice/phone").group.accept_pending().unwrap();
     room.join_externally(bob);
     room.assert_agreement();
+}
+
+/// A hub reads its log again when a KeyPackage in it has long expired: what it has saved of the commit
+/// leads to the same room and tree, with the next commit on top.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the library knows the system's clock only")]
+fn an_expired_key_package_keeps_no_room_shut() {
+    let mut room = alice_and_bob();
+    let mut again = HubGroup::restore(&room.hub.snapshot()).unwrap();
+    let valid_s = 4;
+    let request = UpdateRequest::Commit(adding(&mut room, valid_s));
+    let staged = room.hub.stage(&request, &room.issuers, now_ms()).unwrap();
+    let StagedUpdate::Commit(commit) = &staged else { panic!("a commit") };
+    let saved = commit.saved().unwrap().unwrap();
+    room.hub.merge(staged).unwrap();
+    room.member("alice/phone").group.accept_pending().unwrap();
+    let next = room.build("alice/phone", &CommitPlan::default());
+    std::thread::sleep(Duration::from_secs(valid_s + 1));
+    assert!(again.stage_again(&request, now_ms()).is_err(), "the library looks at the clock");
+    let staged = again.stage_saved(&request, &saved).unwrap();
+    again.merge(staged).unwrap();
+    assert_eq!(again.view(), room.hub.view());
+    assert_eq!(again.tree_hash(), room.hub.tree_hash());
+    assert_eq!(again.group_info().octets(), room.hub.group_info().octets());
+    assert_eq!(again.ratchet_tree(), room.hub.ratchet_tree());
+    let next = UpdateRequest::Commit(next);
+    let (one, other) =
+        (again.stage_again(&next, now_ms()), room.hub.stage(&next, &room.issuers, now_ms()));
+    again.merge(one.unwrap()).unwrap();
+    room.hub.merge(other.unwrap()).unwrap();
+    assert_eq!(again.tree_hash(), room.hub.tree_hash());
+    let damaged = [&[99], &saved[1..]].concat();
+    assert!(again.stage_saved(&request, &damaged).is_err(), "another version, and another epoch");
 }

@@ -2,6 +2,7 @@
 //! crashed one.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::disallowed_methods, reason = "corpora are files")]
 #![expect(unreachable_pub, reason = "public in the crate of the fuzz targets")]
 
 #[path = "../../../fuzz/src/allocation.rs"]
@@ -42,8 +43,8 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let content_range = Some("bytes 0-5/6".to_owned());
     let response = AssetResponse { status: 206, content_range, content: b"octets".to_vec() };
     vec![
-        ("ohttp_keys", KeyConfig::encode_all(&[config.clone()])),
-        ("ohttp_keys", [foreign, KeyConfig::encode_all(&[config.clone()])].concat()),
+        ("ohttp_keys", KeyConfig::encode_all(std::slice::from_ref(&config))),
+        ("ohttp_keys", [foreign, KeyConfig::encode_all(std::slice::from_ref(&config))].concat()),
         ("ohttp_keys", KeyConfig::encode_all(&[weak, config])),
         ("ohttp_request", octets(SEALED_REQUEST)),
         ("ohttp_request", octets(REQUEST)),

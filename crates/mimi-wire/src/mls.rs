@@ -195,6 +195,17 @@ impl MlsMessage {
     }
 }
 
+impl RatchetTree {
+    /// A tree of nodes that the MLS library has just written: `optional<Node>`, one behind the other.
+    ///
+    /// They are parsed when someone asks, and have to be sound.
+    pub fn of_nodes(nodes: &[u8]) -> Self {
+        let mut writer = Writer::default();
+        writer.opaque(nodes);
+        Self { octets: writer.into_octets(), parsed: OnceLock::new() }
+    }
+}
+
 impl GroupInfo {
     /// Whether the tree is embedded; in MIMI it travels beside the GroupInfo (PROTO-UPD-6).
     pub fn embeds_ratchet_tree(&self) -> bool {

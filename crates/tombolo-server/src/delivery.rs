@@ -196,9 +196,12 @@ pub(crate) async fn drop_waiting(
     for cursor in waiting.into_iter().filter(|cursor| cursor.follower == *peer) {
         let last_seq = provider.store.last_seq(&cursor.stream).await?;
         let (stream, follower, now_ms) = (&cursor.stream, &cursor.follower, provider.now_ms());
-        provider.apply(give_up(stream, follower, last_seq, now_ms)).await?;
         let lane =
             provider.delivery.lanes().by_key.get(&(stream.clone(), follower.clone())).cloned();
+        if lane.as_ref().is_some_and(|lane| lane.delivered_seq() >= last_seq) {
+            continue;
+        }
+        provider.apply(give_up(stream, follower, last_seq, now_ms)).await?;
         if let Some(lane) = lane {
             lane.give_up();
         }

@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use aws_lc_rs::signature::Ed25519KeyPair;
 use mimi_mls::franking::FrankingAgent as SigningAgent;
 use mimi_provider::franking::{FrankingAgent, HubKey, HubKeyRing};
 use mimi_wire::protocol::CipherSuite;
@@ -39,6 +40,8 @@ pub struct FrankingKeys {
 #[derive(Debug)]
 struct Agent {
     key: SigningAgent,
+    /// The same key, for a message's signature: half the time in assembler.
+    signing: Ed25519KeyPair,
     component: Vec<u8>,
 }
 
@@ -52,7 +55,7 @@ impl FrankingAgent for Agent {
     }
 
     fn sign(&self, tbs: &[u8]) -> Vec<u8> {
-        self.key.sign(tbs)
+        self.signing.sign(&SigningAgent::signed_octets(tbs)).as_ref().to_vec()
     }
 
     fn verifies(&self, suite: CipherSuite, tbs: &[u8], signature: &[u8]) -> bool {
@@ -64,12 +67,15 @@ impl FrankingKeys {
     /// Reads the keys; what was never there is made. The agent's key must last as long as the rooms
     /// that name it, the hub_keys as long as reports are to be proven (FRANK-11).
     pub fn open_or_create(data_dir: &Path, domain: &Domain) -> Result<Self, KeysError> {
-        let seed = open_or_create_key(&data_dir.join(FRANKING_SEED_FILE))?;
+        let path = data_dir.join(FRANKING_SEED_FILE);
+        let seed = open_or_create_key(&path)?;
+        let signing = Ed25519KeyPair::from_seed_unchecked(&*seed);
+        let signing = signing.map_err(|_| KeysError::Damaged { path })?;
         let key = SigningAgent::from_seed(domain.clone(), *seed);
         let component = key.data().encode();
         let directory = data_dir.join(HUB_KEYS_DIR);
         let hub_keys = RwLock::new(Arc::new(open_ring(&directory)?));
-        Ok(Self { agent: Agent { key, component }, hub_keys, directory })
+        Ok(Self { agent: Agent { key, signing, component }, hub_keys, directory })
     }
 
     /// Signs and verifies.

@@ -252,7 +252,7 @@ fn open_provider(config: Config, surroundings: Surroundings) -> Result<Arc<Provi
     let (certificate, key) = (&config.tls.certificate, &config.tls.key);
     let identity = Arc::new(Identity::from_files(config.domain.clone(), certificate, key)?);
     let blobs = DirectoryBlobs::new(config.data_dir.join(ASSETS_DIRECTORY));
-    let assets = Uploads::open(Arc::new(blobs), &config.assets)
+    let assets = Uploads::open(Arc::new(blobs), &config.assets, surroundings.toil)
         .map_err(|error| StartError::Other(format!("the assets cannot be read: {error}")))?;
     let parts = Parts {
         config,

@@ -1,6 +1,6 @@
 //! Reads what hubs have made durable, and holds every step of it against the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt;
 use mimi_mls::hub::{HubGroup, StagedUpdate, application_frame};
@@ -34,6 +34,8 @@ pub struct Witness {
 struct Watched {
     group: HubGroup,
     seq: u64,
+    /// Users of whom it is accepted, and not committed, that they go.
+    leaving: BTreeSet<MimiUri>,
 }
 
 fn now<T>(future: StoreFuture<'_, T>) -> T {
@@ -69,7 +71,7 @@ impl Witness {
             let stored = now(durable.room(room))?;
             let snapshot = HubSnapshot::decode(&stored.snapshot).ok()?;
             let group = HubGroup::restore(&snapshot.group).ok()?;
-            let mut watched = Watched { group, seq: stored.snapshot_seq };
+            let mut watched = Watched { group, seq: stored.snapshot_seq, leaving: BTreeSet::new() };
             book.note(|| format!("{room} is there"));
             let mut pages = book.pages();
             pages.rooms.insert(room.clone(), watched.group.view().epoch);
@@ -148,13 +150,16 @@ impl Watched {
                 let request = UpdateRequest::decode(&event.detail).map_err(|it| it.to_string())?;
                 let staged = self.group.stage_again(&request, event.timestamp_ms);
                 if let Ok(StagedUpdate::Proposals(proposals)) = &staged {
-                    for user in going(proposals.change(), self.group.view()) {
-                        book.pages().ledger.goes(room, &user, event.seq);
-                    }
+                    self.leaving.extend(going(proposals.change(), self.group.view()));
                 }
                 self.group
                     .merge(staged.map_err(|it| it.to_string())?)
                     .map_err(|it| it.to_string())?;
+                let clients = self.group.view().clients.clone();
+                self.leaving.retain(|user| clients.iter().any(|it| it.user == *user));
+                let leaving = clients.into_iter().filter(|it| self.leaving.contains(&it.user));
+                let leaving = leaving.map(|it| it.client).collect();
+                book.pages().ledger.leaving(room, event.seq, leaving);
                 if event.kind == EventKind::Commit {
                     let epoch = self.group.view().epoch;
                     book.note(|| format!("{room} is in epoch {epoch}"));

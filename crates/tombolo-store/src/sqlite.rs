@@ -7,6 +7,7 @@
 mod apply;
 mod columns;
 mod contact;
+mod ends;
 mod failure;
 mod file_lock;
 mod intern;
@@ -153,7 +154,7 @@ impl SqliteStore {
     fn write(&self, work: Work) -> StoreFuture<'static, Committed> {
         match &self.writes {
             Writes::Inline(writer) => {
-                let writer = writer.lock().expect("nothing panics while it writes");
+                let mut writer = writer.lock().expect("nothing panics while it writes");
                 let outcome = writer.write(&[work]).pop();
                 Box::pin(ready(outcome.expect("each piece of work has an outcome")))
             }

@@ -50,6 +50,9 @@ fn main() -> ExitCode {
     let report = run_many(&options);
     println!("{}", report.seen);
     println!("{} seeds", report.seeds);
+    if let Some(failure) = &report.failure {
+        println!("seed {}: {}", failure.seed, failure.what);
+    }
     let seed = match (&report.failure, traced) {
         (Some(failure), _) => failure.seed,
         (None, true) => options.from,

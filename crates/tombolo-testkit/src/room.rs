@@ -187,7 +187,15 @@ impl TestRoom {
             }
             StagedUpdate::Proposals(_) => Vec::new(),
         };
+        self.assert_replays(request, &staged);
+        let foreseen = match &staged {
+            StagedUpdate::Commit(commit) => commit.ratchet_tree().cloned(),
+            StagedUpdate::Proposals(_) => None,
+        };
         self.hub.merge(staged)?;
+        if let Some(foreseen) = foreseen {
+            assert_eq!(foreseen, self.hub.ratchet_tree(), "the tree that a Welcome comes with");
+        }
         let first = match request {
             UpdateRequest::Commit(bundle) => {
                 self.pending.clear();
@@ -281,6 +289,17 @@ impl TestRoom {
         let domains = self.hub.view().clients.iter().map(|client| client.client.domain());
         assert_eq!(leaves, domains.collect(), "the tree and the room name the same providers");
         assert_eq!(self.hub.ciphersuite(), CIPHERSUITE);
+    }
+
+    /// What is saved of a commit leads to the same room.
+    fn assert_replays(&self, request: &UpdateRequest, staged: &StagedUpdate) {
+        let StagedUpdate::Commit(commit) = staged else { return };
+        let Some(saved) = commit.saved().expect("what is saved of a commit") else { return };
+        let mut again = HubGroup::restore(&self.hub.snapshot()).expect("its own snapshot");
+        let replayed = again.stage_saved(request, &saved).expect("what was accepted before");
+        assert_eq!(replayed.change(), commit.change(), "what a replayed commit asks");
+        again.merge(replayed).expect("just staged");
+        assert_eq!(again.view(), commit.after(), "the room after a replayed commit");
     }
 
     fn take_in(&mut self, member: TestMember) {

@@ -12,6 +12,7 @@
 
 pub(crate) mod device;
 pub(crate) mod federation;
+pub(crate) mod light;
 pub(crate) mod load;
 pub(crate) mod observed;
 pub(crate) mod phase;

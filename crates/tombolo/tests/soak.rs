@@ -1,8 +1,6 @@
 //! `tombolo bench soak`, short: real processes are killed, frozen and restarted, and every message is
 //! counted.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::process::{Command, Stdio};
 
 use serde_json::Value;

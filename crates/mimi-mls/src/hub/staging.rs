@@ -12,7 +12,7 @@ use openmls::prelude::{
 use openmls_rust_crypto::RustCrypto;
 
 use super::group_info::NewEpoch;
-use super::{HubGroup, QueuedProposal, StagedCommit, StagedProposals, welcome};
+use super::{HubGroup, QueuedProposal, StagedCommit, StagedProposals, tree, welcome};
 use crate::changes::{
     CommitReading, Epoch, Identify, check_listed, leaver, read_commit, read_proposal, reference_of,
 };
@@ -44,6 +44,25 @@ impl HubGroup {
         }
         let reading = read_commit(self.epoch(identify), &staged, &sender)?;
         self.check_cached_are_covered(&staged, &reading, &sender, now_ms)?;
+        let suite = self.ciphersuite();
+        let welcomes = welcome::slices(bundle.welcome.as_ref(), &reading.added, suite)?;
+        let ratchet_tree = match welcomes.is_empty() {
+            true => None,
+            false => Some(tree::octets(&self.group, Some(&staged))?),
+        };
+        let commit = self.staged_commit(bundle, staged, &sender, reading)?;
+        Ok(StagedCommit { welcomes, ratchet_tree, ..commit })
+    }
+
+    /// A commit that has been read, if its GroupInfo is of the epoch it leads to; without what is only
+    /// for others.
+    pub(super) fn staged_commit(
+        &self,
+        bundle: &CommitBundle,
+        staged: openmls::group::StagedCommit,
+        sender: &Sender,
+        reading: CommitReading,
+    ) -> Result<StagedCommit, StageError> {
         let new_epoch = NewEpoch {
             context: staged.group_context(),
             confirmation_tag: &confirmation_tag(&bundle.commit)?,
@@ -51,10 +70,7 @@ impl HubGroup {
             committer_key: &reading.committer_key,
         };
         let group_info = new_epoch.check(&bundle.group_info)?;
-        let suite = self.ciphersuite();
-        let welcomes = welcome::slices(bundle.welcome.as_ref(), &reading.added, suite)?;
-        let ratchet_tree = if welcomes.is_empty() { None } else { Some(self.tree_after(&staged)?) };
-        let joins = sender == Sender::NewMemberCommit;
+        let joins = *sender == Sender::NewMemberCommit;
         let CommitReading { change, after, added, removed, committer_key, .. } = reading;
         Ok(StagedCommit {
             base: self.base(),
@@ -64,8 +80,8 @@ impl HubGroup {
             after,
             added,
             removed,
-            welcomes,
-            ratchet_tree,
+            welcomes: Vec::new(),
+            ratchet_tree: None,
             group_info,
         })
     }
@@ -103,12 +119,12 @@ impl HubGroup {
         Ok(StagedProposals { base: self.base(), queued, change, references })
     }
 
-    fn epoch<'a>(&'a self, identify: Identify<'a>) -> Epoch<'a> {
+    pub(super) fn epoch<'a>(&'a self, identify: Identify<'a>) -> Epoch<'a> {
         Epoch { view: &self.view, group: &self.group, identify }
     }
 
     /// The frame of a handshake of this group and epoch (PROTO-UPD-5, PROTO-UPD-9).
-    fn frame<'a>(&self, message: &'a MlsMessage) -> Result<PublicFrame<'a>, StageError> {
+    pub(super) fn frame<'a>(&self, message: &'a MlsMessage) -> Result<PublicFrame<'a>, StageError> {
         let frame = PublicFrame::parse(message)?;
         if frame.group_id != self.group_id() {
             return Err(StageError::invalid("of another group"));

@@ -219,7 +219,10 @@ fn those_who_wait_for_a_commit_are_counted() {
     assert_eq!(waiting(&room, "max_clients = 6", dave()), None);
     // Whoever goes makes room for somebody.
     let goes = by(&alice, [room.drop_client("bob", 2)]);
-    assert_eq!(waiting(&room, "max_clients = 5", [dave(), goes].concat()), None);
+    assert_eq!(waiting(&room, "max_clients = 5", [dave(), goes.clone()].concat()), None);
+    let tablet = by(&alice, [add_client("alice", 3)]);
+    let two = waiting(&room, "max_clients = 5", [dave(), tablet, goes].concat());
+    assert_eq!(two, Some(Rule::AllowedClients), "for one of two only");
     let goes = by(&room.member("bob"), [ProposedChange::SelfRemove]);
     assert_eq!(waiting(&room, "max_clients = 5", [dave(), goes].concat()), None);
     let goes = by(&alice, room.removal("carol"));

@@ -2,7 +2,8 @@
 
 use mimi_policy::preset::Preset;
 use mimi_policy::{
-    Actor, ClientIdentity, ProposedChange, Rule, StagedChange, check, check_founding,
+    Actor, ClientIdentity, Judge, ProposedChange, RoomIndex, RoomView, Rule, StagedChange, check,
+    check_founding,
 };
 use mimi_wire::room::capability::Capability;
 
@@ -440,4 +441,15 @@ fn a_client_that_goes_by_itself_goes_for_its_own_user_only() {
     assert_eq!(denied.needed, "all clients must go in the same action, 1 would stay");
     let cached = by(&room.member("bob"), [ProposedChange::SelfRemove]);
     assert_allowed(room.judge_commit(room.member("alice"), cached, behind));
+}
+
+#[test]
+fn an_index_of_another_epoch_is_not_asked() {
+    let room = Room::usual();
+    let (sender, changes) = (room.member("bob"), [room.list_add("dave", ORDINARY)]);
+    let change = StagedChange { epoch: 7, committer: None, proposals: by(&sender, changes) };
+    let other = RoomIndex::of(&RoomView { epoch: 8, ..Room::new().view });
+    let judge = Judge::of(&room.view);
+    let delta = judge.decide(&change).unwrap();
+    assert_eq!(judge.with_index(&other).decide(&change), Ok(delta));
 }

@@ -94,6 +94,6 @@ fn bob_does_not_edit_alice() {
     // POLICY-CAP-MSG-1: what hubs ask too has one rule.
     let mute = Room::usual().denying(ORDINARY, Capability::CAN_SEND_MESSAGE);
     let denied = may_apply(&mute.view, &user("bob"), MessageAction::Send).unwrap_err();
-    assert_eq!(denied.rule, Rule::SendMessages);
+    assert_eq!((denied.rule, denied.target), (Rule::SendMessages, None));
     assert!(may_apply(&room.view, &user("erin"), MessageAction::Send).is_err());
 }

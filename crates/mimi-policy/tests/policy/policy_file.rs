@@ -284,6 +284,7 @@ const COMPONENTS: &str = r#"
     [mls_operational_policy.forbidden_capabilities]
     cipher_suites = [7]
     media_types = ["text/html"]
+    content_types = [3]
 "#;
 
 #[test]
@@ -312,6 +313,9 @@ fn every_component_can_be_said() {
     let octets = &policy.components[&MLS_OPERATIONAL_POLICY];
     let operational = OperationalParameters::decode(octets).unwrap();
     assert!(operational.external_commit_allowed && !operational.external_proposal_allowed);
+    let markdown = &asset.forbidden_media_types[1];
+    assert_eq!(markdown.media_type, "text/markdown");
+    assert_eq!(markdown.parameters, [("variant".to_owned(), "commonmark".to_owned())]);
     assert_eq!(good(&policy.to_toml()), policy);
     assert_founds(&policy);
     let none = good("preset = \"direct\"\nbot_policy = []");
@@ -477,6 +481,7 @@ fn files_have_an_end() {
         let rest = octets - text.len();
         parse(&format!("{text}{}", "x".repeat(rest)))
     };
+    assert_eq!(POLICY_FILE_OCTETS_MAX, 1_048_576);
     assert!(fits(POLICY_FILE_OCTETS_MAX).is_ok());
     assert_eq!(fits(POLICY_FILE_OCTETS_MAX + 1).unwrap_err().len(), 1);
     // What is over the limits of the wire nobody could read.

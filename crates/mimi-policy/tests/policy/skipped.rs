@@ -87,7 +87,8 @@ fn what_nobody_had_a_right_to_is_refused() {
 /// Each part of the metadata has a right of its own.
 #[test]
 fn metadata_that_nobody_may_change_is_refused() {
-    let change: [(Capability, fn(&mut RoomMetadata)); 5] = [
+    type Changing = fn(&mut RoomMetadata);
+    let change: [(Capability, Changing); 5] = [
         (Capability::CAN_CHANGE_ROOM_NAME, |it| it.room_name.push('!')),
         (Capability::CAN_CHANGE_ROOM_DESCRIPTION, |it| {
             it.room_descriptions.push(RichDescription {

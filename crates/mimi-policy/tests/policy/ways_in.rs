@@ -98,3 +98,18 @@ fn claims_lead_to_the_role_of_the_first_entry() {
     assert_eq!(preauthorized_role(&room.view, &[claim(2), claim(1)]), Some(ADMIN));
     assert_eq!(preauthorized_role(&room.view, &[claim(3)]), None);
 }
+
+#[test]
+fn a_good_code_to_a_full_role_is_told_to_be_full() {
+    // POLICY-CAP-ADD-5, POLICY-ROLE-2
+    let room = Room::of(Preset::Strict).with("alice", SUPER, 1).with("dora", ADMIN, 1);
+    let room = room.granting(NO_ROLE, Capability::CAN_USE_JOIN_CODE);
+    let mut room = room.moving(NO_ROLE, 0, ADMIN);
+    room.role_mut(ADMIN).maximum_participants_constraint = Some(1);
+    let zoe = client("zoe", 1);
+    let code = JoinCode { role: ADMIN, standing: CodeStanding::Valid };
+    let codes = [(zoe.client.clone(), code)].into_iter().collect();
+    let judge = Judge::of(&room.view).with_join_codes(JoinCodes::Presented(&codes));
+    let denied = ways_in(&judge, &room.view, &zoe, &[]).unwrap_err();
+    assert_eq!(denied.rule, Rule::MaximumParticipants, "{denied}");
+}

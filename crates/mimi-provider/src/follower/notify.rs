@@ -99,7 +99,7 @@ pub fn notify(
     if input.room.domain() == *input.own {
         return Err(Reject::PeerMisbehaved("the room is hosted here".into()));
     }
-    let mut seen = state.cloned().unwrap_or_default();
+    let mut seen = state.map(FollowerState::without_recent).unwrap_or_default();
     let expect = match state {
         None => Expect::NoRoom(input.room.clone()),
         Some(state) => Expect::StreamSeq { stream: input.room.clone(), seq: state.last_seq },

@@ -145,7 +145,23 @@ impl FollowerState {
     /// time is known: hubs' timestamps grow, so nothing new is as old as that (AMB-NTF-8).
     pub(crate) fn is_repeat(&self, sha256: &[u8; 32], timestamp_ms: u64) -> bool {
         timestamp_ms <= self.seen_until_ms
-            || self.recent.iter().any(|recent| recent.sha256 == *sha256)
+            // The time is part of the payload, and the next message of an honest hub is later than
+            // all that is remembered.
+            || timestamp_ms <= self.last_timestamp_ms
+                && self.recent.iter().any(|recent| recent.sha256 == *sha256)
+    }
+
+    /// A copy without the payloads that are remembered, for a decision to go on from.
+    pub(crate) fn without_recent(&self) -> Self {
+        Self {
+            last_seq: self.last_seq,
+            last_timestamp_ms: self.last_timestamp_ms,
+            seen_until_ms: self.seen_until_ms,
+            recent: VecDeque::new(),
+            clients_in: self.clients_in.clone(),
+            forwarded: self.forwarded.clone(),
+            handshakes_since_snapshot: self.handshakes_since_snapshot,
+        }
     }
 
     /// A snapshot as of [`last_seq`](Self::last_seq) is about to be written.

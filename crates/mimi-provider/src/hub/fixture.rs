@@ -43,6 +43,7 @@ pub(crate) struct Hub {
 pub(crate) struct Extras<'a> {
     pub(crate) joiner_signature_key: Option<&'a [u8]>,
     pub(crate) welcomes: Vec<WelcomePart>,
+    pub(crate) replay: Option<Vec<u8>>,
 }
 
 pub(crate) fn peer(name: &str) -> Requester {
@@ -153,6 +154,7 @@ impl Hub {
             joiner_signature_key: extras.joiner_signature_key,
             welcomes: &extras.welcomes,
             ratchet_tree: Some(&tree),
+            replay: extras.replay.as_deref(),
             proposed: proposed.as_ref().map(|(bundle, octets)| HubBundle { bundle, octets }),
         };
         let transition = self.decide(requester, change, &request, kind)?;

@@ -57,7 +57,7 @@ pub(super) fn accept_proposals(
         detail: input.octets.to_vec(),
     });
     free_members(state, input, &mut log);
-    within_a_body(log.finish(updated(state, input.change, timestamp)))
+    within_a_body(log.finish(updated(state, input.change, false, timestamp)))
 }
 
 /// A queue that somebody has filled must not keep others from proposing, nor the hub from removing

@@ -258,11 +258,10 @@ pub fn has_lost(change: &StagedChange, before: &RoomView, after: &RoomView) -> b
     if !change.proposals.iter().any(touches) {
         return false;
     }
-    let stays: BTreeSet<(&MimiUri, u32)> =
-        after.participants.participants.iter().map(|pair| (&pair.user, pair.role_index)).collect();
+    // Who stays keeps its place before the others (PROTO-PL-2). A new role may be that of the banned.
     let mut listed = before.participants.participants.iter();
-    // A new role may be that of the banned.
-    listed.any(|pair| !stays.contains(&(&pair.user, pair.role_index)))
+    let mut stays = after.participants.participants.iter();
+    listed.any(|pair| !stays.any(|stays| stays == pair))
 }
 
 /// The hub's own words, signed and staged.
@@ -307,7 +306,7 @@ pub fn propose(
     }
     let Some(input) = proposals else {
         let nothing = StagedChange { epoch: view.epoch, committer: None, proposals: Vec::new() };
-        return Ok(log.finish(updated(state, &nothing, timestamp)));
+        return Ok(log.finish(updated(state, &nothing, false, timestamp)));
     };
     let HubProposalsInput { bundle, octets, change, references, limits } = *input;
     if change

@@ -156,6 +156,8 @@ enum Note {
     JoinCodeUsed([u8; 32]),
     /// Somebody has to go.
     Evict(Vec<Evicted>),
+    /// What the group needs to follow the commit right behind this.
+    Replay(Vec<u8>),
 }
 
 /// First octet of a saved state.
@@ -250,6 +252,19 @@ impl HubState {
         versioned(NOTE_VERSION, &Note::JoinCodeUsed(code_sha256))
     }
 
+    /// What the log keeps for the group, of the commit right behind it.
+    pub(crate) fn note_replay(replay: Vec<u8>) -> Vec<u8> {
+        versioned(NOTE_VERSION, &Note::Replay(replay))
+    }
+
+    /// What a note keeps for the group, of the commit right behind it.
+    pub fn replay_in(note: &NewEvent) -> Option<Vec<u8>> {
+        match read_versioned(NOTE_VERSION, &note.detail) {
+            Ok(Note::Replay(replay)) if note.kind == EventKind::HubNote => Some(replay),
+            _ => None,
+        }
+    }
+
     fn remember(&mut self, sha256: [u8; 32], timestamp_ms: u64, by: Option<Domain>) {
         if self.recent.len() == RECENT_SUBMISSIONS_MAX {
             self.recent.pop_front();
@@ -298,6 +313,7 @@ impl HubState {
                 *uses = uses.saturating_add(1);
             }
             Note::Evict(evicted) => self.evicting.extend(evicted),
+            Note::Replay(_) => {}
         }
         Ok(())
     }

@@ -75,6 +75,9 @@ pub enum UpdateKind<'a> {
         welcomes: &'a [WelcomePart],
         /// The tree once merged; needed when there are Welcomes (AMB-UPD-17).
         ratchet_tree: Option<&'a RatchetTree>,
+        /// What the group needs to follow it again whatever has expired until then; the log keeps it.
+        /// Opaque here.
+        replay: Option<&'a [u8]>,
         /// What the hub proposes for the epoch it leads to: [`propose::due_after`], signed.
         ///
         /// [`propose::due_after`]: crate::hub::propose::due_after
@@ -256,8 +259,14 @@ fn commit(
     input: &UpdateInput<'_>,
     bundle: &CommitBundle,
 ) -> Result<Transition<Updated>, Reject> {
-    let UpdateKind::Commit { after, joiner_signature_key, welcomes, ratchet_tree, proposed } =
-        input.kind
+    let UpdateKind::Commit {
+        after,
+        joiner_signature_key,
+        welcomes,
+        ratchet_tree,
+        replay,
+        proposed,
+    } = input.kind
     else {
         return Err(Reject::Internal("not staged as a commit".into()));
     };
@@ -289,6 +298,9 @@ fn commit(
         kind: FanoutKind::Commit { external_proposals: stapled.map(all_of).unwrap_or_default() },
     };
     let mut log = LogWriter::new(state, input.view.room());
+    if let Some(replay) = replay {
+        log.append(note(timestamp, HubState::note_replay(replay.to_vec())));
+    }
     let seq = log.append(Entry {
         kind: EventKind::Commit,
         timestamp_ms: timestamp,
@@ -298,14 +310,7 @@ fn commit(
         detail: input.octets.to_vec(),
     });
     if let Some(code_sha256) = code_used {
-        log.append(Entry {
-            kind: EventKind::HubNote,
-            timestamp_ms: timestamp,
-            payload: Vec::new(),
-            audience: Vec::new(),
-            targets: Some(Vec::new()),
-            detail: HubState::note_code_used(code_sha256),
-        });
+        log.append(note(timestamp, HubState::note_code_used(code_sha256)));
     }
     follow_local_clients(&mut log, input, after, seq);
     if !welcomes.is_empty() {
@@ -328,9 +333,15 @@ fn commit(
     }
     follow_parent(&mut log, input.view, after);
     let taken = follow_members(&mut log, input.view, after);
-    let mut transition = log.finish(updated(state, input.change, timestamp));
+    let mut transition = log.finish(updated(state, input.change, replay.is_some(), timestamp));
     transition.expect.extend(taken.map(Expect::MembersFree));
     within_a_body(transition)
+}
+
+/// What only the hub itself reads.
+fn note(timestamp_ms: u64, detail: Vec<u8>) -> Entry {
+    let (payload, audience, targets) = (Vec::new(), Vec::new(), Some(Vec::new()));
+    Entry { kind: EventKind::HubNote, timestamp_ms, payload, audience, targets, detail }
 }
 
 /// POLICY-BASE-2: a room whose membership becomes fixed takes its set of people, one whose membership
@@ -523,12 +534,17 @@ pub(super) fn within_a_body(
     }
 }
 
-/// After an Add the snapshot is due at once: read again from the log, the KeyPackage would be judged
-/// by its lifetime, which may be over by then.
-pub(super) fn updated(state: &HubState, change: &StagedChange, timestamp: u64) -> Updated {
+/// After an Add the snapshot is due at once, unless it `replays` at any time: read again from the log,
+/// the KeyPackage would be judged by its lifetime, which may be over by then.
+pub(super) fn updated(
+    state: &HubState,
+    change: &StagedChange,
+    replays: bool,
+    timestamp: u64,
+) -> Updated {
     let adds = |proposal: &StagedProposal| matches!(proposal.change, ProposedChange::AddClient(_));
     let many = state.handshakes_since_snapshot + 1 >= SNAPSHOT_EVERY;
-    let snapshot = if many || change.proposals.iter().any(adds) {
+    let snapshot = if many || (!replays && change.proposals.iter().any(adds)) {
         SnapshotDue::Now
     } else {
         SnapshotDue::Later

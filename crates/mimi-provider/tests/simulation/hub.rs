@@ -195,6 +195,7 @@ impl HubNode {
                 joiner_signature_key: meaning.key.as_deref(),
                 welcomes: &meaning.welcomes,
                 ratchet_tree: Some(&tree),
+                replay: None,
                 proposed: None,
             },
             None => UpdateKind::Proposals { references: &references },

@@ -134,14 +134,13 @@ impl Session {
         self.resume_registration(domain, known.clone(), at);
         self.resume_adding(domain, known.clone(), at);
         self.resume_opening(domain, known.clone(), at);
-        self.resume_joining(domain, known.clone(), at);
         let blocked: Vec<_> = self
             .rooms
             .values()
             .filter(|room| room.blocked.as_ref() == Some(domain))
             .map(|room| room.uri.clone())
             .collect();
-        match known {
+        match &known {
             Ok(()) => {
                 for room in blocked {
                     self.with_room(&room, at, |room, _, _| {
@@ -156,6 +155,9 @@ impl Session {
             }
             Err(_) => {}
         }
+        // Behind what waits: a Welcome that can be read now brings this device in without an external
+        // commit, which would cut off what is written in the Welcome's epoch.
+        self.resume_joining(domain, known, at);
     }
 
     /// Looks once a day whether known issuers have changed.

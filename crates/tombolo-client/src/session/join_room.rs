@@ -505,6 +505,9 @@ impl Room {
             effects.cancel(request);
         }
         let before = joining.before.clone();
+        // A Welcome has waited for what becomes of the commit: if it can bring this device in, no second
+        // commit must.
+        self.stirred = true;
         self.group = None;
         self.forget_group(effects);
         effects.remove_room(&self.uri, room_value::JOIN);
@@ -524,6 +527,8 @@ impl Room {
             // It was out without having been able to see how.
             Some(Standing::Rejoining) => self.removed_meanwhile(effects),
             Some(before) => self.standing = before,
+            // Somebody may have added this device meanwhile: what waits, a Welcome perhaps, is kept.
+            None if !self.waiting.is_empty() => self.standing = Standing::Unknown,
             None => {}
         }
         effects.finish(joining.operation, Err(error));

@@ -105,7 +105,7 @@ impl ApiTransport {
             }
             Request::Profile => ask(Method::GET, "/client/v1/profile"),
             Request::SetProfile(body) => {
-                send(Method::PUT, "/client/v1/profile", JSON, body.clone().into())
+                send(Method::PUT, "/client/v1/profile", JSON, body.clone())
             }
             Request::ReportAbuse { room, body } => {
                 post(&room_path(room.as_str(), "report-abuse"), body)

@@ -27,7 +27,7 @@ fn config() -> AssetsConfig {
 
 fn open(directory: &TempDir) -> Uploads {
     let blobs = DirectoryBlobs::new(directory.path().join("assets"));
-    Uploads::open(Arc::new(blobs), &config()).unwrap()
+    Uploads::open(Arc::new(blobs), &config(), crate::surroundings::Toil::Beside).unwrap()
 }
 
 fn user(name: &str) -> MimiUri {

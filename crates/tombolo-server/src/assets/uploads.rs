@@ -15,6 +15,7 @@ use super::AssetId;
 use super::blobs::{About, Blobs, Stage};
 use crate::config::AssetsConfig;
 use crate::http_error::HttpError;
+use crate::surroundings::Toil;
 
 /// What the smallest asset costs of a quota: files have a price of their own.
 pub(crate) const ASSET_COST_MIN: u64 = 4 * 1024;
@@ -35,6 +36,7 @@ pub(crate) struct Uploads {
     user_octets_max: u64,
     kept_s: u64,
     index: Mutex<Index>,
+    toil: Toil,
 }
 
 #[derive(Debug, Default)]
@@ -119,7 +121,11 @@ fn cost(octets: u64) -> u64 {
 
 impl Uploads {
     /// With everything that is stored already.
-    pub(crate) fn open(blobs: Arc<dyn Blobs>, config: &AssetsConfig) -> io::Result<Self> {
+    pub(crate) fn open(
+        blobs: Arc<dyn Blobs>,
+        config: &AssetsConfig,
+        toil: Toil,
+    ) -> io::Result<Self> {
         let mut index = Index::default();
         for (id, about, stage) in blobs.list()? {
             index.put(id, about, stage);
@@ -130,6 +136,7 @@ impl Uploads {
             user_octets_max: config.user_octets_max,
             kept_s: config.kept_s,
             index: Mutex::new(index),
+            toil,
         })
     }
 
@@ -329,7 +336,7 @@ impl Uploads {
         work: impl FnOnce(&dyn Blobs) -> io::Result<T> + Send + 'static,
     ) -> Result<T, Reject> {
         let blobs = Arc::clone(&self.blobs);
-        let done = tokio::task::spawn_blocking(move || work(&*blobs)).await;
+        let done = self.toil.run(move || work(&*blobs)).await;
         let done = done.map_err(io::Error::other).and_then(|done| done);
         done.map_err(|error| Reject::Internal(format!("the assets' storage: {error}")))
     }

@@ -26,11 +26,11 @@ use mimi_provider::record::{DeviceRecord, EraId, EventKind, LoggedEvent};
 use mimi_provider::{Change, Reject, Transition};
 use mimi_wire::MimiUri;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 use tombolo_store::StoreError;
 
-use super::request::{JsonBody, SignedIn, malformed, to_base64};
+use super::request::{JsonBody, SignedIn, add_base64, malformed};
 use super::route::{Parameter, Place, Route, Tag};
 use super::{ClientApi, schema};
 use crate::http_error::HttpError;
@@ -75,14 +75,6 @@ pub(super) struct Acknowledgement {
     /// The last entry it has stored, with everything before.
     #[schemars(range(max = schema::INTEGER_MAX))]
     id: u64,
-}
-
-#[derive(Serialize)]
-struct Data<'a> {
-    stream: &'a MimiUri,
-    seq: u64,
-    timestamp_ms: u64,
-    payload: String,
 }
 
 pub(super) fn routes() -> [Route; 2] {
@@ -483,19 +475,18 @@ impl Feed {
     }
 }
 
-/// Adds an entry as `text/event-stream` writes it.
+/// Adds an entry as `text/event-stream` writes it. Its JSON is written piece by piece: there is one of
+/// these for every device and message.
 fn write_frame(text: &mut Vec<u8>, logged: &LoggedEvent) {
     let LoggedEvent { id, event } = logged;
-    let data = Data {
-        stream: &event.stream,
-        seq: event.seq,
-        timestamp_ms: event.timestamp_ms,
-        payload: to_base64(&event.payload),
-    };
-    let head = format!("id: {id}\nevent: {}\ndata: ", name(event.kind));
+    let head = format!("id: {id}\nevent: {}\ndata: {{\"stream\":", name(event.kind));
     text.extend_from_slice(head.as_bytes());
-    serde_json::to_writer(&mut *text, &data).expect("strings and numbers always serialise");
-    text.extend_from_slice(b"\n\n");
+    serde_json::to_writer(&mut *text, &event.stream).expect("a string always serialises");
+    let numbers =
+        format!(",\"seq\":{},\"timestamp_ms\":{},\"payload\":\"", event.seq, event.timestamp_ms);
+    text.extend_from_slice(numbers.as_bytes());
+    add_base64(text, &event.payload);
+    text.extend_from_slice(b"\"}\n\n");
 }
 
 /// The name of a kind of entry in the stream.

@@ -183,6 +183,14 @@ pub(super) fn to_base64(octets: &[u8]) -> String {
     BASE64.encode(octets)
 }
 
+/// Adds [`to_base64`] to a text.
+pub(super) fn add_base64(text: &mut Vec<u8>, octets: &[u8]) {
+    let start = text.len();
+    let length = base64::encoded_len(octets.len(), true).expect("what is in memory is shorter");
+    text.resize(start + length, 0);
+    BASE64.encode_slice(octets, &mut text[start..]).expect("there is room for exactly that");
+}
+
 /// Reads [`to_base64`]; `field` names it to whoever sent it.
 pub(super) fn from_base64(text: &str, field: &str) -> Result<Vec<u8>, HttpError> {
     BASE64.decode(text).map_err(|error| malformed(&format!("{field} is not base64: {error}")))

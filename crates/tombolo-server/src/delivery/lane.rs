@@ -1,6 +1,6 @@
 //! One stream's way to one follower.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use mimi_wire::protocol::consent::ConsentEntry;
 use mimi_wire::protocol::directory::Endpoint;
 use mimi_wire::{Domain, MimiUri, Wire};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tombolo_store::FollowerBatch;
 
 use super::{Key, LastRequest};
@@ -27,6 +28,10 @@ use crate::provider::{Enqueued, Provider, storage_failed};
 const STORAGE_PAUSE: Duration = Duration::from_secs(1);
 /// A peer that fails for long is told of in the log this often, in attempts: about twice a day.
 const WARN_EVERY: u32 = 144;
+/// How long what a follower of a room has taken is known in memory alone: a cursor that is written for
+/// each message is as much work for the disk as the message. After a crash the follower sees so much
+/// again, and knows it (PROTO-NTF-10).
+const CURSOR_SAVED_EVERY: Duration = Duration::from_secs(1);
 /// For a request in flight at shutdown.
 const STOP_GRACE: Duration = Duration::from_secs(3);
 
@@ -34,6 +39,10 @@ const STOP_GRACE: Duration = Duration::from_secs(3);
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     hinted: AtomicBool,
+    /// Woken by hints.
+    more: Notify,
+    /// The follower has everything up to here, which may not be stored yet.
+    delivered_seq: AtomicU64,
     /// The operator has given up what waits: the cursor is to be read again.
     dropped: AtomicBool,
     heard_of: Notify,
@@ -44,10 +53,16 @@ impl Lane {
     /// There may be more than at the last look.
     pub(super) fn hint(&self) {
         self.hinted.store(true, Ordering::Release);
+        self.more.notify_one();
     }
 
     pub(super) fn take_hint(&self) -> bool {
         self.hinted.swap(false, Ordering::AcqRel)
+    }
+
+    /// The follower has everything up to here, as far as this lane has seen.
+    pub(super) fn delivered_seq(&self) -> Seq {
+        self.delivered_seq.load(Ordering::Acquire)
     }
 
     /// The follower has called us: a wait for the next attempt ends.
@@ -86,20 +101,27 @@ pub(super) async fn run(
     lane: Arc<Lane>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut runner =
-        Runner { provider: &provider, key: &key, lane: &lane, cursor: None, recorded: None };
+    let mut runner = Runner {
+        provider: &provider,
+        key: &key,
+        lane: &lane,
+        cursor: None,
+        unsaved_since: None,
+        recorded: None,
+    };
     loop {
         lane.take_hint();
         let step = tokio::select! {
             biased;
             step = runner.step() => step,
-            () = stopped(stop.clone()) => return,
+            () = stopped(stop.clone()) => return runner.save(),
         };
         if *stop.borrow() {
-            return;
+            return runner.save();
         }
         match step {
             Ok(Step::More) => {}
+            Ok(Step::Linger(until)) => runner.linger(until, &mut stop).await,
             Ok(Step::Nothing) if provider.delivery.retire(&key, &lane) => return,
             Ok(Step::Nothing) => {}
             Ok(Step::Wait(pause)) => runner.wait(pause, &mut stop).await,
@@ -124,6 +146,8 @@ enum Step {
     More,
     /// Nothing waits.
     Nothing,
+    /// Nothing waits, and the cursor is to be saved at this time.
+    Linger(Instant),
     /// Not before this has passed.
     Wait(Duration),
 }
@@ -134,6 +158,8 @@ struct Runner<'a> {
     lane: &'a Lane,
     /// Known once it was read; then ours to move.
     cursor: Option<Seq>,
+    /// Since when it is ahead of what is stored.
+    unsaved_since: Option<Instant>,
     /// The latest move of the cursor, on its way to the disk.
     recorded: Option<Enqueued>,
 }
@@ -146,7 +172,7 @@ impl Runner<'_> {
         let slots = self.provider.delivery.slots_of(follower);
         let _slot = slots.acquire().await.expect("the semaphore is never closed");
         if self.lane.dropped.swap(false, Ordering::AcqRel) {
-            self.cursor = None;
+            (self.cursor, self.unsaved_since) = (None, None);
         }
         let after = match self.cursor {
             Some(after) => after,
@@ -197,16 +223,23 @@ impl Runner<'_> {
                 // The entry is between two users; what waits behind it is others' business.
                 tracing::warn!(%follower, kind = ?first.kind, %error, "refused, and not sent again");
                 self.attempted(Attempt::Accepted, 1);
-                return Ok(self.advance(accepted_to));
+                let step = self.advance(accepted_to);
+                self.save();
+                return Ok(step);
             }
             self.failed(&error, batch.events.len());
             return Ok(Step::More);
         }
-        if self.lane.progress().stale_since_ms.is_some() {
+        let was_stale = self.lane.progress().stale_since_ms.is_some();
+        if was_stale {
             tracing::warn!(%stream, %follower, "a stale follower is back");
         }
         self.attempted(Attempt::Accepted, batch.events.len());
-        Ok(self.advance(accepted_to))
+        let step = self.advance(accepted_to);
+        if was_stale || self.is_own_stream() {
+            self.save();
+        }
+        Ok(step)
     }
 
     /// What the provider owes others outside rooms goes out entry by entry.
@@ -249,17 +282,31 @@ impl Runner<'_> {
         }
     }
 
-    /// The follower has everything up to `seq`. Not waited for: should the cursor be lost, the
-    /// follower sees a repeat (PROTO-NTF-10).
+    /// The follower has everything up to `seq`. Stored soon, and not waited for: should the cursor be
+    /// lost, the follower sees a repeat (PROTO-NTF-10).
     fn advance(&mut self, seq: Seq) -> Step {
-        let (stream, follower) = self.key;
-        self.record(delivered(stream, follower, seq));
         self.cursor = Some(seq);
+        self.lane.delivered_seq.store(seq, Ordering::Release);
+        let since = *self.unsaved_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= CURSOR_SAVED_EVERY {
+            self.save();
+        }
         Step::More
+    }
+
+    /// Stores the cursor if that is behind.
+    fn save(&mut self) {
+        if let (Some(_), Some(seq)) = (self.unsaved_since.take(), self.cursor) {
+            let (stream, follower) = self.key;
+            self.record(delivered(stream, follower, seq));
+        }
     }
 
     /// Nothing waits. Before the lane ends the cursor must be readable for the next one.
     async fn settle(&mut self) -> Result<Step, Reject> {
+        if let Some(since) = self.unsaved_since {
+            return Ok(Step::Linger(since + CURSOR_SAVED_EVERY));
+        }
         match self.recorded.take() {
             None => {
                 self.lane.update(|progress| progress.one_by_one = false);
@@ -272,6 +319,16 @@ impl Runner<'_> {
         }
     }
 
+    /// Waits for more, at most until the cursor is to be saved.
+    async fn linger(&mut self, until: Instant, stop: &mut watch::Receiver<bool>) {
+        tokio::select! {
+            biased;
+            () = self.lane.more.notified() => {}
+            () = tokio::time::sleep_until(until) => self.save(),
+            _ = stop.wait_for(|stopped| *stopped) => {}
+        }
+    }
+
     /// AMB-NTF-10.
     async fn give_up(&mut self) -> Result<Step, Reject> {
         let (stream, follower) = self.key;
@@ -280,6 +337,7 @@ impl Runner<'_> {
         if self.lane.progress().stale_since_ms.is_none() {
             tracing::error!(%stream, %follower, last_seq, "given up: the follower is stale");
         }
+        self.unsaved_since = None;
         self.record(give_up(stream, follower, last_seq, now_ms));
         self.attempted(Attempt::Accepted, 0);
         self.lane.update(|progress| progress.stale_since_ms = Some(now_ms));
@@ -296,7 +354,9 @@ impl Runner<'_> {
         tracing::error!(%stream, %follower, seq, ?kind, error, "left out: called malformed for a day");
         self.provider.delivery.note_left_out(follower);
         self.attempted(Attempt::Accepted, 1);
-        self.advance(seq)
+        let step = self.advance(seq);
+        self.save();
+        step
     }
 
     fn record(&mut self, transition: Transition<()>) {

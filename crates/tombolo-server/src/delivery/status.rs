@@ -16,16 +16,18 @@ pub(crate) async fn waiting(provider: &Provider) -> Result<Vec<Waiting>, StoreEr
     for behind in store.waiting_followers().await? {
         let stale_since_ms = behind.stale_since_ms;
         let (stream, follower, cursor) = (behind.stream, behind.follower, behind.cursor);
+        let key = (stream, follower);
+        let lane = provider.delivery.lanes().by_key.get(&key).cloned();
+        let (stream, follower) = key;
+        let delivered_seq = lane.as_ref().map_or(0, |lane| lane.delivered_seq());
+        let cursor = cursor.max(delivered_seq);
         // A cursor may be behind entries that are for others only: then nothing waits.
         let batch = store.follower_batch(&stream, &follower, cursor, BATCH_OCTETS_MAX).await?;
         let Some(oldest) = batch.events.first() else { continue };
         let oldest_ms = oldest.event.timestamp_ms;
         // Beyond one batch, entries for others are counted as well.
         let beyond = store.last_seq(&stream).await?.saturating_sub(batch.next_cursor);
-        let key = (stream, follower);
-        let lane = provider.delivery.lanes().by_key.get(&key).cloned();
         let progress = lane.map(|lane| lane.progress()).unwrap_or_default();
-        let (stream, follower) = key;
         all.push(Waiting {
             stream,
             follower,

@@ -12,7 +12,7 @@ use mimi_provider::follower::state::RosterChange;
 use mimi_provider::requester::Requester;
 use mimi_wire::limits::LIST_ELEMENTS_MAX;
 use mimi_wire::protocol::directory::identifier_from_path;
-use mimi_wire::protocol::notify::FanoutMessage;
+use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::{Domain, MimiUri};
 
 use super::staging::{Obstacle, Retries};
@@ -97,18 +97,25 @@ fn roster_before(follower: &FollowerLock) -> Vec<u8> {
     }
 }
 
-/// What each arrival does to the roster, and the roster after them.
+/// What each arrival does to the roster, and the roster after them; `None` if they leave it as it is,
+/// as messages do: it names everybody in the room, and is not copied for those.
 fn move_roster(
     follower: &FollowerLock,
     new: Vec<Arrival>,
-) -> (Vec<(Arrival, RosterChange)>, Roster) {
+) -> (Vec<(Arrival, RosterChange)>, Option<Roster>) {
+    let is_application =
+        |arrival: &Arrival| matches!(arrival.message().kind, FanoutKind::Application { .. });
+    if new.iter().all(is_application) {
+        let moved = new.into_iter().map(|arrival| (arrival, RosterChange::default()));
+        return (moved.collect(), None);
+    }
     let mut roster = follower.roster();
     let moved = new.into_iter().map(|arrival| {
         let change = follow(&mut roster, arrival.message());
         (arrival, change)
     });
     let moved = moved.collect();
-    (moved, roster)
+    (moved, Some(roster))
 }
 
 /// Our clients by the KeyPackageRefs of the Welcomes (PROTO-KM-12, PROTO-NTF-11).

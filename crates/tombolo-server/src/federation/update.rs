@@ -102,7 +102,7 @@ async fn expect_join(
             follower.barrier(provider).await
         } else {
             let roster = follower.roster();
-            follower.record(provider, transition, roster).durable().await.map(drop)
+            follower.record(provider, transition, Some(roster)).durable().await.map(drop)
         };
         match written {
             Ok(()) => return Ok(()),
@@ -261,7 +261,8 @@ impl Facts<'_> {
                 let welcomes: Vec<_> = commit.welcomes().iter().map(welcome_part).collect();
                 let proposed = self.proposed(hub, commit)?;
                 let proposed = proposed.as_ref();
-                let kind = commit_kind(commit, &welcomes, proposed);
+                let replay = commit.saved().map_err(|error| Reject::Internal(error.to_string()))?;
+                let kind = commit_kind(commit, &welcomes, replay.as_deref(), proposed);
                 self.decide_on(hub, staged, kind)
             }
             StagedUpdate::Proposals(proposals) => {
@@ -318,6 +319,7 @@ impl Facts<'_> {
 fn commit_kind<'a>(
     commit: &'a StagedCommit,
     welcomes: &'a [WelcomePart],
+    replay: Option<&'a [u8]>,
     proposed: Option<&'a Proposed>,
 ) -> UpdateKind<'a> {
     UpdateKind::Commit {
@@ -325,6 +327,7 @@ fn commit_kind<'a>(
         joiner_signature_key: commit.joiner_signature_key(),
         welcomes,
         ratchet_tree: commit.ratchet_tree(),
+        replay,
         proposed: proposed.map(|it| HubBundle { bundle: &it.bundle, octets: &it.octets }),
     }
 }

@@ -25,6 +25,18 @@ fn secrets(keys: &FrankingKeys) -> Vec<(u64, [u8; 32])> {
     keys.hub_keys().keys().iter().map(|key| (key.from_ms, *key.secret)).collect()
 }
 
+/// FRANK-5: however it is computed, the signature is the one that the MLS library's side makes and
+/// checks.
+#[test]
+fn both_ways_to_sign_agree() {
+    let home = tempfile::tempdir().unwrap();
+    let keys = open(home.path()).unwrap();
+    let signature = keys.agent().sign(b"tbs");
+    assert_eq!(signature, keys.agent.key.sign(b"tbs"));
+    assert!(keys.agent().verifies(mimi_mls::CIPHERSUITE, b"tbs", &signature));
+    assert!(!keys.agent().verifies(mimi_mls::CIPHERSUITE, b"other", &signature));
+}
+
 /// FRANK-11: keys stay as they are from start to start, and a new one leaves the old ones there.
 #[test]
 fn keys_stay_and_are_only_added() {

@@ -123,12 +123,13 @@ impl FollowerLock {
         present.map(|room| room.roster.clone()).unwrap_or_default()
     }
 
-    /// Follows a decision in memory and queues it for storage; `roster` is the roster after it.
+    /// Follows a decision in memory and queues it for storage; `roster` is the roster after it, if it
+    /// has moved.
     pub(crate) fn record(
         mut self,
         provider: &Arc<Provider>,
         transition: Transition<Notified>,
-        roster: Roster,
+        roster: Option<Roster>,
     ) -> Enqueued {
         let Transition { mut changes, expect, effects, reply } = transition;
         let creates = changes.iter().any(|change| matches!(change, Change::CreateRoom { .. }));
@@ -138,7 +139,9 @@ impl FollowerLock {
         }
         let uri = self.0.uri().clone();
         if let Some(room) = self.0.get_mut() {
-            room.roster = roster;
+            if let Some(roster) = roster {
+                room.roster = roster;
+            }
             for (event, change) in &reply.appended {
                 room.state.observe(event, change);
             }

@@ -23,6 +23,8 @@ pub(crate) struct HubRoom {
     pub(crate) state: HubState,
     /// Who reads in this epoch, once somebody has written.
     readership: OnceLock<Readership>,
+    /// What the log has just told of the commit behind it.
+    replay: Option<Vec<u8>>,
     /// Entries up to here are in the stored snapshot.
     saved_seq: Seq,
     /// Octets of that.
@@ -61,7 +63,7 @@ impl HubRoom {
         let group = HubGroup::restore(&snapshot.group).map_err(|error| damaged(room, error))?;
         let (state, readership) = (snapshot.state, OnceLock::new());
         let (saved_seq, octets) = (stored.snapshot_seq, stored.snapshot.len());
-        Ok(Self { group, state, readership, saved_seq, octets })
+        Ok(Self { group, state, readership, replay: None, saved_seq, octets })
     }
 
     /// Who reads in this epoch as long as nothing is pending.
@@ -82,10 +84,14 @@ impl HubRoom {
             EventKind::Commit | EventKind::Proposal => {
                 let request = UpdateRequest::decode(&event.detail);
                 let request = request.map_err(|error| faulty(error.to_string()))?;
-                let staged = self.group.stage_again(&request, event.timestamp_ms);
+                let staged = match self.replay.take() {
+                    Some(replay) => self.group.stage_saved(&request, &replay),
+                    None => self.group.stage_again(&request, event.timestamp_ms),
+                };
                 self.take(event, staged.map_err(|error| faulty(error.to_string()))?).map_err(faulty)
             }
             _ => {
+                self.replay = HubState::replay_in(event);
                 let observed = self.state.observe(event, Observed::Plain);
                 observed.map_err(|error| faulty(error.to_string()))
             }
@@ -94,6 +100,7 @@ impl HubRoom {
 
     /// Follows an entry and merges what it holds.
     fn take(&mut self, event: &NewEvent, staged: StagedUpdate) -> Result<(), String> {
+        self.replay = None;
         let observed = observed(&staged, &self.group);
         self.state.observe(event, observed).map_err(|error| error.to_string())?;
         self.merge(staged).map_err(|error| error.to_string())

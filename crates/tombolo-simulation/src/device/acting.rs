@@ -166,8 +166,11 @@ impl Device {
             }
         };
         let id = sent.map_err(|error| error.to_string())?;
-        if !matches!(action, Action::Edit { .. }) {
-            self.book.pages().ledger.promised(&self.user, room, id);
+        let mut pages = self.book.pages();
+        // A device that was put back may be the only one that could show it, and does not have to.
+        let is_excused = pages.ledger.is_excused(&self.client, room);
+        if !matches!(action, Action::Edit { .. }) && !is_excused {
+            pages.ledger.promised(&self.user, room, id);
         }
         Ok(format!("sent {id}"))
     }

@@ -1,4 +1,5 @@
-//! One commit, in SQL. Called inside a savepoint: on failure the caller undoes what was written.
+//! One commit, in SQL. Its conditions are checked before anything of it is written; if the writing
+//! fails, the caller undoes what was written.
 
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::record::{
@@ -11,20 +12,27 @@ use rusqlite::{Connection, OptionalExtension, Params, params};
 use super::Failure;
 use super::columns::{bits, bound, kind_number, lines, list, room_kind_number};
 use super::contact;
-use super::intern::{self, last_seq};
+use super::ends::Ends;
+use super::intern;
 use super::profiles;
 use super::removals;
 use crate::conflict::Conflict;
 use crate::{Commit, Committed};
 
-/// Checks the conditions and writes the changes, in order.
-pub(super) fn commit(db: &Connection, commit: &Commit) -> Result<Committed, Failure> {
-    for expect in &commit.expect {
-        check(db, expect)?;
-    }
+/// Checks the conditions. Writes nothing.
+pub(super) fn check_all(db: &Connection, ends: &mut Ends, commit: &Commit) -> Result<(), Failure> {
+    commit.expect.iter().try_for_each(|expect| check(db, ends, expect))
+}
+
+/// Writes the changes, in order.
+pub(super) fn write_all(
+    db: &Connection,
+    ends: &mut Ends,
+    commit: &Commit,
+) -> Result<Committed, Failure> {
     let mut committed = Committed::default();
     for one in &commit.changes {
-        change(db, one, &mut committed)?;
+        change(db, ends, one, &mut committed)?;
     }
     Ok(committed)
 }
@@ -39,9 +47,9 @@ pub(super) fn forget_expired(db: &Connection, now_ms: u64) -> Result<(), Failure
     Ok(())
 }
 
-fn check(db: &Connection, expect: &Expect) -> Result<(), Failure> {
+fn check(db: &Connection, ends: &mut Ends, expect: &Expect) -> Result<(), Failure> {
     match expect {
-        Expect::StreamSeq { stream, seq } => match end_of(db, stream)? {
+        Expect::StreamSeq { stream, seq } => match end_of(db, ends, stream)? {
             found if found == *seq => Ok(()),
             found => {
                 Err(Conflict::StreamSeq { stream: stream.clone(), expected: *seq, found }.into())
@@ -78,7 +86,12 @@ fn check(db: &Connection, expect: &Expect) -> Result<(), Failure> {
     }
 }
 
-fn change(db: &Connection, change: &Change, committed: &mut Committed) -> Result<(), Failure> {
+fn change(
+    db: &Connection,
+    ends: &mut Ends,
+    change: &Change,
+    committed: &mut Committed,
+) -> Result<(), Failure> {
     match change {
         Change::CreateAccount(account) => create_account(db, account),
         Change::SetClaims { user, claims } => {
@@ -90,7 +103,7 @@ fn change(db: &Connection, change: &Change, committed: &mut Committed) -> Result
             run(db, sql, params![user.as_str(), hash]).map(drop)
         }
         Change::ChangeDevice { client, change } => change_device(db, client, change),
-        Change::PutDevice(device) => put_device(db, device),
+        Change::PutDevice(device) => put_device(db, ends, device),
         Change::RemoveDevice(client) => remove_device(db, client),
         Change::RemoveAccount(user) => remove_account(db, user),
         Change::AddKeyPackages(packages) => {
@@ -113,13 +126,13 @@ fn change(db: &Connection, change: &Change, committed: &mut Committed) -> Result
         Change::PutParent { room, parent } => put_parent(db, room, parent.as_ref()),
         Change::PutSnapshot { room, seq, snapshot } => put_snapshot(db, room, *seq, snapshot),
         Change::Append(event) => {
-            committed.event_ids.push(append(db, event)?);
+            committed.event_ids.push(append(db, ends, event)?);
             Ok(())
         }
         Change::Join { client, stream, from_seq } => join(db, client, stream, *from_seq),
         Change::Leave { client, stream, until_seq } => leave(db, client, stream, *until_seq),
         Change::Follow { stream, follower, after_seq } => follow(db, stream, follower, *after_seq),
-        Change::Delivered { stream, follower, seq } => delivered(db, stream, follower, *seq),
+        Change::Delivered { stream, follower, seq } => delivered(db, ends, stream, follower, *seq),
         Change::GiveUp { stream, follower, seq, now_ms } => {
             give_up(db, stream, follower, *seq, *now_ms)
         }
@@ -147,7 +160,7 @@ fn create_account(db: &Connection, account: &Account) -> Result<(), Failure> {
     Ok(())
 }
 
-fn put_device(db: &Connection, device: &DeviceRecord) -> Result<(), Failure> {
+fn put_device(db: &Connection, ends: &mut Ends, device: &DeviceRecord) -> Result<(), Failure> {
     let client = intern::client(db, &device.client)?;
     let taken = "SELECT 1 FROM devices WHERE token_sha256 = ?1 AND client <> ?2";
     if exists(db, taken, params![device.token_sha256, client])? {
@@ -172,7 +185,7 @@ fn put_device(db: &Connection, device: &DeviceRecord) -> Result<(), Failure> {
             bits(device.last_seen_ms)
         ],
     )?;
-    let next = end_of(db, &device.user)? + 1;
+    let next = end_of(db, ends, &device.user)? + 1;
     join(db, &device.client, &device.user, next)
 }
 
@@ -315,9 +328,9 @@ fn put_snapshot(db: &Connection, room: &MimiUri, seq: Seq, snapshot: &[u8]) -> R
     Ok(())
 }
 
-fn append(db: &Connection, event: &NewEvent) -> Result<u64, Failure> {
-    let stream = intern::stream(db, &event.stream)?;
-    let last = last_seq(db, stream)?;
+fn append(db: &Connection, ends: &mut Ends, event: &NewEvent) -> Result<u64, Failure> {
+    let end = ends.of_any(db, &event.stream)?;
+    let (stream, last) = (end.stream, end.last_seq);
     if event.seq != last + 1 {
         return Err(Conflict::NotNext { stream: event.stream.clone(), seq: event.seq, last }.into());
     }
@@ -339,6 +352,7 @@ fn append(db: &Connection, event: &NewEvent) -> Result<u64, Failure> {
             event.payload,
             event.detail
         ])?;
+    ends.moved(&event.stream, event.seq);
     Ok(id.cast_unsigned())
 }
 
@@ -389,11 +403,12 @@ fn follow(db: &Connection, stream: &MimiUri, follower: &Domain, after: Seq) -> R
 /// A cursor only moves on.
 fn delivered(
     db: &Connection,
+    ends: &mut Ends,
     stream: &MimiUri,
     follower: &Domain,
     seq: Seq,
 ) -> Result<(), Failure> {
-    let Some(stream) = intern::known_stream(db, stream)? else { return Ok(()) };
+    let Some(stream) = ends.of(db, stream)?.map(|end| end.stream) else { return Ok(()) };
     run(
         db,
         "UPDATE followers SET delivered_seq = ?3, stale_since_ms = NULL
@@ -448,11 +463,8 @@ fn acknowledge(db: &Connection, client: &MimiUri, event_id: u64) -> Result<(), F
 }
 
 /// The last entry of a stream that may not exist.
-fn end_of(db: &Connection, stream: &MimiUri) -> Result<Seq, Failure> {
-    match intern::known_stream(db, stream)? {
-        Some(stream) => last_seq(db, stream),
-        None => Ok(0),
-    }
+fn end_of(db: &Connection, ends: &mut Ends, stream: &MimiUri) -> Result<Seq, Failure> {
+    Ok(ends.of(db, stream)?.map_or(0, |end| end.last_seq))
 }
 
 /// The stream of a room that exists.

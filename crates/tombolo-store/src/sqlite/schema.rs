@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::OpenError;
@@ -65,6 +66,8 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 fn prepare(db: &Connection) -> rusqlite::Result<()> {
     db.busy_timeout(Duration::from_millis(BUSY_MS_MAX))?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // A plan that looks at the values (SQLite's does, at each LIMIT) is made anew for each use.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::ends::Ends;
 use super::file_lock::FileLock;
 use super::tail::Tail;
 use super::{Failure, Statistics, apply};
@@ -52,6 +53,7 @@ impl Counters {
 #[derive(Debug)]
 pub(super) struct Writer {
     db: Connection,
+    ends: Ends,
     counters: Arc<Counters>,
     tail: Arc<Tail>,
     /// After the connection: given up once that is closed.
@@ -65,11 +67,11 @@ impl Writer {
         counters: Arc<Counters>,
         tail: Arc<Tail>,
     ) -> Self {
-        Self { db, counters, tail, _lock: lock }
+        Self { db, ends: Ends::default(), counters, tail, _lock: lock }
     }
 
     /// Writes until nobody can ask any more. The body of the writer's own thread.
-    pub(super) fn run(self, mut queue: mpsc::Receiver<Job>) {
+    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut batch = Vec::new();
         while queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
             let (work, waiting): (Vec<_>, Vec<_>) =
@@ -81,9 +83,9 @@ impl Writer {
         }
     }
 
-    /// Writes all of it in one transaction, each in a savepoint of its own, so that one whose
-    /// expectations fail leaves the others alone. Returns once it is durable.
-    pub(super) fn write(&self, batch: &[Work]) -> Vec<Outcome> {
+    /// Writes all of it in one transaction, in which one whose expectations fail leaves the others
+    /// alone. Returns once it is durable.
+    pub(super) fn write(&mut self, batch: &[Work]) -> Vec<Outcome> {
         match self.transact(batch) {
             Ok(outcomes) => {
                 self.tail.written(batch.iter().zip(&outcomes).filter_map(durable));
@@ -95,18 +97,44 @@ impl Writer {
             Err(failure) => {
                 let error = StoreError::from(failure);
                 tracing::error!(%error, commits = batch.len(), "a transaction failed");
-                if !self.db.is_autocommit()
-                    && let Err(error) = self.db.execute_batch("ROLLBACK")
-                {
-                    tracing::error!(%error, "the failed transaction could not be undone");
-                }
+                self.undo();
                 // Also those that lost a race: they may have lost it to one that is undone now.
                 batch.iter().map(|_| Err(error.clone())).collect()
             }
         }
     }
 
-    fn transact(&self, batch: &[Work]) -> Result<Vec<Outcome>, Failure> {
+    fn transact(&mut self, batch: &[Work]) -> Result<Vec<Outcome>, Failure> {
+        match self.together(batch)? {
+            Some(outcomes) => Ok(outcomes),
+            None => self.one_by_one(batch),
+        }
+    }
+
+    /// Nearly always nothing fails but expectations, before anything is written: no piece of work
+    /// needs a savepoint, which copies every page that it changes. `None` if more has failed, and
+    /// all of it is undone.
+    fn together(&mut self, batch: &[Work]) -> Result<Option<Vec<Outcome>>, Failure> {
+        self.step("BEGIN IMMEDIATE")?;
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for work in batch {
+            let outcome = match self.check(work) {
+                Ok(()) => self.perform(work).map(Ok),
+                Err(failure @ Failure::Conflict(_)) => Ok(Err(failure.into())),
+                Err(failure) => Err(failure),
+            };
+            let Ok(outcome) = outcome else {
+                self.undo();
+                return Ok(None);
+            };
+            outcomes.push(outcome);
+        }
+        self.step("COMMIT")?;
+        Ok(Some(outcomes))
+    }
+
+    /// Each in a savepoint of its own, so that one that fails is undone alone.
+    fn one_by_one(&mut self, batch: &[Work]) -> Result<Vec<Outcome>, Failure> {
         self.step("BEGIN IMMEDIATE")?;
         let outcomes = batch.iter().map(|work| self.attempt(work)).collect::<Result<_, _>>()?;
         self.step("COMMIT")?;
@@ -114,25 +142,47 @@ impl Writer {
     }
 
     /// The inner result is of this piece of work; the outer fails when the transaction is lost.
-    fn attempt(&self, work: &Work) -> Result<Outcome, Failure> {
+    fn attempt(&mut self, work: &Work) -> Result<Outcome, Failure> {
         self.step("SAVEPOINT one")?;
-        let outcome = match work {
-            Work::Commit(commit) => apply::commit(&self.db, commit),
-            Work::ForgetExpired { now_ms } => {
-                apply::forget_expired(&self.db, *now_ms).map(|()| Committed::default())
-            }
-        };
+        let outcome = self.check(work).and_then(|()| self.perform(work));
         let outcome = match outcome {
             Ok(committed) => Ok(committed),
             // A full disk, for one, makes SQLite undo the whole transaction by itself.
             Err(failure) if self.db.is_autocommit() => return Err(failure),
             Err(failure) => {
+                self.ends.forget();
                 self.step("ROLLBACK TO one")?;
                 Err(failure.into())
             }
         };
         self.step("RELEASE one")?;
         Ok(outcome)
+    }
+
+    fn check(&mut self, work: &Work) -> Result<(), Failure> {
+        match work {
+            Work::Commit(commit) => apply::check_all(&self.db, &mut self.ends, commit),
+            Work::ForgetExpired { .. } => Ok(()),
+        }
+    }
+
+    fn perform(&mut self, work: &Work) -> Result<Committed, Failure> {
+        match work {
+            Work::Commit(commit) => apply::write_all(&self.db, &mut self.ends, commit),
+            Work::ForgetExpired { now_ms } => {
+                apply::forget_expired(&self.db, *now_ms).map(|()| Committed::default())
+            }
+        }
+    }
+
+    /// Ends the transaction, if there still is one, as if it had never begun.
+    fn undo(&mut self) {
+        self.ends.forget();
+        if !self.db.is_autocommit()
+            && let Err(error) = self.db.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "a failed transaction could not be undone");
+        }
     }
 
     fn step(&self, sql: &str) -> Result<(), Failure> {

@@ -106,8 +106,10 @@ struct RoomBook {
     accepted: BTreeMap<u64, Accepted>,
     octets: BTreeSet<Vec<u8>>,
     last_seq: u64,
-    /// Users of whom it is accepted, but not yet committed, that they go, with the entries that say
-    /// so: nothing more has to reach them, and nothing more is theirs to read.
+    /// By place in the log: clients that are on their way out from there on.
+    leaving: BTreeMap<u64, BTreeSet<MimiUri>>,
+    /// Users who want to leave, and the last entry there was when they began to: what comes behind it
+    /// is of no interest to them.
     going: Vec<(MimiUri, u64)>,
     /// Texts of which the sender knows that they were accepted.
     promised: BTreeMap<MessageId, MimiUri>,
@@ -204,11 +206,6 @@ impl Ledger {
         self.expect(may, Rule::Write, || format!("{room}: {sender} may not write at {seq}"));
     }
 
-    /// A hub has accepted that a user goes, with this entry; a commit does it later.
-    pub fn goes(&mut self, room: &MimiUri, user: &MimiUri, seq: u64) {
-        self.rooms.entry(room.clone()).or_default().going.push((user.clone(), seq));
-    }
-
     /// Somebody begins to leave on a device: what it has not shown by now it need not show any more.
     pub fn wants_to_go(&mut self, room: &MimiUri, user: &MimiUri) {
         let book = self.rooms.entry(room.clone()).or_default();
@@ -223,6 +220,12 @@ impl Ledger {
         }
     }
 
+    /// From a place in a room's log on these clients, and no others, are on their way out: what is
+    /// written behind it, they may see and need not.
+    pub fn leaving(&mut self, room: &MimiUri, seq: u64, clients: BTreeSet<MimiUri>) {
+        self.rooms.entry(room.clone()).or_default().leaving.insert(seq, clients);
+    }
+
     /// A hub was put back: of this room only entries up to `seq` have happened.
     pub fn put_back(&mut self, room: &MimiUri, seq: u64) {
         let Some(book) = self.rooms.get_mut(room) else { return };
@@ -231,6 +234,7 @@ impl Ledger {
         book.epochs.retain(|_, epoch| epoch.seq <= seq);
         book.accepted.retain(|_, message| message.seq <= seq);
         book.going.retain(|(_, at)| *at <= seq);
+        book.leaving.retain(|at, _| *at <= seq);
         book.octets = book.accepted.values().map(|message| message.octets.clone()).collect();
         book.last_seq = seq;
         book.promised.clear();
@@ -239,6 +243,11 @@ impl Ledger {
     /// Something that a device should have seen of a room may be missing there from now on.
     pub fn excuse(&mut self, client: &MimiUri, room: &MimiUri) {
         self.excused.insert((client.clone(), room.clone()));
+    }
+
+    /// Whether that was said.
+    pub fn is_excused(&self, client: &MimiUri, room: &MimiUri) -> bool {
+        self.excused.contains(&(client.clone(), room.clone()))
     }
 
     /// Somebody begins to send a text that is written nowhere else.
@@ -350,15 +359,24 @@ fn may_read(book: &RoomBook, message: &Accepted, client: &MimiUri) -> bool {
     then.peek().is_some() && then.all(|(_, epoch)| member(epoch))
 }
 
-/// Whether a message that a client may read has to reach it: not once its user is on the way out.
-fn has_to_read(book: &RoomBook, message: &Accepted, client: &MimiUri) -> bool {
-    let stays = |at: u64| {
-        let since = book.epochs.values().filter(|epoch| at < epoch.seq && epoch.seq < message.seq);
-        since.into_iter().any(|epoch| !epoch.members.contains_key(client))
-    };
+/// It does, and neither is on its way out nor wants to be.
+fn must_read(book: &RoomBook, message: &Accepted, client: &MimiUri) -> bool {
+    let leaving = book.leaving.range(..message.seq).next_back();
+    may_read(book, message, client)
+        && leaving.is_none_or(|(_, clients)| !clients.contains(client))
+        && !wants_out(book, message, client)
+}
+
+/// Its user has wanted to leave before this message, and has been inside ever since.
+fn wants_out(book: &RoomBook, message: &Accepted, client: &MimiUri) -> bool {
     let user = book.epochs.values().find_map(|epoch| epoch.members.get(client));
+    let was_inside = |since: u64| {
+        let mut between =
+            book.epochs.values().filter(|epoch| since < epoch.seq && epoch.seq < message.seq);
+        between.all(|epoch| epoch.members.contains_key(client))
+    };
     let mut going = book.going.iter().filter(|(going, _)| Some(going) == user);
-    may_read(book, message, client) && going.all(|(_, at)| message.seq <= *at || stays(*at))
+    going.any(|(_, since)| message.seq > *since && was_inside(*since))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A person's device: the SDK's session, what it has stored, what is on its wires.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
@@ -8,7 +8,7 @@ use tombolo_client::event::ClientEvent;
 use tombolo_client::session::Session;
 use tombolo_client::session::command::Outcome;
 use tombolo_client::session::command::{Notice, OperationId};
-use tombolo_client::session::request::Outgoing;
+use tombolo_client::session::request::{Outgoing, RequestId};
 use tombolo_client::store::Saved;
 use tombolo_client::{ClientError, RoomState, RoomStatus, ShownMessage};
 use tombolo_testkit::simulation::ledger::{Line, Standing};
@@ -61,6 +61,8 @@ pub(crate) struct Device {
     pub(crate) user: MimiUri,
     /// Its token is good no longer.
     pub(crate) is_signed_out: bool,
+    /// Requests that wait for their answers.
+    pub(crate) asked: BTreeSet<RequestId>,
     pub(crate) doing: BTreeMap<OperationId, Doing>,
     pub(crate) stream: Stream,
     pub(crate) acknowledged: u64,
@@ -109,6 +111,7 @@ impl Device {
         self.session = Session::restore(self.saved.clone(), now_ms).expect("what it has stored");
         self.life += 1;
         self.doing.clear();
+        self.asked.clear();
         self.stream = Stream { conn: self.stream.conn + 1, ..Stream::default() };
         self.acknowledged = self.session.cursor();
         self.tick_ms = None;

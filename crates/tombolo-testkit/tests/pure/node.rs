@@ -11,7 +11,7 @@ mod key_material;
 mod lane;
 mod rooms;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mimi_mls::error::StageError;
@@ -52,6 +52,7 @@ pub(crate) enum Fact {
     Epoch { room: MimiUri, number: u64, epoch: Epoch },
     Accepted { room: MimiUri, message: Accepted },
     KeyPackage(Vec<u8>),
+    Leaving { room: MimiUri, seq: u64, clients: BTreeSet<MimiUri> },
 }
 
 /// What follows a write.

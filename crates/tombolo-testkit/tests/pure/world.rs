@@ -301,6 +301,7 @@ impl World {
             client: None,
             user,
             is_signed_out: false,
+            asked: BTreeSet::new(),
             doing: BTreeMap::new(),
             stream: Stream::default(),
             acknowledged: 0,
@@ -376,7 +377,7 @@ impl World {
                 }
             }
             Event::Answered { device, life, id, result } => {
-                if self.devices[device].life == life {
+                if self.devices[device].life == life && self.devices[device].asked.remove(&id) {
                     self.note_answer(device, &result);
                     let now_ms = self.now_ms;
                     self.devices[device].session.answer(id, result, now_ms, &mut self.rng);
@@ -530,6 +531,7 @@ impl World {
                 self.seen.one("messages accepted");
                 self.ledger.accepted(&room, message);
             }
+            Fact::Leaving { room, seq, clients } => self.ledger.leaving(&room, seq, clients),
             Fact::KeyPackage(reference) => {
                 self.seen.one("KeyPackages handed out");
                 self.ledger.key_package(&reference);

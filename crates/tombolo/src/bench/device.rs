@@ -5,16 +5,20 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mimi_wire::MimiUri;
+use mimi_wire::mls::KeyPackage;
+use mimi_wire::protocol::update::UpdateOutcome;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tombolo_client::session::Session;
 use tombolo_client::session::prepare::PreparedMessage;
-use tombolo_client::store::MemoryStore;
+use tombolo_client::session::request::Response;
+use tombolo_client::store::{ClientStore, MemoryStore};
 use tombolo_client::transport::{HttpsTransport, Token, Transport};
 use tombolo_client::{Client, Registration, RoomState};
 
 use super::BODY_OCTETS;
 use super::federation::{PASSWORD, Site};
+use super::progress::Progress;
 
 /// How long anything may take that must happen while the scene is set.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -34,6 +38,7 @@ pub(crate) struct Device {
 #[derive(Debug)]
 pub(crate) struct Resting {
     session: Session,
+    store: Arc<MemoryStore>,
     pub(crate) transport: Arc<HttpsTransport>,
     pub(crate) token: Token,
 }
@@ -102,21 +107,21 @@ impl Device {
     /// Stops it.
     pub(crate) async fn rest(self) -> Result<Resting, String> {
         self.client.close().await.map_err(|error| error.to_string())?;
-        Resting::of(&self.store, self.transport)
+        Resting::of(self.store, self.transport)
     }
 
     /// Stops it without waiting for what it may be doing: enough for a device that only receives.
     pub(crate) fn rest_at_once(self) -> Result<Resting, String> {
-        Resting::of(&self.store, self.transport)
+        Resting::of(self.store, self.transport)
     }
 }
 
 impl Resting {
-    fn of(store: &MemoryStore, transport: Arc<HttpsTransport>) -> Result<Self, String> {
+    fn of(store: Arc<MemoryStore>, transport: Arc<HttpsTransport>) -> Result<Self, String> {
         let session = Session::restore(store.saved(), now_ms());
         let session = session.map_err(|error| error.to_string())?;
         let token = session.token().ok_or("a device is registered without a token")?;
-        Ok(Self { session, transport, token })
+        Ok(Self { session, store, transport, token })
     }
 
     /// Encrypts so many messages for a room.
@@ -128,6 +133,47 @@ impl Resting {
         let texts: Vec<String> = (0..count).map(text).collect();
         let prepared = self.session.prepare_texts(room, &texts, &mut StdRng::from_os_rng());
         prepared.map_err(|error| format!("messages cannot be prepared: {error}"))
+    }
+
+    /// Adds clients to a room, in one commit for each `at_once` of them.
+    pub(crate) async fn add(
+        &mut self,
+        room: &MimiUri,
+        clients: &[(MimiUri, KeyPackage)],
+        at_once: usize,
+        progress: &Progress,
+    ) -> Result<(), String> {
+        let mut done = 0;
+        for some in clients.chunks(at_once) {
+            let outgoing = tokio::task::block_in_place(|| {
+                let rng = &mut StdRng::from_os_rng();
+                self.session.prepare_addition(room, some, rng, now_ms())
+            });
+            let outgoing = outgoing.map_err(|error| error.to_string())?;
+            let answer = self.transport.request(outgoing).await;
+            let answer = answer.map_err(|error| format!("a large commit: {error}"))?;
+            let Response::Update(response) = &answer else {
+                return Err(format!("a large commit is answered otherwise: {answer:?}"));
+            };
+            let UpdateOutcome::Success { accepted_timestamp } = response.outcome else {
+                return Err(format!("a large commit is refused: {answer:?}"));
+            };
+            let accepted = self.session.addition_accepted(room, accepted_timestamp);
+            accepted.map_err(|error| error.to_string())?;
+            done += some.len();
+            progress.say(&format!("{done} of {} members are in", clients.len()));
+        }
+        Ok(())
+    }
+
+    /// Runs it again, over a transport that watches what passes.
+    pub(crate) async fn wake(mut self, over: Arc<dyn Transport>) -> Result<Device, String> {
+        let failed = |error: &dyn std::fmt::Display| format!("a device cannot go on: {error}");
+        let changes = self.session.take_changes();
+        self.store.commit(changes).await.map_err(|error| failed(&error))?;
+        let client = Client::start(self.store.clone(), over).await;
+        let client = client.map_err(|error| failed(&error))?;
+        Ok(Device { client, store: self.store, transport: self.transport })
     }
 
     /// The same device over connections of its own making anew.
@@ -151,7 +197,7 @@ fn local_address(number: usize) -> Option<IpAddr> {
     (block > 0).then(|| IpAddr::V4(Ipv4Addr::new(127, 0, 1, block)))
 }
 
-fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tombolo_client::session::prepare::PreparedMessage;
 use tombolo_client::session::request::{Outgoing, Response};
@@ -90,24 +91,36 @@ async fn send_in_turn(lane: Lane, phase: Arc<Phase>, deadline: tokio::time::Inst
 /// Sends at a fixed rate for so long, whatever the answers: each message is due at its time, and late
 /// from then on, even if nobody came to send it.
 pub(crate) async fn at_rate(lane: &Lane, phase: &Arc<Phase>, rate: f64, duration: Duration) {
-    let begun = Instant::now();
+    let mut ticks = ticks(rate, duration);
     let mut sending = JoinSet::new();
-    let mut number = 0_u32;
-    loop {
-        let after = Duration::from_secs_f64(f64::from(number) / rate);
-        if after >= duration {
-            break;
-        }
-        let due = begun + after;
-        tokio::time::sleep_until(due.into()).await;
+    while let Some(due) = ticks.recv().await {
         let Some(job) = lane.next() else { break };
         phase.due(&job.entry, due);
         let (lane, phase) = (lane.clone(), Arc::clone(phase));
         sending.spawn(async move { send(&lane.transport, &phase, job).await });
         while sending.try_join_next().is_some() {}
-        number += 1;
     }
     while sending.join_next().await.is_some() {}
+}
+
+/// The times at which messages are due, each told when it has come. On a thread of its own: the
+/// runtime's timers are a millisecond late, which is a good part of what is measured.
+fn ticks(rate: f64, duration: Duration) -> mpsc::UnboundedReceiver<Instant> {
+    let (tick, ticks) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        let begun = Instant::now();
+        for number in 0_u32.. {
+            let after = Duration::from_secs_f64(f64::from(number) / rate);
+            if after >= duration {
+                return;
+            }
+            std::thread::sleep((begun + after).saturating_duration_since(Instant::now()));
+            if tick.send(begun + after).is_err() {
+                return;
+            }
+        }
+    });
+    ticks
 }
 
 async fn send(transport: &HttpsTransport, phase: &Phase, job: Job) {

@@ -48,6 +48,7 @@ impl Crowd {
         devices: usize,
         keep: usize,
         friends: &[MimiUri],
+        progress: &Progress,
     ) -> Result<Self, String> {
         let users = devices.div_ceil(DEVICES_PER_USER);
         let registering = (0..users).map(|number| {
@@ -55,8 +56,16 @@ impl Crowd {
             let last = devices.min(first + DEVICES_PER_USER);
             register_user(site, format!("{name}{number}"), first..last, keep, friends)
         });
+        let mut done = 0;
+        let tell = |_: &_| {
+            done = devices.min(done + DEVICES_PER_USER);
+            if users > USERS_AT_ONCE {
+                progress.say(&format!("{done} of {devices} devices are registered"));
+            }
+        };
+        let registering = stream::iter(registering).buffered(USERS_AT_ONCE);
         let parts: Vec<(MimiUri, Vec<Resting>)> =
-            stream::iter(registering).buffered(USERS_AT_ONCE).try_collect().await?;
+            registering.inspect_ok(tell).try_collect().await?;
         let (users, devices): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
         Ok(Self { users, devices: devices.into_iter().flatten().collect() })
     }

@@ -503,6 +503,25 @@ fn a_snapshot_after_every_add() {
     assert_eq!(transition.reply.snapshot, SnapshotDue::Now);
 }
 
+/// What the group needs to follow an Add at any time is in the log before it, for the hub alone; so no
+/// snapshot has to be written.
+#[test]
+fn an_add_that_replays_needs_no_snapshot() {
+    let mut hub = Hub::new(MEMBERS);
+    let changes = vec![AddClient(identity("b/bob/tablet"))];
+    let change = commit(&hub.view, member(&hub.view, "b/bob/phone"), changes);
+    let welcomes = vec![part("b.example", &["b/bob/tablet"])];
+    let extras = Extras { welcomes, replay: Some(vec![7; 3]), ..Extras::default() };
+    let transition = hub.commit(&peer("b.example"), &change, extras).unwrap();
+    assert_eq!(transition.reply.snapshot, SnapshotDue::Later);
+    let events = appended(&transition);
+    let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
+    assert_eq!(kinds, [EventKind::HubNote, EventKind::Commit, EventKind::Welcome]);
+    assert_eq!(HubState::replay_in(events[0]), Some(vec![7; 3]));
+    assert_eq!((events[0].audience.len(), events[0].targets.clone()), (0, Some(Vec::new())));
+    assert_eq!(HubState::replay_in(events[1]), None);
+}
+
 /// What no body can hold is refused.
 #[test]
 fn a_fanout_fits_a_body() {

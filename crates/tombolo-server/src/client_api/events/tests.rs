@@ -58,7 +58,7 @@ async fn device() -> (ClientApi, DeviceRecord, watch::Sender<bool>) {
     let identity = Identity::from_files(domain, &outcome.certificate, &outcome.key).unwrap();
     let identity = Arc::new(identity);
     let blobs = DirectoryBlobs::new(config.data_dir.join("assets"));
-    let assets = Uploads::open(Arc::new(blobs), &config.assets).unwrap();
+    let assets = Uploads::open(Arc::new(blobs), &config.assets, Toil::Beside).unwrap();
     let parts = Parts {
         config,
         surroundings,

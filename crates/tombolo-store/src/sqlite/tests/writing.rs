@@ -6,6 +6,7 @@ use mimi_provider::Change;
 
 use super::Scratch;
 use crate::conformance::facts::{entries, event, room};
+use crate::sqlite::ends::ENDS_MAX;
 use crate::sqlite::file_lock::{self, FileLock};
 use crate::sqlite::schema;
 use crate::sqlite::tail::Tail;
@@ -39,7 +40,7 @@ fn a_full_disk_acknowledges_nothing_that_is_not_there() {
     let pages: i64 = db.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
     db.pragma_update(None, "max_page_count", pages + 20).unwrap();
     let counters = Arc::new(Counters::default());
-    let writer = Writer::new(db, lock, Arc::clone(&counters), Arc::new(Tail::new(0)));
+    let mut writer = Writer::new(db, lock, Arc::clone(&counters), Arc::new(Tail::new(0)));
 
     let outcomes = writer.write(&[large(1, 2), large(2, 2)]);
     assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
@@ -68,7 +69,7 @@ fn a_transaction_that_fails_fails_all_its_commits() {
     let db = schema::open_writer(&path).unwrap();
     db.busy_timeout(std::time::Duration::ZERO).unwrap();
     let counters = Arc::new(Counters::default());
-    let writer = Writer::new(db, lock, Arc::clone(&counters), Arc::new(Tail::new(0)));
+    let mut writer = Writer::new(db, lock, Arc::clone(&counters), Arc::new(Tail::new(0)));
     let other = scratch.raw();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let outcomes = writer.write(&[large(1, 1), large(2, 1), large(9, 1)]);
@@ -82,4 +83,25 @@ fn a_transaction_that_fails_fails_all_its_commits() {
     assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, true, false]);
     assert_eq!(counters.read().commits, 2);
     assert_eq!(seqs(&scratch), [1, 2]);
+}
+
+/// However many logs were written since, each goes on where it ended.
+#[test]
+fn more_logs_are_written_than_are_remembered() {
+    let scratch = super::inline();
+    let path = file_lock::create(&scratch.path()).unwrap();
+    let lock = FileLock::take(&path).unwrap();
+    let db = schema::open_writer(&path).unwrap();
+    let tail = Arc::new(Tail::new(0));
+    let mut writer = Writer::new(db, lock, Arc::new(Counters::default()), tail);
+    for count in [ENDS_MAX, ENDS_MAX + 1] {
+        let rooms: Vec<_> = (0..count).map(|number| room(&format!("{count}-{number}"))).collect();
+        for seq in 1..=2 {
+            let work: Vec<_> = rooms.iter().map(|room| commit(entries(room, seq, seq))).collect();
+            let outcomes = writer.write(&work);
+            assert!(outcomes.iter().all(Result::is_ok), "{count} logs, entry {seq}");
+        }
+        let gap = writer.write(&[commit(entries(&rooms[0], 4, 4))]);
+        assert!(matches!(gap[0], Err(StoreError::Conflict(_))), "{gap:?}");
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mimi_wire::MimiUri;
 
-use super::{Accepted, Ledger, Line, RoomBook, Rule, has_to_read};
+use super::{Accepted, Ledger, Line, RoomBook, Rule, must_read};
 
 /// How a device stands in a room in the end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -81,6 +81,10 @@ impl Ledger {
         };
         let members: BTreeSet<_> = epoch.members.keys().cloned().collect();
         for device in devices {
+            // A device that was put back may have forgotten the whole room.
+            if self.excused.contains(&(device.client.clone(), hub.room.clone())) {
+                continue;
+            }
             let inside = device
                 .rooms
                 .iter()
@@ -152,10 +156,17 @@ impl Ledger {
         let last = book.epochs.keys().next_back().copied().unwrap_or_default();
         let mut first: Option<(&MimiUri, &Line)> = None;
         for (client, lines) in shown {
-            if !has_to_read(book, message, client) {
+            if !must_read(book, message, client) {
                 continue;
             }
             let Some(line) = lines.get(&at) else {
+                // Who writes and leaves at once is told that nothing was sent, and may be wrong.
+                let user = book.epochs.get(&message.epoch).and_then(|it| it.members.get(*client));
+                let is_own = user == Some(&message.sender);
+                let now = book.epochs.values().next_back();
+                if is_own && now.is_none_or(|epoch| !epoch.members.contains_key(*client)) {
+                    continue;
+                }
                 let what = format!(
                     "{client} lacks the message {} (epoch {}) of {}",
                     at, message.epoch, message.sender

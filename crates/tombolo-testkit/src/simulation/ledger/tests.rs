@@ -180,3 +180,15 @@ fn a_room_that_was_put_back_goes_on_from_there() {
     ledger.epoch(&uri("r/club"), 1, epoch(4, &["alice", "bob"]));
     assert_eq!(ledger.violations(), []);
 }
+
+#[test]
+fn who_is_on_its_way_out_may_lack_what_comes_behind() {
+    let mut ledger = small();
+    ledger.leaving(&uri("r/club"), 3, BTreeSet::from([uri("d/bob/phone")]));
+    ledger.wrote(&uri("u/alice"), &uri("r/club"), "two");
+    ledger.accepted(&uri("r/club"), accepted(4, 0, "alice"));
+    let both = vec![line(2, "alice", "one"), line(4, "alice", "two")];
+    let bob = ending("bob", vec![line(2, "alice", "one")]);
+    assert_eq!(end(ledger, &[ending("alice", both.clone()), bob]), []);
+    assert_eq!(end(small(), &[ending("alice", both), ending("bob", Vec::new())])[0], Rule::Write);
+}

@@ -315,6 +315,7 @@ impl Node {
         if let Some((seq, _)) = entry(&write.changes, EventKind::Commit) {
             write.facts.push(hub.epoch(room, seq));
         }
+        write.facts.push(hub.leaving(room));
         if snapshot {
             write.snapshot = Some(hub.snapshot(room));
         }
@@ -341,10 +342,11 @@ impl Node {
         let keys = self.keys.clone();
         let (envelope, limits) = (self.envelope.clone(), self.limits);
         let (now_ms, planted) = (self.now_ms, self.planted);
-        let HubRoom { group, state } = self.hub(room)?;
+        let HubRoom { group, state, .. } = self.hub(room)?;
         let pending = state.pending.iter().map(|pending| &pending.proposal);
         let claims = group.claims_of_senders(staged.change().proposals.iter().chain(pending));
         let (welcomes, bundle, bundle_octets): (Vec<_>, _, Vec<u8>);
+        let replay: Option<Vec<u8>>;
         let kind = match staged {
             StagedUpdate::Commit(commit) => {
                 welcomes = commit.welcomes().iter().map(welcome_part).collect::<Vec<_>>();
@@ -363,11 +365,13 @@ impl Node {
                 bundle_octets = bundle
                     .as_ref()
                     .map_or(Vec::new(), |bundle| UpdateRequest::Proposals(bundle.clone()).encode());
+                replay = commit.saved().map_err(|error| Reject::Internal(error.to_string()))?;
                 UpdateKind::Commit {
                     after: commit.after(),
                     joiner_signature_key: commit.joiner_signature_key(),
                     welcomes: &welcomes,
                     ratchet_tree: commit.ratchet_tree(),
+                    replay: replay.as_deref(),
                     proposed: bundle
                         .as_ref()
                         .map(|bundle| HubBundle { bundle, octets: &bundle_octets }),
@@ -555,7 +559,9 @@ impl Node {
             }
         };
         hub.follow(&transition.changes, staged)?;
+        let leaving = hub.leaving(room);
         let mut write = Write::of(transition, |_| Said::Created);
+        write.facts.push(leaving);
         write.room = Some(room.clone());
         Ok(Done::Write(Box::new(write)))
     }

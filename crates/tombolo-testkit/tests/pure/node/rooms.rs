@@ -6,7 +6,7 @@ use mimi_mls::hub::{HubGroup, StagedUpdate};
 use mimi_mls::roster::Roster;
 use mimi_provider::follower::state::{FollowerSnapshot, FollowerState, RosterChange};
 use mimi_provider::hub::audience::Readership;
-use mimi_provider::hub::state::{HubSnapshot, HubState, Observed};
+use mimi_provider::hub::state::{Evicted, HubSnapshot, HubState, Observed};
 use mimi_provider::hub::update::is_gone;
 use mimi_provider::record::{EventKind, NewEvent, RoomKind};
 use mimi_provider::{Change, Reject};
@@ -25,6 +25,8 @@ const PAGE: usize = 256;
 pub(crate) struct HubRoom {
     pub(crate) group: HubGroup,
     pub(crate) state: HubState,
+    /// What the log has just told of the commit behind it.
+    replay: Option<Vec<u8>>,
 }
 
 pub(crate) struct FollowerRoom {
@@ -38,14 +40,21 @@ impl HubRoom {
             EventKind::Commit | EventKind::Proposal => {
                 let request =
                     UpdateRequest::decode(&event.detail).map_err(|error| error.to_string())?;
-                let staged = self.group.stage_again(&request, event.timestamp_ms);
+                let staged = match self.replay.take() {
+                    Some(replay) => self.group.stage_saved(&request, &replay),
+                    None => self.group.stage_again(&request, event.timestamp_ms),
+                };
                 self.take(event, staged.map_err(|error| error.to_string())?)
             }
-            _ => self.state.observe(event, Observed::Plain).map_err(|error| error.to_string()),
+            _ => {
+                self.replay = HubState::replay_in(event);
+                self.state.observe(event, Observed::Plain).map_err(|error| error.to_string())
+            }
         }
     }
 
     fn take(&mut self, event: &NewEvent, staged: StagedUpdate) -> Result<(), String> {
+        self.replay = None;
         let observed = match &staged {
             StagedUpdate::Commit(commit) => {
                 Observed::Commit { change: commit.change(), after: commit.after() }
@@ -81,6 +90,17 @@ impl HubRoom {
         let snapshot = HubSnapshot { group: self.group.snapshot(), state: self.state.clone() };
         let (room, seq) = (room.clone(), self.state.last_seq);
         Change::PutSnapshot { room, seq, snapshot: snapshot.encode() }
+    }
+
+    /// Who is on its way out, as the ledger is told.
+    pub(crate) fn leaving(&self, room: &MimiUri) -> Fact {
+        let clients = self.group.view().clients.iter().filter(|client| {
+            self.state.leaving.contains(&client.user)
+                || self.state.evicting.contains(&Evicted::User(client.user.clone()))
+                || self.state.evicting.contains(&Evicted::Client(client.client.clone()))
+        });
+        let clients = clients.map(|client| client.client.clone()).collect();
+        Fact::Leaving { room: room.clone(), seq: self.state.last_seq, clients }
     }
 
     /// The room's epoch, as the ledger is told.
@@ -159,7 +179,7 @@ impl Node {
             HubSnapshot::decode(&stored.snapshot).map_err(|error| damaged(error.to_string()))?;
         let group =
             HubGroup::restore(&snapshot.group).map_err(|error| damaged(error.to_string()))?;
-        let mut loaded = HubRoom { group, state: snapshot.state };
+        let mut loaded = HubRoom { group, state: snapshot.state, replay: None };
         loop {
             let page = now(self.disk.store.log(room, loaded.state.last_seq, PAGE));
             let Some(last) = page.last() else { return Ok(Some(loaded)) };

@@ -5,6 +5,7 @@ use mimi_mls::member::{CommitPlan, MemberGroup};
 use mimi_policy::policy_file::RoomPolicy;
 use mimi_policy::preset::Preset;
 use mimi_wire::content::MessageId;
+use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::notify::FanoutMessage;
 use mimi_wire::protocol::submit_message::SubmitMessageRequest;
 use mimi_wire::protocol::update::UpdateRequest;
@@ -273,7 +274,7 @@ impl World {
                 (node, with_body(&op, octets.into())?)
             }
             Trick::ForgedSender | Trick::OutsiderWrites => self.forged(crook, trick)?,
-            _ => self.foreign_notify()?,
+            _ => self.foreign_notify(crook)?,
         };
         if node == crook {
             return None;
@@ -355,13 +356,18 @@ impl World {
             })
             .collect();
         request.sending_uri = users.choose(&mut self.rng)?.clone();
+        // Another message: the same one would be a repeat, and answered like the first time.
+        let mut octets = request.app_message.octets().to_vec();
+        *octets.last_mut()? ^= 1;
+        request.app_message = MlsMessage::decode(&octets).ok()?;
         Some((node, Op::SubmitMessage { room, body: request.encode().into() }))
     }
 
     /// What a hub has sent, with another time, by somebody who is no hub.
-    fn foreign_notify(&mut self) -> Option<(usize, Op)> {
-        let notifies: Vec<_> =
-            self.heard.iter().filter(|(_, op)| matches!(op, Op::Notify { .. })).cloned().collect();
+    fn foreign_notify(&mut self, crook: usize) -> Option<(usize, Op)> {
+        let own = self.nodes[crook].domain().clone();
+        let foreign = |op: &Op| matches!(op, Op::Notify { room, .. } if room.domain() != own);
+        let notifies: Vec<_> = self.heard.iter().filter(|(_, op)| foreign(op)).cloned().collect();
         let (node, op) = notifies.choose(&mut self.rng)?.clone();
         let Op::Notify { room, body } = op else { return None };
         let mut messages = FanoutMessage::decode_all(&body).ok()?;

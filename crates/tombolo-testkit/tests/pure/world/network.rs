@@ -65,6 +65,7 @@ impl World {
     pub(super) fn send_request(&mut self, device: usize, outgoing: Outgoing) {
         let Outgoing { id, token, request } = outgoing;
         let (node, life) = (self.devices[device].node, self.devices[device].life);
+        self.devices[device].asked.insert(id);
         let back = Back::Client { device, life, id };
         let by = By::Client(token.map(|token| token.reveal().to_owned()));
         let op = Op::Client(request);

@@ -9,23 +9,30 @@ use tombolo_client::{ClientEvent, RoomStatus};
 use super::drain;
 use crate::bench::Settings;
 use crate::bench::device::Device;
-use crate::bench::federation::Federation;
+use crate::bench::federation::{Federation, Site};
+use crate::bench::light;
 use crate::bench::observed::ObservedTransport;
 use crate::bench::phase::{Phase, percentile_ms};
 use crate::bench::progress::Progress;
 use crate::bench::receiver::{Part, Receiver};
-use crate::bench::report::{Report, rounded};
+use crate::bench::report::{Report, Sides, as_f64, rounded};
 use crate::bench::room::{Crowd, create_room, position, receive};
 use crate::bench::usage::Clocks;
 use tombolo_client::transport::HttpsTransport;
 
-/// Users who can come in, one device each; when all are in, the measurement ends.
+/// Users who can come in, one device each; when all are in, the measurement ends. Fewer do in a second
+/// where the room is larger.
 const NEWCOMERS_PER_SECOND: f64 = 25.0;
+const NEWCOMERS_PER_SECOND_MIN: f64 = 2.0;
+/// Members up to which so many can.
+const MEMBERS_FEW: f64 = 1_000.0;
 const NEWCOMERS_MAX: f64 = 400.0;
 /// How long a newcomer may take to be in.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(120);
-/// Members that the room has besides the crowd: the committer.
-const COMMITTERS: usize = 1;
+/// Members that the room has besides the crowd: the committer, and one who counts what comes.
+const OTHERS: usize = 2;
+/// Members of the crowd that one commit adds.
+const ADDED_AT_ONCE: usize = 1_000;
 
 /// The scene: a running committer in a room of so many members, and one of them that counts.
 struct Stage {
@@ -43,7 +50,9 @@ pub(crate) async fn run(
     settings: &Settings,
     progress: &Progress,
 ) -> Result<Report, String> {
+    let begun = Instant::now();
     let mut stage = set(members, settings, progress).await?;
+    let setup_s = begun.elapsed().as_secs_f64();
     let phase = Phase::new(0);
     stage.witness.iter().for_each(|witness| witness.begin(&phase));
     stage.observed.begin(&phase);
@@ -66,6 +75,18 @@ pub(crate) async fn run(
     let mut report = Report::new("commits", &counts, &cores, &pids, &directory);
     let ms = |value: Option<f64>| value.map(|ms| rounded(ms, 3));
     report.add("members", members);
+    report.add("setup_seconds", rounded(setup_s, 1));
+    let each_ms = |cores: Option<f64>| {
+        let commits = as_f64(report.sent).max(1.0);
+        cores.map(|cores| rounded(cores * seconds * 1_000.0 / commits, 1))
+    };
+    let cpu_ms = Sides {
+        a: cores.providers.first().copied().flatten().and_then(|it| each_ms(Some(it))),
+        b: cores.providers.get(1).copied().flatten().and_then(|it| each_ms(Some(it))),
+    };
+    let client_cpu_ms = each_ms(cores.client);
+    report.add("server_cpu_ms_each", cpu_ms);
+    report.add("client_cpu_ms_each", client_cpu_ms);
     report.add("joins_per_second", report.messages_per_second);
     report.add("join_p50_ms", ms(percentile_ms(&joins_us, 500)));
     report.add("join_p99_ms", ms(percentile_ms(&joins_us, 990)));
@@ -80,8 +101,8 @@ pub(crate) async fn run(
 
 /// A room of so many members, all but the committer at the other provider.
 async fn set(members: usize, settings: &Settings, progress: &Progress) -> Result<Stage, String> {
-    let crowd = members.checked_sub(COMMITTERS).filter(|crowd| *crowd > 0);
-    let crowd = crowd.ok_or("--members counts the committer: at least 2")?;
+    let crowd = members.checked_sub(OTHERS);
+    let crowd = crowd.ok_or("--members counts the committer and the witness: at least 2")?;
     progress.say("starting 2 providers");
     let federation = Federation::start(settings, 1).await?;
     let hub = federation.hub();
@@ -94,28 +115,35 @@ async fn set(members: usize, settings: &Settings, progress: &Progress) -> Result
     let committer = Device::register_over(hub, name, transport, over).await?;
     let friends = [committer.user().clone()];
     let other = &federation.followers()[0];
-    progress.say(&format!("registering {crowd} devices"));
-    let crowd = Crowd::register(other, "member", crowd, 1, &friends).await?;
-    let newcomers = newcomers(other, settings.duration, &friends).await?;
-    progress.say("bringing everybody into one room");
-    let users: Vec<_> = crowd.users.iter().collect();
+    progress.say("registering those who will come in");
+    let witness = Crowd::register(other, "witness", 1, 1, &friends, progress).await?;
+    let newcomers = newcomers(other, crowd, settings.duration, &friends).await?;
+    let users: Vec<_> = witness.users.iter().collect();
     let room = create_room(&committer, &users, progress).await?;
+    progress.say(&format!("making keys and certificates of {crowd} members"));
+    let members = tokio::task::block_in_place(|| light::key_packages(other, "member", crowd))?;
+    let mut resting = committer.rest().await?;
+    resting.add(&room, &members, ADDED_AT_ONCE, progress).await?;
+    let committer = resting.wake(Arc::new(observed.clone())).await?;
     let marker = committer.client.send_text(&room, "everybody is here").await;
     marker.map_err(|error| format!("nobody can write: {error}"))?;
-    let after = position(&crowd.devices[0]).await?;
-    let witness = receive(&crowd.devices, after, |_| Part::Counted).await?;
+    let after = position(&witness.devices[0]).await?;
+    let witness = receive(&witness.devices, after, |_| Part::Counted).await?;
     Ok(Stage { federation, committer, observed, room, witness, newcomers })
 }
 
 /// Users who wait to be added.
 async fn newcomers(
-    site: &crate::bench::federation::Site,
+    site: &Site,
+    crowd: usize,
     duration: Duration,
     friends: &[MimiUri],
 ) -> Result<Vec<MimiUri>, String> {
-    let wanted = (duration.as_secs_f64() * NEWCOMERS_PER_SECOND).clamp(1.0, NEWCOMERS_MAX);
+    let larger = (as_f64(crowd as u64) / MEMBERS_FEW).max(1.0);
+    let per_second = (NEWCOMERS_PER_SECOND / larger).max(NEWCOMERS_PER_SECOND_MIN);
+    let wanted = (duration.as_secs_f64() * per_second).clamp(1.0, NEWCOMERS_MAX);
     let mut users = Vec::new();
-    while crate::bench::report::as_f64(users.len() as u64) < wanted {
+    while as_f64(users.len() as u64) < wanted {
         let device =
             crate::bench::room::newcomer(site, &format!("newcomer{}", users.len()), friends)
                 .await?;

@@ -68,7 +68,7 @@ pub(crate) async fn one_room(
     for site in federation.followers() {
         let reader = format!("{name}reader");
         let (devices, keep) = (people.devices, people.devices);
-        crowds.push(Crowd::register(site, &reader, devices, keep, &friends).await?);
+        crowds.push(Crowd::register(site, &reader, devices, keep, &friends, progress).await?);
     }
     progress.say("bringing everybody into one room");
     let users: Vec<_> = writers[1..].iter().map(Device::user).collect();
