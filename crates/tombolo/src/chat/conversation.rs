@@ -441,7 +441,7 @@ impl Conversation {
                     ClientError::Other(format!("there is no room {number}; /rooms lists them"))
                 })
             }),
-            Input::Rooms => Box::pin(async move { rooms(&client).await }),
+            Input::Rooms => Box::pin(async move { room_input::list(&client).await }),
             Input::Devices(input) => {
                 Box::pin(async move { devices::run(&client, input).await.map(Done::Say) })
             }
@@ -571,27 +571,6 @@ async fn in_room(
         (Input::Room(command), message) => room_input::run(client, room, command, message).await,
         _ => Ok(Done::Show(room)),
     }
-}
-
-async fn rooms(client: &Client) -> Result<Done, ClientError> {
-    let mut lines = Vec::new();
-    for (at, room) in client.rooms().await?.iter().enumerate() {
-        let state = client.room(room).await?;
-        let name = title(&state, &client.identity().user);
-        let unread = match state.unread {
-            0 => String::new(),
-            unread => format!("; {unread} not read"),
-        };
-        lines.push(format!(
-            "  {}. {name} ({room}), {}{unread}",
-            at + 1,
-            standing(&state, &client.identity().user)
-        ));
-    }
-    if lines.is_empty() {
-        lines.push("No rooms yet: /new NAME creates one, /join ROOM enters one.".to_owned());
-    }
-    Ok(Done::Say(lines.join("\n")))
 }
 
 /// Milliseconds since the UNIX epoch.
