@@ -3,7 +3,12 @@
 //!
 //! Each row is the least of some runs, taken by turns: on a shared machine what is above that is
 //! waiting.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a measurement, with a clock")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a measurement, with a clock, for a terminal"
+)]
 
 use std::time::{Duration, Instant};
 

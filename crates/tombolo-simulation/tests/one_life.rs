@@ -8,8 +8,8 @@ fn life(seed: &str, faults: &str) -> String {
     let ran = Command::new(program)
         .args(["--seed", seed, "--faults", faults, "--trace"])
         .output()
-        .unwrap();
-    let said = String::from_utf8(ran.stdout).unwrap();
+        .expect("the program can be run");
+    let said = String::from_utf8(ran.stdout).expect("it says text");
     assert!(said.lines().count() > 20, "{said}{}", String::from_utf8_lossy(&ran.stderr));
     said
 }

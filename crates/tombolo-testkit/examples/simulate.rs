@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         faults: Faults::Honest,
         planted: Planted::Nothing,
         progress: true,
+        keeps_going: false,
     };
     let mut traced = false;
     let mut words = std::env::args().skip(1);
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
             "--jobs" => options.jobs = usize::try_from(number(&mut words)).unwrap_or(1),
             "--seed" => (options.from, options.seeds) = (number(&mut words), 1),
             "--trace" => traced = true,
+            "--keep-going" => options.keeps_going = true,
             "--large" => options.size = Size::LARGE,
             "--faults" => {
                 options.faults = match words.next().as_deref() {
@@ -50,10 +52,10 @@ fn main() -> ExitCode {
     let report = run_many(&options);
     println!("{}", report.seen);
     println!("{} seeds", report.seeds);
-    if let Some(failure) = &report.failure {
+    for failure in &report.failures {
         println!("seed {}: {}", failure.seed, failure.what);
     }
-    let seed = match (&report.failure, traced) {
+    let seed = match (report.failure(), traced) {
         (Some(failure), _) => failure.seed,
         (None, true) => options.from,
         (None, false) => return ExitCode::SUCCESS,
@@ -61,7 +63,7 @@ fn main() -> ExitCode {
     let cast = pure::runner::cast();
     let (world, again) = run(&cast, &options, seed, true);
     println!("{}", world.trace);
-    match &report.failure {
+    match report.failure() {
         None => ExitCode::SUCCESS,
         Some(failure) => {
             println!("seed {seed}: {}", failure.what);

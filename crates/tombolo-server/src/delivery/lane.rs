@@ -312,10 +312,15 @@ impl Runner<'_> {
                 self.lane.update(|progress| progress.one_by_one = false);
                 Ok(Step::Nothing)
             }
-            Some(recorded) => {
-                recorded.durable().await.map_err(storage_failed)?;
-                Ok(Step::More)
-            }
+            Some(recorded) => match recorded.durable().await {
+                Ok(_) => Ok(Step::More),
+                Err(failed) => {
+                    // The stored cursor is behind: what the follower has, it gets once more, so that
+                    // nothing waits for it for ever.
+                    self.cursor = None;
+                    Err(storage_failed(failed))
+                }
+            },
         }
     }
 

@@ -69,6 +69,8 @@ pub(crate) struct After {
     then: Vec<Op>,
     /// Another provider answers then.
     forward: Option<(Domain, Op)>,
+    /// The way to a follower whose cursor it moves.
+    lane: Option<(MimiUri, Domain)>,
 }
 
 /// What a request leads to.
@@ -291,6 +293,10 @@ impl Node {
 
     /// A write that nobody waits for.
     fn written(&mut self, commit: Commit) {
+        self.written_for(commit, None);
+    }
+
+    fn written_for(&mut self, commit: Commit, lane: Option<(MimiUri, Domain)>) {
         let after = After {
             back: Back::Nobody,
             said: Said::Created,
@@ -300,6 +306,7 @@ impl Node {
             again: None,
             then: Vec::new(),
             forward: None,
+            lane,
         };
         self.disk.push(commit, after);
         self.out.push(Out::Sync);
@@ -407,7 +414,8 @@ impl Node {
         let changes = self.planted.changes(changes, &mut self.rng);
         let early = self.planted == Planted::AnswersBeforeSync && forward.is_none();
         let again = Some(ask);
-        let mut after = After { back, said, effects, facts, room, again, then, forward };
+        let lane = None;
+        let mut after = After { back, said, effects, facts, room, again, then, forward, lane };
         if early {
             // Planted: what is only queued counts as written.
             let result = Ok(after.said.clone());
@@ -460,6 +468,9 @@ impl Node {
     }
 
     fn failed(&mut self, error: StoreError, after: After) {
+        if let Some(key) = after.lane {
+            self.lane_failed(&key);
+        }
         let Some(mut ask) = after.again else { return };
         match error {
             StoreError::Conflict(_) if ask.tries < RACES_MAX => {

@@ -28,6 +28,8 @@ pub(crate) struct Options {
     pub(crate) faults: Faults,
     pub(crate) planted: Planted,
     pub(crate) progress: bool,
+    /// Goes on after a failure.
+    pub(crate) keeps_going: bool,
 }
 
 /// One seed that has broken a rule.
@@ -42,8 +44,15 @@ pub(crate) struct Failure {
 pub(crate) struct Report {
     pub(crate) seeds: u64,
     pub(crate) seen: Seen,
+    /// Seeds that have failed, as they came.
+    pub(crate) failures: Vec<Failure>,
+}
+
+impl Report {
     /// The failing seed with the lowest number of those that were run.
-    pub(crate) failure: Option<Failure>,
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        self.failures.iter().min_by_key(|failure| failure.seed)
+    }
 }
 
 /// When simulations begin.
@@ -99,10 +108,13 @@ pub(crate) fn run_many(options: &Options) -> Report {
                     report.seeds += 1;
                     report.seen.add(&world.seen);
                     if let Some(what) = what {
-                        stop.store(true, Ordering::Relaxed);
-                        if report.failure.as_ref().is_none_or(|known| known.seed > seed) {
-                            report.failure = Some(Failure { seed, what });
+                        if !options.keeps_going {
+                            stop.store(true, Ordering::Relaxed);
                         }
+                        if options.progress {
+                            say(&format!("seed {seed}: {what}"));
+                        }
+                        report.failures.push(Failure { seed, what });
                     }
                     if options.progress && report.seeds.is_multiple_of(100) {
                         progress(report.seeds, begun);
@@ -114,14 +126,15 @@ pub(crate) fn run_many(options: &Options) -> Report {
     report.into_inner().expect("no panic while it is held")
 }
 
-#[expect(
-    clippy::print_stderr,
-    clippy::cast_precision_loss,
-    reason = "for the person at a terminal"
-)]
+#[expect(clippy::cast_precision_loss, reason = "a rate for a person")]
 fn progress(seeds: u64, begun: Instant) {
     let seconds = begun.elapsed().as_secs_f64();
-    eprintln!("{seeds} seeds, {:.1} a second", seeds as f64 / seconds);
+    say(&format!("{seeds} seeds, {:.1} a second", seeds as f64 / seconds));
+}
+
+#[expect(clippy::print_stderr, reason = "for the person at a terminal")]
+fn say(line: &str) {
+    eprintln!("{line}");
 }
 
 /// Keys of all providers.

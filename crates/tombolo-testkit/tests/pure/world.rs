@@ -620,6 +620,8 @@ impl World {
                 self.look(device, &room);
             }
             ClientEvent::Missed { room, .. } => {
+                // It has told its person so.
+                self.ledger.excuse(&client, &room);
                 self.seen.one("devices that came in again");
                 let name = self.devices[device].name.clone();
                 self.note(|| format!("{name} came into {room} again"));

@@ -21,6 +21,9 @@ pub(crate) struct Lane {
     is_busy: bool,
 }
 
+/// Pause after a failure of the disk.
+const STORAGE_PAUSE_MS: u64 = 1_000;
+
 type Key = (MimiUri, Domain);
 
 impl Node {
@@ -165,6 +168,15 @@ impl Node {
             lane.cursor = Some(seq);
         }
         let changes = delivered(&key.0, &key.1, seq).changes;
-        self.written(Commit { expect: Vec::new(), changes });
+        self.written_for(Commit { expect: Vec::new(), changes }, Some(key.clone()));
+    }
+
+    /// The cursor could not be stored: it is read again after a pause.
+    pub(crate) fn lane_failed(&mut self, key: &Key) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.cursor = None;
+        }
+        let at_ms = self.now_ms + STORAGE_PAUSE_MS;
+        self.out.push(Out::LaneAt { key: key.clone(), at_ms });
     }
 }

@@ -16,6 +16,8 @@ use super::{
 
 /// An era that no log has; see the SDK's stream.
 const NO_ERA: &str = "00000000000000000000000000000000";
+/// How long opening a stream takes at most.
+const STREAM_TIMEOUT_MS: u64 = 10_000;
 /// What listeners remember.
 const HEARD_MAX: usize = 200;
 
@@ -191,7 +193,7 @@ impl World {
             self.after(ms, Event::Asked { node, ask });
         }
         let result = Err(TransportError::Unreachable("no answer".to_owned()));
-        self.after(CLIENT_TIMEOUT_MS, Event::Opened { device, life, conn, result });
+        self.after(STREAM_TIMEOUT_MS, Event::Opened { device, life, conn, result });
     }
 
     pub(super) fn opened(
