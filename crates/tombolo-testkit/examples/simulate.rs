@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     }
     let report = run_many(&options);
     println!("{}", report.seen);
-    println!("{} seeds", report.seeds);
+    println!("{} seeds, {} messages", report.seeds, report.seen.count("messages accepted"));
     for failure in &report.failures {
         println!("seed {}: {}", failure.seed, failure.what);
     }

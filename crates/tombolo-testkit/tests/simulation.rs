@@ -83,6 +83,14 @@ fn found(planted: Planted) {
     eprintln!("{planted:?} is found after {} seeds: {}", report.seeds, failure.what);
 }
 
+/// `--plant` takes each by its name.
+#[test]
+fn planted_faults_have_names() {
+    for planted in Planted::ALL {
+        assert_eq!(Planted::by_name(&format!("{planted:?}")), Some(*planted));
+    }
+}
+
 #[test]
 fn a_dropped_outbox_row_is_found() {
     found(Planted::DropsOutboxRow);

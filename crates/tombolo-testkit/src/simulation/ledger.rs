@@ -257,7 +257,7 @@ impl Ledger {
         assert_eq!(first, None, "a layer writes every text once");
     }
 
-    /// A device was told that its text was accepted.
+    /// A device was told that its text was accepted: named by itself or by its user.
     pub fn promised(&mut self, user: &MimiUri, room: &MimiUri, id: MessageId) {
         self.rooms.entry(room.clone()).or_default().promised.insert(id, user.clone());
     }

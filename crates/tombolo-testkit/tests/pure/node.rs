@@ -479,8 +479,13 @@ impl Node {
                 ask.back = after.back;
                 self.out.push(Out::Serve(ask));
             }
-            StoreError::Conflict(_) => {
-                let reject = Reject::Unavailable("too many requests for the same".to_owned());
+            StoreError::Conflict(what) => {
+                let reject = match &ask.op {
+                    Op::Client(Request::FoundRoom { .. } | Request::UploadKeyPackages(_)) => {
+                        Reject::Conflict(what)
+                    }
+                    _ => Reject::Unavailable("too many requests for the same".to_owned()),
+                };
                 self.out.push(Out::Answer { back: after.back, result: Err(reject) });
             }
             failed => {

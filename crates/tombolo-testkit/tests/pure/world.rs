@@ -178,6 +178,9 @@ impl Ord for Queued {
     }
 }
 
+/// What was on a disk, and where the logs of its rooms ended.
+type Backup = (usize, Vec<(MimiUri, u64)>);
+
 /// See the module.
 pub(crate) struct World {
     plan: Plan,
@@ -191,7 +194,7 @@ pub(crate) struct World {
     syncing: Vec<bool>,
     /// Milliseconds a write takes, at most.
     disk_ms: Vec<u64>,
-    backups: Vec<Option<(usize, Vec<(MimiUri, u64)>)>>,
+    backups: Vec<Option<Backup>>,
     devices: Vec<Device>,
     network: Network,
     rng: StdRng,
@@ -599,8 +602,10 @@ impl World {
         self.seen.one(format!("{how}: {}", doing.name()));
         match (doing, result) {
             (Doing::Text { room }, Ok(Outcome::Message(id))) => {
-                let user = self.devices[device].user.clone();
-                self.ledger.promised(&user, room, id);
+                // Others of its user may have come in later.
+                if let Some(client) = self.devices[device].client.clone() {
+                    self.ledger.promised(&client, room, id);
+                }
             }
             (Doing::Link, Ok(Outcome::Link(link))) => self.links.push(link),
             _ => {}

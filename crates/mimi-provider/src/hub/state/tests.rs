@@ -231,3 +231,14 @@ fn proposals_count_for_the_next_snapshot() {
         assert_eq!(hub.state.handshakes_since_snapshot, u32::from(number));
     }
 }
+
+/// What a commit's group is replayed from stands in a note, never in what somebody sent.
+#[test]
+fn only_a_note_keeps_a_replay() {
+    let detail = HubState::note_replay(b"octets".to_vec());
+    let kept = NewEvent { detail, ..note(1, NOW, grant(1)) };
+    assert_eq!(HubState::replay_in(&kept), Some(b"octets".to_vec()));
+    assert_eq!(HubState::replay_in(&note(1, NOW, grant(1))), None);
+    let said = NewEvent { kind: EventKind::Application, ..kept };
+    assert_eq!(HubState::replay_in(&said), None);
+}

@@ -126,7 +126,7 @@ impl Ledger {
         let senders = |user: &MimiUri| {
             let now = book.epochs.values().next_back();
             let clients = now.into_iter().flat_map(|epoch| &epoch.members);
-            let mut clients = clients.filter(|(_, of)| *of == user);
+            let mut clients = clients.filter(|(client, of)| *client == user || *of == user);
             clients.any(|(client, _)| shown.contains_key(client))
         };
         let gone: Vec<_> = promised.iter().filter(|(_, user)| senders(user)).collect();
