@@ -101,6 +101,7 @@ pub enum ClientEvent {
     /// The provider does not know these devices of the user any more: they are removed from the rooms that
     /// this one is in. Whether they are lost is for the person to know.
     DevicesLost(Vec<MimiUri>),
-    /// The provider does not know this device any more: an operator has removed it or its account.
+    /// The provider does not know this device any more: an operator, or another device of the user, has
+    /// removed it or the account.
     SignedOut,
 }

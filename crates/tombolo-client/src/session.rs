@@ -18,6 +18,7 @@ pub mod command;
 pub mod commit;
 mod consent;
 mod create_room;
+pub mod delete_account;
 mod devices;
 mod direct;
 mod effects;
@@ -67,6 +68,7 @@ use crate::session::add_user::Adding;
 use crate::session::command::{Command, Notice, OperationId};
 use crate::session::commit::Intent;
 use crate::session::create_room::Creating;
+use crate::session::delete_account::Deleting;
 use crate::session::direct::Opening;
 use crate::session::effects::{Answer, Effects, Moment, Purpose, Timer};
 use crate::session::gifts::Gifts;
@@ -107,6 +109,9 @@ pub struct Session {
     opening: BTreeMap<OperationId, Opening>,
     /// What the user tells of others' messages, once that has been said.
     receipts: Option<ReceiptSetting>,
+    deleting: Option<Deleting>,
+    /// The account is deleted, and nothing of the device is left.
+    is_deleted: bool,
     effects: Effects,
 }
 
@@ -137,6 +142,8 @@ impl Session {
             gifts: Gifts::default(),
             opening: BTreeMap::new(),
             receipts: None,
+            deleting: None,
+            is_deleted: false,
             effects: Effects::default(),
         }
     }
@@ -233,6 +240,7 @@ impl Session {
             Command::Devices => self.ask_devices(operation),
             Command::SignOut(client) => self.ask_sign_out(operation, client),
             Command::SignOutOthers => self.ask_sign_out_others(operation),
+            Command::DeleteAccount(password) => self.delete_account(operation, password),
             Command::Find { domain, elements } => self.find(operation, domain, elements),
             Command::Profile => self.ask_profile(operation),
             Command::SetProfile(profile) => self.set_profile(operation, &profile),
@@ -264,7 +272,7 @@ impl Session {
                 self.commit_for(operation, &room, Intent::OwnRole(role), at)
             }
             Command::LeaveRoom(room) => {
-                self.leave_room(operation, &room)?;
+                self.leave_room(Some(operation), &room)?;
                 self.with_room(&room, at, |_, _, _| {});
                 Ok(())
             }
@@ -332,6 +340,7 @@ impl Session {
             Purpose::Contacts(operation) => self.contacts_answered(operation, answer),
             Purpose::Devices(operation) => self.devices_answered(operation, answer),
             Purpose::SignOut(operation) => self.sign_out_answered(operation, answer),
+            Purpose::DeleteAccount(operation) => self.deletion_answered(operation, answer, at),
             Purpose::Find(operation, domain) => self.find_answered(operation, &domain, answer),
             Purpose::Profile(operation) => self.profile_answered(operation, answer),
             Purpose::SetProfile(operation) => self.profile_set(operation, answer),
@@ -365,6 +374,7 @@ impl Session {
             }),
         }
         self.forget_unjoined();
+        self.go_on_deleting();
     }
 
     /// Takes an entry of the event stream; one taken before is passed over.
@@ -401,11 +411,14 @@ impl Session {
                 tracing::info!(kind, "an event of an unknown kind is passed over");
             }
         }
+        self.go_on_deleting();
     }
 
     /// The provider does not know this device any more.
     pub fn signed_out(&mut self) {
-        self.effects.event(ClientEvent::SignedOut);
+        if !self.is_ending_account() {
+            self.effects.event(ClientEvent::SignedOut);
+        }
     }
 
     /// The connection to the provider came or went.
@@ -431,6 +444,7 @@ impl Session {
             self.due(timer, &mut at);
         }
         self.forget_unjoined();
+        self.go_on_deleting();
     }
 
     fn due(&mut self, timer: Timer, at: &mut Moment<'_>) {
@@ -457,6 +471,7 @@ impl Session {
             Timer::GapLate(room) => {
                 self.with_room(&room, at, |room, means, at| room.gap_late(means, at));
             }
+            Timer::DeleteAccount(operation) => self.leaving_has_taken_long(operation),
             Timer::JoinAgain(room) => {
                 self.with_room(&room, at, |room, means, at| room.join_again(means, at));
             }

@@ -101,6 +101,8 @@ pub enum StoreChange {
         /// What is wrong with it.
         reason: String,
     },
+    /// Everything is gone: the device, its rooms and what was written in them.
+    Clear,
 }
 
 /// A message as received and accepted, one version of it.

@@ -1,5 +1,6 @@
 //! `tombolo chat`: a plain terminal client for one person.
 
+mod account;
 mod contacts;
 mod conversation;
 mod devices;

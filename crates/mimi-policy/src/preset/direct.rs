@@ -1,6 +1,6 @@
 //! Direct messages, a preset of our own (AMB-POL-42): the participants are fixed when the room is
 //! made, and none of them may do anything to another. The hub may take clients away, those of an
-//! account that is gone and lost devices, and nothing else (TOM-direct-1).
+//! account that is gone and lost devices, and nothing else (TOM-126).
 
 use mimi_wire::room::capability::Capability;
 use mimi_wire::room::participant_list::RoleIndex;

@@ -73,7 +73,7 @@ fn who_leaves_the_parent_is_an_orphan() {
     assert!(orphans(&child.view, &parent.view).is_empty());
 }
 
-/// POLICY-BASE-1, AMB-POL-10, TOM-direct-1: the hub takes the clients of a direct room away that have
+/// POLICY-BASE-1, AMB-POL-10, TOM-126: the hub takes the clients of a direct room away that have
 /// to go, and does nothing else to it, whoever is in it.
 #[test]
 fn a_hub_kicks_in_a_direct_room_and_does_nothing_else() {

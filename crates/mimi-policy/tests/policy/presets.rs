@@ -216,7 +216,7 @@ fn multi_organization_is_as_printed() {
 
 #[test]
 fn direct_is_as_decided() {
-    // AMB-POL-42, TOM-direct-1
+    // AMB-POL-42, TOM-126
     let participant = "0002 0003 0100 0101 0102 0103 0104 0105 0106 0107 0109 010a 010c 010d 010e \
           0200 0201 0202 0203 0204 0205 0206 0207 0208 0209 020a 020b";
     let expected = [

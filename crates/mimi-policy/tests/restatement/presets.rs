@@ -294,7 +294,7 @@ pub(crate) const MULTI_ORGANIZATION: &[Row] = &[
 ];
 
 /// AMB-POL-42: all message, asset and own-client capabilities, nothing about others. Whether a
-/// table of ours names more (own name, calls) makes no difference to a change. TOM-direct-1: the hub
+/// table of ours names more (own name, calls) makes no difference to a change. TOM-126: the hub
 /// kicks, and does nothing else.
 pub(crate) const DIRECT: &[Row] = &[
     (

@@ -321,7 +321,7 @@ pub fn propose(
     accept_proposals(state, log, &accepting, bundle, references, timestamp)
 }
 
-/// POLICY-BASE-2, TOM-direct-2: who is listed for good in a room of fixed membership and may not come
+/// POLICY-BASE-2, TOM-127: who is listed for good in a room of fixed membership and may not come
 /// back into it, does not keep the others from having another one with whoever has the name next; nor
 /// does a room in which nobody is left.
 fn free_members(state: &HubState, view: &RoomView, evicted: &[Evicted], log: &mut LogWriter<'_>) {

@@ -247,7 +247,7 @@ pub(super) fn is_persistent(view: &RoomView) -> bool {
 }
 
 /// Whether a room has died with its group: nobody is left in it who belongs there, and it does not
-/// outlive that (POLICY-BASE-7, AMB-PL-8, TOM-direct-2). It is answered for as if it had never been.
+/// outlive that (POLICY-BASE-7, AMB-PL-8, TOM-127). It is answered for as if it had never been.
 pub fn is_gone(state: &HubState, view: &RoomView) -> bool {
     state.is_deserted(view) && !is_persistent(view)
 }

@@ -138,13 +138,19 @@ impl Driver {
         }
     }
 
-    /// Runs until the handle is closed or dropped, or the store fails.
+    /// Runs until the handle is closed or dropped, the store fails, or the account is deleted.
     pub(crate) async fn run(&mut self, mut inputs: mpsc::Receiver<Input>) {
         let closed = loop {
             if let Err(failure) = self.settle().await {
                 tracing::error!(%failure, "the device stops");
-                // Set once, here.
+                // Set once, here or below.
                 let _ = self.stopped.set(failure.to_string());
+                break None;
+            }
+            if self.session.is_deleted() {
+                // Set once, here or above.
+                let _ = self.stopped.set("the account is deleted".to_owned());
+                self.in_flight.clear();
                 break None;
             }
             if self.stream.is_none() {

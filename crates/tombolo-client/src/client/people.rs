@@ -7,6 +7,7 @@ use super::{Client, unexpected};
 use crate::contacts::{ContactWord, Contacts};
 use crate::error::ClientError;
 use crate::profile::{FoundUser, Profile};
+use crate::secret::SecretText;
 use crate::session::command::{Command, Outcome};
 use crate::shown::DeviceEntry;
 
@@ -66,6 +67,28 @@ impl Client {
     /// Signs all other devices of the user out.
     pub async fn sign_out_others(&self) -> Result<(), ClientError> {
         self.operate(Command::SignOutOthers).await.map(drop)
+    }
+
+    /// Deletes the account of this device's user, for good, by its password.
+    ///
+    /// A wrong password is refused before anything happens. Then this device leaves the rooms at other
+    /// hubs for all devices of the user, because afterwards nobody can (AMB-ST-3), and waits until the
+    /// hubs have accepted that, at most
+    /// [`LEAVING_MAX_MS`](crate::session::delete_account::LEAVING_MAX_MS). Then the provider deletes the
+    /// account and sees to its own rooms; what this device has stored is emptied, and it stops.
+    ///
+    /// Returns the rooms at other hubs in which that did not come through, e.g. because the hub could not
+    /// be reached: there the user stays listed. Of rooms that only other devices of the user are in this
+    /// device knows nothing.
+    ///
+    /// After an error the account still exists, as far as can be known, but rooms may have been left. What
+    /// is under way when the device stops is not taken up again.
+    pub async fn delete_account(&self, password: &str) -> Result<Vec<MimiUri>, ClientError> {
+        let password = SecretText::new(password.to_owned());
+        match self.operate(Command::DeleteAccount(password)).await? {
+            Outcome::AccountDeleted { still_in } => Ok(still_in),
+            other => Err(unexpected(&other)),
+        }
     }
 
     /// Users of a provider of whom all elements hold, as far as they let themselves be found.

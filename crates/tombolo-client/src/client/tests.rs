@@ -294,6 +294,25 @@ async fn a_failing_store_stops_the_device() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_device_ends_with_its_account() {
+    let hub = Arc::new(Mutex::new(Hub::new()));
+    let (alice, bob, [_, (store, wire)]) = pair(&hub).await;
+    bob.grant_consent(&alice.identity().user).await.unwrap();
+    let room = alice.create_room("Clubhouse", Preset::Cooperative).await.unwrap();
+    alice.add_user(&room, &bob.identity().user).await.unwrap();
+    sees(&bob, &room, |state| state.participants.len() == 2).await;
+    let refused = bob.delete_account("q").await;
+    assert!(matches!(refused, Err(ClientError::Refused(_))), "{refused:?}");
+    assert_eq!(bob.delete_account("p").await.unwrap(), []);
+    assert_eq!(store.saved(), Saved::default());
+    sees(&alice, &room, |state| state.participants.len() == 1).await;
+    let told = bob.rooms().await.unwrap_err();
+    assert!(told.to_string().contains("the account is deleted"), "{told}");
+    let again = Client::start(store, wire).await;
+    assert!(matches!(again, Err(ClientError::NotRegistered)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_holds_one_device() {
     let hub = Arc::new(Mutex::new(Hub::new()));
     let (alice, _, [(store, wire), _]) = pair(&hub).await;

@@ -53,6 +53,8 @@ pub enum Command {
     SignOut(MimiUri),
     /// Signs all other devices of the user out.
     SignOutOthers,
+    /// Deletes the account, by its password, after leaving the rooms at other hubs.
+    DeleteAccount(SecretText),
     /// Asks for users of a provider.
     Find {
         /// The provider.
@@ -306,6 +308,11 @@ pub enum Outcome {
     Message(MessageId),
     /// A link into a room.
     Link(String),
+    /// The account is gone.
+    AccountDeleted {
+        /// Rooms at other hubs in which the user could not be said to leave, and so stays listed.
+        still_in: Vec<MimiUri>,
+    },
 }
 
 /// Something the session tells.

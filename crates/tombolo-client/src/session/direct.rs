@@ -89,7 +89,7 @@ impl Session {
     }
 
     /// The one to open without asking anybody. Where our provider hosts it and the other is not in it,
-    /// that may be because the account is gone: then the two may have another one (TOM-direct-2).
+    /// that may be because the account is gone: then the two may have another one (TOM-127).
     fn settled_room(&self, user: &MimiUri) -> Option<MimiUri> {
         let room = self.direct_room(user)?;
         let view = self.rooms.get(&room).and_then(fixed_view)?;

@@ -57,6 +57,7 @@ pub(crate) enum Purpose {
     Contacts(OperationId),
     Devices(OperationId),
     SignOut(OperationId),
+    DeleteAccount(OperationId),
     Find(OperationId, Domain),
     Profile(OperationId),
     SetProfile(OperationId),
@@ -109,6 +110,8 @@ pub(crate) enum Timer {
     LeaveAgain(MimiUri),
     /// A room that another one has taken the place of is left.
     LeaveSuperseded(MimiUri),
+    /// The account goes, whether or not all rooms at other hubs are left.
+    DeleteAccount(OperationId),
     /// Joining starts over.
     JoinAgain(MimiUri),
     /// The stream has not brought the epoch that events wait for.
@@ -207,6 +210,16 @@ impl Effects {
 
     pub(crate) fn take_changes(&mut self) -> Vec<StoreChange> {
         std::mem::take(&mut self.changes)
+    }
+
+    /// All that is stored goes, and nothing else is to be done any more.
+    pub(crate) fn clear(&mut self) {
+        *self = Self {
+            changes: vec![StoreChange::Clear],
+            notices: std::mem::take(&mut self.notices),
+            number: self.number,
+            ..Self::default()
+        };
     }
 
     pub(crate) fn event(&mut self, event: ClientEvent) {

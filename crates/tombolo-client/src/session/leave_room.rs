@@ -64,12 +64,12 @@ pub(crate) struct SavedLeaving {
 impl Session {
     pub(crate) fn leave_room(
         &mut self,
-        operation: OperationId,
+        operation: Option<OperationId>,
         room: &MimiUri,
     ) -> Result<(), ClientError> {
         let (known, means) = self.parts(room)?;
         if known.standing == Standing::Left {
-            means.effects.finish(Some(operation), Ok(Outcome::Done));
+            means.effects.finish(operation, Ok(Outcome::Done));
             return Ok(());
         }
         let group = known.member()?;
@@ -79,8 +79,7 @@ impl Session {
         if known.leaving.is_some() {
             return Err(ClientError::Other("this device is leaving already".to_owned()));
         }
-        known.leaving =
-            Some(Leaving { operation: Some(operation), attempts: 0, stage: Stage::Wanted });
+        known.leaving = Some(Leaving { operation, attempts: 0, stage: Stage::Wanted });
         Ok(())
     }
 }

@@ -107,6 +107,13 @@ pub enum Request {
     SignOutDevice(MimiUri),
     /// `POST /sign-out-others`.
     SignOutOthers,
+    /// `POST /delete-account`.
+    DeleteAccount {
+        /// The account's password.
+        password: SecretText,
+        /// Whether only the password is to be looked at.
+        check_only: bool,
+    },
     /// `POST /identifier-query/{domain}`.
     IdentifierQuery {
         /// The provider asked.
@@ -176,7 +183,7 @@ pub enum Response {
     /// To [`Request::Devices`].
     Devices(Vec<DeviceEntry>),
     /// To [`Request::Consent`], [`Request::SetProfile`], [`Request::ReportAbuse`],
-    /// [`Request::SignOutDevice`] and [`Request::SignOutOthers`].
+    /// [`Request::SignOutDevice`], [`Request::SignOutOthers`] and [`Request::DeleteAccount`].
     Done,
     /// To [`Request::Contacts`].
     Contacts(Box<Contacts>),

@@ -3,6 +3,7 @@
 
 mod astray;
 mod contents;
+mod deleting;
 mod direct;
 mod expiring;
 mod faults;

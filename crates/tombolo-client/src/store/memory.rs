@@ -38,6 +38,7 @@ impl Saved {
     pub fn apply(&mut self, change: StoreChange) {
         let rooms = &mut self.rooms;
         match change {
+            StoreChange::Clear => *self = Self::default(),
             StoreChange::Put { name, value } => drop(self.values.insert(name, value)),
             StoreChange::PutRoomValue { room, name, value } => {
                 rooms.entry(room).or_default().values.insert(name, value);

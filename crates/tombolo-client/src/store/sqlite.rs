@@ -30,6 +30,15 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE evidence (room TEXT NOT NULL, event_id INTEGER NOT NULL, event BLOB NOT NULL,
         reason TEXT NOT NULL, PRIMARY KEY (room, event_id)) WITHOUT ROWID;
 "];
+/// Empties all tables.
+const CLEAR: &str = "
+    DELETE FROM device_values;
+    DELETE FROM room_values;
+    DELETE FROM group_state;
+    DELETE FROM messages;
+    DELETE FROM waiting;
+    DELETE FROM evidence;
+";
 /// How long opening waits for an earlier user of the file to let go.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -182,7 +191,9 @@ fn work(mut connection: Connection, jobs: &mpsc::Receiver<Job>) {
 }
 
 fn commit(connection: &mut Connection, changes: Vec<StoreChange>) -> rusqlite::Result<()> {
-    let removes = changes.iter().any(|it| matches!(it, StoreChange::RemoveMessage { .. }));
+    let is_removal =
+        |it: &StoreChange| matches!(it, StoreChange::RemoveMessage { .. } | StoreChange::Clear);
+    let removes = changes.iter().any(is_removal);
     let transaction = connection.transaction()?;
     for change in changes {
         write(&transaction, change)?;
@@ -246,6 +257,7 @@ fn write(transaction: &Transaction<'_>, change: StoreChange) -> rusqlite::Result
             "INSERT OR REPLACE INTO evidence VALUES (?1, ?2, ?3, ?4)",
             params![room.as_str(), signed(event.id), encode(&event), reason],
         ),
+        StoreChange::Clear => transaction.execute_batch(CLEAR),
     }
 }
 

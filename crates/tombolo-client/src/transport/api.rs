@@ -117,6 +117,10 @@ impl ApiTransport {
                 ask(Method::DELETE, &path)
             }
             Request::SignOutOthers => ask(Method::POST, "/client/v1/sign-out-others"),
+            Request::DeleteAccount { password, check_only } => {
+                let body = json!({ "password": password.reveal(), "check_only": check_only });
+                send(Method::POST, "/client/v1/delete-account", JSON, body.to_string().into())
+            }
             Request::Contacts => ask(Method::GET, "/client/v1/consent"),
         }
     }

@@ -122,7 +122,9 @@ pub(crate) fn read(request: &Request, body: &[u8]) -> Result<Response, Transport
         Request::Consent(_) | Request::SetProfile(_) | Request::ReportAbuse { .. } => {
             Response::Done
         }
-        Request::SignOutDevice(_) | Request::SignOutOthers => Response::Done,
+        Request::SignOutDevice(_) | Request::SignOutOthers | Request::DeleteAccount { .. } => {
+            Response::Done
+        }
         Request::Contacts => Response::Contacts(Box::new(json(body)?)),
         Request::Devices => {
             let reply: DevicesReply = json(body)?;

@@ -51,6 +51,10 @@ pub(super) struct Deletion {
     /// The account's password, so that nobody does it who has found a device.
     #[schemars(with = "String", length(max = PASSWORD_OCTETS_MAX))]
     password: Password,
+    /// Only says whether the password is right, and changes nothing: for a device that leaves rooms
+    /// elsewhere before the account goes.
+    #[serde(default)]
+    check_only: bool,
 }
 
 pub(super) fn routes() -> [Route; 3] {
@@ -91,11 +95,12 @@ pub(super) fn routes() -> [Route; 3] {
                 "deleteAccount",
                 "The end of the account",
                 "All devices are signed out, the profile and what the user has decided are forgotten, and \
-                 the hub proposes the user's removal from the rooms hosted here. There is no way back. 403 \
-                 when the password is wrong.",
+                 the hub proposes the user's removal from the rooms hosted here. Rooms hosted elsewhere are to \
+                 be left before: nobody can do so afterwards. There is no way back. 403 when the password is \
+                 wrong.",
             )
             .takes_json::<Deletion>(json!({ "password": "correct horse" }))
-            .answers_nothing(StatusCode::NO_CONTENT, "It is gone.")
+            .answers_nothing(StatusCode::NO_CONTENT, "It is gone; with `check_only`, it would be.")
             .refuses(&[StatusCode::FORBIDDEN]),
     ]
 }
@@ -146,10 +151,12 @@ async fn delete(
     State(api): State<ClientApi>,
     Extension(address): Extension<ClientAddress>,
     SignedIn(device): SignedIn,
-    JsonBody(Deletion { password }): JsonBody<Deletion>,
+    JsonBody(Deletion { password, check_only }): JsonBody<Deletion>,
 ) -> Result<StatusCode, HttpError> {
     prove(&api, address, &device, password).await?;
-    carry_out::remove_user(&api.provider, &device.user).await?;
+    if !check_only {
+        carry_out::remove_user(&api.provider, &device.user).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -161,12 +161,17 @@ async fn an_account_is_deleted_by_who_knows_its_password() {
     let provider = Provider::start(&["alice"]).await;
     let phone = provider.phone("alice", "phone").await;
     let laptop = provider.phone("alice", "laptop").await;
-    let delete = |password: &'static str| {
-        phone.send(Method::POST, "/delete-account", json!({ "password": password }))
+    let delete = |password: &'static str, check_only: bool| {
+        let body = json!({ "password": password, "check_only": check_only });
+        phone.send(Method::POST, "/delete-account", body)
     };
-    assert_eq!(delete("wrong horse").await, StatusCode::FORBIDDEN);
-    assert!(laptop.is_known().await);
-    assert_eq!(delete(PASSWORD).await, StatusCode::NO_CONTENT);
+    for check_only in [true, false] {
+        assert_eq!(delete("wrong horse", check_only).await, StatusCode::FORBIDDEN);
+    }
+    assert_eq!(delete(PASSWORD, true).await, StatusCode::NO_CONTENT);
+    assert!(phone.is_known().await && laptop.is_known().await, "nothing was to be deleted");
+    let body = json!({ "password": PASSWORD });
+    assert_eq!(phone.send(Method::POST, "/delete-account", body).await, StatusCode::NO_CONTENT);
     assert!(!phone.is_known().await && !laptop.is_known().await);
     let gone = provider.http().register("alice", PASSWORD, "phone").await;
     assert_eq!(gone.status(), StatusCode::UNAUTHORIZED);

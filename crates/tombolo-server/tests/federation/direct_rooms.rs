@@ -31,7 +31,7 @@ async fn commit_pending(phone: &mut Phone, room: &MimiUri, count: usize) {
     phone.commit(room, &CommitPlan::default()).await;
 }
 
-/// PROTO-NTF-3, TOM-direct-1, TOM-direct-2: a lost device goes from a direct room, then the whole
+/// PROTO-NTF-3, TOM-126, TOM-127: a lost device goes from a direct room, then the whole
 /// account. The one who is left stays, writes and goes when it likes; who has the name next comes into
 /// that room no more, and the two may have another one.
 #[tokio::test]

@@ -25,7 +25,8 @@ use crate::support::{Caller, Federation, Phone, SharedStore, eventually};
 const STOCK: u64 = 60;
 const ASKING: usize = 40;
 
-/// One request for bob's KeyPackages; nothing if the provider went away before it answered.
+/// One request for bob's KeyPackages; nothing if the provider went away before it answered, or said at
+/// the last that it cannot.
 async fn fetch(
     caller: Arc<Caller>,
     address: SocketAddr,
@@ -34,6 +35,9 @@ async fn fetch(
     let mut connection = caller.connect(address, "b.example").await.ok()?;
     let path = "/mimi/v1/keyMaterial/mimi%3A%2F%2Fb.example%2Fu%2Fbob";
     let reply = connection.post("b.example", "a.example", path, body).await.ok()?;
+    if reply.status.is_server_error() {
+        return None;
+    }
     assert_eq!(reply.status, StatusCode::OK);
     Some(KeyMaterialResponse::decode(&reply.body).unwrap())
 }

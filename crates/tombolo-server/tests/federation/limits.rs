@@ -287,24 +287,21 @@ async fn a_file_that_nobody_takes() {
 async fn anonymous_requests() {
     let hub = Hub::start("[limits.requests]\nanonymous_per_network_max = 1").await;
     let nobody = hub.federation.anonymous();
-    // Enough for a refusal, not for a directory.
-    let mut reader = nobody.connect_http2(hub.address(), 200).await.unwrap();
-    let held = Held(vec![tokio::spawn(async move {
-        // Whoever asks in between may be faster: then once more.
-        loop {
-            let _ = reader.send(Method::GET, None, DIRECTORY, Some(Bytes::new())).await;
-        }
-    })]);
-    let ask = async |status: u16| {
-        let mut connection = nobody.connect_http2(hub.address(), 65_535).await.unwrap();
-        let reply =
-            connection.send(Method::GET, None, DIRECTORY, Some(Bytes::new())).await.unwrap();
-        Some(reply).filter(|reply| reply.status == status)
-    };
-    says_when_to_come_back(&eventually(async || ask(429).await).await);
+    // Takes no octet of the answer.
+    let mut reader = nobody.connect_http2(hub.address(), 0).await.unwrap();
+    let (status, held) = reader.unread(DIRECTORY).await.unwrap();
+    assert_eq!(status, 200);
+    let mut another = nobody.connect_http2(hub.address(), 65_535).await.unwrap();
+    let mut ask =
+        async || another.send(Method::GET, None, DIRECTORY, Some(Bytes::new())).await.unwrap();
+    let reply = ask().await;
+    assert_eq!(reply.status, 429);
+    says_when_to_come_back(&reply);
     // Who has proven who it is is asked for its own share.
     assert_eq!(hub.ask("b.example").await.status, 400);
+    // Whoever lets go of its answer has its place again.
     drop(held);
+    eventually(async || Some(ask().await).filter(|reply| reply.status == 200)).await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod assets;
 mod authentication;
 mod bodies;
 mod contact;
+mod deleted_accounts;
 mod delivery;
 mod direct_rooms;
 mod directory;

@@ -25,7 +25,7 @@ use tombolo_store::{Commit, Store};
 use crate::rooms::{NAMES, Trio};
 use crate::support::{Phone, domain, eventually};
 
-const PASSWORD: &str = "correct horse";
+pub(crate) const PASSWORD: &str = "correct horse";
 const ORDINARY: u32 = 2;
 const ADMIN: u32 = 3;
 

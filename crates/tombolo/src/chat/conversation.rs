@@ -10,6 +10,7 @@ use mimi_wire::status::MessageStatus;
 use tokio::sync::broadcast;
 use tombolo_client::{Client, ClientError, ClientEvent, ReceiptSetting, RoomStatus, ShownMessage};
 
+use crate::chat::account;
 use crate::chat::contacts;
 use crate::chat::devices;
 use crate::chat::display::{self, Reader, with_mentions};
@@ -17,7 +18,7 @@ use crate::chat::files::{self, FileInput};
 use crate::chat::find;
 use crate::chat::help::HELP;
 use crate::chat::input::{self, Input};
-use crate::chat::invitation::{self, Way};
+use crate::chat::invitation;
 use crate::chat::messages;
 use crate::chat::operation::{Doing, Done, Operation, Progress};
 use crate::chat::people;
@@ -39,6 +40,8 @@ const STATUS_TOLD_PARTICIPANTS_MAX: usize = 3;
 enum Next {
     GoOn,
     Quit,
+    /// There is nothing to go on with.
+    Ended,
 }
 
 /// One person at one terminal.
@@ -58,6 +61,8 @@ pub(crate) struct Conversation {
     running: Option<Operation>,
     /// Out of reach of the provider.
     cut_off: bool,
+    /// The next line is the password with which the account is deleted.
+    asks_password: bool,
 }
 
 impl Conversation {
@@ -80,6 +85,7 @@ impl Conversation {
             waiting: VecDeque::new(),
             running: None,
             cut_off: false,
+            asks_password: false,
         };
         chat.reader.styled = chat.terminal.is_styled();
         let variables = ["LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"];
@@ -125,11 +131,13 @@ impl Conversation {
                     Next::GoOn
                 }
                 progress = Operation::progress(&mut self.running) => {
-                    self.progressed(progress).await;
-                    Next::GoOn
+                    self.progressed(progress).await
                 }
                 _ = tokio::signal::ctrl_c() => Next::Quit,
             };
+            if next == Next::Ended {
+                return Ok(());
+            }
             let idle = self.running.is_none();
             let quits = idle && matches!(self.waiting.front(), Some((_, Input::Quit)));
             if next == Next::Quit || quits {
@@ -179,13 +187,17 @@ impl Conversation {
         }
     }
 
-    async fn progressed(&mut self, progress: Progress) {
+    async fn progressed(&mut self, progress: Progress) -> Next {
         match progress {
             Progress::Slow(line) => {
                 self.terminal.print(&format!("… still working on {}", one_line(&line)));
             }
             Progress::Done(Ok(Done::Quietly)) => {}
             Progress::Done(Ok(Done::Say(text))) => self.terminal.print(&text),
+            Progress::Done(Ok(Done::End(text))) => {
+                self.terminal.print(&text);
+                return Next::Ended;
+            }
             Progress::Done(Ok(Done::Show(room))) => self.show_room(room).await,
             Progress::Done(Ok(Done::Changed(room))) => {
                 if Some(&room) == self.room.as_ref() {
@@ -194,6 +206,7 @@ impl Conversation {
             }
             Progress::Done(Err(error)) => self.sorry(&error),
         }
+        Next::GoOn
     }
 
     async fn first_room(&mut self) {
@@ -389,9 +402,21 @@ impl Conversation {
     }
 
     fn typed(&mut self, line: &str) {
+        if std::mem::take(&mut self.asks_password) {
+            match account::confirmed(line) {
+                Some(input) => self.queue("/delete-account".to_owned(), input),
+                None => self.terminal.print(account::KEPT),
+            }
+            return;
+        }
         match input::parse(line) {
             Ok(Input::Nothing) => {}
             Ok(Input::Help) => self.terminal.print(HELP),
+            Ok(Input::DeleteAccount(None)) => {
+                self.asks_password = true;
+                self.terminal.hide_next_line();
+                self.terminal.print(&account::warning(&self.client.identity().user));
+            }
             Ok(input) => self.queue(line.trim().to_owned(), input),
             Err(hint) => self.terminal.print(&continued(&hint)),
         }
@@ -416,9 +441,12 @@ impl Conversation {
                     ClientError::Other(format!("there is no room {number}; /rooms lists them"))
                 })
             }),
-            Input::Rooms => Box::pin(async move { rooms(&client).await }),
+            Input::Rooms => Box::pin(async move { room_input::list(&client).await }),
             Input::Devices(input) => {
                 Box::pin(async move { devices::run(&client, input).await.map(Done::Say) })
+            }
+            Input::DeleteAccount(Some(password)) => {
+                Box::pin(async move { account::delete(&client, &password).await })
             }
             Input::Contact(input) => {
                 let room = self.room.clone();
@@ -433,9 +461,11 @@ impl Conversation {
             Input::File(FileInput::Downloads(ways)) => {
                 Box::pin(async move { files::downloads(&client, ways).await })
             }
-            Input::Join(way) => Box::pin(async move { join(&client, way).await }),
-            Input::Enter(room) => Box::pin(async move { enter(&client, room).await }),
-            Input::Help | Input::Nothing | Input::Quit => Box::pin(async { Ok(Done::Quietly) }),
+            Input::Join(way) => Box::pin(async move { invitation::join(&client, way).await }),
+            Input::Enter(room) => Box::pin(async move { invitation::enter(&client, room).await }),
+            Input::Help | Input::Nothing | Input::Quit | Input::DeleteAccount(None) => {
+                Box::pin(async { Ok(Done::Quietly) })
+            }
             in_room => self.operation_in_room(in_room)?,
         })
     }
@@ -541,55 +571,6 @@ async fn in_room(
         (Input::Room(command), message) => room_input::run(client, room, command, message).await,
         _ => Ok(Done::Show(room)),
     }
-}
-
-/// Comes into a room if this device is not there yet.
-async fn join(client: &Client, way: Way) -> Result<Done, ClientError> {
-    let room = match &way {
-        Way::Room { room, .. } => room.clone(),
-        Way::Link(link) => link.room.clone(),
-    };
-    let here = client.room(&room).await;
-    if here.is_ok_and(|state| state.status == RoomStatus::Joined) {
-        return Ok(Done::Show(room));
-    }
-    let joined = match &way {
-        Way::Room { room, role: None } => client.join_room(room).await,
-        Way::Room { room, role: Some(role) } => {
-            client.join_room_as(room, invitation::role_number(role)?).await
-        }
-        Way::Link(link) => client.join_by_link(link).await,
-    };
-    joined.map(|_| Done::Show(room))
-}
-
-/// The room to start with: one that this device was in before is shown as it is.
-async fn enter(client: &Client, room: MimiUri) -> Result<Done, ClientError> {
-    match join(client, Way::Room { room: room.clone(), role: None }).await {
-        Err(error) if client.room(&room).await.is_err() => Err(error),
-        _ => Ok(Done::Show(room)),
-    }
-}
-
-async fn rooms(client: &Client) -> Result<Done, ClientError> {
-    let mut lines = Vec::new();
-    for (at, room) in client.rooms().await?.iter().enumerate() {
-        let state = client.room(room).await?;
-        let name = title(&state, &client.identity().user);
-        let unread = match state.unread {
-            0 => String::new(),
-            unread => format!("; {unread} not read"),
-        };
-        lines.push(format!(
-            "  {}. {name} ({room}), {}{unread}",
-            at + 1,
-            standing(&state, &client.identity().user)
-        ));
-    }
-    if lines.is_empty() {
-        lines.push("No rooms yet: /new NAME creates one, /join ROOM enters one.".to_owned());
-    }
-    Ok(Done::Say(lines.join("\n")))
 }
 
 /// Milliseconds since the UNIX epoch.

@@ -65,6 +65,7 @@ People
   /find USER         look for a user (/find alone tells more)
   /receipts off      nobody sees what you have read (on; delivered)
   /devices           your devices; /signout N or /signout others ends them
+  /delete-account    delete your account with all its devices, for good
   /profile           how others find you (/profile ? tells more)
   /quit              close the chat (Ctrl-D)
 USER is written as bob@b.example, ROOM as mimi://b.example/r/lounge.

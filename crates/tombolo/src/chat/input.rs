@@ -1,6 +1,7 @@
 //! What a person types: a message, or a command that begins with a slash.
 
 use mimi_wire::MimiUri;
+use tombolo_client::secret::SecretText;
 
 use crate::chat::contacts::{self, ContactInput};
 use crate::chat::devices::{self, DeviceInput};
@@ -27,6 +28,8 @@ pub(crate) enum Input {
     OpenRoom(usize),
     Rooms,
     Devices(DeviceInput),
+    /// With the account's password, once it has been typed.
+    DeleteAccount(Option<SecretText>),
     Who,
     History,
     Contact(ContactInput),
@@ -83,6 +86,10 @@ pub(crate) fn parse(line: &str) -> Result<Input, String> {
         "unlink" => number(rest, "/unlink N").map(Input::Unlink),
         "role" if rest.is_empty() => Ok(Input::OwnRole),
         "leave" => Ok(Input::Leave),
+        "delete-account" if rest.is_empty() => Ok(Input::DeleteAccount(None)),
+        "delete-account" => {
+            Err("write it as /delete-account alone; the password is asked for".to_owned())
+        }
         "help" | "?" => Ok(Input::Help),
         "quit" | "exit" | "q" => Ok(Input::Quit),
         _ => match room_input::parse(name, rest) {

@@ -1,10 +1,10 @@
-//! Links into rooms: what a person types about them, and how they are told of.
+//! Ways into rooms, links above all: what a person types about them, and how they are told of.
 
 use std::num::NonZeroU32;
 
 use mimi_wire::MimiUri;
 use mimi_wire::room::join_code::RoomLink;
-use tombolo_client::{Client, ClientError, NewJoinLink, ShownJoinLink};
+use tombolo_client::{Client, ClientError, NewJoinLink, RoomStatus, ShownJoinLink};
 
 use crate::chat::operation::Done;
 use crate::chat::room_input::role_named;
@@ -166,6 +166,32 @@ pub(crate) fn role_number(name: &str) -> Result<u32, ClientError> {
 fn now_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Comes into a room if this device is not there yet.
+pub(crate) async fn join(client: &Client, way: Way) -> Result<Done, ClientError> {
+    let room = match &way {
+        Way::Room { room, .. } => room.clone(),
+        Way::Link(link) => link.room.clone(),
+    };
+    let here = client.room(&room).await;
+    if here.is_ok_and(|state| state.status == RoomStatus::Joined) {
+        return Ok(Done::Show(room));
+    }
+    let joined = match &way {
+        Way::Room { room, role: None } => client.join_room(room).await,
+        Way::Room { room, role: Some(role) } => client.join_room_as(room, role_number(role)?).await,
+        Way::Link(link) => client.join_by_link(link).await,
+    };
+    joined.map(|_| Done::Show(room))
+}
+
+/// The room to start with: one that this device was in before is shown as it is.
+pub(crate) async fn enter(client: &Client, room: MimiUri) -> Result<Done, ClientError> {
+    match join(client, Way::Room { room: room.clone(), role: None }).await {
+        Err(error) if client.room(&room).await.is_err() => Err(error),
+        _ => Ok(Done::Show(room)),
+    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ pub(crate) enum Done {
     Show(MimiUri),
     /// A room to look at: what changed is said.
     Changed(MimiUri),
+    /// Lines to print before the chat ends.
+    End(String),
 }
 
 /// An operation's future.

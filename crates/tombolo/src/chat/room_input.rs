@@ -11,7 +11,7 @@ use mimi_wire::room::roles::{Role, RoleData};
 use tombolo_client::{Client, ClientError, MetadataChange, RoomState};
 
 use crate::chat::operation::Done;
-use crate::chat::words::short;
+use crate::chat::words::{short, standing, title};
 use crate::chat::{evidence, input, rules};
 use crate::plain::one_line;
 
@@ -254,6 +254,28 @@ fn two(rest: &str, usage: &str) -> Result<(String, String), String> {
 /// A dash says nothing.
 fn unless_dash(text: &str) -> String {
     if text == "-" { String::new() } else { text.to_owned() }
+}
+
+/// `/rooms`: the rooms on this device, by their numbers.
+pub(crate) async fn list(client: &Client) -> Result<Done, ClientError> {
+    let mut lines = Vec::new();
+    for (at, room) in client.rooms().await?.iter().enumerate() {
+        let state = client.room(room).await?;
+        let name = title(&state, &client.identity().user);
+        let unread = match state.unread {
+            0 => String::new(),
+            unread => format!("; {unread} not read"),
+        };
+        lines.push(format!(
+            "  {}. {name} ({room}), {}{unread}",
+            at + 1,
+            standing(&state, &client.identity().user)
+        ));
+    }
+    if lines.is_empty() {
+        lines.push("No rooms yet: /new NAME creates one, /join ROOM enters one.".to_owned());
+    }
+    Ok(Done::Say(lines.join("\n")))
 }
 
 #[cfg(test)]

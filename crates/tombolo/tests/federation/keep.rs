@@ -53,7 +53,7 @@ fn people_chat_from_terminals_and_a_fourth_provider_joins() {
     bob.says("you are now in Porch");
     dave.types("Nice to meet you across the bay");
     bob.says("dave@d.example writes in Porch");
-    dave.quits();
+    an_account_is_deleted(dave);
 
     // Bob and cathy, at two providers, open a room for the two of them at the same time and end in
     // the same (POLICY-BASE-2, AMB-POL-8).
@@ -91,6 +91,24 @@ fn a_file_is_sent_and_saved(folder: &Path, bob: &mut Talking, cathy: &mut Talkin
     cathy.says("is there already");
     bob.types(&format!("/file {}", path(&folder.join("nothing.txt"))));
     bob.says("!! ");
+}
+
+/// By its password, which is asked for; a wrong one, or none, changes nothing.
+fn an_account_is_deleted(mut dave: Talking) {
+    dave.types("/delete-account");
+    dave.says("Type the password of the account");
+    dave.types("");
+    dave.says("-- nothing is deleted");
+    for (password, answer) in [
+        ("not the password", "!! refused: the password is wrong"),
+        ("a long enough password", "-- dave@d.example is deleted"),
+    ] {
+        dave.types("/delete-account");
+        dave.says("Type the password of the account");
+        dave.types(password);
+        dave.says(answer);
+    }
+    dave.ends();
 }
 
 /// `init`, `serve`, `admin user add`, `chat`: what the demo prints, with ports that are free here.

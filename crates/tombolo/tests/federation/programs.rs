@@ -65,6 +65,11 @@ impl Talking {
         self.ended_well();
     }
 
+    /// Waits until it ends by itself.
+    pub(crate) fn ends(mut self) {
+        self.ended_well();
+    }
+
     pub(crate) fn terminate(mut self) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").arg(id).status().unwrap().success());

@@ -369,7 +369,7 @@ fn alice() -> Evicted {
     Evicted::User(user("a/alice"))
 }
 
-/// TOM-direct-1, TOM-direct-2: of a deleted account the clients go and the entry stays. Whoever has
+/// TOM-126, TOM-127: of a deleted account the clients go and the entry stays. Whoever has
 /// the name next does not come in by it, and may have another room with the one who is left; that one
 /// stays as long as it likes.
 #[test]
@@ -394,7 +394,7 @@ fn a_deleted_account_goes_from_a_direct_room() {
     assert!(is_gone(&hub.state, &hub.view) && frees_its_people(&transition));
 }
 
-/// TOM-direct-2: in a room from before, which lets its hub do nothing, its client stays until the
+/// TOM-127: in a room from before, which lets its hub do nothing, its client stays until the
 /// other one goes; that room keeps nobody from having another, and dies with the last who belongs
 /// there.
 #[test]

@@ -151,7 +151,7 @@ fn two_people_who_open_one_at_once_end_in_the_same() {
     }
 }
 
-/// TOM-direct-1, TOM-direct-2: the hub takes a deleted account's devices out, and the other's device
+/// TOM-126, TOM-127: the hub takes a deleted account's devices out, and the other's device
 /// carries that out. What is left is a room for oneself until the two have another one, which takes
 /// its place; while that cannot be had, the old one is opened.
 #[test]

@@ -87,6 +87,10 @@ pub(crate) struct Hub {
     pub(crate) reports: Vec<AbuseReport>,
     /// Devices that their providers do not know any more.
     pub(crate) lost_devices: BTreeSet<MimiUri>,
+    /// Users whose accounts are deleted.
+    pub(crate) deleted: BTreeSet<MimiUri>,
+    /// A hub that answers no update.
+    pub(crate) out_of_reach: Option<Domain>,
     /// Messages are refused, whoever sends them.
     pub(crate) lets_nobody_write: bool,
     /// Commits are taken without asking the judge.
@@ -128,6 +132,8 @@ impl Hub {
             spoil: None,
             reports: Vec::new(),
             lost_devices: BTreeSet::new(),
+            deleted: BTreeSet::new(),
+            out_of_reach: None,
             lets_nobody_write: false,
             is_corrupt: false,
             staple: None,
@@ -180,6 +186,9 @@ impl Hub {
         let user = client.map(|client| self.user_of(client));
         let known = || user.clone().ok_or_else(|| refused("unauthorized"));
         self.asked.push(kind(request));
+        if user.as_ref().is_some_and(|user| self.deleted.contains(user)) {
+            return Err(refused("unauthorized"));
+        }
         Ok(match request {
             Request::Register { user, device, signature_key, .. } => {
                 self.register(domain, user, device, signature_key)?
@@ -224,6 +233,10 @@ impl Hub {
                 let room = self.direct_rooms.get(&(domain.clone(), members));
                 Response::Founded { room: room.ok_or_else(|| refused("unknown"))?.clone() }
             }
+            Request::Update { room, .. } if self.out_of_reach == Some(room.domain()) => {
+                let message = "the hub does not answer".to_owned();
+                return Err(TransportError::Busy { message, retry_after_ms: None });
+            }
             Request::Update { room, body } => {
                 Response::Update(Box::new(self.update(room, body, now_ms)))
             }
@@ -240,6 +253,14 @@ impl Hub {
             Request::Consent(body) => self.consent(body, now_ms),
             Request::Contacts => Response::Contacts(Box::default()),
             Request::SignOutDevice(_) | Request::SignOutOthers => Response::Done,
+            Request::DeleteAccount { password, .. } if password.reveal() != "p" => {
+                return Err(refused("not_allowed"));
+            }
+            Request::DeleteAccount { check_only, .. } => {
+                let gone = known()?;
+                self.deleted.extend((!check_only).then_some(gone));
+                Response::Done
+            }
             // This hub knows nothing of what users say of themselves.
             Request::IdentifierQuery { .. } | Request::Profile | Request::SetProfile(_) => {
                 return Err(refused("unsupported"));
@@ -644,6 +665,8 @@ fn kind(request: &Request) -> &'static str {
         Request::Contacts => "contacts",
         Request::Devices => "devices",
         Request::SignOutDevice(_) | Request::SignOutOthers => "sign out",
+        Request::DeleteAccount { check_only: true, .. } => "check password",
+        Request::DeleteAccount { .. } => "delete account",
         Request::IdentifierQuery { .. } => "identifier query",
         Request::Profile => "profile",
         Request::SetProfile(_) => "set profile",

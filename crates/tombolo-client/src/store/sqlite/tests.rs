@@ -6,7 +6,7 @@ use mimi_wire::content::MessageId;
 use super::SqliteStore;
 use crate::secret::Secret;
 use crate::session::stream_event::{StreamEvent, StreamEventKind};
-use crate::store::{ClientStore, MemoryStore, StoreChange, StoredMessage};
+use crate::store::{ClientStore, MemoryStore, Saved, StoreChange, StoredMessage};
 
 fn room() -> MimiUri {
     MimiUri::new("mimi://a.example/r/room").unwrap()
@@ -145,4 +145,11 @@ async fn what_is_removed_is_in_no_file() {
     let gone = StoreChange::RemoveMessage { room: room(), id: MessageId([1; 32]) };
     store.commit(vec![gone]).await.unwrap();
     assert!(!is_there("fish") && is_there("good morning"));
+    // With the account everything goes.
+    for changes in commits() {
+        store.commit(changes).await.unwrap();
+    }
+    store.commit(vec![StoreChange::Clear]).await.unwrap();
+    assert_eq!(store.load().await.unwrap(), Saved::default());
+    assert!(!is_there("good morning"));
 }

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::Frame;
+use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ClientConfig;
@@ -129,6 +129,15 @@ impl Http2 {
         body: Option<Bytes>,
     ) -> io::Result<Reply> {
         self.send_with(method, from, path, body, "").await
+    }
+
+    /// A request whose answer is not read beyond its head: the status, and what holds the rest.
+    pub(crate) async fn unread(&mut self, path: &str) -> io::Result<(u16, Incoming)> {
+        let request = Request::builder().uri(format!("https://a.example{path}"));
+        let body = Full::new(Bytes::new()).map_err(|never| match never {}).boxed();
+        let sent = self.sender.send_request(request.body(body).unwrap()).await;
+        let answer = sent.map_err(io::Error::other)?;
+        Ok((answer.status().as_u16(), answer.into_body()))
     }
 
     /// Reads an answer octet by octet, with pauses; how many came before it ended. Of use where no more

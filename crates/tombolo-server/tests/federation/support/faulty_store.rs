@@ -1,9 +1,10 @@
 //! A store in memory that fails to write, or writes slowly, when a test wants.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use mimi_provider::Change;
 use mimi_provider::hub::member_set::MemberSet;
 use mimi_provider::profile::{StoredProfile, Term};
 use mimi_provider::record::{
@@ -28,6 +29,8 @@ pub(crate) struct FaultyStore {
 struct Faults {
     batches_read: AtomicU32,
     failures: AtomicU32,
+    /// A stream whose log takes nothing.
+    full_log: Mutex<Option<MimiUri>>,
     delay_ms: AtomicU64,
 }
 
@@ -35,6 +38,23 @@ impl FaultyStore {
     /// The next commits fail.
     pub(crate) fn fail(&self, commits: u32) {
         self.faults.failures.store(commits, Ordering::SeqCst);
+    }
+
+    /// From now on nothing can be appended to this log, or again to any.
+    pub(crate) fn fail_appends(&self, stream: Option<&MimiUri>) {
+        *self.faults.full_log.lock().unwrap() = stream.cloned();
+    }
+
+    fn fails(&self, commit: &Commit) -> bool {
+        let take = |left: u32| left.checked_sub(1);
+        if self.faults.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok() {
+            return true;
+        }
+        let full = self.faults.full_log.lock().unwrap();
+        commit.changes.iter().any(|change| match change {
+            Change::Append(event) => full.as_ref() == Some(&event.stream),
+            _ => false,
+        })
     }
 
     /// How often something was read to be delivered.
@@ -64,9 +84,7 @@ macro_rules! reads {
 
 impl Store for FaultyStore {
     fn commit(&self, commit: Commit) -> StoreFuture<'static, Committed> {
-        let take = |left: u32| left.checked_sub(1);
-        let fails = self.faults.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take);
-        if fails.is_ok() {
+        if self.fails(&commit) {
             let full = StoreError::Unavailable("no space left on device".to_owned());
             return Box::pin(std::future::ready(Err(full)));
         }
