@@ -2,8 +2,10 @@
 //!
 //! Used by whatever starts providers as processes of their own: the demo and the benchmarks.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use mimi_wire::Domain;
 use tombolo_client::ProviderAddress;
@@ -112,14 +114,19 @@ const LISTENER_PORTS: std::ops::Range<u16> = 12_000..32_000;
 /// How many ports are tried before it is said that none is free.
 const PORTS_TRIED_MAX: u32 = 100;
 
-/// A loopback address nobody listens at now.
+/// Ports given away: their providers may not listen yet.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// A loopback address nobody listens at now, and that nobody else here was given.
 pub(crate) fn free_address() -> Result<SocketAddr, String> {
     let mut tried = 0;
     loop {
-        let address = (Ipv4Addr::LOCALHOST, rand::random_range(LISTENER_PORTS)).into();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, rand::random_range(LISTENER_PORTS)));
         tried += 1;
-        match TcpListener::bind::<SocketAddr>(address) {
-            Ok(_) => return Ok(address),
+        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+        match TcpListener::bind(address) {
+            Ok(_) if given.insert(address.port()) => return Ok(address),
+            Ok(_) => {}
             Err(error) if tried == PORTS_TRIED_MAX => return Err(format!("no free port: {error}")),
             Err(_) => {}
         }

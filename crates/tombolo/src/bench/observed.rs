@@ -1,7 +1,7 @@
 //! A transport that watches: how long commits take at the hub, how large they are, what joins cost.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use mimi_wire::Wire;
@@ -28,6 +28,8 @@ struct Seen {
     commits: Vec<ObservedCommit>,
     welcome_event_octets: Vec<usize>,
     phase: Option<Arc<Phase>>,
+    /// Commits that were not answered yet.
+    unanswered: usize,
 }
 
 /// See the module.
@@ -54,6 +56,14 @@ impl ObservedTransport {
         self.seen().commits.clone()
     }
 
+    /// Waits until every commit is answered: a device that sees its own in its event stream does not
+    /// wait for the answer, which says that it counts.
+    pub(crate) async fn answered(&self) {
+        while self.seen().unanswered > 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
     /// Octets of the latest Welcome that came in an event, with the tree that comes with it.
     pub(crate) fn welcome_event_octets(&self) -> Option<usize> {
         self.seen().welcome_event_octets.last().copied()
@@ -72,7 +82,8 @@ impl ObservedTransport {
         let welcome_octets = bundle.welcome.as_ref().map_or(0, |welcome| welcome.octets().len());
         let expected = phase.map(|phase| (phase.expect(bundle.commit.octets()), phase));
         let answering = self.inner.request(outgoing);
-        let seen = self.seen.clone();
+        self.seen().unanswered += 1;
+        let unanswered = Unanswered(self.clone());
         Box::pin(async move {
             let begun = Instant::now();
             if let Some((entry, phase)) = &expected {
@@ -86,10 +97,20 @@ impl ObservedTransport {
                     phase.accepted(entry, accepted_timestamp);
                 }
                 let commit = ObservedCommit { us, request_octets, welcome_octets };
-                seen.lock().unwrap_or_else(PoisonError::into_inner).commits.push(commit);
+                unanswered.0.seen().commits.push(commit);
             }
+            drop(unanswered);
             answer
         })
+    }
+}
+
+/// A commit on its way; over when it is answered, or given up.
+struct Unanswered(ObservedTransport);
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        self.0.seen().unanswered -= 1;
     }
 }
 

@@ -61,6 +61,7 @@ pub(crate) async fn run(
     let clocks = Clocks::read(&pids);
     phase.start();
     let (joins_us, seconds) = add_all(&stage, settings.duration).await?;
+    stage.observed.answered().await;
     drain(&phase, 1).await;
     let cores = clocks.until(&Clocks::read(&pids));
 
