@@ -187,6 +187,9 @@ impl Device {
                 ClientEvent::Message { message, .. } if shown::is_untouched(&message) => {
                     self.book.pages().ledger.told(&self.client, message.id);
                 }
+                ClientEvent::Superseded { room, by } => {
+                    self.book.pages().ledger.gives_way(&room, &by);
+                }
                 ClientEvent::SignedOut => self.book.note(|| format!("{} is out", self.host)),
                 _ => {}
             }

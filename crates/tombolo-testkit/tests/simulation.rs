@@ -102,6 +102,12 @@ fn seed_102_a_stream_that_breaks_early_is_noticed() {
     seed(102, Faults::Honest);
 }
 
+/// The ledger looked for the words in the room that had given way (TOM-67).
+#[test]
+fn seed_310024_words_go_to_the_room_that_stays() {
+    seed(310_024, Faults::None);
+}
+
 #[expect(clippy::print_stderr, reason = "how many seeds it took is the result")]
 fn found(planted: Planted) {
     let report = run_many(&Options { planted, seeds: PLANTED_SEEDS_MAX, ..OPTIONS });

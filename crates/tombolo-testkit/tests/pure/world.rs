@@ -641,7 +641,10 @@ impl World {
                 self.seen.one("devices that noticed they were signed out");
             }
             ClientEvent::Retrying { .. } => self.seen.one("commits that lost a race"),
-            ClientEvent::Superseded { .. } => self.seen.one("direct rooms superseded"),
+            ClientEvent::Superseded { room, by } => {
+                self.ledger.gives_way(&room, &by);
+                self.seen.one("direct rooms superseded");
+            }
             _ => {}
         }
     }

@@ -136,6 +136,21 @@ fn words_that_nobody_wrote() {
     assert_eq!(rules, [Rule::Write; 3]);
 }
 
+/// What is written in a direct room that has given way goes to the one that stays (TOM-67).
+#[test]
+fn words_that_another_room_takes() {
+    let mut ledger = small();
+    ledger.wrote(&uri("u/alice"), &uri("r/before"), "elsewhere");
+    let lines = [line(2, "alice", "elsewhere")];
+    ledger.gives_way(&uri("r/before"), &uri("r/club"));
+    ledger.shows(&uri("d/bob/phone"), &uri("r/club"), &lines);
+    assert_eq!(ledger.violations(), []);
+    ledger.gives_way(&uri("r/club"), &uri("r/after"));
+    ledger.wrote(&uri("u/alice"), &uri("r/after"), "back");
+    ledger.shows(&uri("d/bob/phone"), &uri("r/club"), &[line(2, "alice", "back")]);
+    assert_eq!(ledger.violations()[0].rule, Rule::Write);
+}
+
 #[test]
 fn a_key_package_is_given_once() {
     let mut ledger = Ledger::new();
