@@ -108,8 +108,8 @@ struct RoomBook {
     last_seq: u64,
     /// By place in the log: clients that are on their way out from there on.
     leaving: BTreeMap<u64, BTreeSet<MimiUri>>,
-    /// Users who want to leave, and the last entry there was when they began to: what comes behind it
-    /// is of no interest to them.
+    /// Users who want to leave, and the last entry before they came in: what is written behind it they
+    /// may miss.
     going: Vec<(MimiUri, u64)>,
     /// Texts of which the sender knows that they were accepted.
     promised: BTreeMap<MessageId, MimiUri>,
@@ -218,10 +218,13 @@ impl Ledger {
         });
     }
 
-    /// Somebody begins to leave on a device: what it has not shown by now it need not show any more.
+    /// Somebody begins to leave on a device: what it has not shown by now of this stay need not be
+    /// shown any more, be it older or newer.
     pub fn wants_to_go(&mut self, room: &MimiUri, user: &MimiUri) {
         let book = self.rooms.entry(room.clone()).or_default();
-        book.going.push((user.clone(), book.last_seq));
+        let outside = book.epochs.values().filter(|epoch| !holds_user(epoch, user));
+        let since = outside.map(|epoch| epoch.seq).max().unwrap_or_default();
+        book.going.push((user.clone(), since));
     }
 
     /// Somebody may not leave, after all.
@@ -391,13 +394,17 @@ fn must_read(book: &RoomBook, message: &Accepted, client: &MimiUri) -> bool {
         && !wants_out(book, message, client)
 }
 
-/// Its user has wanted to leave before this message, and has been inside ever since.
+fn holds_user(epoch: &Epoch, user: &MimiUri) -> bool {
+    epoch.members.values().any(|of| of == user)
+}
+
+/// Its user has wanted to leave, in the stay that this message is of.
 fn wants_out(book: &RoomBook, message: &Accepted, client: &MimiUri) -> bool {
     let user = book.epochs.values().find_map(|epoch| epoch.members.get(client));
     let was_inside = |since: u64| {
         let mut between =
             book.epochs.values().filter(|epoch| since < epoch.seq && epoch.seq < message.seq);
-        between.all(|epoch| epoch.members.contains_key(client))
+        between.all(|epoch| user.is_some_and(|user| holds_user(epoch, user)))
     };
     let mut going = book.going.iter().filter(|(going, _)| Some(going) == user);
     going.any(|(_, since)| message.seq > *since && was_inside(*since))

@@ -19,6 +19,7 @@ pub(crate) enum Doing {
     Text { room: MimiUri },
     CreateRoom,
     Link,
+    Leave { room: MimiUri },
     Other(&'static str),
 }
 
@@ -28,6 +29,7 @@ impl Doing {
             Self::Text { .. } => "write",
             Self::CreateRoom => "create room",
             Self::Link => "create link",
+            Self::Leave { .. } => "leave",
             Self::Other(name) => name,
         }
     }

@@ -17,6 +17,7 @@ use mimi_wire::content::MessageId;
 use mimi_wire::{Domain, MimiUri, UriKind};
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngCore as _, SeedableRng as _};
+use tombolo_client::ClientError;
 use tombolo_client::event::ClientEvent;
 use tombolo_client::secret::SecretText;
 use tombolo_client::session::Session;
@@ -590,12 +591,7 @@ impl World {
         }
     }
 
-    fn finished(
-        &mut self,
-        device: usize,
-        doing: &Doing,
-        result: Result<Outcome, tombolo_client::ClientError>,
-    ) {
+    fn finished(&mut self, device: usize, doing: &Doing, result: Result<Outcome, ClientError>) {
         let name = self.devices[device].name.clone();
         let told: String = match &result {
             Ok(_) => "done".to_owned(),
@@ -610,6 +606,10 @@ impl World {
                 if let Some(client) = self.devices[device].client.clone() {
                     self.ledger.promised(&client, room, id);
                 }
+            }
+            (Doing::Leave { room }, Err(ClientError::Denied(_) | ClientError::Refused(_))) => {
+                let user = self.devices[device].user.clone();
+                self.ledger.stays(room, &user);
             }
             (Doing::Link, Ok(Outcome::Link(link))) => self.links.push(link),
             _ => {}

@@ -209,7 +209,12 @@ impl World {
                 let role = roles.get(role % roles.len().max(1))?.role_index;
                 (Command::ChangeRole { room, user, role }, "change role")
             }
-            Action::Leave { room } => (Command::LeaveRoom(self.room(device, *room)?), "leave"),
+            Action::Leave { room } => {
+                let room = self.room(device, *room)?;
+                let user = self.devices[device].user.clone();
+                self.ledger.wants_to_go(&room, &user);
+                return Some((Command::LeaveRoom(room.clone()), Doing::Leave { room }));
+            }
             Action::Join { room } => {
                 let room = self.rooms.get(room % self.rooms.len().max(1))?.clone();
                 (Command::JoinRoom(room), "join")
