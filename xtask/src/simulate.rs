@@ -18,10 +18,14 @@ pub(crate) fn run(options: &[&str]) -> Result<(), String> {
     let mut arguments = vec!["--config", OPTIMISED, "build", "--workspace", "--locked"];
     arguments.extend(["--example", "simulate"]);
     cargo(&arguments, &[])?;
+    started(PROGRAM, options)
+}
+
+/// Starts a simulator that was built, by its place among what is built.
+pub(crate) fn started(program: &str, options: &[&str]) -> Result<(), String> {
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    let mut command = std::process::Command::new(Path::new(&target).join(PROGRAM));
-    command.args(options);
-    match command.status() {
+    let mut command = std::process::Command::new(Path::new(&target).join(program));
+    match command.args(options).status() {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => Err("the simulation has found something".to_owned()),
         Err(error) => Err(format!("the simulation cannot be started: {error}")),
