@@ -8,10 +8,10 @@
 #[path = "../../../fuzz/src/allocation.rs"]
 #[expect(dead_code, reason = "the decoders' bound is for mimi-wire")]
 mod allocation;
+#[path = "../../../fuzz/src/corpora.rs"]
+mod corpora;
 #[path = "../../../fuzz/src/ohttp.rs"]
 mod ohttp;
-
-use std::path::Path;
 
 use mimi_ohttp::message::{AssetRequest, AssetResponse};
 use mimi_ohttp::{GatewayKey, KEY_CONFIGS_OCTETS_MAX, KeyConfig};
@@ -133,32 +133,16 @@ fn nothing_grows_out_of_bounds() {
 
 #[test]
 fn what_once_crashed_does_so_no_more() {
-    for crash in std::fs::read_dir("../../fuzz/crashes").unwrap() {
-        let octets = std::fs::read(crash.unwrap().path()).unwrap();
-        for (_, target) in ohttp::TARGETS {
-            target(&octets);
-        }
-    }
+    corpora::replay_crashes(ohttp::TARGETS);
 }
 
-/// Each target has a file and a program.
 #[test]
 fn every_target_has_a_file() {
-    let manifest = include_str!("../../../fuzz/Cargo.toml");
-    for (name, _) in ohttp::TARGETS {
-        let file = format!("fuzz_targets/{name}.rs");
-        assert!(manifest.contains(&format!("name = \"{name}\"\npath = \"{file}\"")), "{name}");
-        let text = std::fs::read_to_string(Path::new("../../fuzz").join(file)).unwrap();
-        assert!(text.contains(&format!("\"{name}\"")), "{name}");
-    }
+    corpora::assert_files(ohttp::TARGETS);
 }
 
 #[test]
 #[ignore = "writes the seeds of the fuzz targets"]
 fn write_corpora() {
-    for (place, (target, octets)) in seeds().into_iter().enumerate() {
-        let folder = Path::new("../../fuzz/corpus").join(target);
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join(format!("seed-{place}")), &octets).unwrap();
-    }
+    corpora::write(seeds());
 }

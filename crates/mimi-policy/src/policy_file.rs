@@ -103,7 +103,7 @@ impl RoomPolicy {
             components: BTreeMap::new(),
             creator_role: preset.creator_role(),
             ordinary_role: preset.ordinary_role(),
-            hub_role: preset.policy_enforcer_role(),
+            hub_role: Some(preset.policy_enforcer_role()),
         }
     }
 

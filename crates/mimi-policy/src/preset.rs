@@ -76,7 +76,7 @@ impl Preset {
     }
 
     /// The role the hub's preauthorization entry names (AMB-ST-4).
-    pub fn policy_enforcer_role(self) -> Option<RoleIndex> {
+    pub fn policy_enforcer_role(self) -> RoleIndex {
         self.table().policy_enforcer_role
     }
 
@@ -84,9 +84,6 @@ impl Preset {
     pub fn base_policy(self) -> BaseRoomPolicy {
         let mut policy = base_policy();
         policy.fixed_membership = self.table().fixed_membership;
-        if self.policy_enforcer_role().is_none() {
-            policy.policy_component_ids.retain(|id| *id != PREAUTH_LIST);
-        }
         policy
     }
 
@@ -158,11 +155,11 @@ pub fn base_policy() -> BaseRoomPolicy {
     }
 }
 
-/// The preauthorization list of a normal room: the hub, as policy enforcer where the preset has
-/// one (AMB-ST-4). The hub's credential is basic and holds its provider URI (AMB-ST-1, AMB-POL-3).
+/// The preauthorization list of a normal room: the hub, as policy enforcer (AMB-ST-4). The hub's
+/// credential is basic and holds its provider URI (AMB-ST-1, AMB-POL-3).
 pub fn hub_preauth(hub_domain: &Domain, preset: Preset) -> PreAuthData {
     let index = preset.policy_enforcer_role();
-    let enforcer = preset.roles().roles.into_iter().find(|role| Some(role.role_index) == index);
+    let enforcer = preset.roles().roles.into_iter().find(|role| role.role_index == index);
     let claimset = vec![hub_claim(hub_domain)];
     let entry = |role| PreAuthRoleEntry { claimset, target_role: role };
     PreAuthData { entries: enforcer.map(entry).into_iter().collect() }
@@ -185,7 +182,7 @@ struct Table {
     name: &'static str,
     creator_role: RoleIndex,
     ordinary_role: RoleIndex,
-    policy_enforcer_role: Option<RoleIndex>,
+    policy_enforcer_role: RoleIndex,
     fixed_membership: bool,
     roles: &'static [Line],
 }

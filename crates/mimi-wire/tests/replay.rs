@@ -9,11 +9,12 @@
 mod allocation;
 #[path = "../../../fuzz/src/built.rs"]
 mod built;
+#[path = "../../../fuzz/src/corpora.rs"]
+mod corpora;
 #[path = "../../../fuzz/src/wire.rs"]
 mod wire;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use mimi_wire::inspect::Kind;
 use mimi_wire::protocol::directory::Directory;
@@ -154,32 +155,16 @@ fn targets_take_what_is_almost_a_seed() {
 
 #[test]
 fn what_once_crashed_does_so_no_more() {
-    for crash in std::fs::read_dir("../../fuzz/crashes").unwrap() {
-        let octets = std::fs::read(crash.unwrap().path()).unwrap();
-        for (_, target) in wire::TARGETS {
-            target(&octets);
-        }
-    }
+    corpora::replay_crashes(wire::TARGETS);
 }
 
-/// Each target has a file and a program.
 #[test]
 fn every_target_has_a_file() {
-    let manifest = include_str!("../../../fuzz/Cargo.toml");
-    for (name, _) in wire::TARGETS {
-        let file = format!("fuzz_targets/{name}.rs");
-        assert!(manifest.contains(&format!("name = \"{name}\"\npath = \"{file}\"")), "{name}");
-        let text = std::fs::read_to_string(Path::new("../../fuzz").join(file)).unwrap();
-        assert!(text.contains(&format!("\"{name}\"")), "{name}");
-    }
+    corpora::assert_files(wire::TARGETS);
 }
 
 #[test]
 #[ignore = "writes the seeds of the fuzz targets"]
 fn write_corpora() {
-    for (place, (target, octets)) in seeds().into_iter().enumerate() {
-        let folder = Path::new("../../fuzz/corpus").join(target);
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join(format!("seed-{place}")), &octets).unwrap();
-    }
+    corpora::write(seeds());
 }

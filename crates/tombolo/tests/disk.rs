@@ -8,25 +8,27 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use mimi_policy::preset::Preset;
-use mimi_wire::{Domain, MimiUri};
+use mimi_wire::MimiUri;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tombolo_client::{Client, ClientError, ProviderAddress, Registration};
 use tombolo_server::account::Password;
 use tombolo_server::admin_api::{AddUser, operate};
 use tombolo_server::config::Config;
-use tombolo_server::init::{self, InitOptions};
+
+use made::PASSWORD;
+
+mod made;
+mod ports;
 
 /// How long anything may take that must happen.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// After which what is not accepted is taken not to be, for now.
 const STUCK_AFTER: Duration = Duration::from_secs(3);
-const PASSWORD: &str = "a long enough password";
 const TOMBOLO: &str = env!("CARGO_BIN_EXE_tombolo");
 
 /// A provider of its own process; it is killed when dropped.
@@ -39,29 +41,11 @@ struct Provider {
 
 impl Provider {
     async fn start(folder: &Path, name: &str, user: &str) -> Self {
-        let mut options = InitOptions::new(Domain::new(name).unwrap(), folder.join(name));
-        options.dev_ca = Some(folder.join("ca"));
-        options.peers_file = Some(folder.join("peers.toml"));
-        for address in
-            [&mut options.listen.federation, &mut options.listen.client, &mut options.listen.admin]
-        {
-            *address = free_address();
-        }
-        let client = options.listen.client;
-        let written = init::init(&options).unwrap();
-        let config = Config::load(&written.config).unwrap();
-        let password = Some(Password::new(PASSWORD.to_owned()));
-        let wish = AddUser { name: user.to_owned(), password, claims: Vec::new() };
-        operate::add_user(&config, &wish).await.unwrap();
-        let address = ProviderAddress {
-            url: format!("https://{name}:{}", client.port()),
-            resolve: Some(client),
-            roots_pem: Some(std::fs::read_to_string(written.root.unwrap()).unwrap()),
-        };
-        let mut provider = Self { config_file: written.config, config, address, child: None };
+        let (config_file, config, address) = made::provider(folder, name, user).await;
+        let mut provider = Self { config_file, config, address, child: None };
         provider.child = Some(provider.serve());
         let since = Instant::now();
-        while std::net::TcpStream::connect(client).is_err() {
+        while std::net::TcpStream::connect(provider.config.listen.client).is_err() {
             assert!(since.elapsed() < PATIENCE, "{name} does not answer");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -168,10 +152,6 @@ impl Drop for Mount {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
 async fn texts(client: &Client, room: &MimiUri) -> Vec<String> {

@@ -9,7 +9,7 @@ pub(super) const TABLE: Table = Table {
     name: "cooperative",
     creator_role: 4,
     ordinary_role: 2,
-    policy_enforcer_role: Some(5),
+    policy_enforcer_role: 5,
     fixed_membership: false,
     roles: &[
         Line {

@@ -12,7 +12,7 @@ pub(super) const TABLE: Table = Table {
     name: "direct",
     creator_role: 2,
     ordinary_role: 2,
-    policy_enforcer_role: Some(POLICY_ENFORCER_ROLE),
+    policy_enforcer_role: POLICY_ENFORCER_ROLE,
     fixed_membership: true,
     roles: &[
         Line {

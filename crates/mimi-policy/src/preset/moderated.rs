@@ -9,7 +9,7 @@ pub(super) const TABLE: Table = Table {
     name: "moderated",
     creator_role: 6,
     ordinary_role: 3,
-    policy_enforcer_role: Some(7),
+    policy_enforcer_role: 7,
     fixed_membership: false,
     roles: &[
         Line {

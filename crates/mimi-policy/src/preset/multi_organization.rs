@@ -9,7 +9,7 @@ pub(super) const TABLE: Table = Table {
     name: "multi-organization",
     creator_role: 8,
     ordinary_role: 2,
-    policy_enforcer_role: Some(9),
+    policy_enforcer_role: 9,
     fixed_membership: false,
     roles: &[
         Line {

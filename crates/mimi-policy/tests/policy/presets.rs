@@ -54,12 +54,12 @@ fn cooperative_is_as_printed() {
          (0,[1]) (1,[0]) (2,[0, 1]) (3,[0, 1]) (4,[0, 1])"
             .to_owned(),
     ];
-    assert_table(Preset::Cooperative, &expected, (4, 2, Some(5)));
+    assert_table(Preset::Cooperative, &expected, (4, 2, 5));
 }
 
 /// The table, then the roles of the creator, of the ordinary and of the hub.
 #[track_caller]
-fn assert_table(preset: Preset, expected: &[String], roles: (u32, u32, Option<u32>)) {
+fn assert_table(preset: Preset, expected: &[String], roles: (u32, u32, u32)) {
     let lines: Vec<String> = preset.roles().roles.iter().map(line).collect();
     assert_eq!(lines, expected);
     let special = (preset.creator_role(), preset.ordinary_role(), preset.policy_enforcer_role());
@@ -134,7 +134,7 @@ fn strict_is_as_printed() {
               1]) (3,[0, 1]) (4,[0, 1])"
         ),
     ];
-    assert_table(Preset::Strict, &expected, (4, 2, Some(5)));
+    assert_table(Preset::Strict, &expected, (4, 2, 5));
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn moderated_is_as_printed() {
               1]) (3,[0, 1]) (4,[0, 1]) (5,[0, 1]) (6,[0, 1])"
         ),
     ];
-    assert_table(Preset::Moderated, &expected, (6, 3, Some(7)));
+    assert_table(Preset::Moderated, &expected, (6, 3, 7));
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn multi_organization_is_as_printed() {
               1]) (4,[0, 1]) (5,[0, 1]) (6,[0, 1]) (7,[0, 1]) (8,[0, 1])"
         ),
     ];
-    assert_table(Preset::MultiOrganization, &expected, (8, 2, Some(9)));
+    assert_table(Preset::MultiOrganization, &expected, (8, 2, 9));
 }
 
 #[test]
@@ -224,5 +224,5 @@ fn direct_is_as_decided() {
         format!("2 participant | {participant} | 0 - 0 - | "),
         "3 policy_enforcer | 000c | 0 0 0 0 | ".to_owned(),
     ];
-    assert_table(Preset::Direct, &expected, (2, 2, Some(3)));
+    assert_table(Preset::Direct, &expected, (2, 2, 3));
 }

@@ -3,23 +3,25 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use mimi_policy::preset::Preset;
-use mimi_wire::{Domain, MimiUri};
+use mimi_wire::MimiUri;
 use tempfile::TempDir;
 use tombolo_client::{Client, ProviderAddress, Registration, RoomState, RoomStatus};
-use tombolo_server::account::Password;
-use tombolo_server::admin_api::{AddUser, operate};
 use tombolo_server::config::Config;
-use tombolo_server::init::{self, InitOptions};
 use tombolo_server::running::Running;
+
+use made::PASSWORD;
+
+#[path = "../made/mod.rs"]
+mod made;
+#[path = "../ports/mod.rs"]
+mod ports;
 
 /// How long anything may take that must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
-const PASSWORD: &str = "a long enough password";
 
 /// Two providers in this process, each with its files.
 struct World {
@@ -79,26 +81,7 @@ impl World {
 
 impl Home {
     async fn init(folder: &Path, name: &str, user: &str) -> Self {
-        let directory = folder.join(name);
-        let mut options = InitOptions::new(Domain::new(name).unwrap(), directory);
-        options.dev_ca = Some(folder.join("ca"));
-        options.peers_file = Some(folder.join("peers.toml"));
-        for address in
-            [&mut options.listen.federation, &mut options.listen.client, &mut options.listen.admin]
-        {
-            *address = free_address();
-        }
-        let client = options.listen.client;
-        let written = init::init(&options).unwrap();
-        let config = Config::load(&written.config).unwrap();
-        let password = Some(Password::new(PASSWORD.to_owned()));
-        let wish = AddUser { name: user.to_owned(), password, claims: Vec::new() };
-        operate::add_user(&config, &wish).await.unwrap();
-        let address = ProviderAddress {
-            url: format!("https://{name}:{}", client.port()),
-            resolve: Some(client),
-            roots_pem: Some(std::fs::read_to_string(written.root.unwrap()).unwrap()),
-        };
+        let (_, config, address) = made::provider(folder, name, user).await;
         Self { data: config.data_dir.clone(), config, address, running: None }
     }
 
@@ -124,10 +107,6 @@ impl Home {
         copy(from, &self.data);
         self.run().await;
     }
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
 fn copy(from: &Path, to: &Path) {
