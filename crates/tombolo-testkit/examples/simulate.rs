@@ -47,6 +47,7 @@ fn main() -> ExitCode {
                 options.faults = match words.next().as_deref() {
                     Some("none") => Faults::None,
                     Some("all") => Faults::All,
+                    Some("crooked") => Faults::Crooked,
                     _ => Faults::Honest,
                 }
             }

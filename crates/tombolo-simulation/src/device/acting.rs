@@ -88,7 +88,7 @@ impl Device {
                 let room = self.room(client, *room).await?;
                 self.say(client, &room, action).await
             }
-            Action::AddDevice | Action::Forbidden { .. } => Ok("not of this device".to_owned()),
+            Action::AddDevice | Action::Forbidden { .. } | Action::Deed(_) => Ok("not of this device".to_owned()),
         }
     }
 

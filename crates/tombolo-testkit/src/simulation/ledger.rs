@@ -310,6 +310,12 @@ impl Ledger {
         last.is_some_and(|epoch| epoch.members.values().any(|of| of == user))
     }
 
+    /// Whether a client is in a room now.
+    pub fn holds(&self, room: &MimiUri, client: &MimiUri) -> bool {
+        let last = self.rooms.get(room).and_then(|book| book.epochs.values().next_back());
+        last.is_some_and(|epoch| epoch.members.contains_key(client))
+    }
+
     /// A device is in an epoch of a room.
     pub fn in_epoch(&mut self, client: &MimiUri, room: &MimiUri, number: u64, tree_hash: &[u8]) {
         if self.excused.contains(&(client.clone(), room.clone())) {
@@ -324,6 +330,17 @@ impl Ledger {
         });
         self.expect(member || !same, Rule::Read, || {
             format!("{client} is in epoch {number} of {room}, where it is no member")
+        });
+    }
+
+    /// A device's provider sends it an application message: it was a member when that was accepted.
+    pub fn is_sent(&mut self, client: &MimiUri, room: &MimiUri, timestamp_ms: u64) {
+        let Some(book) = self.rooms.get(room) else { return };
+        let Some(message) = book.accepted.get(&timestamp_ms) else { return };
+        let now = book.epochs.values().rev().find(|epoch| epoch.seq < message.seq);
+        let member = now.is_some_and(|epoch| epoch.members.contains_key(client));
+        self.expect(member, Rule::Read, || {
+            format!("{client} is sent the message of {timestamp_ms} in {room} and was no member")
         });
     }
 

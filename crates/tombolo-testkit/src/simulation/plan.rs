@@ -4,6 +4,8 @@
 //! what there is then. So a plan is meaningful in every layer, whatever has become of its earlier
 //! steps.
 
+mod crooked;
+
 use rand::Rng as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
@@ -218,6 +220,96 @@ pub enum Action {
         room: usize,
         trick: Trick,
     },
+    /// What only plans with somebody who keeps no rule have.
+    Deed(Deed),
+}
+
+/// What is planned where somebody keeps no rule; much of it is honest.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "the fields are those of actions")]
+pub enum Deed {
+    /// A link for few, perhaps for a short time.
+    CreateLink { room: usize, uses: u32, lasts_ms: Option<u64> },
+    /// Uses the link that was made last.
+    JoinByNewestLink,
+    /// Takes it back.
+    RemoveNewestLink { room: usize },
+    /// A room that depends on another, and somebody in it.
+    Subroom { room: usize, user: usize },
+    /// Comes into a room that this person was in.
+    JoinAnew { room: usize },
+    /// What is forbidden.
+    Mis { misdeed: Misdeed, room: usize, user: usize },
+}
+
+/// What clients and providers try that keep to nothing but their own keys.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Misdeed {
+    /// A message, once its user has left.
+    WritesAfterLeaving,
+    /// A message, with a role that writes nothing.
+    WritesUnasked,
+    /// A message of one room, into another.
+    WrongGroup,
+    /// A message that says it is by somebody else, or for another room.
+    ForgedContent,
+    /// An edit, or a deletion, of what somebody else has written.
+    ForeignEdit,
+    /// A message by a client that is not in the room, though another one of its user is.
+    WrongClient,
+    /// A commit that changes what its author may not.
+    ChangesUnasked,
+    /// A commit with a GroupInfo of another epoch.
+    WrongGroupInfo,
+    /// A commit with a Welcome for somebody else.
+    WrongWelcome,
+    /// A commit, handed in by whoever does not answer for its author.
+    StolenCommit,
+    /// An external commit by whom the hub has not let in.
+    UngrantedJoin,
+    /// An external commit of another client.
+    StolenJoin,
+    /// KeyPackages, without consent.
+    KeysUnasked,
+    /// KeyPackages through a room that one is not in.
+    KeysByRoom,
+    /// What another provider has asked.
+    OthersQuestion,
+    /// What another client has asked.
+    OthersRequest,
+    /// Consent of somebody else.
+    ForgedConsent,
+    /// The same, between providers.
+    ForgedPeerConsent,
+    /// KeyPackages of another client, as its own.
+    OthersKeyPackages,
+}
+
+impl Misdeed {
+    /// All.
+    pub const ALL: &[Self] = &[
+        Self::WritesAfterLeaving,
+        Self::WritesUnasked,
+        Self::WrongGroup,
+        Self::ForgedContent,
+        Self::ForeignEdit,
+        Self::WrongClient,
+        Self::ChangesUnasked,
+        Self::ChangesUnasked,
+        Self::ChangesUnasked,
+        Self::WrongGroupInfo,
+        Self::WrongWelcome,
+        Self::StolenCommit,
+        Self::UngrantedJoin,
+        Self::StolenJoin,
+        Self::KeysUnasked,
+        Self::KeysByRoom,
+        Self::OthersQuestion,
+        Self::OthersRequest,
+        Self::ForgedConsent,
+        Self::ForgedPeerConsent,
+        Self::OthersKeyPackages,
+    ];
 }
 
 /// What a client, or a provider, without checks tries.
@@ -301,6 +393,9 @@ pub enum Faults {
     Honest,
     /// Also those after which something may be lost: backups put back, a hub that cheats.
     All,
+    /// Those of [`Honest`](Self::Honest), clients and providers that keep no rule, and in some plans a hub
+    /// that cheats.
+    Crooked,
 }
 
 /// Who acts when, with which faults, all from one seed.
@@ -335,7 +430,11 @@ pub fn plan(seed: u64, size: Size, faults: Faults) -> Plan {
         };
         steps.push(Step { at_ms, what });
     }
-    Plan { domains, people, steps, calm_ms: at_ms + 60_000 }
+    let mut plan = Plan { domains, people, steps, calm_ms: at_ms + 60_000 };
+    if faults == Faults::Crooked {
+        crooked::add(seed, &mut plan);
+    }
+    plan
 }
 
 /// Rooms, and people who let each other in: without them everything is refused.

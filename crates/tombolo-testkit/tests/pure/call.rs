@@ -9,7 +9,7 @@ use mimi_wire::protocol::update::UpdateResponse;
 use mimi_wire::{Domain, MimiUri, Wire as _};
 use tombolo_client::session::request::{Request, RequestId, Response, TransportError};
 use tombolo_client::session::stream_event::LogPosition;
-use tombolo_testkit::simulation::plan::Trick;
+use tombolo_testkit::simulation::plan::{Misdeed, Trick};
 
 /// Who asks, as the transport proves it.
 #[derive(Clone, Debug)]
@@ -41,6 +41,7 @@ pub(crate) enum Back {
     },
     /// Whoever tries what is forbidden, and what it is.
     Trick(Trick),
+    Misdeed(Misdeed),
     Nobody,
 }
 

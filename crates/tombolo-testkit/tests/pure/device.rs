@@ -16,10 +16,25 @@ use tombolo_testkit::simulation::ledger::{Line, Standing};
 /// What an operation of a person's is, until it ends.
 #[derive(Clone, Debug)]
 pub(crate) enum Doing {
-    Text { room: MimiUri },
+    Text {
+        room: MimiUri,
+    },
     CreateRoom,
     Link,
-    Leave { room: MimiUri },
+    Leave {
+        room: MimiUri,
+    },
+    Accept {
+        of: MimiUri,
+    },
+    TurnAway {
+        of: MimiUri,
+    },
+    SignOut {
+        client: MimiUri,
+    },
+    /// What its person has no right to.
+    Unrightful(&'static str),
     Other(&'static str),
 }
 
@@ -30,7 +45,10 @@ impl Doing {
             Self::CreateRoom => "create room",
             Self::Link => "create link",
             Self::Leave { .. } => "leave",
-            Self::Other(name) => name,
+            Self::Accept { .. } => "accept contact",
+            Self::TurnAway { .. } => "turn away",
+            Self::SignOut { .. } => "sign out a device",
+            Self::Unrightful(name) | Self::Other(name) => name,
         }
     }
 }

@@ -9,7 +9,9 @@ mod follower;
 mod hub;
 mod key_material;
 mod lane;
+mod rights;
 mod rooms;
+mod weighing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,12 +30,13 @@ use sha2::{Digest as _, Sha256};
 use tombolo_client::session::request::Request;
 use tombolo_store::{Commit, Store as _, StoreError};
 use tombolo_testkit::TestIssuer;
-use tombolo_testkit::simulation::ledger::{Accepted, Epoch};
+use tombolo_testkit::simulation::ledger::{Accepted, Epoch, Rule};
 
 use super::call::{Ask, Back, By, Op, Said};
 use super::disk::{Disk, now};
 use super::planted::Planted;
 pub(crate) use lane::Lane;
+pub(crate) use rights::{is_forbidden, uses as uses_of};
 use rooms::{FollowerRoom, HubRoom};
 
 /// How often one request is decided anew after a lost race.
@@ -49,10 +52,42 @@ pub(crate) struct Keys {
 /// What the ledger is told once a write is durable.
 #[derive(Clone, Debug)]
 pub(crate) enum Fact {
-    Epoch { room: MimiUri, number: u64, epoch: Epoch },
-    Accepted { room: MimiUri, message: Accepted },
+    Epoch {
+        room: MimiUri,
+        number: u64,
+        epoch: Epoch,
+    },
+    Accepted {
+        room: MimiUri,
+        message: Accepted,
+    },
     KeyPackage(Vec<u8>),
-    Leaving { room: MimiUri, seq: u64, clients: BTreeSet<MimiUri> },
+    Leaving {
+        room: MimiUri,
+        seq: u64,
+        clients: BTreeSet<MimiUri>,
+    },
+    /// What nobody had a right to has been done.
+    Broken {
+        rule: Rule,
+        what: String,
+    },
+    /// Somebody came into a room by a code.
+    CodeUsed {
+        room: MimiUri,
+        code: Vec<u8>,
+    },
+    /// Somebody came in by itself.
+    CameIn {
+        room: MimiUri,
+        client: MimiUri,
+        until_ms: u64,
+    },
+    /// KeyPackages of a user are given to another one.
+    KeysGiven {
+        target: MimiUri,
+        to: MimiUri,
+    },
 }
 
 /// What follows a write.
@@ -147,6 +182,10 @@ pub(crate) struct Node {
     pub(crate) disk: Disk<After>,
     hubs: BTreeMap<MimiUri, HubRoom>,
     followers: BTreeMap<MimiUri, FollowerRoom>,
+    /// By room and client: the last code that it has shown here.
+    codes: BTreeMap<(MimiUri, MimiUri), Vec<u8>>,
+    /// The same: the key that it may come in with, and until when.
+    let_in: BTreeMap<(MimiUri, MimiUri), (Vec<u8>, u64)>,
     lanes: BTreeMap<(MimiUri, Domain), Lane>,
     pub(crate) waiting: BTreeMap<u64, Waiter>,
     /// By device of the world.
@@ -228,6 +267,8 @@ impl Node {
             disk: Disk::default(),
             hubs: BTreeMap::new(),
             followers: BTreeMap::new(),
+            codes: BTreeMap::new(),
+            let_in: BTreeMap::new(),
             lanes: BTreeMap::new(),
             waiting: BTreeMap::new(),
             feeds: BTreeMap::new(),
@@ -242,6 +283,10 @@ impl Node {
             rng,
             out: Vec::new(),
         }
+    }
+
+    pub(crate) fn issuers(&self) -> Arc<Issuers> {
+        self.issuers.clone()
     }
 
     pub(crate) fn domain(&self) -> &Domain {
@@ -272,6 +317,11 @@ impl Node {
         }));
         for cursor in now(self.disk.store.waiting_followers()) {
             self.wake_lane((cursor.stream, cursor.follower));
+        }
+        for removal in now(self.disk.store.owed_removals(0, usize::MAX)) {
+            if let Some(room) = removal.owed.room {
+                self.own(Op::Evict { room, gone: Some(removal.owed.gone) });
+            }
         }
         for parent in now(self.disk.store.parent_rooms()) {
             self.follow_parent(&parent);
@@ -457,6 +507,13 @@ impl Node {
 
     fn durable(&mut self, commit: &Commit, after: After) {
         for fact in after.facts {
+            if let Fact::CameIn { room, client, until_ms } = &fact {
+                // Unless it has asked anew meanwhile.
+                let key = (room.clone(), client.clone());
+                if self.let_in.get(&key).is_some_and(|(_, until)| until == until_ms) {
+                    self.let_in.remove(&key);
+                }
+            }
             self.out.push(Out::Fact(fact));
         }
         self.reply(after.back, after.said, after.forward);

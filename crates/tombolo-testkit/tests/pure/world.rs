@@ -3,7 +3,9 @@
 mod acting;
 mod ending;
 mod failing;
+mod misdeeds;
 mod network;
+mod watching;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -26,7 +28,7 @@ use tombolo_client::session::request::{RequestId, Response, TransportError};
 use tombolo_client::session::stream_event::{LogPosition, StreamEvent, StreamEventKind};
 use tombolo_client::store::Saved;
 use tombolo_testkit::TestIssuer;
-use tombolo_testkit::simulation::ledger::Ledger;
+use tombolo_testkit::simulation::ledger::{Ledger, Rule};
 use tombolo_testkit::simulation::plan::{DOMAINS, Plan};
 use tombolo_testkit::simulation::trace::Trace;
 
@@ -211,6 +213,8 @@ pub(crate) struct World {
     touched: BTreeSet<MessageId>,
     /// What crosses the wires between providers, for those who listen.
     heard: Vec<(usize, Op)>,
+    watch: watching::Watch,
+    overheard: std::collections::VecDeque<(usize, tombolo_client::session::request::Request)>,
 }
 
 impl World {
@@ -256,6 +260,8 @@ impl World {
             rooms: Vec::new(),
             touched: BTreeSet::new(),
             heard: Vec::new(),
+            watch: watching::Watch::default(),
+            overheard: std::collections::VecDeque::new(),
             plan,
         };
         world.begin();
@@ -357,10 +363,7 @@ impl World {
             if self.events > EVENTS_MAX {
                 let next = self.queue.pop().map(|Reverse(next)| format!("{:?}", next.event));
                 let next: String = next.unwrap_or_default().chars().take(200).collect();
-                self.ledger.broken(
-                    tombolo_testkit::simulation::ledger::Rule::Drain,
-                    format!("never comes to rest; next is {next}"),
-                );
+                self.ledger.broken(Rule::Drain, format!("never comes to rest; next is {next}"));
                 return;
             }
             let Some(Reverse(next)) = self.queue.pop() else { break };
@@ -544,6 +547,7 @@ impl World {
                 self.seen.one("KeyPackages handed out");
                 self.ledger.key_package(&reference);
             }
+            other => self.other_fact(other),
         }
     }
 
@@ -612,6 +616,18 @@ impl World {
                 self.ledger.stays(room, &user);
             }
             (Doing::Link, Ok(Outcome::Link(link))) => self.links.push(link),
+            (Doing::Accept { of }, _) => {
+                let user = self.devices[device].user.clone();
+                self.watch.said_yes(user, of.clone());
+            }
+            (Doing::TurnAway { of }, Ok(_)) => {
+                let user = self.devices[device].user.clone();
+                self.watch.said_no(user, of.clone());
+            }
+            (Doing::SignOut { client }, Ok(_)) => self.signed_out(client),
+            (Doing::Unrightful(what), Ok(_)) => {
+                self.ledger.broken(Rule::Write, format!("{name} has no right to {what}, and does"));
+            }
             _ => {}
         }
     }
@@ -668,6 +684,7 @@ impl World {
             let Ok(shown) = self.devices[device].session.room(&room) else { continue };
             let lines: Vec<_> = shown.messages.iter().map(device::line).collect();
             self.ledger.shows(&client, &room, &lines);
+            self.audit_words(device, &room, &shown.messages);
         }
     }
 

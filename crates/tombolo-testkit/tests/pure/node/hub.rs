@@ -40,6 +40,7 @@ use tombolo_store::Store as _;
 use tombolo_testkit::simulation::ledger::Accepted;
 
 use super::rooms::{self, HubRoom};
+use super::weighing::Taken;
 use super::{Done, Fact, Node, Obstacle, Op, Said, Write, malformed};
 use crate::pure::disk::now;
 use crate::pure::planted::Planted;
@@ -198,12 +199,13 @@ impl Node {
                 request.sending_uri = member.user.clone();
             }
         }
+        let readership = hub.readership(&own);
         let input = SubmitMessageInput {
             own: &own,
             requester: &asked_by,
             view: hub.group.view(),
             index: hub.group.index(),
-            readership: &Self::readership(&hub.group, &own),
+            readership: &readership,
             group_id: hub.group.group_id(),
             request: &request,
             frame_group_id: &frame.group_id,
@@ -215,11 +217,24 @@ impl Node {
         if transition.changes.is_empty() {
             return Ok(barrier(room, hub, Said::SubmitMessage(transition.reply)));
         }
+        let sender = SubmitMessageRequest::decode(body).map_err(malformed)?.sending_uri;
+        let taken = Taken {
+            own: &own,
+            room,
+            view: hub.group.view(),
+            state: &hub.state,
+            group_id: hub.group.group_id(),
+            requester,
+            sender: &sender,
+            frame: &frame,
+            changes: &transition.changes,
+        };
+        let weighed = taken.weigh();
         hub.follow(&transition.changes, None)?;
         let mut write = Write::of(transition, Said::SubmitMessage);
         write.room = Some(room.clone());
+        write.facts.extend(weighed);
         if let Some((seq, timestamp_ms)) = entry(&write.changes, EventKind::Application) {
-            let sender = SubmitMessageRequest::decode(body).map_err(malformed)?.sending_uri;
             let octets = request.app_message.octets().to_vec();
             let message = Accepted { seq, timestamp_ms, epoch: frame.epoch, sender, octets };
             write.facts.push(Fact::Accepted { room: room.clone(), message });
@@ -297,6 +312,7 @@ impl Node {
         let parent = parent.map(|parent| self.view_of(&parent));
         let (transition, snapshot) =
             self.decide_update(requester, room, &request, body, &staged, parent.as_ref())?;
+        let mut weighed = self.weigh_update(requester, room, &staged, &transition.changes);
         let hub = self.hub(room)?;
         let lists = match &staged {
             StagedUpdate::Commit(commit) => {
@@ -316,6 +332,7 @@ impl Node {
             write.facts.push(hub.epoch(room, seq));
         }
         write.facts.push(hub.leaving(room));
+        write.facts.append(&mut weighed);
         if snapshot {
             write.snapshot = Some(hub.snapshot(room));
         }
@@ -462,6 +479,9 @@ impl Node {
             },
         )?;
         hub.follow(&transition.changes, None)?;
+        let who = (&identity.user, &identity.client, key.as_slice());
+        let weighed = self.weigh_group_info(requester, room, who, joining_code);
+        let hub = self.hub(room)?;
         let tbe = |authorized: &Authorized, group: &HubGroup| GroupInfoRatchetTreeTbe {
             group_info: group.group_info().clone(),
             ratchet_tree: RatchetTreeOption::Full(group.ratchet_tree()),
@@ -490,6 +510,7 @@ impl Node {
         }
         let mut write = Write::of(transition, |_| Said::GroupInfo(response));
         write.room = Some(room.clone());
+        write.facts.extend(weighed);
         Ok(Done::Write(Box::new(write)))
     }
 
@@ -561,6 +582,11 @@ impl Node {
         hub.follow(&transition.changes, staged)?;
         let leaving = hub.leaving(room);
         let mut write = Write::of(transition, |_| Said::Created);
+        for removal in now(self.disk.store.owed_removals(0, usize::MAX)) {
+            if removal.owed.room.as_ref() == Some(room) && Some(&removal.owed.gone) == gone {
+                write.changes.push(Change::RemovalDone(removal.id));
+            }
+        }
         write.facts.push(leaving);
         write.room = Some(room.clone());
         Ok(Done::Write(Box::new(write)))

@@ -17,8 +17,9 @@ use mimi_wire::mls::{Capabilities, RequiredCapabilities};
 use mimi_wire::protocol::key_material::{KEY_MATERIAL_REQUEST_LABEL, KeyMaterialRequest};
 use mimi_wire::{MimiUri, Wire as _};
 use tombolo_store::Store as _;
+use tombolo_testkit::simulation::ledger::Rule;
 
-use super::{Done, Fact, Node, Obstacle, Op, Said, Write, malformed};
+use super::{Done, Fact, Node, Obstacle, Op, Out, Said, Write, malformed};
 use crate::pure::disk::now;
 
 /// Of a client's KeyPackages so many are looked at.
@@ -42,6 +43,11 @@ impl Node {
                     .hub(room)
                     .and_then(|hub| route(&hub.state, &own, requester, hub.group.view(), &request));
                 match routed {
+                    Ok(checked) if self.asks_unduly(requester, room, &request) => {
+                        let what = format!("{room}: {checked:?} for who may not add anybody");
+                        self.out.push(Out::Fact(Fact::Broken { rule: Rule::Read, what }));
+                        Err(Reject::NotAllowed("unduly".to_owned()).into())
+                    }
                     Ok(Route::Here(checked)) => self.at_target(&Asker::OurRoom(checked), &request),
                     Ok(Route::Forward(domain)) => forward(domain),
                     Err(reject) => {
@@ -114,6 +120,24 @@ impl Node {
                 _ => None,
             })
             .collect();
+        if !write.facts.is_empty() {
+            let (target, to) = (target.clone(), requester.clone());
+            write.facts.push(Fact::KeysGiven { target, to });
+            let hub = request.tbs.room_id.as_ref().map(MimiUri::domain);
+            let is_asked_by = |domain: &mimi_wire::Domain| match &hub {
+                Some(hub) => domain == hub,
+                None => *domain == requester.domain(),
+            };
+            let duly = match asker {
+                Asker::Peer(peer) => is_asked_by(peer),
+                Asker::Local(device) => device.client == identity.client,
+                Asker::OurRoom(_) => true,
+            };
+            if !duly || identity.user != *requester {
+                let what = format!("KeyPackages of {} by {asker:?}", request.tbs.target_user);
+                write.facts.push(Fact::Broken { rule: Rule::Read, what });
+            }
+        }
         Ok(Done::Write(Box::new(write)))
     }
 

@@ -12,6 +12,9 @@ use mimi_provider::record::{EventKind, NewEvent, RoomKind};
 use mimi_provider::{Change, Reject};
 use mimi_wire::protocol::notify::FanoutMessage;
 use mimi_wire::protocol::update::UpdateRequest;
+use mimi_wire::room::capability::Capability;
+use mimi_wire::room::participant_list::UserRolePair;
+use mimi_wire::room::roles::Role;
 use mimi_wire::{MimiUri, Wire as _};
 use tombolo_store::Store as _;
 use tombolo_testkit::simulation::ledger::Epoch;
@@ -25,6 +28,8 @@ const PAGE: usize = 256;
 pub(crate) struct HubRoom {
     pub(crate) group: HubGroup,
     pub(crate) state: HubState,
+    /// Who reads in this epoch, once somebody has written.
+    readership: Option<Readership>,
     /// What the log has just told of the commit behind it.
     replay: Option<Vec<u8>>,
 }
@@ -55,6 +60,7 @@ impl HubRoom {
 
     fn take(&mut self, event: &NewEvent, staged: StagedUpdate) -> Result<(), String> {
         self.replay = None;
+        self.readership = None;
         let observed = match &staged {
             StagedUpdate::Commit(commit) => {
                 Observed::Commit { change: commit.change(), after: commit.after() }
@@ -92,6 +98,12 @@ impl HubRoom {
         Change::PutSnapshot { room, seq, snapshot: snapshot.encode() }
     }
 
+    /// Who reads, as nothing is pending: kept as long as the epoch lasts.
+    pub(crate) fn readership(&mut self, own: &mimi_wire::Domain) -> Readership {
+        let view = self.group.view();
+        self.readership.get_or_insert_with(|| Readership::of(view, own)).clone()
+    }
+
     /// Who is on its way out, as the ledger is told.
     pub(crate) fn leaving(&self, room: &MimiUri) -> Fact {
         let clients = self.group.view().clients.iter().filter(|client| {
@@ -109,13 +121,25 @@ impl HubRoom {
     }
 }
 
-/// Written anew from what a view holds, without the judge: whoever is listed with a role other than
-/// none (0) and banned (1), and has a client in the group, may write.
+/// Whether a role sends messages of any kind.
+fn writes_something(role: &Role) -> bool {
+    let kinds = Capability::CAN_SEND_MESSAGE.0..=Capability::CAN_EDIT_OTHER_TOPIC.0;
+    role.role_capabilities.iter().any(|capability| {
+        *capability != Capability::CAN_RECEIVE_MESSAGE
+            && *capability != Capability::CAN_COPY_MESSAGE
+            && *capability != Capability::CAN_REPORT_ABUSE
+            && kinds.contains(&capability.0)
+    })
+}
+
+/// Written anew from what a view holds, without the judge: whoever is listed with a role that sends
+/// something, and has a client in the group, may write.
 pub(crate) fn epoch(room: &MimiUri, group: &HubGroup, seq: u64) -> Fact {
     let view = group.view();
     let members: BTreeMap<_, _> =
         view.clients.iter().map(|client| (client.client.clone(), client.user.clone())).collect();
-    let listed = view.participants.participants.iter().filter(|pair| pair.role_index > 1);
+    let writes = |pair: &&UserRolePair| view.role(pair.role_index).is_some_and(writes_something);
+    let listed = view.participants.participants.iter().filter(writes);
     let writers: BTreeSet<_> = listed
         .map(|pair| pair.user.clone())
         .filter(|user| members.values().any(|of| of == user))
@@ -179,7 +203,7 @@ impl Node {
             HubSnapshot::decode(&stored.snapshot).map_err(|error| damaged(error.to_string()))?;
         let group =
             HubGroup::restore(&snapshot.group).map_err(|error| damaged(error.to_string()))?;
-        let mut loaded = HubRoom { group, state: snapshot.state, replay: None };
+        let mut loaded = HubRoom { group, state: snapshot.state, readership: None, replay: None };
         loop {
             let page = now(self.disk.store.log(room, loaded.state.last_seq, PAGE));
             let Some(last) = page.last() else { return Ok(Some(loaded)) };
@@ -216,10 +240,5 @@ impl Node {
 
     pub(crate) fn put_follower(&mut self, room: &MimiUri, loaded: FollowerRoom) {
         self.followers.insert(room.clone(), loaded);
-    }
-
-    /// Who reads, as nothing is pending.
-    pub(crate) fn readership(group: &HubGroup, own: &mimi_wire::Domain) -> Readership {
-        Readership::of(group.view(), own)
     }
 }

@@ -9,6 +9,7 @@ use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::notify::FanoutMessage;
 use mimi_wire::protocol::submit_message::SubmitMessageRequest;
 use mimi_wire::protocol::update::UpdateRequest;
+use mimi_wire::room::capability::Capability;
 use mimi_wire::room::join_code::RoomLink;
 use mimi_wire::room::participant_list::{ParticipantListUpdate, UserIndexRolePair};
 use mimi_wire::{MimiUri, Wire as _};
@@ -20,7 +21,9 @@ use tombolo_client::session::request::Request;
 use tombolo_client::{RoomState, ShownMessage};
 use tombolo_testkit::simulation::plan::{Action, Happening, Trick};
 
+use super::watching::holds;
 use super::{Ask, Back, By, Doing, Event, Op, World};
+use crate::pure::node::is_forbidden;
 
 impl World {
     pub(super) fn step(&mut self, index: usize) {
@@ -43,12 +46,12 @@ impl World {
         }
     }
 
-    fn user(&self, person: usize) -> MimiUri {
+    pub(super) fn user(&self, person: usize) -> MimiUri {
         let found = self.devices.iter().find(|device| device.person == person);
         found.expect("everybody has a device").user.clone()
     }
 
-    fn room(&self, device: usize, room: usize) -> Option<MimiUri> {
+    pub(super) fn room(&self, device: usize, room: usize) -> Option<MimiUri> {
         let rooms = self.devices[device].session.rooms();
         rooms.get(room % rooms.len().max(1)).cloned()
     }
@@ -97,13 +100,16 @@ impl World {
             }
             Action::Accept { user } if *user != person => {
                 let word = ContactWord::Accept;
-                (self.contact(*user, word), other("accept contact"))
+                let (own, of) = (self.devices[device].user.clone(), self.user(*user));
+                self.watch.begins_yes(own, of.clone());
+                (self.contact(*user, word), Doing::Accept { of })
             }
             Action::Ask { user } if *user != person => {
                 (self.contact(*user, ContactWord::Ask), other("ask for contact"))
             }
             Action::TurnAway { user } if *user != person => {
-                (self.contact(*user, ContactWord::TurnAway), other("turn away"))
+                let of = self.user(*user);
+                (self.contact(*user, ContactWord::TurnAway), Doing::TurnAway { of })
             }
             Action::AddDevice => {
                 if own.len() < 4 {
@@ -116,8 +122,10 @@ impl World {
                 let which = *own.get(which % own.len()).filter(|which| **which != device)?;
                 let client = self.devices[which].client.clone()?;
                 self.devices[which].is_signed_out = true;
-                (Command::SignOut(client), other("sign out a device"))
+                let doing = Doing::SignOut { client: client.clone() };
+                (Command::SignOut(client), doing)
             }
+            Action::Deed(deed) => return self.deed(device, *deed),
             Action::Forbidden { room, trick } => {
                 self.seen.one(format!("trick: {trick:?}"));
                 return self.trick(device, *room, *trick);
@@ -162,9 +170,29 @@ impl World {
             }
             Action::Edit { .. } => {
                 self.texts += 1;
-                other("edit", Draft::Edit { message: id?, text: format!("e{}", self.texts) })
+                let text = format!("e{}", self.texts);
+                let own = self.devices[device].user.clone();
+                self.watch.writes(device, &own, &room, &text);
+                let draft = Draft::Edit { message: id?, text };
+                let doing = match target.is_some_and(|target| target.sender != own) {
+                    true => Doing::Unrightful("edit what another one wrote"),
+                    false => Doing::Other("edit"),
+                };
+                Some((Command::Send { room: room.clone(), draft }, doing))
             }
-            Action::Delete { .. } => other("delete", Draft::Delete { message: id? }),
+            Action::Delete { .. } => {
+                let draft = Draft::Delete { message: id? };
+                self.watch.takes_back(id?);
+                let own = &self.devices[device].user;
+                let is_others = target.is_some_and(|target| target.sender != *own);
+                let state = self.devices[device].session.room(&room).ok()?;
+                let may = holds(&state, own, Capability::CAN_DELETE_OTHER_MESSAGE);
+                let doing = match is_others && !may {
+                    true => Doing::Unrightful("delete what another one wrote"),
+                    false => Doing::Other("delete"),
+                };
+                Some((Command::Send { room: room.clone(), draft }, doing))
+            }
             Action::React { .. } => {
                 other("react", Draft::Reaction { to: id?, reaction: "👍".to_owned() })
             }
@@ -174,6 +202,7 @@ impl World {
                 let in_reply_to = id.filter(|_| matches!(action, Action::Reply { .. }));
                 let user = self.devices[device].user.clone();
                 self.ledger.wrote(&user, &room, &text);
+                self.watch.writes(device, &user, &room, &text);
                 let draft = Draft::Text { text, in_reply_to };
                 Some((Command::Send { room: room.clone(), draft }, Doing::Text { room }))
             }
@@ -332,7 +361,7 @@ impl World {
         plan.participants = Some(list);
         let now_ms = self.now_ms;
         let (bundle, change) = group.commit(&own, &plan, &mut self.rng, now_ms).ok()?;
-        if mimi_policy::check(&view, &change).is_ok() {
+        if mimi_policy::check(&view, &change).is_ok() && !is_forbidden(&view, &change) {
             return None;
         }
         self.seen.one(format!("forbidden commit sent: {trick:?}"));

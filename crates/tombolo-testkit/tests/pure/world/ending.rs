@@ -76,6 +76,10 @@ impl World {
             }
         }
         self.ledger.end(&hubs, &devices, &waiting);
+        self.end_watch();
+        for device in 0..self.devices.len() {
+            self.audit(device);
+        }
         let _ = Event::Calm;
     }
 

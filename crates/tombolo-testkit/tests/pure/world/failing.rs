@@ -173,6 +173,7 @@ impl World {
         for device in devices {
             self.excuse(device);
         }
+        self.watch.went_back();
         self.seen.one("providers put back");
         self.after(100, Event::NodeStarts { node });
         let _ = RoomKind::Hub;

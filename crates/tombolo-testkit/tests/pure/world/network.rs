@@ -68,6 +68,7 @@ impl World {
         let Outgoing { id, token, request } = outgoing;
         let (node, life) = (self.devices[device].node, self.devices[device].life);
         self.devices[device].asked.insert(id);
+        self.overhear(device, &request);
         let back = Back::Client { device, life, id };
         let by = By::Client(token.map(|token| token.reveal().to_owned()));
         let op = Op::Client(request);
@@ -118,6 +119,14 @@ impl World {
                     self.ledger.broken(Rule::Write, format!("{domain} lets {trick:?} happen"));
                 } else {
                     self.seen.one(format!("trick refused: {trick:?}"));
+                }
+            }
+            Back::Misdeed(misdeed) => {
+                if result.is_ok_and(|said| said.is_success()) {
+                    let domain = self.nodes[node].domain().clone();
+                    self.ledger.broken(Rule::Write, format!("{domain} lets {misdeed:?} happen"));
+                } else {
+                    self.seen.one(format!("misdeed refused: {misdeed:?}"));
                 }
             }
             Back::Client { device, life, id } => {
@@ -303,6 +312,7 @@ impl World {
             self.trace.note(now_ms, || line);
         }
         self.seen.one("events delivered to devices");
+        self.brought(device, &event);
         let state = &mut self.devices[device];
         state.session.event(event, now_ms, &mut self.rng);
         self.settle(device);
