@@ -79,6 +79,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Milliseconds after which nothing goes wrong any more.
     pub calm_ms: u64,
+    /// Whether somebody keeps no rule.
+    pub has_crooks: bool,
 }
 
 /// Something at its time.
@@ -283,6 +285,8 @@ pub enum Misdeed {
     ForgedPeerConsent,
     /// KeyPackages of another client, as its own.
     OthersKeyPackages,
+    /// A client of somebody who is banned, by whoever may add others.
+    AddsBanned,
 }
 
 impl Misdeed {
@@ -309,6 +313,8 @@ impl Misdeed {
         Self::ForgedConsent,
         Self::ForgedPeerConsent,
         Self::OthersKeyPackages,
+        Self::AddsBanned,
+        Self::AddsBanned,
     ];
 }
 
@@ -430,7 +436,7 @@ pub fn plan(seed: u64, size: Size, faults: Faults) -> Plan {
         };
         steps.push(Step { at_ms, what });
     }
-    let mut plan = Plan { domains, people, steps, calm_ms: at_ms + 60_000 };
+    let mut plan = Plan { domains, people, steps, calm_ms: at_ms + 60_000, has_crooks: false };
     if faults == Faults::Crooked {
         crooked::add(seed, &mut plan);
     }

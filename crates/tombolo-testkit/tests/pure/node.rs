@@ -5,6 +5,7 @@
 //! room, decide, follow in memory, queue the write, answer when it is durable.
 
 mod accounts;
+mod crooked;
 mod follower;
 mod hub;
 mod key_material;
@@ -35,6 +36,7 @@ use tombolo_testkit::simulation::ledger::{Accepted, Epoch, Rule};
 use super::call::{Ask, Back, By, Op, Said};
 use super::disk::{Disk, now};
 use super::planted::Planted;
+pub(crate) use crooked::CheatedGroupInfo;
 pub(crate) use lane::Lane;
 pub(crate) use rights::{is_forbidden, uses as uses_of};
 use rooms::{FollowerRoom, HubRoom};
@@ -76,6 +78,11 @@ pub(crate) enum Fact {
     CodeUsed {
         room: MimiUri,
         code: Vec<u8>,
+    },
+    /// A commit that nobody had a right to leads to an epoch.
+    Forbidden {
+        room: MimiUri,
+        epoch: u64,
     },
     /// Somebody came in by itself.
     CameIn {
@@ -157,6 +164,7 @@ pub(crate) enum Out {
     /// Local streams may have more.
     Wake,
     Fact(Fact),
+    Cheated(CheatedGroupInfo),
 }
 
 /// Who waits for a peer's answer.
@@ -184,7 +192,9 @@ pub(crate) struct Node {
     followers: BTreeMap<MimiUri, FollowerRoom>,
     /// By room and client: the last code that it has shown here.
     codes: BTreeMap<(MimiUri, MimiUri), Vec<u8>>,
-    /// The same: the key that it may come in with, and until when.
+    /// By room and code: how many have come in by it.
+    used: BTreeMap<(MimiUri, Vec<u8>), u32>,
+    /// By room and client: the key that it may come in with, and until when.
     let_in: BTreeMap<(MimiUri, MimiUri), (Vec<u8>, u64)>,
     lanes: BTreeMap<(MimiUri, Domain), Lane>,
     pub(crate) waiting: BTreeMap<u64, Waiter>,
@@ -197,6 +207,8 @@ pub(crate) struct Node {
     now_ms: u64,
     next_rpc: u64,
     planted: Planted,
+    /// It judges nobody, and tells who asks what is not so.
+    crook: Option<crooked::Crook>,
     envelope: Envelope,
     limits: Limits,
     rng: StdRng,
@@ -268,6 +280,7 @@ impl Node {
             hubs: BTreeMap::new(),
             followers: BTreeMap::new(),
             codes: BTreeMap::new(),
+            used: BTreeMap::new(),
             let_in: BTreeMap::new(),
             lanes: BTreeMap::new(),
             waiting: BTreeMap::new(),
@@ -278,6 +291,7 @@ impl Node {
             now_ms: 0,
             next_rpc: 0,
             planted,
+            crook: None,
             envelope: Envelope::default(),
             limits: Limits::DEFAULT,
             rng,
@@ -513,6 +527,9 @@ impl Node {
                 if self.let_in.get(&key).is_some_and(|(_, until)| until == until_ms) {
                     self.let_in.remove(&key);
                 }
+            }
+            if let Fact::CodeUsed { room, code } = &fact {
+                *self.used.entry((room.clone(), code.clone())).or_default() += 1;
             }
             self.out.push(Out::Fact(fact));
         }

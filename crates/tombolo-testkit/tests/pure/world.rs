@@ -1,6 +1,7 @@
 //! A federation on one queue of events: people, devices, providers and the network between them.
 
 mod acting;
+mod crooked;
 mod ending;
 mod failing;
 mod misdeeds;
@@ -214,6 +215,7 @@ pub(crate) struct World {
     /// What crosses the wires between providers, for those who listen.
     heard: Vec<(usize, Op)>,
     watch: watching::Watch,
+    crook: Option<Box<crooked::Crook>>,
     overheard: std::collections::VecDeque<(usize, tombolo_client::session::request::Request)>,
 }
 
@@ -261,6 +263,7 @@ impl World {
             touched: BTreeSet::new(),
             heard: Vec::new(),
             watch: watching::Watch::default(),
+            crook: None,
             overheard: std::collections::VecDeque::new(),
             plan,
         };
@@ -473,6 +476,7 @@ impl World {
             let room = ask.op.room().map(|room| format!(" {room}")).unwrap_or_default();
             self.note(|| format!("{domain} is asked by {by}: {}{room}", ask.op.name()));
         }
+        self.cheat_asked(node, &ask.op);
         self.seen.one(format!("asked: {}", ask.op.name()));
         let now_ms = self.now_ms;
         self.nodes[node].at(now_ms).serve(ask);
@@ -519,6 +523,7 @@ impl World {
                 }
             }
             Out::Fact(fact) => self.fact(node, fact),
+            Out::Cheated(how) => self.cheated_group_info(how),
         }
     }
 
@@ -547,7 +552,7 @@ impl World {
                 self.seen.one("KeyPackages handed out");
                 self.ledger.key_package(&reference);
             }
-            other => self.other_fact(other),
+            other => self.other_fact(node, other),
         }
     }
 
@@ -640,9 +645,13 @@ impl World {
             self.ledger.told(&client, id);
         }
         match event {
-            ClientEvent::RoomChanged { room, .. } | ClientEvent::Joined(room) => {
+            ClientEvent::RoomChanged { room, .. } => {
                 self.seen.one("room changes seen");
-                self.look(device, &room);
+                self.look(device, &room, false);
+            }
+            ClientEvent::Joined(room) => {
+                self.seen.one("room changes seen");
+                self.look(device, &room, true);
             }
             ClientEvent::Missed { room, .. } => {
                 // It has told its person so.
@@ -666,12 +675,13 @@ impl World {
     }
 
     /// The epoch a device is in now.
-    fn look(&mut self, device: usize, room: &MimiUri) {
+    fn look(&mut self, device: usize, room: &MimiUri, anew: bool) {
         let state = &self.devices[device];
         let (Some(client), Ok(shown)) = (state.client.clone(), state.session.room(room)) else {
             return;
         };
         if shown.status == tombolo_client::RoomStatus::Joined {
+            self.follows(device, room, shown.epoch, anew);
             self.ledger.in_epoch(&client, room, shown.epoch, &shown.tree_hash);
         }
     }

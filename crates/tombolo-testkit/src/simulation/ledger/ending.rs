@@ -50,7 +50,7 @@ impl Ledger {
                 self.stands(hubs, &device.client, room, *standing);
             }
         }
-        for hub in hubs {
+        for hub in hubs.iter().filter(|hub| !self.is_crooked(&hub.room)).collect::<Vec<_>>() {
             self.members_know(hub, devices);
             self.complete(&hub.room, devices);
         }
@@ -58,6 +58,9 @@ impl Ledger {
 
     fn stands(&mut self, hubs: &[Room], client: &MimiUri, room: &Room, standing: Standing) {
         let uri = &room.room;
+        if self.is_crooked(uri) || self.is_crooked(client) {
+            return;
+        }
         self.expect(standing != Standing::Frozen, Rule::Frozen, || {
             format!("{client} has frozen {uri}")
         });
@@ -82,7 +85,7 @@ impl Ledger {
         let members: BTreeSet<_> = epoch.members.keys().cloned().collect();
         for device in devices {
             // A device that was put back may have forgotten the whole room.
-            if self.excused.contains(&(device.client.clone(), hub.room.clone())) {
+            if self.is_excused(&device.client, &hub.room) {
                 continue;
             }
             let inside = device
@@ -106,7 +109,7 @@ impl Ledger {
         let Some(book) = self.rooms.get(room) else { return };
         let shown: Shown<'_> = devices
             .iter()
-            .filter(|device| !self.excused.contains(&(device.client.clone(), room.clone())))
+            .filter(|device| !self.is_excused(&device.client, room))
             .map(|device| {
                 let rooms = device.rooms.iter().filter(|(it, _, _)| it.room == *room);
                 let lines = rooms.flat_map(|(_, _, lines)| lines);

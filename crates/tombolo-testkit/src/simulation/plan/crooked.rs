@@ -6,6 +6,8 @@ use rand::Rng as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 
+use mimi_policy::preset::Preset;
+
 use super::{Action, Deed, Fault, Happening, Misdeed, Plan, Step};
 use crate::rng;
 
@@ -32,13 +34,14 @@ pub(super) fn add(seed: u64, plan: &mut Plan) {
     }
     if rng.random_range(0..100) < CROOKED_OF_100 {
         let provider = rng.random_range(0..plan.domains.len());
-        for _ in 0..rng.random_range(1..4) {
-            let at_ms = rng.random_range(begin_ms..end_ms);
-            let for_ms = rng.random_range(2_000..30_000);
+        for _ in 0..rng.random_range(1..3) {
+            let at_ms = rng.random_range(begin_ms / 2..begin_ms + (end_ms - begin_ms) / 3);
+            let for_ms = rng.random_range(5_000..60_000);
             let what = Happening::Fault(Fault::CrookedHub { provider, for_ms });
             more.push(Step { at_ms, what });
         }
     }
+    plan.has_crooks = true;
     plan.steps.extend(more);
     plan.steps.sort_by_key(|step| step.at_ms);
     plan.calm_ms = plan.calm_ms.max(end_ms + 65_000);
@@ -61,16 +64,19 @@ fn scene(rng: &mut StdRng, people: usize, at_ms: u64, steps: &mut Vec<Step>) {
     match rng.random_range(0..6) {
         // Links: used by more than may, taken back, run out.
         0 | 1 => {
+            let preset = *[Preset::Strict, Preset::Moderated].choose(rng).expect("two");
+            by(person, 0, Action::CreateRoom { preset });
             let lasts_ms = *[None, None, Some(4_000)].choose(rng).expect("three");
-            by(person, 0, Action::Deed(Deed::CreateLink { room, uses: 1, lasts_ms }));
+            by(person, 1_200, Action::Deed(Deed::CreateLink { room, uses: 1, lasts_ms }));
             for (joiner, at) in (0..people).zip(0u64..) {
-                by(joiner, 600 + at * 200, Action::Deed(Deed::JoinByNewestLink));
+                by(joiner, 1_600 + at * 100, Action::Deed(Deed::JoinByNewestLink));
             }
             if rng.random() {
-                by(person, 2_500, Action::Deed(Deed::RemoveNewestLink { room }));
+                by(person, 2_800, Action::Deed(Deed::RemoveNewestLink { room }));
             }
             for joiner in 0..people {
-                by(joiner, 6_000, Action::Deed(Deed::JoinByNewestLink));
+                by(joiner, 3_400, Action::Leave { room });
+                by(joiner, 6_500, Action::Deed(Deed::JoinByNewestLink));
             }
         }
         // Two direct rooms for the same people, one of which gives way.

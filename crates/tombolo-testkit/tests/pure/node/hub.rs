@@ -358,7 +358,7 @@ impl Node {
     ) -> Result<(mimi_provider::Transition<UpdateResponse>, bool), Obstacle> {
         let keys = self.keys.clone();
         let (envelope, limits) = (self.envelope.clone(), self.limits);
-        let (now_ms, planted) = (self.now_ms, self.planted);
+        let (now_ms, planted, cheats) = (self.now_ms, self.planted, self.crook.is_some());
         let HubRoom { group, state, .. } = self.hub(room)?;
         let pending = state.pending.iter().map(|pending| &pending.proposal);
         let claims = group.claims_of_senders(staged.change().proposals.iter().chain(pending));
@@ -414,7 +414,7 @@ impl Node {
             now_ms,
         };
         let transition = match update(state, &input) {
-            Err(Reject::Denied(_)) if planted == Planted::SkipsTheJudge => {
+            Err(Reject::Denied(_)) if planted == Planted::SkipsTheJudge || cheats => {
                 super::super::planted::update_without_judge(state, &input)?
             }
             other => other?,
@@ -489,6 +489,7 @@ impl Node {
         };
         let tbe = tbe(&transition.reply, &hub.group);
         let hub_sender = hub.group.hub_sender().clone();
+        let tbe = self.cheated(room, tbe);
         let sealed = encrypt_with_label(
             CIPHERSUITE,
             &tbs.group_info_public_key,

@@ -93,7 +93,7 @@ pub(crate) fn needs_code(view: &RoomView, to: RoleIndex) -> bool {
     let outside = view.role(0);
     let open = holds(outside, Capability::CAN_OPEN_JOIN) && leads(outside, 0, to);
     let preauthorized = holds(view.role(to), Capability::CAN_JOIN_IF_PREAUTHORIZED)
-        && !view.preauth.entries.is_empty();
+        && view.preauth.entries.iter().any(|entry| entry.target_role.role_index == to);
     !open && !preauthorized
 }
 
@@ -281,6 +281,7 @@ pub(crate) fn may_not_come_in(
     state: &HubState,
     user: &MimiUri,
     code: Option<&[u8]>,
+    now_ms: u64,
 ) -> Option<String> {
     match view.role_index_of(user) {
         Some(role) => {
@@ -290,8 +291,9 @@ pub(crate) fn may_not_come_in(
         }
         None => {
             let roles = || view.roles.roles.iter().map(|role| role.role_index);
-            let invited = code.is_some_and(|code| stands(view, code))
-                && roles().any(|to| takes_code(view, to));
+            let invited = code.is_some_and(|code| {
+                roles().any(|to| takes_code(view, to) && spent(view, code, to, now_ms).is_none())
+            });
             let may = invited || roles().any(|to| to != 0 && !needs_code(view, to));
             (!may).then(|| format!("{user} is not listed, and has no way in"))
         }

@@ -133,6 +133,9 @@ impl Node {
                 }
             }
         }
+        if !found.is_empty() {
+            facts.push(Fact::Forbidden { room: room.clone(), epoch: after.epoch });
+        }
         facts.extend(broken(Rule::Write, room, found));
         let missed = rights::commit_misses(before, after, changes, &own);
         facts.extend(broken(Rule::Read, room, missed));
@@ -160,13 +163,20 @@ impl Node {
         (user, client, signature_key): (&MimiUri, &MimiUri, &[u8]),
         code: Option<&[u8]>,
     ) -> Vec<Fact> {
+        // What is used up is no way in.
+        let used = code.and_then(|code| self.used.get(&(room.clone(), code.to_vec())));
+        let is_left = match (code.and_then(rights::uses), used) {
+            (Some(most), Some(used)) => *used < most,
+            _ => true,
+        };
         if let Some(code) = code {
             self.codes.insert((room.clone(), client.clone()), code.to_vec());
         }
         let leave = (signature_key.to_vec(), self.now_ms + JOIN_GRANT_LIFETIME_MS);
         self.let_in.insert((room.clone(), client.clone()), leave);
+        let (code, now_ms) = (code.filter(|_| is_left), self.now_ms);
         let Ok(hub) = self.hub(room) else { return Vec::new() };
-        let mut found = rights::may_not_come_in(hub.group.view(), &hub.state, user, code);
+        let mut found = rights::may_not_come_in(hub.group.view(), &hub.state, user, code, now_ms);
         if !answers_for(requester, user, Some(client)) {
             found = Some(format!("{} asks for {client}", requester.domain()));
         }

@@ -16,6 +16,7 @@ pub(crate) enum Ended {
     Slow(usize),
     DiskFull(usize),
     SlowDisk(usize),
+    Cheating,
 }
 
 impl World {
@@ -78,8 +79,10 @@ impl World {
                     self.restore_device(device);
                 }
             }
-            // Planted faults are the way to a hub that cheats.
-            Fault::CrookedHub { .. } => {}
+            Fault::CrookedHub { provider, for_ms } => {
+                self.cheat(provider, for_ms);
+                self.after(for_ms, Event::FaultEnds(Ended::Cheating));
+            }
         }
     }
 
@@ -106,6 +109,11 @@ impl World {
             Ended::Slow(node) => drop(self.network.slow_ms.remove(&node)),
             Ended::DiskFull(node) => self.nodes[node].disk.is_full = false,
             Ended::SlowDisk(node) => self.disk_ms[node] = 2,
+            Ended::Cheating => {
+                if self.crook_is_done() {
+                    self.reform();
+                }
+            }
         }
     }
 
@@ -219,6 +227,7 @@ impl World {
         self.is_calm = true;
         self.network.cut.clear();
         self.network.slow_ms.clear();
+        self.reform();
         self.fault_ends(Ended::Weather);
         for node in 0..self.nodes.len() {
             self.nodes[node].disk.is_full = false;

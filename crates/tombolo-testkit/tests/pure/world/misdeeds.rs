@@ -18,6 +18,7 @@ use mimi_wire::protocol::key_material::{
 use mimi_wire::protocol::ratchet_tree::{GroupInfoOption, RatchetTreeOption};
 use mimi_wire::protocol::submit_message::SubmitMessageRequest;
 use mimi_wire::protocol::update::{CommitBundle, UpdateRequest};
+use mimi_wire::room::capability::Capability;
 use mimi_wire::room::metadata::RoomMetadata;
 use mimi_wire::room::participant_list::{ParticipantListUpdate, UserIndexRolePair, UserRolePair};
 use mimi_wire::{MimiUri, Wire as _};
@@ -28,6 +29,7 @@ use tombolo_client::session::command::{Command, NewJoinLink};
 use tombolo_client::session::request::Request;
 use tombolo_testkit::simulation::plan::{Deed, Misdeed};
 
+use super::watching::holds;
 use super::{Ask, Back, By, Doing, Event, Op, World};
 use crate::pure::node::is_forbidden;
 
@@ -43,7 +45,7 @@ impl World {
         let other = |name| Doing::Other(name);
         match deed {
             Deed::CreateLink { room, uses, lasts_ms } => {
-                let room = self.room(device, room)?;
+                let room = self.room_for_links(device, room)?;
                 let uses = std::num::NonZeroU32::new(uses);
                 let wish = NewJoinLink { role: None, uses, lasts_ms };
                 Some((Command::CreateJoinLink { room, wish }, Doing::Link))
@@ -79,6 +81,17 @@ impl World {
         }
     }
 
+    /// A room in which this person may make links, if there is one.
+    fn room_for_links(&self, device: usize, room: usize) -> Option<MimiUri> {
+        let state = &self.devices[device];
+        let may = |room: &MimiUri| {
+            let shown = state.session.room(room).ok();
+            shown.is_some_and(|it| holds(&it, &state.user, Capability::CAN_CREATE_JOIN_CODE))
+        };
+        let rooms: Vec<MimiUri> = state.session.rooms().into_iter().filter(may).collect();
+        rooms.get(room % rooms.len().max(1)).cloned()
+    }
+
     /// Tells whether there was an occasion.
     fn misdeed(&mut self, device: usize, room: usize, user: usize, misdeed: Misdeed) -> Option<()> {
         match misdeed {
@@ -109,6 +122,7 @@ impl World {
             Misdeed::ForgedConsent => self.forged_consent(device, user),
             Misdeed::ForgedPeerConsent => self.forged_peer_consent(device, user),
             Misdeed::OthersKeyPackages => self.others_key_packages(device),
+            Misdeed::AddsBanned => self.adds_banned(device),
         }
     }
 
@@ -206,11 +220,7 @@ impl World {
         let room = self.room(device, room)?;
         let state = self.devices[device].session.room(&room).ok()?;
         let user = self.devices[device].user.clone();
-        let may = super::watching::holds(
-            &state,
-            &user,
-            mimi_wire::room::capability::Capability::CAN_SEND_MESSAGE,
-        );
+        let may = holds(&state, &user, Capability::CAN_SEND_MESSAGE);
         if may {
             return None;
         }
@@ -271,11 +281,7 @@ impl World {
         let target = *others.choose(&mut self.rng)?;
         self.touched.insert(target);
         let salt = self.rng.random();
-        let deletes = super::watching::holds(
-            &state,
-            &own,
-            mimi_wire::room::capability::Capability::CAN_DELETE_OTHER_MESSAGE,
-        );
+        let deletes = holds(&state, &own, Capability::CAN_DELETE_OTHER_MESSAGE);
         let content = match !deletes && self.rng.random() {
             true => {
                 self.watch.spare(target);
@@ -377,6 +383,23 @@ impl World {
         }
         let body = UpdateRequest::Commit(bundle).encode().into();
         let back = Back::Misdeed(Misdeed::ChangesUnasked);
+        self.asks(device, Request::Update { room, body }, back)
+    }
+
+    fn adds_banned(&mut self, device: usize) -> Option<()> {
+        let rooms = self.rooms_with(device, &RoomStatus::Joined);
+        let room = rooms.choose(&mut self.rng)?.clone();
+        let state = self.devices[device].session.room(&room).ok()?;
+        let banned = state.participants.iter().find(|it| it.is_banned)?.user.clone();
+        let theirs = (0..self.devices.len()).find(|it| self.devices[*it].user == banned)?;
+        let mut group = self.copy_of_group(device, &room)?;
+        let keys = self.keys_of(device)?;
+        let add = vec![self.key_package_of(theirs)?];
+        let plan = CommitPlan { add, ..CommitPlan::default() };
+        let now_ms = self.now_ms;
+        let (bundle, _) = group.commit(&keys, &plan, &mut self.rng, now_ms).ok()?;
+        let body = UpdateRequest::Commit(bundle).encode().into();
+        let back = Back::Misdeed(Misdeed::AddsBanned);
         self.asks(device, Request::Update { room, body }, back)
     }
 

@@ -82,6 +82,7 @@ impl World {
     }
 
     pub(super) fn send_call(&mut self, from: usize, to: &Domain, op: Op, rpc: u64) {
+        let op = self.cheat_call(from, op);
         let life = self.nodes[from].life;
         let by = By::Peer(self.nodes[from].domain().clone());
         let node = self.nodes.iter().position(|node| node.domain() == to);
@@ -111,8 +112,10 @@ impl World {
             let text: String = reject.to_string().chars().take(200).collect();
             self.note(|| format!("{domain} refuses: {text}"));
         }
+        let result = result.map(|said| self.cheat_answer(node, &back, said));
         match back {
             Back::Nobody => {}
+            Back::Trick(_) if self.crook.is_some() => {}
             Back::Trick(trick) => {
                 if result.is_ok_and(|said| said.is_success()) {
                     let domain = self.nodes[node].domain().clone();
@@ -121,6 +124,8 @@ impl World {
                     self.seen.one(format!("trick refused: {trick:?}"));
                 }
             }
+            // Where a hub cheats, it may be the one that has let it happen.
+            Back::Misdeed(_) if self.crook.is_some() => {}
             Back::Misdeed(misdeed) => {
                 if result.is_ok_and(|said| said.is_success()) {
                     let domain = self.nodes[node].domain().clone();
@@ -288,6 +293,7 @@ impl World {
                 return;
             }
             for event in page.iter().filter_map(stream_event) {
+                let Some(event) = self.cheat_event(node, event) else { continue };
                 let arrives = self.travel(Place::Node(node), Place::Device(device), false);
                 let Some(ms) = arrives.first() else { return self.break_stream(device) };
                 let stream = &mut self.devices[device].stream;

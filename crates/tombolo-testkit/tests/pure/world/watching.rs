@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mimi_provider::hub::state::Evicted;
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
+use mimi_wire::limits::CLOCK_SKEW_MS_MAX;
 use mimi_wire::room::capability::Capability;
 use sha2::{Digest as _, Sha256};
 use tombolo_client::session::stream_event::{StreamEvent, StreamEventKind};
@@ -16,6 +17,9 @@ use tombolo_testkit::simulation::ledger::{Line, Rule};
 use super::World;
 use crate::pure::disk::now;
 use crate::pure::node::{Fact, uses_of};
+
+/// How far clocks of providers are off in all.
+const CLOCKS_MS_MAX: u64 = 60 * 60 * 1_000;
 
 /// What a person has said about letting another one make contact.
 #[derive(Debug, Default)]
@@ -111,7 +115,13 @@ pub(super) fn holds(state: &RoomState, user: &MimiUri, capability: Capability) -
 
 impl World {
     /// A fact that has nothing to do with what messages and epochs there are.
-    pub(super) fn other_fact(&mut self, fact: Fact) {
+    pub(super) fn other_fact(&mut self, node: usize, fact: Fact) {
+        if self.is_crooked_node(node) {
+            if let Fact::Forbidden { room, epoch } = fact {
+                self.forbidden_epoch(node, room, epoch);
+            }
+            return;
+        }
         match fact {
             Fact::Broken { rule, what } => self.ledger.broken(rule, what),
             Fact::KeysGiven { target, to } => {
@@ -166,7 +176,11 @@ impl World {
         let client = self.devices[device].client.clone();
         let excused = client.is_some_and(|client| self.ledger.is_excused(&client, room));
         let mut found = Vec::new();
+        let latest_ms = self.now_ms + CLOCK_SKEW_MS_MAX + CLOCKS_MS_MAX;
         for message in messages.iter().filter(|message| message.refused.is_none()) {
+            if message.timestamp_ms > latest_ms {
+                found.push((Rule::Order, format!("a message of {}", message.timestamp_ms)));
+            }
             if message.deleted && self.watch.spared.contains(&message.id) && !excused {
                 let what = format!("{} taken back by whoever may not", message.id);
                 found.push((Rule::Write, what));
