@@ -18,6 +18,7 @@ use tombolo_testkit::simulation::ledger::{Line, Standing};
 pub(crate) enum Doing {
     Text {
         room: MimiUri,
+        text: String,
     },
     CreateRoom,
     Link,

@@ -38,7 +38,7 @@ use super::disk::{Disk, now};
 use super::planted::Planted;
 pub(crate) use crooked::CheatedGroupInfo;
 pub(crate) use lane::Lane;
-pub(crate) use rights::{is_forbidden, uses as uses_of};
+pub(crate) use rights::{forbidden, uses as uses_of};
 use rooms::{FollowerRoom, HubRoom};
 
 /// How often one request is decided anew after a lost race.

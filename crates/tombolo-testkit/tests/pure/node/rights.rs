@@ -170,8 +170,8 @@ pub(crate) fn broken(
     broken
 }
 
-/// Whether nobody behind a commit may do all that it does.
-pub(crate) fn is_forbidden(view: &RoomView, change: &StagedChange) -> bool {
+/// What of a commit nobody behind it may do.
+pub(crate) fn forbidden(view: &RoomView, change: &StagedChange) -> Vec<String> {
     let mut after = view.clone();
     let updates = change.proposals.iter().filter_map(|proposal| match &proposal.change {
         ProposedChange::ParticipantList(update) => Some(update.clone()),
@@ -180,7 +180,7 @@ pub(crate) fn is_forbidden(view: &RoomView, change: &StagedChange) -> bool {
     let updates: Vec<_> = updates.collect();
     let Ok(participants) = mimi_policy::participant_list::apply(&view.participants, &updates)
     else {
-        return true;
+        return vec!["a list that cannot be".to_owned()];
     };
     after.participants = participants;
     for proposal in &change.proposals {
@@ -195,7 +195,7 @@ pub(crate) fn is_forbidden(view: &RoomView, change: &StagedChange) -> bool {
             _ => {}
         }
     }
-    !broken(view, change, &after, &HubState::default()).is_empty()
+    broken(view, change, &after, &HubState::default())
 }
 
 /// Who is listed as what.

@@ -23,7 +23,7 @@ use tombolo_testkit::simulation::plan::{Action, Happening, Trick};
 
 use super::watching::holds;
 use super::{Ask, Back, By, Doing, Event, Op, World};
-use crate::pure::node::is_forbidden;
+use crate::pure::node::forbidden;
 
 impl World {
     pub(super) fn step(&mut self, index: usize) {
@@ -203,8 +203,8 @@ impl World {
                 let user = self.devices[device].user.clone();
                 self.ledger.wrote(&user, &room, &text);
                 self.watch.writes(device, &user, &room, &text);
-                let draft = Draft::Text { text, in_reply_to };
-                Some((Command::Send { room: room.clone(), draft }, Doing::Text { room }))
+                let draft = Draft::Text { text: text.clone(), in_reply_to };
+                Some((Command::Send { room: room.clone(), draft }, Doing::Text { room, text }))
             }
         }
     }
@@ -361,7 +361,7 @@ impl World {
         plan.participants = Some(list);
         let now_ms = self.now_ms;
         let (bundle, change) = group.commit(&own, &plan, &mut self.rng, now_ms).ok()?;
-        if mimi_policy::check(&view, &change).is_ok() && !is_forbidden(&view, &change) {
+        if mimi_policy::check(&view, &change).is_ok() && forbidden(&view, &change).is_empty() {
             return None;
         }
         self.seen.one(format!("forbidden commit sent: {trick:?}"));

@@ -31,7 +31,7 @@ use tombolo_testkit::simulation::plan::{Deed, Misdeed};
 
 use super::watching::holds;
 use super::{Ask, Back, By, Doing, Event, Op, World};
-use crate::pure::node::is_forbidden;
+use crate::pure::node::forbidden;
 
 /// Requests of clients that others have overheard.
 const OVERHEARD_MAX: usize = 60;
@@ -378,9 +378,11 @@ impl World {
         }
         let now_ms = self.now_ms;
         let (bundle, change) = group.commit(&keys, &plan, &mut self.rng, now_ms).ok()?;
-        if !is_forbidden(&view, &change) {
+        let what = forbidden(&view, &change);
+        if what.is_empty() {
             return None;
         }
+        self.note(|| format!("forbidden: {what:?}"));
         let body = UpdateRequest::Commit(bundle).encode().into();
         let back = Back::Misdeed(Misdeed::ChangesUnasked);
         self.asks(device, Request::Update { room, body }, back)
@@ -413,7 +415,7 @@ impl World {
         let plan = CommitPlan { metadata, ..CommitPlan::default() };
         let now_ms = self.now_ms;
         let (bundle, change) = group.commit(&keys, &plan, &mut self.rng, now_ms).ok()?;
-        (!is_forbidden(&view, &change)).then_some(bundle)
+        forbidden(&view, &change).is_empty().then_some(bundle)
     }
 
     fn wrong_group_info(&mut self, device: usize, room: usize) -> Option<()> {
