@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use mimi_mls::member::epoch_of;
-use mimi_policy::{Actor, ProposedChange, RoomView, StagedChange, StagedProposal};
+use mimi_policy::{Actor, LeafIndex, ProposedChange, RoomView, StagedChange, StagedProposal};
 use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::update::{UpdateOutcome, UpdateRequest};
 use mimi_wire::room::participant_list::ParticipantListUpdate;
@@ -208,6 +208,26 @@ impl Room {
             let (room, status) = (self.uri.clone(), crate::shown::RoomStatus::Left);
             effects.event(ClientEvent::Left { room, status });
         }
+    }
+
+    /// The room, once everybody in it has to go, and this device by the will of others: nobody is left to
+    /// commit that, so it is out now (AMB-PL-8).
+    pub(crate) fn ends_with_everybody(&self) -> Option<RoomView> {
+        let group = self.member().ok()?;
+        let (view, pending) = (group.view(), group.pending_change().proposals);
+        let is_put_out = |leaf: LeafIndex| {
+            pending.iter().any(|it| it.change == ProposedChange::RemoveClient(leaf))
+        };
+        let goes_itself = |leaf: LeafIndex| {
+            pending.iter().any(|it| {
+                let is_its = matches!(&it.sender, Actor::Member { leaf: of, .. } if *of == leaf);
+                is_its && it.change == ProposedChange::SelfRemove
+            })
+        };
+        let mut leaves = view.clients.iter().map(|client| client.leaf);
+        let ends = is_put_out(group.own_leaf())
+            && leaves.all(|leaf| is_put_out(leaf) || goes_itself(leaf));
+        ends.then(|| view.clone())
     }
 
     /// The hub's epoch should have come by now.

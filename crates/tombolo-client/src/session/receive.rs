@@ -339,6 +339,9 @@ impl Room {
             self.depart(means.effects);
             self.leaving_over(means.effects);
         }
+        if let Some(last) = self.ends_with_everybody() {
+            return self.evicted(last, means);
+        }
         // A commit that waited for them can be built.
         self.commit_again(means, at);
     }

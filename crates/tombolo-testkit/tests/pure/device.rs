@@ -40,6 +40,14 @@ pub(crate) enum Doing {
 }
 
 impl Doing {
+    /// The room that is written into, or left.
+    pub(crate) fn room(&self) -> Option<&MimiUri> {
+        match self {
+            Self::Text { room, .. } | Self::Leave { room } => Some(room),
+            _ => None,
+        }
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Text { .. } => "write",

@@ -616,7 +616,8 @@ impl World {
                     self.ledger.promised(&client, room, id);
                 }
             }
-            (Doing::Text { text, .. }, Err(_)) => {
+            // Who is signed out meanwhile cannot know.
+            (Doing::Text { text, .. }, Err(_)) if !self.devices[device].is_signed_out => {
                 if let Some(client) = self.devices[device].client.clone() {
                     self.ledger.unsent(&client, text);
                 }

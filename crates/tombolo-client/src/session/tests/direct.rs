@@ -295,3 +295,19 @@ fn a_subroom_is_of_its_parents_hub() {
         (true, Some(room.as_str()))
     );
 }
+
+/// Whoever is alone in a room and has to go is out at once: nobody is left to commit it, and what was
+/// written there waited for that for ever.
+#[test]
+fn who_is_put_out_of_a_room_where_nobody_stays_is_out() {
+    let (mut world, room) = World::with_room(1);
+    let subroom = Command::CreateSubroom { parent: room, name: "Corner".to_owned() };
+    let corner = room_of(world.outcome(ALICE, subroom));
+    let alice = world.user(ALICE);
+    world.hub.evict(&corner, &alice, world.now_ms);
+    world.run();
+    assert_eq!(world.state(ALICE, &corner).status, RoomStatus::Removed);
+    let draft = Draft::Text { text: "anybody?".to_owned(), in_reply_to: None };
+    let sent = world.outcome(ALICE, Command::Send { room: corner, draft });
+    assert!(matches!(sent, Err(ClientError::Removed(_))), "{sent:?}");
+}

@@ -186,6 +186,11 @@ pub(crate) fn forbidden(view: &RoomView, change: &StagedChange) -> Vec<String> {
     for proposal in &change.proposals {
         match &proposal.change {
             ProposedChange::RemoveClient(leaf) => after.clients.retain(|it| it.leaf != *leaf),
+            ProposedChange::SelfRemove => {
+                if let Actor::Member { leaf, .. } = &proposal.sender {
+                    after.clients.retain(|it| it.leaf != *leaf);
+                }
+            }
             ProposedChange::AddClient(identity) => after.clients.push(ClientView {
                 leaf: u32::MAX,
                 user: identity.user.clone(),

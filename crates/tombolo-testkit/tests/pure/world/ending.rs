@@ -1,5 +1,6 @@
 //! When a world is at rest, and what it is held to then.
 
+use mimi_provider::hub::state::Evicted;
 use mimi_wire::MimiUri;
 use tombolo_store::Store as _;
 use tombolo_testkit::simulation::ledger::{Ending, Room, Standing};
@@ -56,7 +57,8 @@ impl World {
                 continue;
             };
             for doing in state.doing.values() {
-                waiting.push(format!("{}: {} has not ended", state.name, doing.name()));
+                let room = doing.room().map(|room| format!(" into {room}")).unwrap_or_default();
+                waiting.push(format!("{}: {}{room} has not ended", state.name, doing.name()));
             }
             let rooms = state.session.rooms().into_iter().filter_map(|room| {
                 let shown = state.session.room(&room).ok()?;
@@ -88,6 +90,10 @@ impl World {
         let node = self.nodes.iter_mut().find(|node| *node.domain() == room.domain());
         let Some(Ok(hub)) = node.map(|node| node.hub(room)) else { return false };
         let user = hub.group.view().clients.iter().find(|it| it.client == *client);
-        user.is_some_and(|it| hub.state.leaving.contains(&it.user))
+        user.is_some_and(|it| {
+            hub.state.leaving.contains(&it.user)
+                || hub.state.evicting.contains(&Evicted::User(it.user.clone()))
+                || hub.state.evicting.contains(&Evicted::Client(it.client.clone()))
+        })
     }
 }
