@@ -7,6 +7,8 @@ use crate::say;
 
 /// Seeds that CI runs always, and as many that nobody has run before.
 const CI_SEEDS: &str = "150";
+/// Seeds with somebody who keeps no rule, always the same.
+const CI_CROOKED_SEEDS: &str = "50";
 /// The simulation's own crates are optimised like what they stand on, and share its build.
 const OPTIMISED: &str = "profile.dev.opt-level=1";
 const PROGRAM: &str = "debug/examples/simulate";
@@ -32,10 +34,11 @@ pub(crate) fn started(program: &str, options: &[&str]) -> Result<(), String> {
 
 /// In CI: the same seeds each time, then fresh ones.
 pub(crate) fn check() -> Result<(), String> {
-    run(&["--seeds", CI_SEEDS])?;
+    run(&["--seeds", CI_SEEDS, "--faults", "honest"])?;
+    started(PROGRAM, &["--seeds", CI_CROOKED_SEEDS, "--faults", "crooked"])?;
     let fresh = fresh().to_string();
     say(&format!("   fresh seeds from {fresh}"));
-    run(&["--seeds", CI_SEEDS, "--from", &fresh])
+    started(PROGRAM, &["--seeds", CI_SEEDS, "--from", &fresh, "--faults", "honest"])
 }
 
 /// Another number each day and commit is not needed: the time will do.

@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         jobs: std::thread::available_parallelism().map_or(1, usize::from),
         size: Size::SMALL,
         faults: Faults::Honest,
+        // Unless said otherwise, whatever may happen to a seed.
+        and: Some(Faults::Crooked),
         planted: Planted::Nothing,
         progress: true,
         keeps_going: false,
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
             "--keep-going" => options.keeps_going = true,
             "--large" => options.size = Size::LARGE,
             "--faults" => {
+                options.and = None;
                 options.faults = match words.next().as_deref() {
                     Some("none") => Faults::None,
                     Some("all") => Faults::All,
@@ -62,10 +65,13 @@ fn main() -> ExitCode {
     println!("{}", report.seen);
     println!("{} seeds, {} messages", report.seeds, report.seen.count("messages accepted"));
     for failure in &report.failures {
-        println!("seed {}: {}", failure.seed, failure.what);
+        println!("{failure}");
     }
     let seed = match (report.failure(), traced) {
-        (Some(failure), _) => failure.seed,
+        (Some(failure), _) => {
+            options.faults = failure.faults;
+            failure.seed
+        }
         (None, true) => options.from,
         (None, false) => return ExitCode::SUCCESS,
     };
@@ -75,11 +81,12 @@ fn main() -> ExitCode {
     match report.failure() {
         None => ExitCode::SUCCESS,
         Some(failure) => {
-            println!("seed {seed}: {}", failure.what);
+            println!("{failure}");
             if again.as_ref() != Some(&failure.what) {
                 println!("the same seed again: {again:?}");
             }
-            println!("again: cargo xtask simulate --seed {seed} --trace");
+            let faults = format!("{:?}", failure.faults).to_lowercase();
+            println!("again: cargo xtask simulate --seed {seed} --faults {faults} --trace");
             ExitCode::FAILURE
         }
     }

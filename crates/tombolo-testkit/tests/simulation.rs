@@ -15,6 +15,7 @@ const OPTIONS: Options = Options {
     jobs: 2,
     size: Size::SMALL,
     faults: Faults::Honest,
+    and: None,
     planted: Planted::Nothing,
     progress: false,
     keeps_going: false,
@@ -46,6 +47,16 @@ fn without_faults() {
 fn with_faults() {
     let report = holds(&OPTIONS);
     for what in ["fault: CrashProvider", "packets on cut ways", "streams broken"] {
+        assert!(report.seen.count(what) > 0, "no {what}:\n{}", report.seen);
+    }
+}
+
+/// Where somebody keeps no rule, much is refused, and what a hub that cheats makes of its own rooms is held
+/// against nobody else.
+#[test]
+fn with_crooks() {
+    let report = holds(&Options { faults: Faults::Crooked, seeds: 8, ..OPTIONS });
+    for what in ["misdeed refused: ChangesUnasked", "fault: CrookedHub", "cheated: notify"] {
         assert!(report.seen.count(what) > 0, "no {what}:\n{}", report.seen);
     }
 }
@@ -170,6 +181,11 @@ fn a_key_package_that_stays_in_stock_is_found() {
 #[test]
 fn a_cursor_that_moves_before_the_answer_is_found() {
     found(Planted::MovesCursorEarly);
+}
+
+#[test]
+fn a_stream_that_does_not_end_is_found() {
+    found(Planted::KeepsSending);
 }
 
 #[test]

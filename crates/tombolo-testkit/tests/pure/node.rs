@@ -79,6 +79,10 @@ pub(crate) enum Fact {
         room: MimiUri,
         code: Vec<u8>,
     },
+    /// There is a room.
+    Founded {
+        room: MimiUri,
+    },
     /// A commit that nobody had a right to leads to an epoch.
     Forbidden {
         room: MimiUri,

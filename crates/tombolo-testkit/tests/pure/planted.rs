@@ -29,6 +29,8 @@ pub(crate) enum Planted {
     KeepsKeyPackages,
     /// The cursor of a delivery moves before the follower has answered.
     MovesCursorEarly,
+    /// Whoever has gone is sent what comes next all the same.
+    KeepsSending,
     /// Devices store what they have let out only with what comes next.
     StoresLate,
 }
@@ -42,6 +44,7 @@ impl Planted {
         Self::BelievesAnySender,
         Self::KeepsKeyPackages,
         Self::MovesCursorEarly,
+        Self::KeepsSending,
         Self::StoresLate,
     ];
 
@@ -63,6 +66,7 @@ impl Planted {
                     event.audience = Vec::<Domain>::new();
                 }
             }
+            Self::KeepsSending => changes.retain(|it| !matches!(it, Change::Leave { .. })),
             Self::KeepsKeyPackages => {
                 changes.retain(|change| !matches!(change, Change::ReleaseKeyPackage(_)));
             }

@@ -1,5 +1,6 @@
 //! Many seeds, one after another or on several threads, and what came of them.
 
+use std::fmt::{self, Display};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,6 +27,8 @@ pub(crate) struct Options {
     pub(crate) jobs: usize,
     pub(crate) size: Size,
     pub(crate) faults: Faults,
+    /// Each seed also with these.
+    pub(crate) and: Option<Faults>,
     pub(crate) planted: Planted,
     pub(crate) progress: bool,
     /// Goes on after a failure.
@@ -36,7 +39,15 @@ pub(crate) struct Options {
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) seed: u64,
+    pub(crate) faults: Faults,
     pub(crate) what: String,
+}
+
+impl Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let faults = format!("{:?}", self.faults).to_lowercase();
+        write!(formatter, "seed {} with faults {faults}: {}", self.seed, self.what)
+    }
 }
 
 /// What came of many.
@@ -102,19 +113,25 @@ pub(crate) fn run_many(options: &Options) -> Report {
                     if seed >= options.from + options.seeds {
                         return;
                     }
-                    let (mut world, what) = run(&cast, options, seed, false);
-                    world.count();
+                    let mut failures = Vec::new();
+                    for faults in std::iter::once(options.faults).chain(options.and) {
+                        let options = Options { faults, ..*options };
+                        let (mut world, what) = run(&cast, &options, seed, false);
+                        world.count();
+                        let mut report = report.lock().expect("no panic while it is held");
+                        report.seen.add(&world.seen);
+                        failures.extend(what.map(|what| Failure { seed, faults, what }));
+                    }
                     let mut report = report.lock().expect("no panic while it is held");
                     report.seeds += 1;
-                    report.seen.add(&world.seen);
-                    if let Some(what) = what {
+                    for failure in failures {
                         if !options.keeps_going {
                             stop.store(true, Ordering::Relaxed);
                         }
                         if options.progress {
-                            say(&format!("seed {seed}: {what}"));
+                            say(&failure.to_string());
                         }
-                        report.failures.push(Failure { seed, what });
+                        report.failures.push(failure);
                     }
                     if options.progress && report.seeds.is_multiple_of(100) {
                         progress(report.seeds, begun);

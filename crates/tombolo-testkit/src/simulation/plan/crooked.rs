@@ -40,6 +40,13 @@ pub(super) fn add(seed: u64, plan: &mut Plan) {
             let what = Happening::Fault(Fault::CrookedHub { provider, for_ms });
             more.push(Step { at_ms, what });
         }
+        // Its rooms see what others refuse.
+        for _ in 0..10 {
+            let at_ms = rng.random_range(begin_ms..end_ms);
+            let (room, user) = (rng.random_range(0..4), rng.random_range(0..people));
+            let deed = Deed::Mis { misdeed: Misdeed::ChangesUnasked, room, user };
+            more.push(act(&mut rng, people, at_ms, Action::Deed(deed)));
+        }
     }
     plan.has_crooks = true;
     plan.steps.extend(more);
@@ -57,11 +64,15 @@ fn scene(rng: &mut StdRng, people: usize, at_ms: u64, steps: &mut Vec<Step>) {
     let person = rng.random_range(0..people);
     let other = (person + rng.random_range(1..people)) % people;
     let room = rng.random_range(0..4);
+    let both_leave = |device| {
+        let what = Happening::Act { person, device, action: Action::Leave { room } };
+        Step { at_ms: at_ms + 5, what }
+    };
     let mut by = |person, after_ms, action| {
         let what = Happening::Act { person, device: 0, action };
         steps.push(Step { at_ms: at_ms + after_ms, what });
     };
-    match rng.random_range(0..6) {
+    match rng.random_range(0..8) {
         // Links: used by more than may, taken back, run out.
         0 | 1 => {
             let preset = *[Preset::Strict, Preset::Moderated].choose(rng).expect("two");
@@ -92,6 +103,20 @@ fn scene(rng: &mut StdRng, people: usize, at_ms: u64, steps: &mut Vec<Step>) {
             by(person, 0, Action::Deed(Deed::Subroom { room, user: other }));
             by(person, 2_500, Action::Remove { room, user: other });
             by(person, 3_000, Action::Ban { room, user: other });
+        }
+        // All want the KeyPackages of one at once.
+        5 => {
+            by(person, 0, Action::Accept { user: other });
+            for asking in (0..people).filter(|asking| *asking != person) {
+                by(person, 10, Action::Accept { user: asking });
+                let keys = Deed::Mis { misdeed: Misdeed::KeysUnasked, room, user: person };
+                by(asking, 700, Action::Deed(keys));
+                by(asking, 701, Action::Deed(keys));
+            }
+        }
+        // Two devices of one person leave at once.
+        6 => {
+            steps.extend((0..2).map(both_leave));
         }
         // A device that is lost.
         4 => {

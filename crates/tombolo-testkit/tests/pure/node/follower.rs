@@ -12,9 +12,10 @@ use mimi_provider::{Change, Expect, Transition};
 use mimi_wire::protocol::notify::FanoutMessage;
 use mimi_wire::{Domain, MimiUri};
 use tombolo_store::Store as _;
+use tombolo_testkit::simulation::ledger::Rule;
 
 use super::rooms::{FollowerRoom, follow};
-use super::{Done, Node, Obstacle, Op, Said, Write, malformed};
+use super::{Done, Fact, Node, Obstacle, Op, Out, Said, Write, malformed};
 use crate::pure::disk::now;
 
 impl Node {
@@ -77,6 +78,10 @@ impl Node {
             now_ms,
         };
         let transition = external_join(state.as_ref(), &input)?;
+        if *joiner != device.client {
+            let what = format!("{} brings {joiner} into {room}", device.client);
+            self.out.push(Out::Fact(Fact::Broken { rule: Rule::Write, what }));
+        }
         let mut write = if transition.changes.is_empty() {
             self.follower_barrier(room)
         } else {

@@ -123,6 +123,7 @@ impl Node {
         });
         if is_new {
             write.facts.push(rooms::epoch(room, &group, 0));
+            write.facts.push(Fact::Founded { room: room.clone() });
             if parent.is_some() {
                 write.then.push(Op::Evict { room: room.clone(), gone: None });
             }

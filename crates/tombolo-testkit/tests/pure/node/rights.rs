@@ -32,6 +32,8 @@ pub(crate) struct Going {
     clients: BTreeSet<MimiUri>,
     /// Leaves that go by their own wish with the next commit.
     by_themselves: BTreeSet<u32>,
+    /// Leaves that go by the wish of anybody.
+    put_out: BTreeSet<u32>,
 }
 
 impl Going {
@@ -48,7 +50,13 @@ impl Going {
             (ProposedChange::SelfRemove, Actor::Member { leaf, .. }) => Some(*leaf),
             _ => None,
         };
-        Self { users, clients, by_themselves: state.pending.iter().filter_map(leaf).collect() }
+        let removed = |pending: &Pending| match pending.proposal.change {
+            ProposedChange::RemoveClient(leaf) => Some(leaf),
+            _ => None,
+        };
+        let by_themselves = state.pending.iter().filter_map(leaf).collect();
+        let put_out = state.pending.iter().filter_map(removed).collect();
+        Self { users, clients, by_themselves, put_out }
     }
 
     fn may_read(&self, client: &ClientView) -> bool {
@@ -59,6 +67,7 @@ impl Going {
         self.may_read(client)
             && !self.clients.contains(&client.client)
             && !self.by_themselves.contains(&client.leaf)
+            && !self.put_out.contains(&client.leaf)
     }
 }
 

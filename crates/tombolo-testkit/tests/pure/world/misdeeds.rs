@@ -11,7 +11,9 @@ use mimi_wire::content::{MessageId, MimiContent};
 use mimi_wire::media::ApplicationFraming;
 use mimi_wire::mls::{KeyPackage, MlsMessage};
 use mimi_wire::protocol::consent::{ConsentEntry, ConsentOperation};
-use mimi_wire::protocol::group_info::GroupInfoRatchetTreeTbe;
+use mimi_wire::protocol::group_info::{
+    GROUP_INFO_REQUEST_LABEL, GroupInfoRatchetTreeTbe, GroupInfoRequest, GroupInfoRequestTbs,
+};
 use mimi_wire::protocol::key_material::{
     KEY_MATERIAL_REQUEST_LABEL, KeyMaterialRequest, KeyMaterialRequestTbs, KeyPackageList,
 };
@@ -481,7 +483,7 @@ impl World {
     /// An external commit with what a member has let out: the hub has told its author nothing.
     fn ungranted_join(&mut self, device: usize, room: usize, by: Option<usize>) -> Option<()> {
         let room = self.rooms.get(room % self.rooms.len().max(1))?.clone();
-        if self.devices[device].session.rooms().contains(&room) {
+        if self.status(device, &room) == Some(RoomStatus::Joined) {
             return None;
         }
         let hub = self.node_of(&room)?;
@@ -515,12 +517,44 @@ impl World {
             now_ms,
         )
         .ok()?;
+        // Another device of its user may have been let in.
+        let person = self.devices[device].person;
+        let others = (0..self.devices.len()).filter(|it| *it != device);
+        let sibling = others.into_iter().find(|it| self.devices[*it].person == person);
+        if let Some(sibling) = sibling.filter(|_| self.rng.random()) {
+            self.ask_group_info(sibling, &room);
+        }
         let body = UpdateRequest::Commit(bundle).encode().into();
         let misdeed = match by {
             Some(_) => Misdeed::StolenJoin,
             None => Misdeed::UngrantedJoin,
         };
-        self.asks(by.unwrap_or(device), Request::Update { room, body }, Back::Misdeed(misdeed))
+        let by = by.unwrap_or(device);
+        let token = self.devices[by].session.token()?.reveal().to_owned();
+        let op = Op::Client(Request::Update { room, body });
+        let back = Back::Misdeed(misdeed);
+        let ask = Ask { by: By::Client(Some(token)), op, back, tries: 0 };
+        let node = self.devices[by].node;
+        self.after(200, Event::Asked { node, ask });
+        Some(())
+    }
+
+    /// As its client would, with a key that nobody has: it only wants to be let in.
+    fn ask_group_info(&mut self, device: usize, room: &MimiUri) -> Option<()> {
+        let keys = self.keys_of(device)?;
+        let tbs = GroupInfoRequestTbs {
+            cipher_suite: CIPHERSUITE,
+            requesting_signature_key: keys.signature_key().to_vec(),
+            requesting_credential: keys.credential()?,
+            group_info_public_key: self.rng.random::<[u8; 32]>().to_vec(),
+            joining_code: None,
+        };
+        let unsigned = GroupInfoRequest { tbs, signature: Vec::new() };
+        let signed = unsigned.signed_octets();
+        let octets = signed.first()?;
+        let signature = keys.sign_with_label(GROUP_INFO_REQUEST_LABEL, octets);
+        let body = GroupInfoRequest { signature, ..unsigned }.encode().into();
+        self.asks(device, Request::GroupInfo { room: room.clone(), body }, Back::Nobody)
     }
 
     /// KeyPackages of whoever it may be; who may have them is known.

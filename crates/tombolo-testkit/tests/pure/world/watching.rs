@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mimi_provider::hub::state::Evicted;
+use mimi_policy::{ClientView, RoomView};
+use mimi_provider::hub::state::{Evicted, HubState};
+use mimi_provider::hub::update::parent_of;
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
 use mimi_wire::limits::CLOCK_SKEW_MS_MAX;
@@ -131,6 +133,7 @@ impl World {
                     self.ledger.broken(Rule::Read, what);
                 }
             }
+            Fact::Founded { room } => self.is_only_one(node, &room),
             Fact::CodeUsed { room, code } => {
                 self.seen.one("codes used");
                 let used = self.watch.code_uses.entry((room.clone(), code.clone())).or_default();
@@ -144,6 +147,34 @@ impl World {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A room was founded: where the participants are fixed, they have no other one at this hub.
+    fn is_only_one(&mut self, node: usize, room: &MimiUri) {
+        let mut same = 0;
+        let mut own = None;
+        let rooms = now(self.nodes[node].disk.store.hosted_rooms());
+        let mut sets = Vec::new();
+        for hosted in rooms {
+            let Ok(hub) = self.nodes[node].hub(&hosted) else { continue };
+            let view = hub.group.view();
+            let is_fixed = view.base_policy.as_ref().is_some_and(|it| it.fixed_membership);
+            let goes = !hub.state.evicting.is_empty();
+            let users = view.participants.participants.iter().map(|pair| pair.user.clone());
+            let users: BTreeSet<MimiUri> = users.collect();
+            match is_fixed && !goes {
+                true if hosted == *room => own = Some(users),
+                true => sets.push(users),
+                false => {}
+            }
+        }
+        if let Some(own) = own {
+            same += sets.iter().filter(|set| **set == own).count();
+        }
+        if same > 0 && !self.watch.went_back {
+            let what = format!("{room} is of people who have another room there");
+            self.ledger.broken(Rule::Fork, what);
         }
     }
 
@@ -217,13 +248,25 @@ impl World {
         }
     }
 
-    /// In the end: who is signed out is in no room of its own provider, and nobody has two rooms of the same
-    /// people at one hub.
+    /// Somebody who is in a room and not in the one it depends on, and whom its hub does not want out.
+    fn orphan(&mut self, node: usize, child: &RoomView, state: &HubState) -> Option<MimiUri> {
+        let parent = parent_of(child)?;
+        let parent = self.nodes[node].hub(&parent).ok()?.group.view().clone();
+        let lost = |client: &&ClientView| {
+            let role = parent.role_index_of(&client.user);
+            role.is_none_or(|role| role == 1)
+                && !state.evicting.contains(&Evicted::User(client.user.clone()))
+                && !state.leaving.contains(&client.user)
+        };
+        child.clients.iter().find(lost).map(|client| client.user.clone())
+    }
+
+    /// In the end: who is signed out is in no room of its own provider, and who is in a room is in the one
+    /// that this depends on.
     pub(super) fn end_watch(&mut self) {
         let mut found = Vec::new();
         for node in 0..self.nodes.len() {
             let own = self.nodes[node].domain().clone();
-            let mut fixed: BTreeSet<BTreeSet<MimiUri>> = BTreeSet::new();
             for room in now(self.nodes[node].disk.store.hosted_rooms()) {
                 let Ok(hub) = self.nodes[node].hub(&room) else { continue };
                 let view = hub.group.view().clone();
@@ -241,16 +284,9 @@ impl World {
                         found.push((Rule::Read, what));
                     }
                 }
-                let users = view.participants.participants.iter().map(|pair| pair.user.clone());
-                let users: BTreeSet<MimiUri> = users.collect();
-                let all_in = users.iter().all(|user| view.is_active(user));
-                let is_fixed = view.base_policy.as_ref().is_some_and(|it| it.fixed_membership);
-                let quiet = state.leaving.is_empty() && state.evicting.is_empty();
-                if is_fixed && all_in && quiet && !fixed.insert(users) {
-                    found.push((
-                        Rule::Fork,
-                        format!("{room} is of people who have a room at {own}"),
-                    ));
+                if let Some(orphan) = self.orphan(node, &view, &state) {
+                    found
+                        .push((Rule::Read, format!("{orphan} stays in {room}, not in its parent")));
                 }
             }
         }
