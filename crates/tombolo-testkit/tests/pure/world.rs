@@ -157,6 +157,8 @@ pub(crate) enum Event {
         node: usize,
     },
     Calm,
+    /// Rooms of a hub that has cheated go on.
+    GoOn,
 }
 
 struct Queued {
@@ -438,6 +440,7 @@ impl World {
             }
             Event::NodeStarts { node } => self.node_starts(node),
             Event::Calm => self.calm(),
+            Event::GoOn => self.go_on(),
         }
     }
 

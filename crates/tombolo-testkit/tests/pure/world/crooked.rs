@@ -4,8 +4,9 @@
 //! those that were asked for.
 //!
 //! Of its own rooms it is only held then that nobody shows what its writer has not written there, that
-//! nothing is told twice or from the future, and that no device follows a commit that broke the rules. Its
-//! own people may miss what it will. Everything else holds as ever.
+//! nothing is told twice or from the future, that no device follows a commit that broke the rules, and that
+//! whoever is in such a room is where its hub is, or knows that something is wrong, once the room has gone on
+//! behind the cheating. Its own people may miss what it will. Everything else holds as ever.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,15 +15,21 @@ use mimi_wire::mls::MlsMessage;
 use mimi_wire::protocol::key_material::KeyMaterialResponse;
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
 use mimi_wire::protocol::update::UpdateRequest;
+use mimi_wire::room::capability::Capability;
 use mimi_wire::{MimiUri, Wire as _};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
+use tombolo_client::RoomStatus;
+use tombolo_client::session::command::Command;
 use tombolo_client::session::request::Request;
 use tombolo_client::session::stream_event::{StreamEvent, StreamEventKind};
+use tombolo_store::Store as _;
 use tombolo_testkit::simulation::ledger::Rule;
 
-use super::{Back, Op, Said, World};
+use super::watching::holds;
+use super::{Back, Doing, Op, Said, World};
+use crate::pure::disk::now;
 use crate::pure::node::CheatedGroupInfo;
 
 /// What is remembered of each kind to cheat with.
@@ -39,10 +46,13 @@ pub(super) struct Crook {
     sent: Vec<(MimiUri, FanoutMessage)>,
     /// Commits that it has not taken.
     lost: Vec<(MimiUri, MlsMessage)>,
+    forks: u64,
     /// KeyPackages that it has given out.
     keys: Vec<KeyMaterialResponse>,
     /// Epochs that nobody had a right to begin.
     forbidden: BTreeSet<(MimiUri, u64)>,
+    /// Rooms that have gone on since, and the epoch they were in before that.
+    gone_on: Vec<(MimiUri, u64)>,
     /// By device and room: the last epoch it was seen in, if it has followed the room since.
     followed: BTreeMap<(usize, MimiUri), u64>,
 }
@@ -88,7 +98,10 @@ impl Crook {
                 let is_commit = matches!(message.kind, FanoutKind::Commit { .. });
                 let lost = self.lost.iter().find(is_same).filter(|_| is_commit);
                 match lost {
-                    Some((_, lost)) => vec![FanoutMessage { message: lost.clone(), ..message }],
+                    Some((_, lost)) => {
+                        self.forks += 1;
+                        vec![FanoutMessage { message: lost.clone(), ..message }]
+                    }
                     None => vec![message],
                 }
             }
@@ -131,8 +144,10 @@ impl World {
                 rng: StdRng::seed_from_u64(seed),
                 sent: Vec::new(),
                 lost: Vec::new(),
+                forks: 0,
                 keys: Vec::new(),
                 forbidden: BTreeSet::new(),
+                gone_on: Vec::new(),
                 followed: BTreeMap::new(),
             })
         });
@@ -274,6 +289,66 @@ impl World {
             let name = &self.devices[device].name;
             let what = format!("{name} follows a commit that breaks the rules, to epoch {epoch}");
             self.ledger.broken(Rule::Write, format!("{what} of {room}"));
+        }
+    }
+
+    /// Nobody cheats any more: in each of its rooms somebody who is where the hub is changes something, so that
+    /// whoever is elsewhere can know.
+    pub(super) fn go_on(&mut self) {
+        let Some(node) = self.crook.as_ref().map(|crook| crook.node) else { return };
+        for room in now(self.nodes[node].disk.store.hosted_rooms()) {
+            let Ok(hub) = self.nodes[node].hub(&room) else { continue };
+            let (epoch, tree_hash) = (hub.group.view().epoch, hub.group.tree_hash().to_vec());
+            let able = (0..self.devices.len()).find(|it| {
+                let device = &self.devices[*it];
+                let state = device.session.room(&room).ok().filter(|_| !device.is_signed_out);
+                state.is_some_and(|state| {
+                    state.status == RoomStatus::Joined
+                        && (state.epoch, &state.tree_hash) == (epoch, &tree_hash)
+                        && holds(&state, &device.user, Capability::CAN_CHANGE_ROOM_NAME)
+                })
+            });
+            let Some(able) = able else { continue };
+            self.texts += 1;
+            let name = format!("name {}", self.texts);
+            let command = Command::RenameRoom { room: room.clone(), name };
+            self.start(able, command, Doing::Other("rename"));
+            if let Some(crook) = &mut self.crook {
+                crook.gone_on.push((room, epoch));
+            }
+        }
+    }
+
+    /// In the end: who is in a room of a hub that has cheated, is where it is.
+    pub(super) fn end_crook(&mut self) {
+        if let Some(crook) = &self.crook {
+            self.seen.some("cheated: other commits for some", crook.forks);
+        }
+        let Some((node, gone_on)) = self.crook.as_ref().map(|it| (it.node, it.gone_on.clone()))
+        else {
+            return;
+        };
+        for (room, before) in gone_on {
+            let Ok(hub) = self.nodes[node].hub(&room) else { continue };
+            let now = (hub.group.view().epoch, hub.group.tree_hash().to_vec());
+            if now.0 <= before {
+                continue;
+            }
+            let members = hub.group.view().clients.clone();
+            for device in self.devices.iter().filter(|device| !device.is_signed_out) {
+                let Ok(state) = device.session.room(&room) else { continue };
+                let is_member = members.iter().any(|it| Some(&it.client) == device.client.as_ref());
+                if state.status != RoomStatus::Joined || !is_member {
+                    continue;
+                }
+                self.seen.one("histories compared after cheating");
+                if (state.epoch, &state.tree_hash) != (now.0, &now.1) {
+                    let what = format!("{} is in an epoch {} of {room}", device.name, state.epoch);
+                    let what =
+                        format!("{what} that is not its hub\'s, in {}, and does not know", now.0);
+                    self.ledger.broken(Rule::Fork, what);
+                }
+            }
         }
     }
 

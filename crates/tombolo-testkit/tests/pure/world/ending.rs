@@ -79,6 +79,7 @@ impl World {
         }
         self.ledger.end(&hubs, &devices, &waiting);
         self.end_watch();
+        self.end_crook();
         for device in 0..self.devices.len() {
             self.audit(device);
         }

@@ -8,6 +8,9 @@ use tombolo_testkit::simulation::plan::Fault;
 use super::{Event, Place, World};
 use crate::pure::disk::now;
 
+/// What a hub that has cheated has left behind, is over by then.
+const GOES_ON_MS: u64 = 10 * 60 * 1_000;
+
 /// A fault is over.
 #[derive(Clone, Debug)]
 pub(crate) enum Ended {
@@ -233,6 +236,9 @@ impl World {
             self.nodes[node].disk.is_full = false;
             self.disk_ms[node] = 2;
             self.node_starts(node);
+        }
+        if self.crook.is_some() {
+            self.after(GOES_ON_MS, Event::GoOn);
         }
         let _ = self.rng.random::<u8>();
     }
