@@ -115,6 +115,13 @@ fn seed_400823_both_devices_of_a_person_leave() {
     seed(400_823, Faults::All);
 }
 
+/// A message waited for proposals to be committed, its device was signed out: it asked as fast as it was
+/// refused, for ever.
+#[test]
+fn seed_710041_a_commit_that_is_refused_is_not_asked_for_at_once() {
+    seed(710_041, Faults::None);
+}
+
 /// The simulated provider told who founded a room twice to try again, for ever.
 #[test]
 fn seed_70004_a_founding_that_is_repeated_ends() {

@@ -508,6 +508,9 @@ impl Room {
     fn commit_failed(&mut self, error: ClientError, effects: &mut Effects) {
         self.drop_pending_commit(effects);
         if let Some(current) = self.commits.current.take() {
+            if current.wanted.intent == Intent::CommitPendingOfOthers {
+                self.waits_in_vain(&error, effects);
+            }
             effects.finish(current.wanted.operation, Err(error));
         }
     }

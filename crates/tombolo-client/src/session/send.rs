@@ -331,6 +331,20 @@ impl Room {
         }
     }
 
+    /// What had to be committed first, the hub does not take: whoever waits for that hears it, and asks no
+    /// more. A later message finds out anew.
+    pub(crate) fn waits_in_vain(&mut self, error: &ClientError, effects: &mut Effects) {
+        let epoch = self.member().map(|group| group.view().epoch);
+        let waits = |sending: &Sending| {
+            let encrypted = sending.stored.encrypted.as_ref().map(|(of, _)| *of);
+            sending.request.is_none()
+                && epoch.is_ok_and(|epoch| encrypted.is_none_or(|of| of < epoch))
+        };
+        if self.sends.front().is_some_and(waits) {
+            self.send_failed(error.clone(), effects);
+        }
+    }
+
     pub(crate) fn send_answered(
         &mut self,
         answer: Answer,
