@@ -238,6 +238,10 @@ pub enum Deed {
     RemoveNewestLink { room: usize },
     /// A room that depends on another, and somebody in it.
     Subroom { room: usize, user: usize },
+    /// Somebody comes into the newest room there is.
+    AddToNewestRoom { user: usize },
+    /// Somebody goes from the room that the newest subroom depends on.
+    RemoveFromParent { user: usize },
     /// Comes into a room that this person was in.
     JoinAnew { room: usize },
     /// What is forbidden.

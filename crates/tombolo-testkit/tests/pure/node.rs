@@ -303,6 +303,11 @@ impl Node {
         }
     }
 
+    /// Whether a client may come into a room by itself, for all that it has been told.
+    pub(crate) fn has_let_in(&self, room: &MimiUri, client: &MimiUri) -> bool {
+        self.let_in.contains_key(&(room.clone(), client.clone()))
+    }
+
     pub(crate) fn issuers(&self) -> Arc<Issuers> {
         self.issuers.clone()
     }

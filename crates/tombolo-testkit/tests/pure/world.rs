@@ -218,6 +218,8 @@ pub(crate) struct World {
     heard: Vec<(usize, Op)>,
     watch: watching::Watch,
     crook: Option<Box<crooked::Crook>>,
+    /// The room that the newest subroom depends on.
+    last_parent: Option<MimiUri>,
     overheard: std::collections::VecDeque<(usize, tombolo_client::session::request::Request)>,
 }
 
@@ -266,6 +268,7 @@ impl World {
             heard: Vec::new(),
             watch: watching::Watch::default(),
             crook: None,
+            last_parent: None,
             overheard: std::collections::VecDeque::new(),
             plan,
         };

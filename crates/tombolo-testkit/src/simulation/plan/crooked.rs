@@ -101,7 +101,8 @@ fn scene(rng: &mut StdRng, people: usize, at_ms: u64, steps: &mut Vec<Step>) {
         // A room in a room, and somebody who has to go from both.
         3 => {
             by(person, 0, Action::Deed(Deed::Subroom { room, user: other }));
-            by(person, 2_500, Action::Remove { room, user: other });
+            by(person, 1_200, Action::Deed(Deed::AddToNewestRoom { user: other }));
+            by(person, 2_500, Action::Deed(Deed::RemoveFromParent { user: other }));
             by(person, 3_000, Action::Ban { room, user: other });
         }
         // All want the KeyPackages of one at once.

@@ -68,8 +68,17 @@ impl World {
                 // Who is to be in it has to be in the other one as well; what comes first does not matter.
                 let adding = Command::AddUser { room: parent.clone(), user };
                 self.start(device, adding, other("add"));
+                self.last_parent = Some(parent.clone());
                 let name = "sub".to_owned();
                 Some((Command::CreateSubroom { parent, name }, other("create subroom")))
+            }
+            Deed::AddToNewestRoom { user } => {
+                let (room, user) = (self.rooms.last()?.clone(), self.user(user));
+                Some((Command::AddUser { room, user }, other("add")))
+            }
+            Deed::RemoveFromParent { user } => {
+                let (room, user) = (self.last_parent.clone()?, self.user(user));
+                Some((Command::RemoveUser { room, user }, other("remove")))
             }
             Deed::JoinAnew { room } => {
                 let room = self.room(device, room)?;
@@ -490,8 +499,9 @@ impl World {
         let (issuers, now_ms) = (self.nodes[hub].issuers(), self.now_ms);
         let keys = self.keys_of(device)?;
         let (client, user) = (keys.identity()?.client.clone(), keys.identity()?.user.clone());
+        let was_let_in = self.nodes[hub].has_let_in(&room, &client);
         let known = self.nodes[hub].hub(&room).ok()?;
-        if known.state.grants.iter().any(|grant| grant.client == client) {
+        if was_let_in {
             return None;
         }
         let material = GroupInfoRatchetTreeTbe {

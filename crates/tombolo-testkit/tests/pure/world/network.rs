@@ -292,6 +292,7 @@ impl World {
             if page.is_empty() {
                 return;
             }
+            self.is_for(device, &page);
             for event in page.iter().filter_map(stream_event) {
                 let Some(event) = self.cheat_event(node, event) else { continue };
                 let arrives = self.travel(Place::Node(node), Place::Device(device), false);

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mimi_policy::{ClientView, RoomView};
 use mimi_provider::hub::state::{Evicted, HubState};
 use mimi_provider::hub::update::parent_of;
+use mimi_provider::record::LoggedEvent;
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
 use mimi_wire::limits::CLOCK_SKEW_MS_MAX;
@@ -175,6 +176,18 @@ impl World {
         if same > 0 && !self.watch.went_back {
             let what = format!("{room} is of people who have another room there");
             self.ledger.broken(Rule::Fork, what);
+        }
+    }
+
+    /// What a stream is about to send is for its device.
+    pub(super) fn is_for(&mut self, device: usize, page: &[LoggedEvent]) {
+        let Some(client) = self.devices[device].client.clone() else { return };
+        let named = |event: &&LoggedEvent| {
+            event.event.targets.as_ref().is_some_and(|targets| !targets.contains(&client))
+        };
+        if let Some(wrong) = page.iter().find(named) {
+            let (seq, stream) = (wrong.event.seq, &wrong.event.stream);
+            self.ledger.broken(Rule::Read, format!("{client} is sent {seq} of {stream}"));
         }
     }
 
