@@ -622,8 +622,10 @@ impl World {
                     self.ledger.promised(&client, room, id);
                 }
             }
-            // Who is signed out meanwhile cannot know.
-            (Doing::Text { text, .. }, Err(_)) if !self.devices[device].is_signed_out => {
+            (Doing::Text { .. }, Err(ClientError::InDoubt(_))) => {
+                self.seen.one("messages in doubt")
+            }
+            (Doing::Text { text, .. }, Err(_)) => {
                 if let Some(client) = self.devices[device].client.clone() {
                     self.ledger.unsent(&client, text);
                 }
