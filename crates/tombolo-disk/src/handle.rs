@@ -3,15 +3,14 @@
 use std::ffi::c_int;
 use std::path::Path;
 use std::ptr::NonNull;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rusqlite::ffi::{
     SQLITE_CANTOPEN, SQLITE_FULL, SQLITE_IOERR, SQLITE_IOERR_FSYNC, SQLITE_IOERR_READ,
-    SQLITE_IOERR_WRITE, SQLITE_OPEN_CREATE, SQLITE_OPEN_DELETEONCLOSE, SQLITE_OPEN_MAIN_DB,
-    SQLITE_OPEN_MAIN_JOURNAL, SQLITE_OPEN_SUPER_JOURNAL, SQLITE_OPEN_WAL, SQLITE_SHM_LOCK,
-    SQLITE_SHM_SHARED,
+    SQLITE_IOERR_WRITE, SQLITE_OPEN_CREATE, SQLITE_OPEN_DELETEONCLOSE, SQLITE_OPEN_MAIN_JOURNAL,
+    SQLITE_OPEN_SUPER_JOURNAL, SQLITE_OPEN_WAL, SQLITE_SHM_LOCK, SQLITE_SHM_SHARED,
 };
 
 use crate::ffi::Shm;
@@ -54,13 +53,9 @@ impl Handle {
         let found = name.and_then(|name| state.inode_of(name));
         let inode = match found {
             Some(inode) => inode,
-            // The file itself was made, and its folder synced, by who opens it as a database.
-            None if is(SQLITE_OPEN_MAIN_DB) => {
-                let made = state.create(name).map_err(|_| SQLITE_CANTOPEN)?;
-                state.sync_names();
-                made
+            None if is(SQLITE_OPEN_CREATE) || name.is_none() => {
+                state.create(name).map_err(|_| SQLITE_CANTOPEN)?
             }
-            None if is(SQLITE_OPEN_CREATE) || name.is_none() => state.create(name).map_err(|_| SQLITE_CANTOPEN)?,
             None => return Err(SQLITE_CANTOPEN),
         };
         state.inode(inode)?.open += 1;
@@ -74,7 +69,7 @@ impl Handle {
     /// Deletes a file by its name.
     pub(crate) fn delete(name: &str, syncs_folder: bool) -> Result<(), Code> {
         let disk = disk_of(Path::new(name)).ok_or(SQLITE_IOERR)?;
-        let mut state = gate(&disk);
+        let mut state = disk.pass();
         let life = state.life;
         state.check(life)?;
         if !state.spend()? {
@@ -98,7 +93,7 @@ impl Handle {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Inode) -> T) -> Result<T, Code> {
-        let mut state = self.disk.state();
+        let mut state = self.disk.pass();
         state.check(self.life)?;
         Ok(act(state.inode(self.inode)?))
     }
@@ -158,7 +153,7 @@ impl Handle {
     }
 
     fn changing(&self) -> Result<MutexGuard<'_, State>, Code> {
-        let state = gate(&self.disk);
+        let state = self.disk.pass();
         state.check(self.life)?;
         Ok(state)
     }
@@ -238,15 +233,4 @@ impl Drop for Handle {
             _ => state.forget_unnamed(),
         }
     }
-}
-
-/// Waits while the gate is closed.
-fn gate(disk: &Shared) -> MutexGuard<'_, State> {
-    let mut state = disk.state();
-    if state.is_held {
-        state.is_waited_for = true;
-        disk.gate.notify_all();
-    }
-    let open = disk.gate.wait_while(state, |state| state.is_held);
-    open.unwrap_or_else(PoisonError::into_inner)
 }

@@ -21,10 +21,14 @@ mod state;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::ffi::c_int;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use rand::rngs::StdRng;
+use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR};
 
 use state::State;
 
@@ -60,6 +64,10 @@ struct Shared {
 #[derive(Clone, Debug)]
 pub struct Copy(BTreeMap<String, Vec<u8>>);
 
+/// A lock on a name, as long as it lives.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "it is only held")] Arc<()>);
+
 /// Disks by the folders they are mounted at.
 static MOUNTED: Mutex<BTreeMap<PathBuf, Weak<Shared>>> = Mutex::new(BTreeMap::new());
 
@@ -68,9 +76,31 @@ impl Shared {
         Self { state: Mutex::new(State::new(rng)), gate: Condvar::new() }
     }
 
+    /// Waits while the gate is closed.
+    fn pass(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        if state.is_held {
+            state.is_waited_for = true;
+            self.gate.notify_all();
+        }
+        let open = self.gate.wait_while(state, |state| state.is_held);
+        open.unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn io_error(code: c_int) -> io::Error {
+    match code {
+        SQLITE_FULL => io::ErrorKind::StorageFull.into(),
+        _ => io::Error::other("the disk fails"),
+    }
+}
+
+fn name_of(path: &Path) -> io::Result<&str> {
+    path.to_str().ok_or_else(|| io::ErrorKind::InvalidFilename.into())
 }
 
 /// The disk on which a file is.
@@ -91,12 +121,42 @@ impl Disk {
         Self(shared)
     }
 
+    /// Creates an empty file if there is none: what programs do past SQLite. It is durable once its
+    /// folder is synced.
+    pub fn create(&self, path: &Path) -> io::Result<()> {
+        let (mut state, name) = (self.0.pass(), name_of(path)?);
+        if state.is_on && state.inode_of(name).is_none() {
+            state.spend().and_then(|_| state.create(Some(name))).map_err(io_error)?;
+        }
+        if state.is_on { Ok(()) } else { Err(io_error(SQLITE_IOERR)) }
+    }
+
+    /// Makes it durable which files there are.
+    pub fn sync_folder(&self) -> io::Result<()> {
+        let mut state = self.0.pass();
+        if !state.is_on || !state.spend().map_err(io_error)? {
+            return Err(io_error(SQLITE_IOERR));
+        }
+        state.sync_names();
+        Ok(())
+    }
+
+    /// Takes a lock that nobody else has, by a name. It ends with what is returned, or with the power.
+    pub fn lock(&self, path: &Path) -> Option<Lock> {
+        self.0.state().lock(path).map(Lock)
+    }
+
     /// Sets what is wrong with it, if anything.
     pub fn set_trouble(&self, trouble: Option<Trouble>) {
         self.0.state().trouble = trouble;
     }
 
-    /// Whether it says that it has synced and does not.
+    /// Whether anything is wrong with it.
+    pub fn has_trouble(&self) -> bool {
+        self.0.state().trouble.is_some()
+    }
+
+    /// Sets whether it says that it has synced and does not.
     pub fn set_lying(&self, lying: bool) {
         self.0.state().lying = lying;
     }
@@ -114,6 +174,11 @@ impl Disk {
     /// Lets the power fail in the midst of a change, so many from now.
     pub fn power_off_after(&self, changes: u64) {
         self.0.state().left = Some(changes);
+    }
+
+    /// The power does not fail after all.
+    pub fn keep_power(&self) {
+        self.0.state().left = None;
     }
 
     /// Lets the power fail now. Whoever has a file open gets errors from now on.
@@ -141,17 +206,17 @@ impl Disk {
         self.0.state().put_back(&copy.0);
     }
 
-    /// Closes a gate before the next change: whoever makes it waits there.
+    /// Closes a gate: whoever wants anything of a file waits there.
     pub fn hold(&self) {
         let mut state = self.0.state();
         (state.is_held, state.is_waited_for) = (true, false);
     }
 
-    /// Waits until somebody waits at the gate.
-    pub fn wait_until_held(&self) {
+    /// Waits until somebody waits at the gate, or for so long: says whether somebody does.
+    pub fn wait_until_held(&self, longest: Duration) -> bool {
         let state = self.0.state();
-        let reached = self.0.gate.wait_while(state, |state| !state.is_waited_for);
-        drop(reached.unwrap_or_else(PoisonError::into_inner));
+        let waited = self.0.gate.wait_timeout_while(state, longest, |state| !state.is_waited_for);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     /// Opens the gate.

@@ -1,7 +1,8 @@
 //! Everything on a disk.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -40,6 +41,8 @@ pub(crate) struct State {
     inodes: BTreeMap<u64, Inode>,
     names: BTreeMap<String, u64>,
     synced_names: BTreeMap<String, u64>,
+    /// Who holds locks past SQLite, by what is locked.
+    locks: BTreeMap<PathBuf, Weak<()>>,
     /// Of inodes and handles.
     last_number: u64,
 }
@@ -59,6 +62,7 @@ impl State {
             inodes: BTreeMap::new(),
             names: BTreeMap::new(),
             synced_names: BTreeMap::new(),
+            locks: BTreeMap::new(),
             last_number: 0,
         }
     }
@@ -66,6 +70,13 @@ impl State {
     pub(crate) fn number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number
+    }
+
+    pub(crate) fn lock(&mut self, path: &Path) -> Option<Arc<()>> {
+        let free = self.locks.get(path).is_none_or(|holder| holder.strong_count() == 0);
+        let lock = free.then(Arc::default)?;
+        self.locks.insert(path.to_owned(), Arc::downgrade(&lock));
+        Some(lock)
     }
 
     /// Whether somebody of that life can do anything.
@@ -176,6 +187,7 @@ impl State {
         }
         (self.inodes, self.synced_names) = (inodes, names.clone());
         self.names = names;
+        self.locks.clear();
         self.life += 1;
         (self.is_on, self.is_held) = (true, false);
     }

@@ -15,7 +15,10 @@ impl Place {
     fn new(name: &str, seed: u64) -> Self {
         let folder = PathBuf::from(format!("/{name}/{seed}"));
         let disk = Disk::mounted(&folder, StdRng::seed_from_u64(seed));
-        Self { disk, file: folder.join("database") }
+        let file = folder.join("database");
+        disk.create(&file).unwrap();
+        disk.sync_folder().unwrap();
+        Self { disk, file }
     }
 
     fn open(&self, synchronous: &str) -> rusqlite::Result<Connection> {
@@ -109,6 +112,32 @@ fn the_power_may_fail_in_any_change() {
     assert!((20..120).contains(&failed), "{failed}");
 }
 
+/// A file of which no synced folder knows may be gone.
+#[test]
+fn a_name_is_durable_once_its_folder_is_synced() {
+    let gone = (0..20).filter(|seed| {
+        let place = Place::new("names", *seed);
+        let other = place.file.with_file_name("other");
+        place.disk.create(&other).unwrap();
+        place.disk.crash();
+        let names = place.disk.copy().0;
+        assert!(names.contains_key(place.file.to_str().unwrap()));
+        !names.contains_key(other.to_str().unwrap())
+    });
+    assert!((5..16).contains(&gone.count()));
+}
+
+#[test]
+fn a_lock_has_one_holder() {
+    let place = Place::new("lock", 1);
+    let lock = place.disk.lock(&place.file).unwrap();
+    assert!(place.disk.lock(&place.file).is_none());
+    drop(lock);
+    let _held = place.disk.lock(&place.file).unwrap();
+    place.disk.crash();
+    assert!(place.disk.lock(&place.file).is_some());
+}
+
 #[test]
 fn a_full_disk_takes_no_more_until_there_is_room() {
     let place = Place::new("full", 1);
@@ -161,7 +190,7 @@ fn a_change_waits_at_the_gate() {
             drop(db);
             written
         });
-        place.disk.wait_until_held();
+        assert!(place.disk.wait_until_held(std::time::Duration::from_secs(60)));
         assert!(!writing.is_finished());
         place.disk.release();
         assert_eq!(writing.join().unwrap(), Ok(1));
