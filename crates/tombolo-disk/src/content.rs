@@ -77,8 +77,8 @@ impl Content {
         }
     }
 
-    /// What has been written is given up: chance says what of it is durable, programs read it on.
-    pub(crate) fn fail_to_sync(&mut self, fate: Fate, rng: &mut StdRng) {
+    /// The power fails; what was not durable yet shares a fate.
+    pub(crate) fn crash(&mut self, fate: Fate, rng: &mut StdRng) {
         let pending = std::mem::take(&mut self.pending);
         match fate {
             Fate::Lost => {}
@@ -110,11 +110,6 @@ impl Content {
                 }
             }
         }
-    }
-
-    /// The power fails; what was not durable yet shares a fate.
-    pub(crate) fn crash(&mut self, fate: Fate, rng: &mut StdRng) {
-        self.fail_to_sync(fate, rng);
         self.data.clone_from(&self.synced);
     }
 }

@@ -133,13 +133,9 @@ impl Handle {
 
     pub(crate) fn sync(&mut self) -> Result<(), Code> {
         let mut state = self.changing()?;
-        match state.spend() {
-            Ok(true) => {}
-            Ok(false) => return Err(SQLITE_IOERR_FSYNC),
-            Err(_) => {
-                state.fail_to_sync(self.inode);
-                return Err(SQLITE_IOERR_FSYNC);
-            }
+        // After one that has failed another may succeed, with all that was written until then.
+        if !state.spend().map_err(|_| SQLITE_IOERR_FSYNC)? {
+            return Err(SQLITE_IOERR_FSYNC);
         }
         if !state.lying {
             state.inode(self.inode)?.content.sync();

@@ -44,8 +44,7 @@ pub enum Trouble {
     Full,
     /// Nothing is written.
     ReadOnly,
-    /// Every other change fails. After a sync that has failed nobody syncs the same writes again, as
-    /// on Linux.
+    /// Every other change fails, syncs among them.
     Failing,
 }
 

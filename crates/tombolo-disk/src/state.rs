@@ -110,14 +110,6 @@ impl State {
         self.inodes.get_mut(&number).ok_or(SQLITE_IOERR)
     }
 
-    /// A sync of a file has failed.
-    pub(crate) fn fail_to_sync(&mut self, inode: u64) {
-        let fate = Fate::drawn(&mut self.rng);
-        if let Some(inode) = self.inodes.get_mut(&inode) {
-            inode.content.fail_to_sync(fate, &mut self.rng);
-        }
-    }
-
     /// A new file, with a name unless nobody else is to find it.
     pub(crate) fn create(&mut self, name: Option<&str>) -> Result<u64, Code> {
         match self.trouble {

@@ -93,6 +93,8 @@ struct Life {
     backup: Option<(Copy, MemoryStore)>,
     /// Now and then an entry is large.
     writes_much: bool,
+    /// What happened, for a person.
+    trace: Vec<String>,
     runtime: Runtime,
 }
 
@@ -118,6 +120,7 @@ impl Life {
             unsure: Vec::new(),
             backup: None,
             writes_much: rng.random_range(0..10) == 0,
+            trace: Vec::new(),
             rng,
             runtime: tokio::runtime::Builder::new_current_thread().build().unwrap(),
         }
@@ -127,12 +130,24 @@ impl Life {
         self.rng.random_range(0..100) < of_100
     }
 
+    fn note(&mut self, what: &str) {
+        let (changes, power) = (self.disk.changes(), if self.disk.is_on() { "" } else { ", off" });
+        self.trace.push(format!("{changes}{power}: {what}"));
+    }
+
+    /// Lives to the end, or until something is broken.
     fn live(mut self) -> Result<(), Broken> {
+        let lived = self.rounds();
+        lived.map_err(|what| format!("{what}\n{}", self.trace.join("\n")))
+    }
+
+    fn rounds(&mut self) -> Result<(), Broken> {
         for _ in 0..self.rng.random_range(2..6) {
             if self.chance(40) {
                 self.disk.power_off_after(self.rng.random_range(0..60));
             }
             let opened = self.open();
+            self.note(&format!("opened: {:?}", opened.as_ref().err()));
             match opened {
                 Ok(store) => {
                     self.compare(&store)?;
@@ -161,7 +176,9 @@ impl Life {
             1 => self.disk.power_off_after(self.rng.random_range(0..12)),
             _ => {}
         }
+        self.note("closes");
         drop(store);
+        self.note("is closed");
     }
 
     /// The machine, or only the process, is there again.
@@ -170,12 +187,14 @@ impl Life {
         self.disk.keep_power();
         if !self.disk.is_on() || self.chance(20) {
             self.disk.crash();
+            self.note("crashed");
         }
         let restores = self.chance(15);
         if restores && let Some((copy, known)) = &self.backup {
             self.disk.put_back(copy);
             self.known = known.copied();
             self.unsure.clear();
+            self.note("put back");
         }
     }
 
@@ -217,13 +236,14 @@ impl Life {
     fn use_it(&mut self, store: &SqliteStore) -> Result<(), Broken> {
         for _ in 0..self.rng.random_range(1..10) {
             match self.rng.random_range(0..20) {
-                0 => self.disk.set_trouble(Some(Trouble::Full)),
-                1 => self.disk.set_trouble(Some(Trouble::ReadOnly)),
-                2 => self.disk.set_trouble(Some(Trouble::Failing)),
-                3..6 => self.disk.set_trouble(None),
+                0 => self.suffer(Some(Trouble::Full)),
+                1 => self.suffer(Some(Trouble::ReadOnly)),
+                2 => self.suffer(Some(Trouble::Failing)),
+                3..6 => self.suffer(None),
                 6..8 => self.disk.power_off_after(self.rng.random_range(0..60)),
                 8 if self.unsure.is_empty() => {
                     self.backup = Some((self.disk.copy(), self.known.copied()));
+                    self.note("copied");
                 }
                 _ => {}
             }
@@ -231,6 +251,11 @@ impl Life {
             self.read_some(store)?;
         }
         Ok(())
+    }
+
+    fn suffer(&mut self, trouble: Option<Trouble>) {
+        self.disk.set_trouble(trouble);
+        self.note(&format!("{trouble:?}"));
     }
 
     fn step(&mut self) -> Step {
@@ -303,6 +328,7 @@ impl Life {
     ) -> Result<(), Broken> {
         let mut failed = Vec::new();
         for (step, outcome) in written {
+            self.note(&format!("{outcome:?} for {}", short(&step)));
             match outcome {
                 Err(StoreError::Unavailable(_) | StoreError::Failed(_)) if self.is_troubled() => {
                     failed.push(step);
@@ -312,7 +338,8 @@ impl Life {
                     if outcome != expected {
                         return Err(format!("{step:?}\n  led to {outcome:?}\n  not {expected:?}"));
                     }
-                    if outcome.is_ok() {
+                    // What is written takes the place of what failed; what changes nothing does not.
+                    if outcome.is_ok_and(|committed| !committed.event_ids.is_empty()) {
                         self.unsure.clear();
                     }
                 }
@@ -349,6 +376,15 @@ async fn all(store: &impl Store) -> Vec<String> {
         .map(|entries| entries.iter().map(|logged| logged.event.payload.len()).collect::<Vec<_>>());
     told.push(format!("vault: {sizes:?}"));
     told
+}
+
+fn short(step: &Step) -> String {
+    const LENGTH: usize = 400;
+    let mut text = format!("{step:?}");
+    if let Some((end, _)) = text.char_indices().nth(LENGTH) {
+        text.truncate(end);
+    }
+    text
 }
 
 /// The first lines that are not alike.
