@@ -12,7 +12,7 @@ use mimi_wire::protocol::directory::Endpoint;
 use mimi_wire::protocol::notify::FanoutMessage;
 use mimi_wire::protocol::update::UpdateRequest;
 use mimi_wire::{MimiUri, Wire};
-use tombolo_store::memory::MemoryStore;
+use tombolo_store::sqlite::SqliteStore;
 use tombolo_store::{Store, StoreFuture};
 use tombolo_testkit::simulation::ledger::{Accepted, Epoch, Ledger, Room, Rule};
 
@@ -39,18 +39,21 @@ struct Watched {
 }
 
 fn now<T>(future: StoreFuture<'_, T>) -> T {
-    future.now_or_never().expect("memory answers at once").expect("memory does not fail")
+    future
+        .now_or_never()
+        .expect("without threads the store answers at once")
+        .expect("it can be read")
 }
 
 impl Witness {
     /// Reads what has become durable since it last looked.
     pub fn look(&mut self, disk: &Disk, book: &Book) {
-        let durable = disk.durable();
-        let last_id = now(durable.last_event_id());
-        if last_id == self.commits {
+        let commits = disk.commits();
+        if commits == self.commits {
             return;
         }
-        self.commits = last_id;
+        let Some(durable) = disk.durable() else { return };
+        self.commits = commits;
         for reference in disk.take_released() {
             book.pages().ledger.key_package(&reference);
         }
@@ -63,7 +66,7 @@ impl Witness {
 
     fn watched(
         &mut self,
-        durable: &MemoryStore,
+        durable: &SqliteStore,
         room: &MimiUri,
         book: &Book,
     ) -> Option<&mut Watched> {
@@ -86,7 +89,8 @@ impl Witness {
 
     /// The hub was put back: what is not on its disk any more has not happened.
     pub fn put_back(&mut self, disk: &Disk, book: &Book) {
-        let durable = disk.durable();
+        disk.start().expect("a copy can be opened");
+        let durable = disk.durable().expect("it was opened");
         for room in std::mem::take(&mut self.rooms).into_keys() {
             let seq = now(durable.last_seq(&room));
             book.pages().ledger.put_back(&room, seq);
@@ -122,7 +126,7 @@ fn going(change: &StagedChange, view: &RoomView) -> Vec<MimiUri> {
 }
 
 impl Watched {
-    fn follow(&mut self, durable: &MemoryStore, room: &MimiUri, book: &Book) {
+    fn follow(&mut self, durable: &SqliteStore, room: &MimiUri, book: &Book) {
         for logged in now(durable.log(room, self.seq, PAGE)) {
             let seq = self.seq + 1;
             let event = &logged.event;
@@ -199,7 +203,7 @@ impl Watched {
     }
 
     /// What was written before the room was first looked at.
-    fn take_founding(&mut self, durable: &MemoryStore, room: &MimiUri, book: &Book) {
+    fn take_founding(&mut self, durable: &SqliteStore, room: &MimiUri, book: &Book) {
         for logged in now(durable.log(room, 0, PAGE)) {
             let event = &logged.event;
             if event.seq <= self.seq && event.kind == EventKind::Application {
