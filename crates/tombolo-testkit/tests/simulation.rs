@@ -90,6 +90,20 @@ fn seed_100627_a_welcome_does_not_overtake_what_waits() {
     seed(100_627, Faults::All);
 }
 
+/// In a direct room one leaves with all devices and stays listed: the other device did not know, and its
+/// message waited for a commit that nobody was left to make.
+#[test]
+fn seed_500345_who_leaves_a_direct_room_leaves_with_all_devices() {
+    seed(500_345, Faults::Honest);
+}
+
+/// A device that wanted to leave, and waited for a commit of its own, heard nothing more when another
+/// device of its user was faster.
+#[test]
+fn seed_400823_both_devices_of_a_person_leave() {
+    seed(400_823, Faults::All);
+}
+
 /// The simulated provider told who founded a room twice to try again, for ever.
 #[test]
 fn seed_70004_a_founding_that_is_repeated_ends() {

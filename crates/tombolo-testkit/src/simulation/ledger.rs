@@ -19,6 +19,8 @@ pub use ending::{Ending, Room, Standing};
 pub enum Rule {
     /// No accepted message is lost.
     Lost,
+    /// What a device says was not sent is nowhere.
+    Unsent,
     /// None is shown twice.
     Twice,
     /// A room has one order.
@@ -125,6 +127,8 @@ pub struct Ledger {
     rooms: BTreeMap<MimiUri, RoomBook>,
     /// Texts, who has written them and where. Every text is written once.
     written: BTreeMap<String, (MimiUri, MimiUri)>,
+    /// Texts that a device has told its person were not sent.
+    unsent: BTreeMap<String, MimiUri>,
     /// Direct rooms, and those that have taken their place at a device.
     gave_way: BTreeSet<(MimiUri, MimiUri)>,
     key_packages: BTreeSet<Vec<u8>>,
@@ -285,6 +289,11 @@ impl Ledger {
             return;
         }
         self.rooms.entry(room.clone()).or_default().promised.insert(id, user.clone());
+    }
+
+    /// A device has told its person that a text was not sent.
+    pub fn unsent(&mut self, client: &MimiUri, text: &str) {
+        self.unsent.insert(text.to_owned(), client.clone());
     }
 
     /// A device has told its person of a new message, which nobody has touched since.
