@@ -235,12 +235,14 @@ impl Disk {
         inner.backup = Some(inner.device.copy());
     }
 
-    /// Puts the copy back, if there is one; the provider must not run.
+    /// Puts the copy back, on a disk that nothing is wrong with, if there is one; the provider must
+    /// not run.
     pub fn restore(&self) -> bool {
         let mut inner = self.inner();
         let Some(backup) = inner.backup.clone() else { return false };
         inner.forget_queue();
         inner.device.put_back(&backup);
+        inner.device.set_trouble(None);
         inner.answered_id = 0;
         true
     }
