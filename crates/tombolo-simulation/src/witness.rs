@@ -11,7 +11,7 @@ use mimi_provider::record::{EventKind, NewEvent};
 use mimi_wire::protocol::directory::Endpoint;
 use mimi_wire::protocol::notify::FanoutMessage;
 use mimi_wire::protocol::update::UpdateRequest;
-use mimi_wire::{MimiUri, Wire};
+use mimi_wire::{Domain, MimiUri, Wire};
 use tombolo_store::sqlite::SqliteStore;
 use tombolo_store::{Store, StoreFuture};
 use tombolo_testkit::simulation::ledger::{Accepted, Epoch, Ledger, Room, Rule};
@@ -135,11 +135,25 @@ impl Watched {
                 book.pages().ledger.broken(Rule::Order, what);
             }
             self.seq = event.seq;
+            for left_out in self.left_out(event, room) {
+                let what = format!("{room}: entry {} is not for {left_out}", event.seq);
+                book.pages().ledger.broken(Rule::Drain, what);
+            }
             if let Err(what) = self.take(event, room, book) {
                 let what = format!("{room}: entry {}: {what}", event.seq);
                 book.pages().ledger.broken(Rule::Agreement, what);
             }
         }
+    }
+
+    /// Providers with members that a message will not be delivered to, as it stands in the file.
+    fn left_out(&self, event: &NewEvent, room: &MimiUri) -> BTreeSet<Domain> {
+        if event.kind != EventKind::Application {
+            return BTreeSet::new();
+        }
+        let members = self.group.view().clients.iter().map(|it| it.user.domain());
+        let followers = members.filter(|domain| *domain != room.domain());
+        followers.filter(|domain| !event.audience.contains(domain)).collect()
     }
 
     fn take(&mut self, event: &NewEvent, room: &MimiUri, book: &Book) -> Result<(), String> {
