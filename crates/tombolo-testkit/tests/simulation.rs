@@ -104,6 +104,25 @@ fn seed_400823_both_devices_of_a_person_leave() {
     seed(400_823, Faults::All);
 }
 
+/// Who was signed out while a message was on its way heard that it was not sent; all had it.
+#[test]
+fn seed_621309_what_became_of_a_message_is_in_doubt() {
+    seed(621_309, Faults::Honest);
+}
+
+/// A request for a simulated stream came twice, and the answer to the later life set back the time from
+/// which on events may come.
+#[test]
+fn seed_621452_no_event_overtakes_the_stream_it_comes_by() {
+    seed(621_452, Faults::Honest);
+}
+
+/// Octets that were altered on the way name another epoch: nobody can read them.
+#[test]
+fn seed_620562_altered_octets_are_nobodys() {
+    seed(620_562, Faults::Honest);
+}
+
 /// The simulated provider told who founded a room twice to try again, for ever.
 #[test]
 fn seed_70004_a_founding_that_is_repeated_ends() {

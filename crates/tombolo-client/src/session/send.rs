@@ -339,6 +339,11 @@ impl Room {
     ) {
         let response = match answer.result {
             Ok(Response::SubmitMessage(response)) => *response,
+            // An earlier sending may have come through, before this device was signed out, say.
+            other if answer.uncertain => {
+                let in_doubt = ClientError::InDoubt(refusal(other).to_string());
+                return self.send_failed(in_doubt, means.effects);
+            }
             other => return self.send_failed(refusal(other), means.effects),
         };
         match (response, self.sends_no_more()) {

@@ -186,10 +186,10 @@ impl Device {
         text: &str,
         sent: Result<MessageId, ClientError>,
     ) -> Result<MessageId, ClientError> {
-        if sent
-            .as_ref()
-            .is_err_and(|error| !matches!(error, ClientError::Storage(_) | ClientError::Other(_)))
-        {
+        if sent.as_ref().is_err_and(|error| {
+            use ClientError::{InDoubt, Other, Storage};
+            !matches!(error, InDoubt(_) | Storage(_) | Other(_))
+        }) {
             self.book.pages().ledger.unsent(&self.client, text);
         }
         sent

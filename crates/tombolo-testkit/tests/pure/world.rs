@@ -607,6 +607,9 @@ impl World {
                     self.ledger.promised(&client, room, id);
                 }
             }
+            (Doing::Text { .. }, Err(ClientError::InDoubt(_))) => {
+                self.seen.one("messages in doubt")
+            }
             (Doing::Text { text, .. }, Err(_)) => {
                 if let Some(client) = self.devices[device].client.clone() {
                     self.ledger.unsent(&client, text);

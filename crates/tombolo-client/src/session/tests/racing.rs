@@ -165,6 +165,31 @@ fn a_message_under_way_ends_as_the_hub_says() {
     }
 }
 
+/// The answer to a message was lost, and its repeat is refused because the device was signed out
+/// meanwhile: nobody says that it was not sent.
+#[test]
+fn a_message_whose_answer_is_lost_is_in_doubt() {
+    for (is_lost, kind) in [(true, "in doubt"), (false, "refused")] {
+        let (mut world, room) = World::with_room(1);
+        (world.actors[BOB].is_mute, world.actors[BOB].is_deaf) = (true, true);
+        let draft = Draft::Text { text: "bye".to_owned(), in_reply_to: None };
+        let write = world.start(BOB, Command::Send { room: room.clone(), draft });
+        let (mut id, _) = world.hub_answers(BOB);
+        if is_lost {
+            world.answer(BOB, (id, Err(TransportError::Unreachable("lost".to_owned()))));
+            world.run_for(5_000);
+            id = world.last_request(BOB);
+        }
+        let (code, message) = ("unauthorized".to_owned(), "unauthorized".to_owned());
+        world.answer(BOB, (id, Err(TransportError::Refused { code, message })));
+        let ended = world.finished(BOB, write);
+        match kind {
+            "in doubt" => assert!(matches!(ended, Err(ClientError::InDoubt(_))), "{ended:?}"),
+            _ => assert!(matches!(ended, Err(ClientError::Refused(_))), "{ended:?}"),
+        }
+    }
+}
+
 /// Banning somebody who is leaving: the leave goes first, the ban holds afterwards.
 #[test]
 fn who_leaves_can_be_banned_all_the_same() {
