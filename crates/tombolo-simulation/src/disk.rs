@@ -97,6 +97,8 @@ struct Waiting {
 pub const SYNC_MS_MAX: u64 = 4;
 /// And on one that swaps.
 const SWAPPING_MS_MAX: u64 = 400;
+/// How long a disk that lies takes for what it has said to have done.
+const LYING: Duration = Duration::from_secs(2);
 /// Changes after which the power fails in the midst of a commit, at most: more than most commits make.
 const CUT_CHANGES_MAX: u64 = 12;
 
@@ -351,7 +353,7 @@ impl Store for Disk {
             tokio::time::sleep(delay).await;
             disk.write_to(number);
             if lies {
-                tokio::time::sleep(delay * 50).await;
+                tokio::time::sleep(LYING).await;
                 disk.inner().device.settle();
             }
         });
