@@ -11,6 +11,7 @@ use mimi_provider::record::{EventKind, NewEvent};
 use mimi_wire::protocol::directory::Endpoint;
 use mimi_wire::protocol::notify::FanoutMessage;
 use mimi_wire::protocol::update::UpdateRequest;
+use mimi_wire::room::capability::Capability;
 use mimi_wire::{Domain, MimiUri, Wire};
 use tombolo_store::sqlite::SqliteStore;
 use tombolo_store::{Store, StoreFuture};
@@ -36,6 +37,8 @@ struct Watched {
     seq: u64,
     /// Users of whom it is accepted, and not committed, that they go.
     leaving: BTreeSet<MimiUri>,
+    /// Nothing was proposed or noted since the last commit.
+    is_settled: bool,
 }
 
 fn now<T>(future: StoreFuture<'_, T>) -> T {
@@ -74,7 +77,12 @@ impl Witness {
             let stored = now(durable.room(room))?;
             let snapshot = HubSnapshot::decode(&stored.snapshot).ok()?;
             let group = HubGroup::restore(&snapshot.group).ok()?;
-            let mut watched = Watched { group, seq: stored.snapshot_seq, leaving: BTreeSet::new() };
+            let mut watched = Watched {
+                group,
+                seq: stored.snapshot_seq,
+                leaving: BTreeSet::new(),
+                is_settled: false,
+            };
             book.note(|| format!("{room} is there"));
             let mut pages = book.pages();
             pages.rooms.insert(room.clone(), watched.group.view().epoch);
@@ -139,6 +147,11 @@ impl Watched {
                 let what = format!("{room}: entry {} is not for {left_out}", event.seq);
                 book.pages().ledger.broken(Rule::Drain, what);
             }
+            match event.kind {
+                EventKind::Commit => self.is_settled = true,
+                EventKind::Proposal | EventKind::HubNote => self.is_settled = false,
+                _ => {}
+            }
             if let Err(what) = self.take(event, room, book) {
                 let what = format!("{room}: entry {}: {what}", event.seq);
                 book.pages().ledger.broken(Rule::Agreement, what);
@@ -146,13 +159,20 @@ impl Watched {
         }
     }
 
-    /// Providers with members that a message will not be delivered to, as it stands in the file.
+    /// Providers with members who may read a message and to which it will not be delivered, as it
+    /// stands in the file. Not looked at while somebody may be on the way out.
     fn left_out(&self, event: &NewEvent, room: &MimiUri) -> BTreeSet<Domain> {
-        if event.kind != EventKind::Application {
+        if event.kind != EventKind::Application || !self.is_settled {
             return BTreeSet::new();
         }
-        let members = self.group.view().clients.iter().map(|it| it.user.domain());
-        let followers = members.filter(|domain| *domain != room.domain());
+        let view = self.group.view();
+        let may_read = |user: &MimiUri| {
+            let listed = view.participants.participants.iter().find(|it| it.user == *user);
+            let role = listed.and_then(|it| view.role(it.role_index));
+            role.is_some_and(|it| it.role_capabilities.contains(&Capability::CAN_RECEIVE_MESSAGE))
+        };
+        let readers = view.clients.iter().filter(|it| may_read(&it.user));
+        let followers = readers.map(|it| it.user.domain()).filter(|it| *it != room.domain());
         followers.filter(|domain| !event.audience.contains(domain)).collect()
     }
 
