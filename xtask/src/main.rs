@@ -6,6 +6,7 @@ mod openapi;
 mod requirements;
 mod simulate;
 mod simulate_real;
+mod simulate_store;
 mod style;
 mod walls;
 
@@ -23,10 +24,15 @@ usage: cargo xtask TASK
 
   simulate      runs simulated federations: `--seeds N`, `--from SEED`, `--seed S --trace`,
                 `--faults none|honest|all`, `--jobs J`, `--large`, `--plant FAULT`
-                (docs/simulation.md)
+                (docs/simulation.md); with `--seeds N` the same number of lives of the store as well,
+                `--layer pure` for federations alone
+
+  simulate --layer store
+                the SQLite store on a disk that is full, fails, and loses its power in the midst of
+                anything: `--seeds N`, `--from SEED`, `--seed S`
 
   simulate --layer real
-                the same of real servers and clients, far fewer: `--seeds N`, `--from SEED`,
+                the same of real servers and clients on such disks, far fewer: `--seeds N`, `--from SEED`,
                 `--seed S --trace`, `--faults none|honest|all`, `--jobs J`, `--large`, `--plant DEFECT`
 
   openapi       writes docs/openapi.json anew, when the client API has changed; `openapi check` lints it
@@ -47,7 +53,12 @@ fn main() -> ExitCode {
         ["requirements"] => requirements::check(),
         ["style"] => style::check(),
         ["simulate", "--layer", "real", options @ ..] => simulate_real::run(options),
-        ["simulate", options @ ..] => simulate::run(options),
+        ["simulate", "--layer", "store", options @ ..] => simulate_store::run(options),
+        ["simulate", "--layer", "pure", options @ ..] => simulate::run(options),
+        ["simulate", options @ ..] => simulate::run(options).and_then(|()| {
+            let is_of_both = options.contains(&"--seeds") && !options.contains(&"--plant");
+            if is_of_both { simulate_store::run(options) } else { Ok(()) }
+        }),
         ["openapi"] => openapi::write(),
         ["openapi", "check"] => openapi::check(),
         ["fuzz"] => fuzz::check(),

@@ -26,6 +26,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
             "mimi-policy",
             "mimi-mls",
             "mimi-provider",
+            "tombolo-disk",
             "tombolo-store",
             "tombolo-server",
             "tombolo-client",
@@ -33,6 +34,7 @@ const MAY_DEPEND: &[(&str, &[&str])] = &[
         ],
     ),
     ("tombolo-testkit", &["mimi-wire", "mimi-policy", "mimi-mls"]),
+    ("tombolo-disk", &[]),
     ("xtask", &[]),
 ];
 

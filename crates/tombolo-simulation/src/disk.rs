@@ -1,13 +1,17 @@
-//! A provider's disk: what is written takes a while to be durable, and a crash loses the end of what
-//! was not.
+//! A provider's disk, and the store that keeps its file there: what is written takes a while to be
+//! durable, and a crash loses what was not.
 //!
-//! A commit is checked at once against everything written before it, is read by others once it is
-//! durable, and is answered then: what `tombolo_store::sqlite` promises. There is no tearing within
-//! a commit, which a write-ahead log with checksums rules out; a crash keeps some of the commits
-//! that were on their way, in order, and none after the first that is lost.
+//! The store is `tombolo_store::sqlite`, as providers have it, on a [`tombolo_disk::Disk`]. Commits wait
+//! for their turn as they do for the store's own thread; they are written, read by others and answered
+//! when it comes, a little later in virtual time. A crash finds some of them written, perhaps one in the
+//! midst of its writes, and the rest not at all.
 
 use std::collections::VecDeque;
+use std::fmt::Debug;
+use std::fs::TryLockError;
 use std::future::ready;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,10 +26,11 @@ use mimi_provider::record::{
 };
 use mimi_wire::protocol::CipherSuite;
 use mimi_wire::{Domain, MimiUri};
-use rand::Rng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use tokio::sync::oneshot;
-use tombolo_store::memory::MemoryStore;
+use tombolo_disk::{Copy, Trouble, VFS};
+use tombolo_store::sqlite::{Files, OpenError, Options, SqliteStore, Threads};
 use tombolo_store::{Commit, Committed, FollowerBatch, Store, StoreError, StoreFuture};
 
 /// A defect put into a store, to see that the simulation finds it.
@@ -58,48 +63,89 @@ pub struct Disk(Arc<Mutex<Inner>>);
 
 #[derive(Debug)]
 struct Inner {
-    /// With everything that is on its way; commits are checked against it.
-    written: MemoryStore,
-    /// What is left after a crash.
-    durable: MemoryStore,
-    /// On its way from the one to the other.
-    queue: VecDeque<Commit>,
-    /// How many commits have become durable, or were lost.
+    device: tombolo_disk::Disk,
+    file: PathBuf,
+    /// While the machine runs.
+    store: Option<Arc<SqliteStore>>,
+    /// Commits that wait for their turn.
+    queue: VecDeque<Waiting>,
+    /// How many commits have waited.
+    queued: u64,
+    /// How many of them have been written or refused, or were lost.
     settled: u64,
-    /// Commits since the beginning: while this stands still, nothing happens.
+    /// Commits that were written: while this stands still, nothing happens.
     commits: u64,
+    /// The last entry of the log that somebody was told to be durable.
+    answered_id: u64,
     sync_ms_max: u64,
-    full: bool,
     /// It sends peers too much, too little, and in another order.
     crooked: bool,
-    backup: Option<MemoryStore>,
+    backup: Option<Copy>,
     /// KeyPackages that were given away since somebody asked.
     released: Vec<Vec<u8>>,
     planted: Option<Planted>,
     rng: StdRng,
 }
 
+#[derive(Debug)]
+struct Waiting {
+    commit: Commit,
+    answer: oneshot::Sender<Result<Committed, StoreError>>,
+}
+
 /// How long a commit takes to be durable on a healthy disk, at most.
 pub const SYNC_MS_MAX: u64 = 4;
 /// And on one that swaps.
 const SWAPPING_MS_MAX: u64 = 400;
+/// How long a disk that lies takes for what it has said to have done.
+const LYING: Duration = Duration::from_secs(2);
+/// Changes after which the power fails in the midst of a commit, at most: more than most commits make.
+const CUT_CHANGES_MAX: u64 = 12;
+
+/// The disk as the store asks it past SQLite.
+#[derive(Debug)]
+struct Mounted(tombolo_disk::Disk);
+
+impl Files for Mounted {
+    fn vfs(&self) -> Option<&str> {
+        Some(VFS)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<PathBuf> {
+        self.0.create(path)?;
+        Ok(path.to_owned())
+    }
+
+    fn sync_folder(&self, _: &Path) -> io::Result<()> {
+        self.0.sync_folder()
+    }
+
+    fn lock(&self, path: &Path) -> Result<Box<dyn Debug + Send>, TryLockError> {
+        let lock = self.0.lock(path).ok_or(TryLockError::WouldBlock)?;
+        Ok(Box::new(lock))
+    }
+}
 
 impl Disk {
-    /// An empty disk; `planted` is a defect it has.
-    pub fn new(rng: StdRng, planted: Option<Planted>) -> Self {
-        let (written, durable) = (MemoryStore::new(), MemoryStore::new());
+    /// An empty disk for the files in a folder, which no other disk is for; `planted` is a defect it
+    /// has.
+    pub fn new(folder: &Path, mut rng: StdRng, planted: Option<Planted>) -> Self {
+        let device = tombolo_disk::Disk::mounted(folder, StdRng::seed_from_u64(rng.random()));
+        device.set_lying(planted == Some(Planted::AnswersEarly));
         Self(Arc::new(Mutex::new(Inner {
-            written,
-            durable,
+            device,
+            file: folder.join("tombolo.sqlite"),
+            store: None,
             queue: VecDeque::new(),
+            queued: 0,
             settled: 0,
             commits: 0,
+            answered_id: 0,
             // Much is on its way at once only if that takes long.
             sync_ms_max: match planted {
                 Some(Planted::SwapsEntries) => SWAPPING_MS_MAX,
                 _ => SYNC_MS_MAX,
             },
-            full: false,
             crooked: false,
             backup: None,
             released: Vec::new(),
@@ -112,9 +158,27 @@ impl Disk {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is durable, for whoever looks from outside.
-    pub fn durable(&self) -> MemoryStore {
-        self.inner().durable.clone()
+    /// Opens the store, as a provider does when it starts. Says what was lost of what had been
+    /// answered, if anything.
+    pub fn start(&self) -> Result<Option<String>, OpenError> {
+        let mut inner = self.inner();
+        if inner.store.is_some() {
+            return Ok(None);
+        }
+        let files = Arc::new(Mounted(inner.device.clone()));
+        let store = SqliteStore::open(&inner.file, Options { threads: Threads::Inline, files })?;
+        let last_id = at_once(store.last_event_id()).unwrap_or_default();
+        inner.store = Some(Arc::new(store));
+        // One that was cut may have been written.
+        inner.commits += 1;
+        let answered = inner.answered_id;
+        let lost = || format!("{answered} entries were answered, {last_id} are there");
+        Ok((last_id < answered).then(lost))
+    }
+
+    /// What is durable, for whoever looks from outside; `None` while the machine does not run.
+    pub fn durable(&self) -> Option<Arc<SqliteStore>> {
+        self.inner().store.clone()
     }
 
     /// KeyPackages that were given away since this was last asked.
@@ -129,16 +193,15 @@ impl Disk {
 
     /// Writes at once, before anything runs.
     pub fn put(&self, commit: Commit) {
-        let inner = self.inner();
-        for store in [&inner.written, &inner.durable] {
-            let put = store.commit(commit.clone()).now_or_never();
-            put.expect("memory answers at once").expect("nothing else is written yet");
-        }
+        self.start().expect("a new disk takes a new file");
+        let store = self.durable().expect("it was opened");
+        at_once(store.commit(commit)).expect("nothing else is written yet");
+        self.inner().device.settle();
     }
 
-    /// Whether writes fail.
-    pub fn set_full(&self, full: bool) {
-        self.inner().full = full;
+    /// Sets what is wrong with writing, if anything.
+    pub fn set_trouble(&self, trouble: Option<Trouble>) {
+        self.inner().device.set_trouble(trouble);
     }
 
     /// Whether peers are sent the log as it is.
@@ -151,57 +214,68 @@ impl Disk {
         self.inner().sync_ms_max = ms.max(1);
     }
 
-    /// The machine stops: of what was on its way some is durable, the rest is gone.
+    /// The machine stops: of what was on its way some is durable, one commit may be cut, the rest is
+    /// gone.
     pub fn crash(&self) {
         let mut inner = self.inner();
         let waiting = inner.queue.len();
         let kept = inner.rng.random_range(0..=waiting);
-        inner.sync(kept);
-        inner.queue.clear();
-        inner.settled = inner.commits;
-        inner.written = inner.durable.copied();
+        inner.write(kept);
+        let changes = inner.rng.random_range(0..CUT_CHANGES_MAX);
+        inner.device.power_off_after(changes);
+        inner.write(1);
+        inner.device.power_off();
+        inner.forget_queue();
+        // Its connections close without a word to the disk.
+        inner.store = None;
+        inner.device.crash();
     }
 
-    /// Keeps a copy.
+    /// Keeps a copy of the files.
     pub fn back_up(&self) {
         let mut inner = self.inner();
-        inner.backup = Some(inner.durable.copied());
+        inner.backup = Some(inner.device.copy());
     }
 
-    /// Puts the copy back, if there is one; the provider must not run.
+    /// Puts the copy back, on a disk that nothing is wrong with, if there is one; the provider must
+    /// not run.
     pub fn restore(&self) -> bool {
         let mut inner = self.inner();
-        let Some(backup) = inner.backup.as_ref().map(MemoryStore::copied) else { return false };
-        inner.queue.clear();
-        inner.settled = inner.commits;
-        (inner.written, inner.durable) = (backup.copied(), backup);
+        let Some(backup) = inner.backup.clone() else { return false };
+        inner.forget_queue();
+        inner.device.put_back(&backup);
+        inner.device.set_trouble(None);
+        inner.answered_id = 0;
         true
     }
 
-    fn readable(&self) -> MemoryStore {
-        let inner = self.inner();
-        match inner.planted {
-            Some(Planted::AnswersEarly) => inner.written.clone(),
-            _ => inner.durable.clone(),
-        }
+    /// The store, for those who run on the machine.
+    fn running(&self) -> Result<Arc<SqliteStore>, StoreError> {
+        self.durable().ok_or_else(|| StoreError::Failed("the machine has stopped".to_owned()))
     }
 
     fn planted(&self, defect: Planted) -> bool {
         self.inner().planted == Some(defect)
     }
 
-    /// Everything up to a commit is durable.
-    fn sync_to(&self, number: u64) {
+    /// The turn of everything up to a commit has come.
+    fn write_to(&self, number: u64) {
         let mut inner = self.inner();
         let count = usize::try_from(number.saturating_sub(inner.settled)).unwrap_or(usize::MAX);
-        inner.sync(count);
+        inner.write(count);
     }
+}
+
+/// The store does everything at the call.
+fn at_once<T>(future: StoreFuture<'_, T>) -> Result<T, StoreError> {
+    future.now_or_never().expect("without threads the store answers at once")
 }
 
 impl Inner {
     fn swap_first_two(&mut self) {
         let [first, second, ..] = self.queue.make_contiguous() else { return };
-        if let (Some(first), Some(second)) = (message(first), message(second))
+        if let (Some(first), Some(second)) =
+            (message(&mut first.commit), message(&mut second.commit))
             && first.stream == second.stream
         {
             std::mem::swap(&mut first.payload, &mut second.payload);
@@ -209,20 +283,33 @@ impl Inner {
         }
     }
 
-    fn sync(&mut self, count: usize) {
+    fn forget_queue(&mut self) {
+        self.queue.clear();
+        self.settled = self.queued;
+    }
+
+    fn write(&mut self, count: usize) {
         for _ in 0..count {
             if self.planted == Some(Planted::SwapsEntries) {
                 self.swap_first_two();
             }
-            let Some(commit) = self.queue.pop_front() else { return };
+            let (Some(store), Some(waiting)) = (self.store.clone(), self.queue.pop_front()) else {
+                return;
+            };
             self.settled += 1;
-            self.released.extend(commit.changes.iter().filter_map(|change| match change {
+            let released = waiting.commit.changes.iter().filter_map(|change| match change {
                 Change::ReleaseKeyPackage(reference) => Some(reference.clone()),
                 _ => None,
-            }));
-            let synced = self.durable.commit(commit).now_or_never();
-            let synced = synced.expect("memory answers at once");
-            debug_assert!(synced.is_ok(), "checked when it was written: {synced:?}");
+            });
+            let released: Vec<_> = released.collect();
+            let outcome = at_once(store.commit(waiting.commit));
+            if let Ok(Committed { event_ids }) = &outcome {
+                self.commits += 1;
+                self.released.extend(released);
+                self.answered_id = event_ids.last().map_or(self.answered_id, |id| *id);
+            }
+            // Nobody may be there any more.
+            drop(waiting.answer.send(outcome));
         }
     }
 }
@@ -243,8 +330,8 @@ fn message(commit: &mut Commit) -> Option<&mut NewEvent> {
 macro_rules! reads {
     ($(fn $name:ident($($argument:ident: $type:ty),*) -> $output:ty;)*) => {
         $(fn $name(&self, $($argument: $type),*) -> StoreFuture<'_, $output> {
-            let answer = self.readable().$name($($argument),*).now_or_never();
-            Box::pin(ready(answer.expect("memory answers at once")))
+            let answer = self.running().and_then(|store| at_once(store.$name($($argument),*)));
+            Box::pin(ready(answer))
         })*
     };
 }
@@ -252,47 +339,33 @@ macro_rules! reads {
 impl Store for Disk {
     fn commit(&self, commit: Commit) -> StoreFuture<'static, Committed> {
         let mut inner = self.inner();
-        if inner.full {
-            let failed = StoreError::Failed("no space left on device".to_owned());
-            return Box::pin(ready(Err(failed)));
-        }
-        let written = inner.written.commit(commit.clone()).now_or_never();
-        let written = written.expect("memory answers at once");
         let latest = inner.sync_ms_max;
         let delay = Duration::from_millis(inner.rng.random_range(0..=latest));
-        if written.is_ok() {
-            inner.queue.push_back(commit);
-            inner.commits += 1;
-        }
-        let number = inner.commits;
-        let is_early = inner.planted == Some(Planted::AnswersEarly);
+        let (answer, answered) = oneshot::channel();
+        inner.queue.push_back(Waiting { commit, answer });
+        inner.queued += 1;
+        let number = inner.queued;
+        let lies = inner.planted == Some(Planted::AnswersEarly);
         drop(inner);
-        let (sender, receiver) = oneshot::channel();
         let disk = self.clone();
         // Whether or not anybody waits for it.
         tokio::spawn(async move {
-            let mut answer = Some((sender, written));
-            let mut tell = |()| answer.take().map(|(sender, written)| sender.send(written));
-            if is_early {
-                drop(tell(()));
-                tokio::time::sleep(delay * 50).await;
-            }
             tokio::time::sleep(delay).await;
-            disk.sync_to(number);
-            drop(tell(()));
+            disk.write_to(number);
+            if lies {
+                tokio::time::sleep(LYING).await;
+                disk.inner().device.settle();
+            }
         });
         Box::pin(async move {
             let gone = |_| StoreError::Failed("the machine has stopped".to_owned());
-            receiver.await.map_err(gone)?
+            answered.await.map_err(gone)?
         })
     }
 
     fn forget_expired(&self, now_ms: u64) -> StoreFuture<'static, ()> {
-        let inner = self.inner();
-        for store in [&inner.written, &inner.durable] {
-            drop(store.forget_expired(now_ms));
-        }
-        Box::pin(ready(Ok(())))
+        let forgotten = self.running().and_then(|store| at_once(store.forget_expired(now_ms)));
+        Box::pin(ready(forgotten))
     }
 
     fn follower_batch(
@@ -302,9 +375,9 @@ impl Store for Disk {
         after: Seq,
         max_octets: usize,
     ) -> StoreFuture<'_, FollowerBatch> {
-        let readable = self.readable();
-        let read = readable.follower_batch(stream, follower, after, max_octets);
-        let mut batch = read.now_or_never().expect("memory answers at once");
+        let store = self.running();
+        let mut batch = store
+            .and_then(|store| at_once(store.follower_batch(stream, follower, after, max_octets)));
         if let Ok(batch) = &mut batch {
             if self.planted(Planted::DropsDelivery) {
                 batch.events.retain(|logged| !is_unlucky(logged));
@@ -328,9 +401,9 @@ impl Store for Disk {
         after_id: u64,
         limit: usize,
     ) -> StoreFuture<'_, Vec<LoggedEvent>> {
-        let readable = self.readable();
-        let read = readable.client_events(client, after_id, limit);
-        let mut entries = read.now_or_never().expect("memory answers at once");
+        let store = self.running();
+        let mut entries =
+            store.and_then(|store| at_once(store.client_events(client, after_id, limit)));
         if self.planted(Planted::DropsEntry)
             && let Ok(entries) = &mut entries
         {

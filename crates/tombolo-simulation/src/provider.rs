@@ -18,6 +18,7 @@ use tombolo_server::dev_ca::ServerCertificate;
 use tombolo_server::running::Running;
 use tombolo_server::surroundings::{Chance, Surroundings, Toil};
 use tombolo_store::Commit;
+use tombolo_testkit::simulation::ledger::Rule;
 
 use crate::book::Book;
 use crate::disk::{Disk, Planted};
@@ -79,7 +80,7 @@ impl Provider {
         );
         let config = Config::parse(&text, base).expect("a plain configuration");
         let mut rng = StdRng::seed_from_u64(seed);
-        let disk = Disk::new(StdRng::seed_from_u64(rng.random()), planted);
+        let disk = Disk::new(&file("disk"), StdRng::seed_from_u64(rng.random()), planted);
         let chance = Arc::new(Mutex::new(StdRng::seed_from_u64(rng.random())));
         Self { domain, disk, config, book: book.clone(), step_ms: Arc::default(), chance }
     }
@@ -120,8 +121,7 @@ impl Provider {
             Surroundings { store, clock, chance, network: Arc::new(Wires), toil: Toil::InPlace };
         // A full disk may keep it from starting; whoever runs it tries again.
         loop {
-            let started = Running::start_in(self.config.clone(), surroundings.clone()).await;
-            match started {
+            match self.start(surroundings.clone()).await {
                 Ok(_running) => {
                     self.book.note(|| format!("{} is up", self.domain));
                     return std::future::pending().await;
@@ -130,5 +130,15 @@ impl Provider {
             }
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         }
+    }
+
+    /// What was answered before a crash is there after it.
+    async fn start(&self, surroundings: Surroundings) -> Result<Running, String> {
+        if let Some(lost) = self.disk.start().map_err(|error| error.to_string())? {
+            let what = format!("{}: {lost}", self.domain);
+            self.book.pages().ledger.broken(Rule::Lost, what);
+        }
+        let started = Running::start_in(self.config.clone(), surroundings).await;
+        started.map_err(|error| error.to_string())
     }
 }

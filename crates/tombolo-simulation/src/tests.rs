@@ -57,5 +57,5 @@ fn entries_that_change_places_are_found() {
 
 #[test]
 fn an_answer_before_the_write_is_durable_is_found() {
-    found(Planted::AnswersEarly, Faults::Honest, 30);
+    found(Planted::AnswersEarly, Faults::Honest, 12);
 }

@@ -11,8 +11,9 @@ use mimi_provider::record::{EventKind, NewEvent};
 use mimi_wire::protocol::directory::Endpoint;
 use mimi_wire::protocol::notify::FanoutMessage;
 use mimi_wire::protocol::update::UpdateRequest;
-use mimi_wire::{MimiUri, Wire};
-use tombolo_store::memory::MemoryStore;
+use mimi_wire::room::capability::Capability;
+use mimi_wire::{Domain, MimiUri, Wire};
+use tombolo_store::sqlite::SqliteStore;
 use tombolo_store::{Store, StoreFuture};
 use tombolo_testkit::simulation::ledger::{Accepted, Epoch, Ledger, Room, Rule};
 
@@ -36,21 +37,26 @@ struct Watched {
     seq: u64,
     /// Users of whom it is accepted, and not committed, that they go.
     leaving: BTreeSet<MimiUri>,
+    /// Nothing was proposed or noted since the last commit.
+    is_settled: bool,
 }
 
 fn now<T>(future: StoreFuture<'_, T>) -> T {
-    future.now_or_never().expect("memory answers at once").expect("memory does not fail")
+    future
+        .now_or_never()
+        .expect("without threads the store answers at once")
+        .expect("it can be read")
 }
 
 impl Witness {
     /// Reads what has become durable since it last looked.
     pub fn look(&mut self, disk: &Disk, book: &Book) {
-        let durable = disk.durable();
-        let last_id = now(durable.last_event_id());
-        if last_id == self.commits {
+        let commits = disk.commits();
+        if commits == self.commits {
             return;
         }
-        self.commits = last_id;
+        let Some(durable) = disk.durable() else { return };
+        self.commits = commits;
         for reference in disk.take_released() {
             book.pages().ledger.key_package(&reference);
         }
@@ -63,7 +69,7 @@ impl Witness {
 
     fn watched(
         &mut self,
-        durable: &MemoryStore,
+        durable: &SqliteStore,
         room: &MimiUri,
         book: &Book,
     ) -> Option<&mut Watched> {
@@ -71,7 +77,12 @@ impl Witness {
             let stored = now(durable.room(room))?;
             let snapshot = HubSnapshot::decode(&stored.snapshot).ok()?;
             let group = HubGroup::restore(&snapshot.group).ok()?;
-            let mut watched = Watched { group, seq: stored.snapshot_seq, leaving: BTreeSet::new() };
+            let mut watched = Watched {
+                group,
+                seq: stored.snapshot_seq,
+                leaving: BTreeSet::new(),
+                is_settled: false,
+            };
             book.note(|| format!("{room} is there"));
             let mut pages = book.pages();
             pages.rooms.insert(room.clone(), watched.group.view().epoch);
@@ -86,7 +97,8 @@ impl Witness {
 
     /// The hub was put back: what is not on its disk any more has not happened.
     pub fn put_back(&mut self, disk: &Disk, book: &Book) {
-        let durable = disk.durable();
+        disk.start().expect("a copy can be opened");
+        let durable = disk.durable().expect("it was opened");
         for room in std::mem::take(&mut self.rooms).into_keys() {
             let seq = now(durable.last_seq(&room));
             book.pages().ledger.put_back(&room, seq);
@@ -122,7 +134,7 @@ fn going(change: &StagedChange, view: &RoomView) -> Vec<MimiUri> {
 }
 
 impl Watched {
-    fn follow(&mut self, durable: &MemoryStore, room: &MimiUri, book: &Book) {
+    fn follow(&mut self, durable: &SqliteStore, room: &MimiUri, book: &Book) {
         for logged in now(durable.log(room, self.seq, PAGE)) {
             let seq = self.seq + 1;
             let event = &logged.event;
@@ -131,11 +143,37 @@ impl Watched {
                 book.pages().ledger.broken(Rule::Order, what);
             }
             self.seq = event.seq;
+            for left_out in self.left_out(event, room) {
+                let what = format!("{room}: entry {} is not for {left_out}", event.seq);
+                book.pages().ledger.broken(Rule::Drain, what);
+            }
+            match event.kind {
+                EventKind::Commit => self.is_settled = true,
+                EventKind::Proposal | EventKind::HubNote => self.is_settled = false,
+                _ => {}
+            }
             if let Err(what) = self.take(event, room, book) {
                 let what = format!("{room}: entry {}: {what}", event.seq);
                 book.pages().ledger.broken(Rule::Agreement, what);
             }
         }
+    }
+
+    /// Providers with members who may read a message and to which it will not be delivered, as it
+    /// stands in the file. Not looked at while somebody may be on the way out.
+    fn left_out(&self, event: &NewEvent, room: &MimiUri) -> BTreeSet<Domain> {
+        if event.kind != EventKind::Application || !self.is_settled {
+            return BTreeSet::new();
+        }
+        let view = self.group.view();
+        let may_read = |user: &MimiUri| {
+            let listed = view.participants.participants.iter().find(|it| it.user == *user);
+            let role = listed.and_then(|it| view.role(it.role_index));
+            role.is_some_and(|it| it.role_capabilities.contains(&Capability::CAN_RECEIVE_MESSAGE))
+        };
+        let readers = view.clients.iter().filter(|it| may_read(&it.user));
+        let followers = readers.map(|it| it.user.domain()).filter(|it| *it != room.domain());
+        followers.filter(|domain| !event.audience.contains(domain)).collect()
     }
 
     fn take(&mut self, event: &NewEvent, room: &MimiUri, book: &Book) -> Result<(), String> {
@@ -199,7 +237,7 @@ impl Watched {
     }
 
     /// What was written before the room was first looked at.
-    fn take_founding(&mut self, durable: &MemoryStore, room: &MimiUri, book: &Book) {
+    fn take_founding(&mut self, durable: &SqliteStore, room: &MimiUri, book: &Book) {
         for logged in now(durable.log(room, 0, PAGE)) {
             let event = &logged.event;
             if event.seq <= self.seq && event.kind == EventKind::Application {

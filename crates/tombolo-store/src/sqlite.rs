@@ -9,7 +9,7 @@ mod columns;
 mod contact;
 mod ends;
 mod failure;
-mod file_lock;
+mod files;
 mod intern;
 mod profiles;
 mod read;
@@ -42,17 +42,26 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{Commit, Committed, FollowerBatch, Store, StoreError, StoreFuture};
 use failure::Failure;
-use file_lock::FileLock;
+use files::FileLock;
+pub use files::{Files, Native};
 use readers::Readers;
 pub use schema::{JOURNAL_MODE, SYNCHRONOUS};
 use tail::Tail;
 use writer::{Counters, Job, WAITING_MAX, Work, Writer};
 
 /// How to run a [`SqliteStore`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Where the work is done.
     pub threads: Threads,
+    /// What the file and those beside it are on.
+    pub files: Arc<dyn Files>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { threads: Threads::default(), files: Arc::new(Native) }
+    }
 }
 
 /// Where the work of a [`SqliteStore`] is done.
@@ -125,15 +134,16 @@ enum Writes {
 impl SqliteStore {
     /// Opens a file, creating it or bringing its schema up to date. Blocks while it does.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
-        let path = file_lock::create(path.as_ref())?;
-        let lock = FileLock::take(&path)?;
-        let db = schema::open_writer(&path)?;
+        let Options { threads, files } = options;
+        let path = files::create(&*files, path.as_ref())?;
+        let lock = FileLock::take(&*files, &path)?;
+        let db = schema::open_writer(&path, files.vfs())?;
         let counters = Arc::new(Counters::default());
         let last_id = read::last_event_id(&db)
             .map_err(|failure| OpenError::Sqlite(StoreError::from(failure).to_string()))?;
         let tail = Arc::new(Tail::new(last_id));
         let writer = Writer::new(db, lock, Arc::clone(&counters), Arc::clone(&tail));
-        let writes = match options.threads {
+        let writes = match threads {
             Threads::Inline => Writes::Inline(Mutex::new(writer)),
             Threads::Own => {
                 let (queue, waiting) = mpsc::channel(WAITING_MAX);
@@ -143,7 +153,7 @@ impl SqliteStore {
                 Writes::Own { queue: Some(queue), thread: Some(thread) }
             }
         };
-        Ok(Self { writes, readers: Arc::new(Readers::new(path)), tail, counters })
+        Ok(Self { writes, readers: Arc::new(Readers::new(path, files)), tail, counters })
     }
 
     /// How much the writer has done.

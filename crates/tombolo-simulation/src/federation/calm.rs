@@ -56,7 +56,10 @@ impl Federation {
     fn waiting(&self) -> Vec<String> {
         let mut waiting = Vec::new();
         for provider in &self.providers {
-            let durable = provider.disk.durable();
+            let Some(durable) = provider.disk.durable() else {
+                waiting.push(format!("{} does not run", provider.domain));
+                continue;
+            };
             let followers = durable.waiting_followers().now_or_never();
             for cursor in followers.into_iter().flatten().flatten() {
                 // A cursor may stand before entries that are for others.
@@ -79,7 +82,7 @@ impl Federation {
         let mut asked = Vec::new();
         for person in &self.people {
             let durable = self.provider_of(&person.user).disk.durable();
-            let records = durable.devices(&person.user).now_or_never();
+            let records = durable.and_then(|it| it.devices(&person.user).now_or_never());
             let records = records.and_then(Result::ok).unwrap_or_default();
             let signed_in = |client| records.iter().any(|record| record.client == client);
             for device in person.devices.iter().filter(|it| signed_in(it.client.clone())) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mimi_wire::MimiUri;
 use rand::Rng;
+use tombolo_disk::Trouble;
 use tombolo_testkit::simulation::plan::Fault;
 
 use super::{Federation, LATENCY_MS_MAX};
@@ -68,7 +69,14 @@ impl Federation {
                 self.slow_down(provider, delay_ms, for_ms)
             }
             Fault::DiskFull { provider, for_ms } => {
-                self.providers[provider].disk.set_full(true);
+                // What is wrong with it is decided with how long it lasts.
+                let trouble = match for_ms % 4 {
+                    0 => Trouble::ReadOnly,
+                    1 => Trouble::Failing,
+                    _ => Trouble::Full,
+                };
+                self.book.note(|| format!("the disk is {trouble:?}"));
+                self.providers[provider].disk.set_trouble(Some(trouble));
                 self.heal_after(for_ms, Healing::Space(provider));
             }
             Fault::SlowDisk { provider, delay_ms, for_ms } => {
@@ -216,7 +224,7 @@ impl Federation {
                 let latency = Duration::from_millis(LATENCY_MS_MAX);
                 self.sim.set_link_max_message_latency(a.as_str(), b.as_str(), latency);
             }
-            Healing::Space(provider) => self.providers[provider].disk.set_full(false),
+            Healing::Space(provider) => self.providers[provider].disk.set_trouble(None),
             Healing::FastDisk(provider) => {
                 self.providers[provider].disk.set_sync_ms_max(SYNC_MS_MAX);
             }

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use super::{Failure, schema};
+use super::{Failure, Files, schema};
 use crate::StoreError;
 
 /// Reads at once; others wait for their turn.
@@ -17,14 +17,15 @@ pub(super) const READERS_MAX: usize = 4;
 #[derive(Debug)]
 pub(super) struct Readers {
     path: PathBuf,
+    files: Arc<dyn Files>,
     idle: Mutex<Vec<Connection>>,
     turns: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(super) fn new(path: PathBuf, files: Arc<dyn Files>) -> Self {
         let turns = Arc::new(Semaphore::new(READERS_MAX));
-        Self { path, idle: Mutex::default(), turns }
+        Self { path, files, idle: Mutex::default(), turns }
     }
 
     /// Runs a query on a thread where it may block.
@@ -52,7 +53,7 @@ impl Readers {
         let idle = self.idle().pop();
         let db = match idle {
             Some(db) => db,
-            None => schema::open_reader(&self.path).map_err(Failure::from)?,
+            None => schema::open_reader(&self.path, self.files.vfs()).map_err(Failure::from)?,
         };
         let outcome = query(&db);
         if !self.turns.is_closed() {

@@ -39,9 +39,9 @@ const STATEMENTS_MAX: usize = 64;
 const BUSY_MS_MAX: u64 = 5000;
 
 /// The connection that writes, its schema current.
-pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
+pub(super) fn open_writer(path: &Path, vfs: Option<&str>) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut db = Connection::open_with_flags(path, flags)?;
+    let mut db = connect(path, flags, vfs)?;
     prepare(&db)?;
     // Looked at before anything is written: a file that is not ours stays as it is.
     let version = version(&db)?;
@@ -56,11 +56,19 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
 }
 
 /// A connection that only reads, on a file whose schema is current.
-pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn open_reader(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags)?;
+    let db = connect(path, flags, vfs)?;
     prepare(&db)?;
     Ok(db)
+}
+
+/// `vfs` is the name of what the file is on; `None` for SQLite's own.
+fn connect(path: &Path, flags: OpenFlags, vfs: Option<&str>) -> rusqlite::Result<Connection> {
+    match vfs {
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs),
+        None => Connection::open_with_flags(path, flags),
+    }
 }
 
 fn prepare(db: &Connection) -> rusqlite::Result<()> {

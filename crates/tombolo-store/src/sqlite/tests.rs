@@ -1,4 +1,5 @@
 mod agreement;
+mod crashes;
 mod durability;
 mod files;
 mod own_thread;
@@ -38,7 +39,8 @@ impl Subject for Scratch {
     type Store = SqliteStore;
 
     fn open(&self) -> SqliteStore {
-        SqliteStore::open(self.path(), Options { threads: self.threads }).unwrap()
+        SqliteStore::open(self.path(), Options { threads: self.threads, ..Options::default() })
+            .unwrap()
     }
 }
 

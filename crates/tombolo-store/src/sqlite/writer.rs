@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::ends::Ends;
-use super::file_lock::FileLock;
+use super::files::FileLock;
 use super::tail::Tail;
 use super::{Failure, Statistics, apply};
 use crate::{Commit, Committed, StoreError};

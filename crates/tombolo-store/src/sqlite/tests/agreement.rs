@@ -138,13 +138,13 @@ fn a_change() -> impl Strategy<Value = Change> {
     prop_oneof![2 => an_entry(), 1 => identity, 1 => rooms]
 }
 
-fn a_commit() -> impl Strategy<Value = Commit> {
+pub(super) fn a_commit() -> impl Strategy<Value = Commit> {
     (vec(an_expectation(), 0..2), vec(a_change(), 1..4))
         .prop_map(|(expect, changes)| Commit { expect, changes })
 }
 
 /// Entries that fit, wherever the random ones left the streams, so that histories grow.
-async fn grow(memory: &MemoryStore, commit: &mut Commit) {
+pub(super) async fn grow(memory: &MemoryStore, commit: &mut Commit) {
     for change in &mut commit.changes {
         if let Change::Append(event) = change
             && event.seq > 1
@@ -155,7 +155,7 @@ async fn grow(memory: &MemoryStore, commit: &mut Commit) {
 }
 
 /// What is read again and again while the log grows.
-async fn followed(store: &impl Store) -> Vec<String> {
+pub(super) async fn followed(store: &impl Store) -> Vec<String> {
     let mut told = Vec::new();
     for (name, device) in USERS.into_iter().flat_map(|name| DEVICES.map(|device| (name, device))) {
         let client = client(name, device);

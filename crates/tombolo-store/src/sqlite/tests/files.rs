@@ -97,7 +97,7 @@ async fn a_used_file_of_the_fourth_version() {
 fn the_writer_is_set_up_for_durability() {
     let scratch = super::inline();
     drop(scratch.open());
-    let db = crate::sqlite::schema::open_writer(&scratch.path()).unwrap();
+    let db = crate::sqlite::schema::open_writer(&scratch.path(), None).unwrap();
     assert_eq!(pragma(&db, "synchronous"), 2);
     assert_eq!(pragma(&db, "wal_autocheckpoint"), 4000);
     assert_eq!(pragma(&db, "journal_size_limit"), 32 << 20);

@@ -7,7 +7,7 @@ use mimi_provider::Change;
 use super::Scratch;
 use crate::conformance::facts::{entries, event, room};
 use crate::sqlite::ends::ENDS_MAX;
-use crate::sqlite::file_lock::{self, FileLock};
+use crate::sqlite::files::{self, FileLock, Native};
 use crate::sqlite::schema;
 use crate::sqlite::tail::Tail;
 use crate::sqlite::writer::{Counters, Work, Writer};
@@ -34,9 +34,9 @@ fn seqs(scratch: &Scratch) -> Vec<u64> {
 #[test]
 fn a_full_disk_acknowledges_nothing_that_is_not_there() {
     let scratch = super::inline();
-    let path = file_lock::create(&scratch.path()).unwrap();
-    let lock = FileLock::take(&path).unwrap();
-    let db = schema::open_writer(&path).unwrap();
+    let path = files::create(&Native, &scratch.path()).unwrap();
+    let lock = FileLock::take(&Native, &path).unwrap();
+    let db = schema::open_writer(&path, None).unwrap();
     let pages: i64 = db.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
     db.pragma_update(None, "max_page_count", pages + 20).unwrap();
     let counters = Arc::new(Counters::default());
@@ -64,9 +64,9 @@ fn a_full_disk_acknowledges_nothing_that_is_not_there() {
 #[test]
 fn a_transaction_that_fails_fails_all_its_commits() {
     let scratch = super::inline();
-    let path = file_lock::create(&scratch.path()).unwrap();
-    let lock = FileLock::take(&path).unwrap();
-    let db = schema::open_writer(&path).unwrap();
+    let path = files::create(&Native, &scratch.path()).unwrap();
+    let lock = FileLock::take(&Native, &path).unwrap();
+    let db = schema::open_writer(&path, None).unwrap();
     db.busy_timeout(std::time::Duration::ZERO).unwrap();
     let counters = Arc::new(Counters::default());
     let mut writer = Writer::new(db, lock, Arc::clone(&counters), Arc::new(Tail::new(0)));
@@ -89,9 +89,9 @@ fn a_transaction_that_fails_fails_all_its_commits() {
 #[test]
 fn more_logs_are_written_than_are_remembered() {
     let scratch = super::inline();
-    let path = file_lock::create(&scratch.path()).unwrap();
-    let lock = FileLock::take(&path).unwrap();
-    let db = schema::open_writer(&path).unwrap();
+    let path = files::create(&Native, &scratch.path()).unwrap();
+    let lock = FileLock::take(&Native, &path).unwrap();
+    let db = schema::open_writer(&path, None).unwrap();
     let tail = Arc::new(Tail::new(0));
     let mut writer = Writer::new(db, lock, Arc::new(Counters::default()), tail);
     for count in [ENDS_MAX, ENDS_MAX + 1] {
