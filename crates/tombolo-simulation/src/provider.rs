@@ -12,6 +12,7 @@ use mimi_provider::record::Account;
 use mimi_wire::{Domain, MimiUri};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tokio::sync::oneshot;
 use tombolo_server::clock::Clock;
 use tombolo_server::config::Config;
 use tombolo_server::dev_ca::ServerCertificate;
@@ -21,6 +22,8 @@ use tombolo_store::Commit;
 
 use crate::book::Book;
 use crate::disk::{Disk, Planted};
+use crate::facade::Facade;
+use crate::late::Late;
 use crate::wires::Wires;
 
 /// Where providers listen for each other.
@@ -43,6 +46,12 @@ pub struct Provider {
     /// How far its clock is off.
     step_ms: Arc<AtomicI64>,
     chance: Arc<Mutex<StdRng>>,
+    /// How it reads from its disk.
+    late: Late,
+    /// What answers in its place.
+    facade: Mutex<Option<Facade>>,
+    /// Stops it as its operator does.
+    stop: Mutex<Option<oneshot::Sender<()>>>,
 }
 
 impl Provider {
@@ -81,7 +90,9 @@ impl Provider {
         let mut rng = StdRng::seed_from_u64(seed);
         let disk = Disk::new(StdRng::seed_from_u64(rng.random()), planted);
         let chance = Arc::new(Mutex::new(StdRng::seed_from_u64(rng.random())));
-        Self { domain, disk, config, book: book.clone(), step_ms: Arc::default(), chance }
+        let late = Late::new(Arc::new(disk.clone()), StdRng::seed_from_u64(rng.random()));
+        let (step_ms, facade, stop) = Default::default();
+        Self { domain, disk, config, book: book.clone(), step_ms, chance, late, facade, stop }
     }
 
     /// A user who may sign in. The hash is as cheap as its format allows: what it costs is not what
@@ -106,8 +117,35 @@ impl Provider {
         self.step_ms.fetch_add(by_ms, Ordering::Relaxed);
     }
 
+    /// Whether it tells its followers different things.
+    pub fn set_equivocates(&self, equivocates: bool) {
+        self.late.set_equivocates(equivocates);
+    }
+
+    /// From the next start of its host on this answers in its place.
+    pub fn set_facade(&self, facade: Option<Facade>) {
+        *self.facade.lock().unwrap_or_else(PoisonError::into_inner) = facade;
+    }
+
+    /// Stops it as its operator does; false if it does not run.
+    pub fn stop(&self) -> bool {
+        let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner).take();
+        stop.is_some_and(|stop| stop.send(()).is_ok())
+    }
+
     /// From the start of its host to the crash.
     pub async fn live(self: Arc<Self>) -> turmoil::Result {
+        let facade = *self.facade.lock().unwrap_or_else(PoisonError::into_inner);
+        match facade {
+            Some(facade) => {
+                let tls = &self.config.tls;
+                facade.live(&std::fs::read(&tls.certificate)?, &std::fs::read(&tls.key)?).await
+            }
+            None => self.run().await,
+        }
+    }
+
+    async fn run(self: Arc<Self>) -> turmoil::Result {
         let (book, step_ms) = (self.book.clone(), self.step_ms.clone());
         let clock = Clock::from_fn(move || {
             book.now_ms().saturating_add_signed(step_ms.load(Ordering::Relaxed))
@@ -115,15 +153,21 @@ impl Provider {
         let chance = self.chance.clone();
         let chance =
             Chance::from_fn(move || chance.lock().unwrap_or_else(PoisonError::into_inner).random());
-        let store = Arc::new(self.disk.clone());
+        let store = Arc::new(self.late.clone());
         let surroundings =
             Surroundings { store, clock, chance, network: Arc::new(Wires), toil: Toil::InPlace };
         // A full disk may keep it from starting; whoever runs it tries again.
         loop {
             let started = Running::start_in(self.config.clone(), surroundings.clone()).await;
             match started {
-                Ok(_running) => {
+                Ok(running) => {
                     self.book.note(|| format!("{} is up", self.domain));
+                    let (stop, stopped) = oneshot::channel();
+                    *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = Some(stop);
+                    if stopped.await.is_ok() {
+                        running.shutdown().await;
+                        self.book.note(|| format!("{} has stopped", self.domain));
+                    }
                     return std::future::pending().await;
                 }
                 Err(error) => self.book.note(|| format!("{}: {error}", self.domain)),

@@ -1,0 +1,142 @@
+//! What happens in this layer beside the plan that both share: it has its own random numbers, so
+//! that plans stay what they are.
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use tombolo_testkit::simulation::plan::{Action, Faults, Plan};
+
+use crate::facade::Facade;
+
+/// How much of it there is, at most.
+const COUNT_MAX: usize = 8;
+
+/// Something that pure state machines have no use for.
+#[derive(Clone, Debug)]
+pub enum Extra {
+    /// A person does something that no plan has.
+    Act {
+        /// The person.
+        person: usize,
+        /// Which of the devices it has then.
+        device: usize,
+        /// What it does.
+        action: Action,
+    },
+    /// A provider, or a device, that keeps no rule does something of its own accord.
+    Misdeed,
+    /// A provider is stopped as its operator stops it, and starts again.
+    Shutdown {
+        /// The provider.
+        provider: usize,
+        /// How long it takes until the start, its stop included.
+        down_ms: u64,
+    },
+    /// Something else answers in a provider's place.
+    StandIn {
+        /// The provider.
+        provider: usize,
+        /// What answers.
+        facade: Facade,
+        /// How long.
+        for_ms: u64,
+    },
+    /// A device takes its time with each event.
+    SlowReader {
+        /// The person.
+        person: usize,
+        /// Which of its devices.
+        device: usize,
+        /// For each event.
+        pause_ms: u64,
+        /// How long.
+        for_ms: u64,
+    },
+    /// What a provider writes takes long, and it stops in the middle of a write.
+    FrailProvider {
+        /// The provider.
+        provider: usize,
+        /// When.
+        end: FrailEnd,
+    },
+    /// The same of a device.
+    FrailDevice {
+        /// The person.
+        person: usize,
+        /// Which of its devices.
+        device: usize,
+        /// When.
+        end: FrailEnd,
+    },
+    /// A hub tells its followers different things of the same entries.
+    Equivocation {
+        /// The hub.
+        provider: usize,
+        /// How long.
+        for_ms: u64,
+    },
+}
+
+/// When whoever is frail stops.
+#[derive(Clone, Copy, Debug)]
+pub struct FrailEnd {
+    /// After so many writes it is one more.
+    pub writes: u64,
+    /// So long after that began.
+    pub after_ms: u64,
+}
+
+/// How long a write takes where somebody is frail, at most.
+pub const FRAIL_SYNC_MS: u64 = 400;
+
+/// What happens when, in order of time.
+pub fn extras(seed: u64, plan: &Plan, faults: Faults) -> Vec<(u64, Extra)> {
+    let mut rng = StdRng::seed_from_u64(seed ^ 0x6578_7472);
+    let last_ms = plan.steps.last().map_or(0, |step| step.at_ms);
+    let count = rng.random_range(1..=COUNT_MAX);
+    let mut extras: Vec<_> = (0..count)
+        .map(|_| (rng.random_range(2_000..=last_ms.max(2_000)), extra(&mut rng, plan, faults)))
+        .collect();
+    extras.sort_by_key(|(at_ms, _)| *at_ms);
+    extras
+}
+
+fn extra(rng: &mut StdRng, plan: &Plan, faults: Faults) -> Extra {
+    let provider = rng.random_range(0..plan.domains.len());
+    let person = rng.random_range(0..plan.people.len());
+    let device = rng.random_range(0..3);
+    let for_ms = rng.random_range(500..20_000);
+    let most = match faults {
+        Faults::None => 8,
+        Faults::Honest => 24,
+        Faults::All => 25,
+    };
+    match rng.random_range(0..most) {
+        0..4 => Extra::Act { person, device, action: action(rng, plan) },
+        4..8 => Extra::Misdeed,
+        8..11 => Extra::Shutdown { provider, down_ms: for_ms / 2 },
+        11..14 => {
+            let facade = *Facade::ALL.choose(rng).expect("some");
+            Extra::StandIn { provider, facade, for_ms }
+        }
+        14..16 => {
+            Extra::SlowReader { person, device, pause_ms: rng.random_range(50..1_500), for_ms }
+        }
+        16..20 => Extra::FrailProvider { provider, end: frail_end(rng) },
+        20..24 => Extra::FrailDevice { person, device, end: frail_end(rng) },
+        _ => Extra::Equivocation { provider, for_ms },
+    }
+}
+
+fn frail_end(rng: &mut StdRng) -> FrailEnd {
+    FrailEnd { writes: rng.random_range(0..8), after_ms: rng.random_range(10..FRAIL_SYNC_MS / 2) }
+}
+
+fn action(rng: &mut StdRng, plan: &Plan) -> Action {
+    let room = rng.random_range(0..4);
+    match rng.random_range(0..4) {
+        0..2 => Action::CreateSubroom { room },
+        2 => Action::SignOutDevice { device: rng.random_range(0..3) },
+        _ => Action::Remove { room, user: rng.random_range(0..plan.people.len()) },
+    }
+}
