@@ -57,6 +57,8 @@ pub struct Pages {
     pub crooked: BTreeSet<Domain>,
     /// Providers that were put back.
     pub restored: BTreeSet<Domain>,
+    /// Providers in whose place it was said that there is nothing: of their users, too.
+    pub unfindable: BTreeSet<Domain>,
     /// Nothing goes wrong: messages are there within seconds.
     pub is_prompt: bool,
     /// Whom users have let in, by who did.
@@ -86,6 +88,7 @@ impl Book {
             rooms: BTreeMap::new(),
             crooked: BTreeSet::new(),
             restored: BTreeSet::new(),
+            unfindable: BTreeSet::new(),
             is_prompt: false,
             let_in: BTreeSet::new(),
             out: BTreeSet::new(),

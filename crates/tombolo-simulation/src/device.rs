@@ -3,6 +3,7 @@
 mod acting;
 pub(crate) mod shown;
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -38,6 +39,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(1_500);
 /// How long a message takes where nothing is wrong: shorter than anything that looks now and then
 /// for what it was not told of.
 const PROMPT_MS_MAX: u64 = 8_000;
+
+/// How often a device opens a stream in so many milliseconds: never so often.
+const OPENINGS_MAX: usize = 20;
+const OPENINGS_MS: u64 = 3_000;
 
 /// What a device is told by whoever runs the simulation.
 #[derive(Debug)]
@@ -207,7 +212,8 @@ impl Device {
         let inner = ApiTransport::new(&url, Arc::new(courier)).expect("a plain address");
         let (user, client) = (self.user.clone(), self.client.clone());
         let (book, pause_ms) = (self.book.clone(), self.pause_ms.clone());
-        Arc::new(Tapped { inner, user, client, book, pause_ms })
+        let opened = Mutex::default();
+        Arc::new(Tapped { inner, user, client, book, pause_ms, opened })
     }
 
     /// Hears what the client tells its person.
@@ -286,6 +292,22 @@ struct Tapped {
     client: MimiUri,
     book: Book,
     pause_ms: Arc<AtomicU64>,
+    /// When the stream was opened lately.
+    opened: Mutex<VecDeque<u64>>,
+}
+
+impl Tapped {
+    /// A device that cannot reach its provider waits longer each time.
+    fn note_opening(&self) {
+        let now_ms = self.book.now_ms();
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.push_back(now_ms);
+        opened.retain(|at_ms| now_ms - at_ms < OPENINGS_MS);
+        if opened.len() == OPENINGS_MAX {
+            let what = format!("{} opens a stream {OPENINGS_MAX} times", self.client);
+            self.book.pages().ledger.broken(Rule::Drain, what);
+        }
+    }
 }
 
 /// Who is asked by a request that goes on to other providers, for what, about whom, and how.
@@ -336,6 +358,7 @@ impl Transport for Tapped {
     }
 
     fn events(&self, token: Token, after: u64, era: Option<String>) -> TransportFuture<OpenStream> {
+        self.note_opening();
         let opening = self.inner.events(token, after, era);
         let pause_ms = self.pause_ms.clone();
         Box::pin(async move {

@@ -52,6 +52,13 @@ pub enum Extra {
         /// How long.
         for_ms: u64,
     },
+    /// A provider cannot write, for longer than a plan says.
+    FullDisk {
+        /// The provider.
+        provider: usize,
+        /// How long.
+        for_ms: u64,
+    },
     /// What a provider writes takes long, and it stops in the middle of a write.
     FrailProvider {
         /// The provider.
@@ -108,8 +115,8 @@ fn extra(rng: &mut StdRng, plan: &Plan, faults: Faults) -> Extra {
     let for_ms = rng.random_range(500..20_000);
     let most = match faults {
         Faults::None => 8,
-        Faults::Honest => 24,
-        Faults::All => 25,
+        Faults::Honest => 27,
+        Faults::All => 28,
     };
     match rng.random_range(0..most) {
         0..4 => Extra::Act { person, device, action: action(rng, plan) },
@@ -124,6 +131,7 @@ fn extra(rng: &mut StdRng, plan: &Plan, faults: Faults) -> Extra {
         }
         16..20 => Extra::FrailProvider { provider, end: frail_end(rng) },
         20..24 => Extra::FrailDevice { person, device, end: frail_end(rng) },
+        24..27 => Extra::FullDisk { provider, for_ms },
         _ => Extra::Equivocation { provider, for_ms },
     }
 }

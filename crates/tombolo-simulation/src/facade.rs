@@ -1,12 +1,14 @@
 //! Something that answers in a provider's place: a proxy whose backend is away, or a program that
 //! takes connections and never answers.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::RETRY_AFTER;
+use http::header::{FROM, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -16,10 +18,16 @@ use hyper_util::server::conn::auto::Builder;
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
+use tombolo_testkit::simulation::ledger::Rule;
 use turmoil::net::{TcpListener, TcpStream};
 
+use crate::book::Book;
 use crate::provider::{CLIENT_PORT, FEDERATION_PORT};
+
+/// So often in a row nobody comes too soon.
+const EARLY_MAX: u32 = 4;
 
 /// What answers in a provider's place, to other providers and to its own devices.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,46 +57,109 @@ impl Facade {
         Self::Silence,
     ];
 
+    /// After how long somebody is told to come again.
+    fn pause(self) -> Option<Duration> {
+        match self {
+            Self::ComeAgain => Some(Duration::from_secs(2)),
+            Self::TooMuch => Some(Duration::from_secs(3)),
+            _ => None,
+        }
+    }
+
     /// What is answered; `None`: nothing, ever.
     fn answer(self, port: u16) -> Option<Response<Full<Bytes>>> {
-        let (status, again) = match self {
-            Self::BadGateway => (StatusCode::BAD_GATEWAY, None),
-            Self::ComeAgain => (StatusCode::SERVICE_UNAVAILABLE, Some("2")),
-            Self::TooMuch => (StatusCode::TOO_MANY_REQUESTS, Some("3")),
-            Self::NothingHere if port == FEDERATION_PORT => (StatusCode::NOT_FOUND, None),
-            Self::Forbidden if port == FEDERATION_PORT => (StatusCode::FORBIDDEN, None),
-            Self::NothingHere | Self::Forbidden => (StatusCode::BAD_GATEWAY, None),
+        let status = match self {
+            Self::ComeAgain => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooMuch => StatusCode::TOO_MANY_REQUESTS,
+            Self::NothingHere if port == FEDERATION_PORT => StatusCode::NOT_FOUND,
+            Self::Forbidden if port == FEDERATION_PORT => StatusCode::FORBIDDEN,
+            Self::BadGateway | Self::NothingHere | Self::Forbidden => StatusCode::BAD_GATEWAY,
             Self::Silence => return None,
         };
         let answer = Response::builder().status(status);
-        let answer = again.into_iter().fold(answer, |it, after| it.header(RETRY_AFTER, after));
+        let again = self.pause().into_iter().map(|pause| pause.as_secs());
+        let answer = again.fold(answer, |it, after_s| it.header(RETRY_AFTER, after_s));
         let body = Full::new(Bytes::from_static(b"<html>not now</html>"));
         Some(answer.body(body).expect("plain headers"))
     }
 
     /// Answers at both of a provider's ports, with its certificate, until the host stops.
-    pub async fn live(self, certificate_pem: &[u8], key_pem: &[u8]) -> turmoil::Result {
+    pub async fn live(
+        self,
+        book: &Book,
+        certificate_pem: &[u8],
+        key_pem: &[u8],
+    ) -> turmoil::Result {
         let tls = TlsAcceptor::from(Arc::new(server_config(certificate_pem, key_pem)));
-        tokio::try_join!(self.serve(FEDERATION_PORT, &tls), self.serve(CLIENT_PORT, &tls))?;
+        let door = Door { facade: self, tls, callers: Arc::new(Callers::new(book.clone())) };
+        tokio::try_join!(door.serve(FEDERATION_PORT), door.serve(CLIENT_PORT))?;
         Ok(())
     }
+}
 
-    async fn serve(self, port: u16, tls: &TlsAcceptor) -> std::io::Result<()> {
+/// Where a facade stands.
+#[derive(Clone)]
+struct Door {
+    facade: Facade,
+    tls: TlsAcceptor,
+    callers: Arc<Callers>,
+}
+
+/// Who has been told to come again, and when it did.
+struct Callers {
+    book: Book,
+    /// By who delivers what: when it called last, and how often too soon.
+    known: Mutex<BTreeMap<String, (Instant, u32)>>,
+}
+
+impl Callers {
+    fn new(book: Book) -> Self {
+        Self { book, known: Mutex::default() }
+    }
+
+    /// A peer delivers something, and is told to come again after so long.
+    fn note(&self, from: &str, path: &str, pause: Duration) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let caller = format!("{from} with {path}");
+        let (last, early) = known.entry(caller).or_insert((now - pause, 0));
+        // On the way both took their time; and who was stopped in between knows nothing of it.
+        let is_early = now.duration_since(*last) < pause / 2;
+        *early = if is_early { *early + 1 } else { 0 };
+        *last = now;
+        if *early == EARLY_MAX {
+            let what = format!("{from} with {path} comes again and again, before it was told to");
+            self.book.pages().ledger.broken(Rule::Drain, what);
+        }
+    }
+}
+
+impl Door {
+    async fn serve(&self, port: u16) -> std::io::Result<()> {
         let here = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
         let listener = TcpListener::bind(here).await?;
         loop {
             let (stream, _) = listener.accept().await?;
-            tokio::spawn(self.receive(port, tls.clone(), stream));
+            tokio::spawn(self.clone().receive(port, stream));
         }
     }
 
-    async fn receive(self, port: u16, tls: TlsAcceptor, stream: TcpStream) {
+    async fn receive(self, port: u16, stream: TcpStream) {
         // Whoever hangs up early has had no answer either.
-        let Ok(stream) = tls.accept(stream).await else { return };
-        let service = service_fn(move |_: Request<Incoming>| async move {
-            match self.answer(port) {
-                Some(answer) => Ok::<_, Infallible>(answer),
-                None => std::future::pending().await,
+        let Ok(stream) = self.tls.accept(stream).await else { return };
+        let (facade, callers) = (self.facade, self.callers);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let from = request.headers().get(FROM).and_then(|from| from.to_str().ok());
+            if let (Some(from), Some(pause)) = (from, facade.pause())
+                && request.uri().path().contains("/notify/")
+            {
+                callers.note(from, request.uri().path(), pause);
+            }
+            async move {
+                match facade.answer(port) {
+                    Some(answer) => Ok::<_, Infallible>(answer),
+                    None => std::future::pending().await,
+                }
             }
         });
         let serving = Builder::new(TokioExecutor::new());

@@ -94,7 +94,7 @@ struct Federation {
 /// Runs a seed to its end.
 pub fn run(seed: u64, setting: Setting) -> Outcome {
     let plan = plan(seed, setting.size, setting.faults);
-    let mut federation = Federation::new(seed, &plan, setting.planted);
+    let mut federation = Federation::new(seed, &plan, setting);
     federation.book.pages().is_prompt = setting.faults == Faults::None;
     federation.live(&plan, &extras(seed, &plan, setting.faults));
     federation.calm_down();
@@ -110,7 +110,8 @@ fn start_ms() -> u64 {
 }
 
 impl Federation {
-    fn new(seed: u64, plan: &Plan, planted: Option<Planted>) -> Self {
+    fn new(seed: u64, plan: &Plan, setting: Setting) -> Self {
+        let condition = (setting.planted, setting.faults == Faults::None);
         let files = tempfile::tempdir().expect("a directory for files");
         let book = Book::new(start_ms());
         let mut rng = StdRng::seed_from_u64(seed ^ 0x7265_616c);
@@ -135,7 +136,7 @@ impl Federation {
             identities.insert(domain, showing(ca.root_pem(), &clock, &certificate));
             if name != MALLORY {
                 let place = (files.path(), &certificate);
-                let provider = Provider::new(name, place, &book, rng.random(), planted);
+                let provider = Provider::new(name, place, &book, rng.random(), condition);
                 providers.push(Arc::new(provider));
             }
         }

@@ -1,5 +1,5 @@
 //! A store whose reads take a while now and then: what they answer is as of when they began, and
-//! others have gone on in between.
+//! others have gone on in between. Where things go wrong some take very long, and some do not end.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,8 +20,14 @@ use tombolo_store::{Commit, Committed, FollowerBatch, Store, StoreFuture};
 
 /// Of so many reads one takes its time.
 const LATE_OF: u32 = 6;
-/// How long that is, at most.
+/// How long that is, at most, where nothing is wrong.
 const LATE_MS_MAX: u64 = 12;
+/// And on a disk that is busy, as some are for all their life.
+const BUSY_MS_MAX: u64 = 400;
+/// Of so many such disks one is.
+const BUSY_OF: u32 = 4;
+/// Of so many requests of devices one is never answered: its first read does not end.
+const STUCK_OF: u32 = 250;
 
 /// See the module. Clones are handles to the same store.
 #[derive(Clone)]
@@ -31,14 +37,29 @@ struct Inner {
     store: Arc<dyn Store>,
     /// Followers of a room are told of different messages in the same place.
     equivocates: AtomicBool,
+    late_ms_max: u64,
+    /// Whether reads get stuck, and whether one has.
+    sticks: AtomicBool,
+    is_stuck: AtomicBool,
     rng: Mutex<StdRng>,
 }
 
 impl Late {
-    /// Reads from this one, late.
-    pub fn new(store: Arc<dyn Store>, rng: StdRng) -> Self {
-        let (equivocates, rng) = (AtomicBool::new(false), Mutex::new(rng));
-        Self(Arc::new(Inner { store, equivocates, rng }))
+    /// Reads from this one, late. `is_sound`: never very late, and always in the end.
+    pub fn new(store: Arc<dyn Store>, mut rng: StdRng, is_sound: bool) -> Self {
+        let late_ms_max = match !is_sound && rng.random_range(0..BUSY_OF) == 0 {
+            true => BUSY_MS_MAX,
+            false => LATE_MS_MAX,
+        };
+        let (sticks, rng) = (AtomicBool::new(!is_sound), Mutex::new(rng));
+        let (equivocates, is_stuck) = Default::default();
+        Self(Arc::new(Inner { store, equivocates, late_ms_max, sticks, is_stuck, rng }))
+    }
+
+    /// From now on every read ends. Says whether there was one that did not, and never will.
+    pub fn recover(&self) -> bool {
+        self.0.sticks.store(false, Ordering::Relaxed);
+        self.0.is_stuck.load(Ordering::Relaxed)
     }
 
     /// Whether followers are told different things.
@@ -52,7 +73,7 @@ impl Late {
 
     fn late<'a, T: Send + 'a>(&self, reading: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
         let ms = self.random(|rng| match rng.random_range(0..LATE_OF) {
-            0 => rng.random_range(1..=LATE_MS_MAX),
+            0 => rng.random_range(1..=self.0.late_ms_max),
             _ => 0,
         });
         if ms == 0 {
@@ -91,6 +112,15 @@ impl Store for Late {
         self.0.store.commit(commit)
     }
 
+    fn device_by_token(&self, token_sha256: [u8; 32]) -> StoreFuture<'_, Option<DeviceRecord>> {
+        let sticks = self.0.sticks.load(Ordering::Relaxed);
+        if sticks && self.random(|rng| rng.random_range(0..STUCK_OF)) == 0 {
+            self.0.is_stuck.store(true, Ordering::Relaxed);
+            return Box::pin(std::future::pending());
+        }
+        self.late(self.0.store.device_by_token(token_sha256))
+    }
+
     fn forget_expired(&self, now_ms: u64) -> StoreFuture<'static, ()> {
         self.0.store.forget_expired(now_ms)
     }
@@ -117,7 +147,6 @@ impl Store for Late {
     reads! {
         fn account(user: &MimiUri) -> Option<Account>;
         fn accounts() -> Vec<Account>;
-        fn device_by_token(token_sha256: [u8; 32]) -> Option<DeviceRecord>;
         fn devices(user: &MimiUri) -> Vec<DeviceRecord>;
         fn key_packages(
             client: &MimiUri,

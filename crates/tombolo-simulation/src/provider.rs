@@ -61,7 +61,7 @@ impl Provider {
         (base, certificate): (&Path, &ServerCertificate),
         book: &Book,
         seed: u64,
-        planted: Option<Planted>,
+        (planted, is_sound): (Option<Planted>, bool),
     ) -> Self {
         let domain = Domain::new(domain).expect("a plain domain");
         let file = |ending: &str| base.join(format!("{domain}.{ending}"));
@@ -90,7 +90,8 @@ impl Provider {
         let mut rng = StdRng::seed_from_u64(seed);
         let disk = Disk::new(StdRng::seed_from_u64(rng.random()), planted);
         let chance = Arc::new(Mutex::new(StdRng::seed_from_u64(rng.random())));
-        let late = Late::new(Arc::new(disk.clone()), StdRng::seed_from_u64(rng.random()));
+        let rng = StdRng::seed_from_u64(rng.random());
+        let late = Late::new(Arc::new(disk.clone()), rng, is_sound);
         let (step_ms, facade, stop) = Default::default();
         Self { domain, disk, config, book: book.clone(), step_ms, chance, late, facade, stop }
     }
@@ -122,6 +123,11 @@ impl Provider {
         self.late.set_equivocates(equivocates);
     }
 
+    /// From now on every read ends; whether there was one that never will.
+    pub fn recover(&self) -> bool {
+        self.late.recover()
+    }
+
     /// From the next start of its host on this answers in its place.
     pub fn set_facade(&self, facade: Option<Facade>) {
         *self.facade.lock().unwrap_or_else(PoisonError::into_inner) = facade;
@@ -139,7 +145,9 @@ impl Provider {
         match facade {
             Some(facade) => {
                 let tls = &self.config.tls;
-                facade.live(&std::fs::read(&tls.certificate)?, &std::fs::read(&tls.key)?).await
+                let (certificate, key) =
+                    (std::fs::read(&tls.certificate)?, std::fs::read(&tls.key)?);
+                facade.live(&self.book, &certificate, &key).await
             }
             None => self.run().await,
         }

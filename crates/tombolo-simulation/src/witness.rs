@@ -77,12 +77,16 @@ impl Witness {
             let (seq, leaving) = (stored.snapshot_seq, BTreeSet::new());
             let mut watched = Watched { group, seq, leaving, notes: snapshot.state };
             book.note(|| format!("{room} is there"));
-            let mut pages = book.pages();
-            pages.rooms.insert(room.clone(), watched.group.view().epoch);
-            watched.note_founding(&mut pages.ledger, room);
-            drop(pages);
-            watched.take_founding(durable, room, book);
-            watched.note_epoch(&mut book.pages().ledger, room);
+            // A room that was put back has a beginning already, and perhaps a later snapshot.
+            let is_new = !book.pages().rooms.contains_key(room);
+            if is_new {
+                let mut pages = book.pages();
+                pages.rooms.insert(room.clone(), watched.group.view().epoch);
+                watched.note_founding(&mut pages.ledger, room);
+                drop(pages);
+                watched.take_founding(durable, room, book);
+                watched.note_epoch(&mut book.pages().ledger, room);
+            }
             self.rooms.insert(room.clone(), watched);
         }
         self.rooms.get_mut(room)

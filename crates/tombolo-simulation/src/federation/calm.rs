@@ -14,6 +14,8 @@ use crate::device::{Device, Order};
 /// Virtual time without any write after which everything counts as at rest: longer than every pause
 /// between two attempts of anybody who still wants something, refusals of streams included.
 const STILL_MS: u64 = 40_000;
+/// Virtual time more after which whoever waits for an answer that does not come has given it up.
+const STUCK_MS_MAX: u64 = 30_000;
 /// The same after everybody has written once more.
 const LAST_WORDS_STILL_MS: u64 = 6_000;
 /// Virtual time in which everybody has written: some have to try again.
@@ -28,7 +30,9 @@ impl Federation {
     /// Lets everything come to rest, and compares.
     pub(super) fn calm_down(&mut self) {
         self.heal_everything();
-        let rested = self.rest(STILL_MS);
+        let is_stuck = self.providers.iter().fold(false, |stuck, it| it.recover() || stuck);
+        let stuck_ms = if is_stuck { STUCK_MS_MAX } else { 0 };
+        let rested = self.rest(STILL_MS + stuck_ms);
         let mut failed = self.last_words();
         let rested = self.rest(LAST_WORDS_STILL_MS) && rested;
         let mut waiting = self.waiting();
@@ -159,7 +163,8 @@ impl Federation {
             // A refusal is told to nobody (PROTO-CON-8).
             let is_told = decision.granted == ConsentDecision::Granted;
             let is_far = requester.domain() != user.domain();
-            if !is_told || !is_far || skipped(&requester.domain()) {
+            let is_findable = !self.book.pages().unfindable.contains(&requester.domain());
+            if !is_told || !is_far || !is_findable || skipped(&requester.domain()) {
                 continue;
             }
             let durable = self.provider_of(requester).disk.durable();

@@ -1,11 +1,13 @@
 //! What happens in this layer alone, carried out.
 
 use rand::Rng;
+use tombolo_testkit::simulation::plan::Fault;
 
 use super::Federation;
 use super::weather::Healing;
 use crate::disk::SYNC_MS_MAX;
 use crate::extra::{Extra, FRAIL_SYNC_MS, FrailEnd};
+use crate::facade::Facade;
 use crate::pocket;
 
 /// How long somebody who is frail is off, at most.
@@ -46,6 +48,10 @@ impl Federation {
                 }
                 self.sim.crash(host.as_str());
                 self.providers[provider].disk.crash();
+                if facade == Facade::NothingHere {
+                    let domain = self.providers[provider].domain.clone();
+                    self.book.pages().unfindable.insert(domain);
+                }
                 self.providers[provider].set_facade(Some(facade));
                 self.sim.bounce(host.as_str());
                 self.heal_after(for_ms, Healing::Itself(provider));
@@ -55,6 +61,9 @@ impl Federation {
                 let number = device % devices.len();
                 devices[number].read_slowly(pause_ms);
                 self.heal_after(for_ms, Healing::FastReader(person, number));
+            }
+            Extra::FullDisk { provider, for_ms } => {
+                self.suffer(&Fault::DiskFull { provider, for_ms });
             }
             Extra::FrailProvider { provider, end } => {
                 self.providers[provider].disk.set_sync_ms_max(FRAIL_SYNC_MS);
