@@ -23,7 +23,7 @@ pub enum Extra {
         /// What it does.
         action: Action,
     },
-    /// A provider, or a device, that keeps no rule does something of its own accord.
+    /// A provider, or a device, that keeps no rule does some things of its own accord.
     Misdeed,
     /// A provider is stopped as its operator stops it, and starts again.
     Shutdown {

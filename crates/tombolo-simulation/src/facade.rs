@@ -26,8 +26,8 @@ use turmoil::net::{TcpListener, TcpStream};
 use crate::book::Book;
 use crate::provider::{CLIENT_PORT, FEDERATION_PORT};
 
-/// So often in a row nobody comes too soon.
-const EARLY_MAX: u32 = 4;
+/// So often in a row nobody comes too soon: once is who was stopped in between.
+const EARLY_MAX: u32 = 2;
 
 /// What answers in a provider's place, to other providers and to its own devices.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -123,7 +123,7 @@ impl Callers {
         let now = Instant::now();
         let caller = format!("{from} with {path}");
         let (last, early) = known.entry(caller).or_insert((now - pause, 0));
-        // On the way both took their time; and who was stopped in between knows nothing of it.
+        // On the way both took their time.
         let is_early = now.duration_since(*last) < pause / 2;
         *early = if is_early { *early + 1 } else { 0 };
         *last = now;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use http::Request;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, FROM};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, FROM, HOST};
 use mimi_wire::protocol::directory::Endpoint;
 use mimi_wire::protocol::submit_message::SubmitMessageRequest;
 use mimi_wire::{Domain, MimiUri, UriKind, Wire};
@@ -34,6 +34,8 @@ use misdeed::{Misdeed, is_success};
 pub const MALLORY: &str = "mallory.example";
 /// How long it waits for an answer.
 const ANSWER_MAX: Duration = Duration::from_secs(20);
+/// How much it does of its own accord at once.
+const MISDEEDS: u32 = 5;
 /// Octets of nonsense, at most.
 const GARBAGE_OCTETS_MAX: usize = 600;
 
@@ -72,6 +74,8 @@ struct Attempt {
     endpoint: Endpoint,
     about: MimiUri,
     body: Bytes,
+    /// For whom it is said to be, if for somebody else.
+    host: Option<Domain>,
 }
 
 impl Mallory {
@@ -114,7 +118,7 @@ impl Mallory {
                         tokio::spawn(self.clone().send(format!("{trick:?}"), attempt, false));
                     }
                 }
-                Order::Misbehave => self.do_something(),
+                Order::Misbehave => (0..MISDEEDS).for_each(|_| self.do_something()),
                 Order::GoOn(client) => drop(tokio::spawn(self.clone().go_on(client))),
             }
         }
@@ -206,7 +210,7 @@ impl Mallory {
         let as_itself = |it: Overheard, body: Bytes| {
             let (shown, from) = (own.clone(), own.clone());
             let Overheard { to, endpoint, about, .. } = it;
-            Attempt { to, shown, from, endpoint, about, body }
+            Attempt { to, shown, from, endpoint, about, body, host: None }
         };
         match trick {
             Trick::Replay => {
@@ -215,7 +219,7 @@ impl Mallory {
                 let it = heard(endpoint, &mut rng)?;
                 let shown = if rng.random() { it.from.clone() } else { own };
                 let Overheard { to, from, endpoint, about, body } = it;
-                Some(Attempt { to, shown, from, endpoint, about, body })
+                Some(Attempt { to, shown, from, endpoint, about, body, host: None })
             }
             Trick::ForgedSender => {
                 let it = heard(Endpoint::SubmitMessage, &mut rng)?;
@@ -244,7 +248,8 @@ impl Mallory {
                 // A provider may send what it likes in the names of its own users, and a hub cannot
                 // tell: what is tried is to do so in the names of others.
                 let Overheard { to, from, endpoint, about, .. } = it;
-                Some(Attempt { to, shown: own, from, endpoint, about, body: body.into() })
+                let (shown, body) = (own, body.into());
+                Some(Attempt { to, shown, from, endpoint, about, body, host: None })
             }
             Trick::Garbage
             | Trick::OutsiderReads
@@ -265,13 +270,14 @@ impl Mallory {
 
     /// `is_forbidden`: whoever it is, this is not theirs to ask.
     async fn send(self: Arc<Self>, trick: String, attempt: Attempt, is_forbidden: bool) {
-        let Attempt { to, shown, from, endpoint, about, body } = attempt;
+        let Attempt { to, shown, from, endpoint, about, body, host } = attempt;
         let about = utf8_percent_encode(about.as_str(), NON_ALPHANUMERIC);
         let url = format!("https://{to}:{FEDERATION_PORT}/mimi/v1/{}/{about}", endpoint.key());
         let request = Request::post(url)
             .header(FROM, format!("mimi@{from}"))
-            .header(CONTENT_TYPE, "application/octet-stream")
-            .body(body);
+            .header(CONTENT_TYPE, "application/octet-stream");
+        let hosts = host.iter();
+        let request = hosts.fold(request, |it, host| it.header(HOST, host.as_str())).body(body);
         let Ok(request) = request else { return };
         let answer = self.answer(&shown, request).await;
         let said = &answer.said;

@@ -45,7 +45,8 @@ pub(super) struct Request {
 /// One of those there are, if enough has been heard for it.
 pub(super) fn misdeed(pages: &Pages, domains: &[Domain], rng: &mut StdRng) -> Option<Misdeed> {
     let it = pages.heard.iter().choose(rng)?.clone();
-    match rng.random_range(0..5) {
+    match rng.random_range(0..6) {
+        5 => for_somebody_else(it, domains, rng).map(Misdeed::Provider),
         0 | 1 => in_another_name(it, domains, rng).map(Misdeed::Provider),
         2 => altered(pages, rng).map(Misdeed::Provider),
         3 => of_somebody_else(pages, rng).map(Misdeed::Device),
@@ -63,7 +64,19 @@ fn in_another_name(it: Overheard, domains: &[Domain], rng: &mut StdRng) -> Optio
     };
     let others = domains.iter().filter(|it| *it != speaks_for && **it != to);
     let other = others.choose(rng)?.clone();
-    Some(Attempt { to, shown: other.clone(), from: other, endpoint, about, body })
+    let (shown, from) = (other.clone(), other);
+    Some(Attempt { to, shown, from, endpoint, about, body, host: None })
+}
+
+/// An honest provider's request once more, that says it is for another provider than it comes to.
+fn for_somebody_else(it: Overheard, domains: &[Domain], rng: &mut StdRng) -> Option<Attempt> {
+    let Overheard { to, from, endpoint, about, body } = it;
+    // Another KeyPackage would be gone.
+    if endpoint == Endpoint::KeyMaterial {
+        return None;
+    }
+    let host = domains.iter().filter(|it| **it != to).choose(rng).cloned();
+    Some(Attempt { to, shown: from.clone(), from, endpoint, about, body, host })
 }
 
 /// What a device has signed, changed by its own provider on the way.
@@ -74,7 +87,8 @@ fn altered(pages: &Pages, rng: &mut StdRng) -> Option<Attempt> {
     let at = rng.random_range(0..body.len().max(1));
     let bit = 1 << rng.random_range(0..8);
     body.get_mut(at).into_iter().for_each(|octet| *octet ^= bit);
-    Some(Attempt { to, shown: from.clone(), from, endpoint, about, body: body.into() })
+    let (shown, body) = (from.clone(), body.into());
+    Some(Attempt { to, shown, from, endpoint, about, body, host: None })
 }
 
 /// Whose request it is, as far as its body says.
