@@ -11,6 +11,10 @@ use crate::facade::Facade;
 /// How much of it there is, at most.
 const COUNT_MAX: usize = 8;
 
+/// So much people do while something is wrong, in so many milliseconds.
+const STIRRED: usize = 4;
+const STIRRED_MS: u64 = 5_000;
+
 /// Something that pure state machines have no use for.
 #[derive(Clone, Debug)]
 pub enum Extra {
@@ -101,11 +105,33 @@ pub fn extras(seed: u64, plan: &Plan, faults: Faults) -> Vec<(u64, Extra)> {
     let mut rng = StdRng::seed_from_u64(seed ^ 0x6578_7472);
     let last_ms = plan.steps.last().map_or(0, |step| step.at_ms);
     let count = rng.random_range(1..=COUNT_MAX);
-    let mut extras: Vec<_> = (0..count)
-        .map(|_| (rng.random_range(2_000..=last_ms.max(2_000)), extra(&mut rng, plan, faults)))
-        .collect();
+    let mut extras = Vec::new();
+    for _ in 0..count {
+        let at_ms = rng.random_range(2_000..=last_ms.max(2_000));
+        let extra = extra(&mut rng, plan, faults);
+        let is_quiet = matches!(extra, Extra::Act { .. } | Extra::Misdeed);
+        extras.push((at_ms, extra));
+        // What goes wrong while nobody does anything shows nothing.
+        for _ in 0..if is_quiet { 0 } else { STIRRED } {
+            extras.push((at_ms + rng.random_range(0..STIRRED_MS), stir(&mut rng, plan)));
+        }
+    }
     extras.sort_by_key(|(at_ms, _)| *at_ms);
     extras
+}
+
+/// Somebody does something.
+fn stir(rng: &mut StdRng, plan: &Plan) -> Extra {
+    let person = rng.random_range(0..plan.people.len());
+    let device = rng.random_range(0..3);
+    let (room, user) = (rng.random_range(0..4), rng.random_range(0..plan.people.len()));
+    let action = match rng.random_range(0..8) {
+        0 => Action::Accept { user },
+        1 => Action::Add { room, user },
+        2 => Action::Rename { room },
+        _ => Action::Write { room },
+    };
+    Extra::Act { person, device, action }
 }
 
 fn extra(rng: &mut StdRng, plan: &Plan, faults: Faults) -> Extra {
@@ -115,23 +141,23 @@ fn extra(rng: &mut StdRng, plan: &Plan, faults: Faults) -> Extra {
     let for_ms = rng.random_range(500..20_000);
     let most = match faults {
         Faults::None => 8,
-        Faults::Honest => 27,
-        Faults::All => 28,
+        Faults::Honest => 30,
+        Faults::All => 31,
     };
     match rng.random_range(0..most) {
         0..4 => Extra::Act { person, device, action: action(rng, plan) },
         4..8 => Extra::Misdeed,
         8..11 => Extra::Shutdown { provider, down_ms: for_ms / 2 },
-        11..14 => {
+        11..16 => {
             let facade = *Facade::ALL.choose(rng).expect("some");
             Extra::StandIn { provider, facade, for_ms }
         }
-        14..16 => {
+        16..18 => {
             Extra::SlowReader { person, device, pause_ms: rng.random_range(50..1_500), for_ms }
         }
-        16..20 => Extra::FrailProvider { provider, end: frail_end(rng) },
-        20..24 => Extra::FrailDevice { person, device, end: frail_end(rng) },
-        24..27 => Extra::FullDisk { provider, for_ms },
+        18..22 => Extra::FrailProvider { provider, end: frail_end(rng) },
+        22..26 => Extra::FrailDevice { person, device, end: frail_end(rng) },
+        26..30 => Extra::FullDisk { provider, for_ms },
         _ => Extra::Equivocation { provider, for_ms },
     }
 }
