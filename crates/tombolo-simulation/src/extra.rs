@@ -93,8 +93,23 @@ pub enum Extra {
 pub struct FrailEnd {
     /// After so many writes it is one more.
     pub writes: u64,
+    /// And where that is a provider, something is half done.
+    pub moment: Moment,
     /// So long after that began.
     pub after_ms: u64,
+}
+
+/// What is half done when a provider stops.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Moment {
+    /// Anything.
+    Any,
+    /// Something has arrived and is not looked at.
+    Arrival,
+    /// Somebody is to be removed from rooms.
+    Removal,
+    /// A peer has not been sent everything.
+    Delivery,
 }
 
 /// How long a write takes where somebody is frail, at most.
@@ -110,6 +125,9 @@ pub fn extras(seed: u64, plan: &Plan, faults: Faults) -> Vec<(u64, Extra)> {
         let at_ms = rng.random_range(2_000..=last_ms.max(2_000));
         let extra = extra(&mut rng, plan, faults);
         let is_quiet = matches!(extra, Extra::Act { .. } | Extra::Misdeed);
+        for (after_ms, action, person) in story(&mut rng, plan, &extra) {
+            extras.push((at_ms + after_ms, Extra::Act { person, device: 0, action }));
+        }
         extras.push((at_ms, extra));
         // What goes wrong while nobody does anything shows nothing.
         for _ in 0..if is_quiet { 0 } else { STIRRED } {
@@ -118,6 +136,39 @@ pub fn extras(seed: u64, plan: &Plan, faults: Faults) -> Vec<(u64, Extra)> {
     }
     extras.sort_by_key(|(at_ms, _)| *at_ms);
     extras
+}
+
+/// What people do for something to show: when, what and who.
+fn story(rng: &mut StdRng, plan: &Plan, extra: &Extra) -> Vec<(u64, Action, usize)> {
+    let anybody = 0..plan.people.len();
+    let user = rng.random_range(anybody.clone());
+    let device = rng.random_range(0..3);
+    match *extra {
+        // Somebody is in both rooms, and then in one.
+        Extra::Act { person, action: Action::CreateSubroom { .. }, .. } => {
+            let add = |(after_ms, room)| (after_ms, Action::Add { room, user }, person);
+            let mut story: Vec<_> = [1_000, 1_400, 1_800].into_iter().zip(0..3).map(add).collect();
+            let room = rng.random_range(0..3);
+            story.push((5_000, Action::Remove { room, user }, person));
+            story
+        }
+        Extra::FrailProvider { provider, end } => {
+            let domain = plan.domains[provider];
+            let is_here = |it: &usize| plan.people[*it].domain == domain;
+            let (here, there): (Vec<_>, Vec<_>) = anybody.partition(is_here);
+            let Some(user) = here.first().copied() else { return Vec::new() };
+            let at_ms = rng.random_range(200..2_000);
+            match end.moment {
+                Moment::Removal => vec![(at_ms, Action::SignOutDevice { device }, user)],
+                Moment::Arrival => there
+                    .into_iter()
+                    .map(|person| (at_ms, Action::Accept { user }, person))
+                    .collect(),
+                Moment::Any | Moment::Delivery => Vec::new(),
+            }
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Somebody does something.
@@ -129,6 +180,8 @@ fn stir(rng: &mut StdRng, plan: &Plan) -> Extra {
         0 => Action::Accept { user },
         1 => Action::Add { room, user },
         2 => Action::Rename { room },
+        4 => Action::Join { room },
+        3 if rng.random_range(0..3) == 0 => Action::SignOutDevice { device },
         _ => Action::Write { room },
     };
     Extra::Act { person, device, action }
@@ -163,7 +216,11 @@ fn extra(rng: &mut StdRng, plan: &Plan, faults: Faults) -> Extra {
 }
 
 fn frail_end(rng: &mut StdRng) -> FrailEnd {
-    FrailEnd { writes: rng.random_range(0..8), after_ms: rng.random_range(10..FRAIL_SYNC_MS / 2) }
+    let moments = [Moment::Any, Moment::Any, Moment::Arrival, Moment::Removal, Moment::Delivery];
+    let moment = *moments.choose(rng).expect("some");
+    let writes = if moment == Moment::Any { rng.random_range(0..8) } else { 0 };
+    let latest = if moment == Moment::Any { FRAIL_SYNC_MS / 2 } else { 40 };
+    FrailEnd { writes, moment, after_ms: rng.random_range(1..latest) }
 }
 
 fn action(rng: &mut StdRng, plan: &Plan) -> Action {

@@ -35,7 +35,7 @@ pub const MALLORY: &str = "mallory.example";
 /// How long it waits for an answer.
 const ANSWER_MAX: Duration = Duration::from_secs(20);
 /// How much it does of its own accord at once.
-const MISDEEDS: u32 = 5;
+const MISDEEDS: u32 = 10;
 /// Octets of nonsense, at most.
 const GARBAGE_OCTETS_MAX: usize = 600;
 

@@ -29,12 +29,16 @@ const PAGE: usize = 1_000;
 pub struct Witness {
     rooms: BTreeMap<MimiUri, Watched>,
     commits: u64,
+    /// Rooms that were put back, and the entry up to which they are in the ledger.
+    put_back: BTreeMap<MimiUri, u64>,
 }
 
 #[derive(Debug)]
 struct Watched {
     group: HubGroup,
     seq: u64,
+    /// Messages up to here are in the ledger.
+    known_seq: u64,
     /// Users, and clients, of whom it is accepted, and not committed, that they go.
     leaving: BTreeSet<MimiUri>,
     /// What hubs note for themselves: of it, whom they want out.
@@ -75,7 +79,8 @@ impl Witness {
             let snapshot = HubSnapshot::decode(&stored.snapshot).ok()?;
             let group = HubGroup::restore(&snapshot.group).ok()?;
             let (seq, leaving) = (stored.snapshot_seq, BTreeSet::new());
-            let mut watched = Watched { group, seq, leaving, notes: snapshot.state };
+            let known_seq = self.put_back.get(room).copied().unwrap_or_default();
+            let mut watched = Watched { group, seq, known_seq, leaving, notes: snapshot.state };
             book.note(|| format!("{room} is there"));
             // A room that was put back has a beginning already, and perhaps a later snapshot.
             let is_new = !book.pages().rooms.contains_key(room);
@@ -98,6 +103,7 @@ impl Witness {
         for room in std::mem::take(&mut self.rooms).into_keys() {
             let seq = now(durable.last_seq(&room));
             book.pages().ledger.put_back(&room, seq);
+            self.put_back.insert(room, seq);
         }
         self.commits = 0;
     }
@@ -219,6 +225,7 @@ impl Watched {
                     self.note_epoch(&mut book.pages().ledger, room);
                 }
             }
+            EventKind::Application if event.seq <= self.known_seq => {}
             EventKind::Application => {
                 let fanout = FanoutMessage::decode(&event.payload).map_err(|it| it.to_string())?;
                 let octets = fanout.message.octets().to_vec();

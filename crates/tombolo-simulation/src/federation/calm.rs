@@ -14,6 +14,8 @@ use crate::device::{Device, Order};
 /// Virtual time without any write after which everything counts as at rest: longer than every pause
 /// between two attempts of anybody who still wants something, refusals of streams included.
 const STILL_MS: u64 = 40_000;
+/// How often it is told to do what it likes in the end.
+const MISDEEDS: u32 = 3;
 /// Virtual time more after which whoever waits for an answer that does not come has given it up.
 const STUCK_MS_MAX: u64 = 30_000;
 /// The same after everybody has written once more.
@@ -30,6 +32,8 @@ impl Federation {
     /// Lets everything come to rest, and compares.
     pub(super) fn calm_down(&mut self) {
         self.heal_everything();
+        // Now it has heard everything there is.
+        (0..MISDEEDS).for_each(|_| self.mallory.misbehave());
         let is_stuck = self.providers.iter().fold(false, |stuck, it| it.recover() || stuck);
         let stuck_ms = if is_stuck { STUCK_MS_MAX } else { 0 };
         let rested = self.rest(STILL_MS + stuck_ms);

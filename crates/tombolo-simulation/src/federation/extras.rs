@@ -1,12 +1,14 @@
 //! What happens in this layer alone, carried out.
 
+use futures_util::FutureExt;
 use rand::Rng;
+use tombolo_store::{Store, StoreFuture};
 use tombolo_testkit::simulation::plan::Fault;
 
 use super::Federation;
 use super::weather::Healing;
 use crate::disk::SYNC_MS_MAX;
-use crate::extra::{Extra, FRAIL_SYNC_MS, FrailEnd};
+use crate::extra::{Extra, FRAIL_SYNC_MS, FrailEnd, Moment};
 use crate::facade::Facade;
 use crate::pocket;
 
@@ -100,13 +102,28 @@ impl Federation {
         let now_ms = self.elapsed_ms();
         for mut frail in std::mem::take(&mut self.frail) {
             let enough = frail.writes + frail.end.writes;
-            if frail.stops_ms.is_none() && self.writes_of(frail.who) > enough {
+            let is_time = || self.writes_of(frail.who) > enough && self.is_half_done(&frail);
+            if frail.stops_ms.is_none() && is_time() {
                 frail.stops_ms = Some(now_ms + frail.end.after_ms);
             }
             match frail.stops_ms.is_some_and(|stops_ms| stops_ms <= now_ms) {
                 true => self.stop_frail(frail.who),
                 false => self.frail.push(frail),
             }
+        }
+    }
+
+    fn is_half_done(&self, frail: &Frail) -> bool {
+        let Who::Provider(provider) = frail.who else { return true };
+        let durable = self.providers[provider].disk.durable();
+        fn some<T>(read: StoreFuture<'_, Vec<T>>) -> bool {
+            read.now_or_never().and_then(Result::ok).is_some_and(|read| !read.is_empty())
+        }
+        match frail.end.moment {
+            Moment::Any => true,
+            Moment::Arrival => some(durable.arrivals(1)),
+            Moment::Removal => some(durable.owed_removals(0, 1)),
+            Moment::Delivery => some(durable.waiting_followers()),
         }
     }
 

@@ -1,6 +1,8 @@
 //! What is tried beside the tricks of plans: by providers with a certificate of their own, and by
 //! devices with a token of their own, about what is not theirs.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use mimi_wire::protocol::consent::ConsentEntry;
 use mimi_wire::protocol::directory::Endpoint;
@@ -18,6 +20,9 @@ use crate::book::{Overheard, Pages};
 
 /// Endpoints whose bodies a device has signed: its own provider may not change a bit of them.
 const SIGNED: &[Endpoint] = &[Endpoint::GroupInfo, Endpoint::KeyMaterial];
+
+/// Octets of a signature.
+const SIGNATURE_OCTETS: usize = 64;
 
 /// Something that nobody may do.
 #[derive(Debug)]
@@ -44,7 +49,10 @@ pub(super) struct Request {
 
 /// One of those there are, if enough has been heard for it.
 pub(super) fn misdeed(pages: &Pages, domains: &[Domain], rng: &mut StdRng) -> Option<Misdeed> {
-    let it = pages.heard.iter().choose(rng)?.clone();
+    // Of each kind as often, also of those that are rare.
+    let kinds: BTreeSet<_> = pages.heard.iter().map(|it| it.endpoint.key()).collect();
+    let kind = kinds.into_iter().choose(rng)?;
+    let it = pages.heard.iter().filter(|it| it.endpoint.key() == kind).choose(rng)?.clone();
     match rng.random_range(0..6) {
         5 => for_somebody_else(it, domains, rng).map(Misdeed::Provider),
         0 | 1 => in_another_name(it, domains, rng).map(Misdeed::Provider),
@@ -84,7 +92,9 @@ fn altered(pages: &Pages, rng: &mut StdRng) -> Option<Attempt> {
     let heard = pages.heard.iter().filter(|it| SIGNED.contains(&it.endpoint) && it.to != it.from);
     let Overheard { to, from, endpoint, about, body } = heard.choose(rng)?.clone();
     let mut body = body.to_vec();
-    let at = rng.random_range(0..body.len().max(1));
+    // Its end is the signature.
+    let first = if rng.random() { body.len().saturating_sub(SIGNATURE_OCTETS) } else { 0 };
+    let at = rng.random_range(first..body.len().max(1));
     let bit = 1 << rng.random_range(0..8);
     body.get_mut(at).into_iter().for_each(|octet| *octet ^= bit);
     let (shown, body) = (from.clone(), body.into());
@@ -115,7 +125,10 @@ fn author(it: &Overheard) -> Option<MimiUri> {
 fn of_somebody_else(pages: &Pages, rng: &mut StdRng) -> Option<Request> {
     let (client, (user, token)) = pages.tokens.iter().choose(rng)?;
     let heard = pages.heard.iter().filter(|it| author(it).is_some_and(|author| author != *user));
-    let Overheard { endpoint, about, body, .. } = heard.choose(rng)?.clone();
+    // Of those at the same provider no other one can tell whose a request is.
+    let near: Vec<_> = heard.clone().filter(|it| it.from == user.domain()).collect();
+    let heard: Vec<_> = if near.is_empty() { heard.collect() } else { near };
+    let Overheard { endpoint, about, body, .. } = (*heard.choose(rng)?).clone();
     let what = format!("{client} sends what another user has sent");
     let token = token.reveal().to_owned();
     Some(Request { to: user.domain(), token, endpoint, about, body, what })
