@@ -228,6 +228,10 @@ impl Device {
                 ClientEvent::Superseded { room, by } => {
                     self.book.pages().ledger.gives_way(&room, &by);
                 }
+                ClientEvent::Missed { room, .. } => {
+                    self.book.note(|| format!("{} has missed something of {room}", self.host));
+                    self.book.pages().ledger.excuse(&self.client, &room);
+                }
                 ClientEvent::SignedOut => {
                     self.book.note(|| format!("{} is out", self.host));
                     self.book.pages().out.insert(self.client.clone());

@@ -198,7 +198,7 @@ impl Device {
         // A device that was put back may be the only one that could show it, and does not have to.
         let is_excused = pages.ledger.is_excused(&self.client, room);
         if !matches!(action, Action::Edit { .. }) && !is_excused {
-            pages.ledger.promised(&self.user, room, id);
+            pages.ledger.promised(&self.client, room, id);
         }
         Ok(format!("sent {id}"))
     }
@@ -228,7 +228,7 @@ impl Device {
             }
             let text = self.book.text(&self.user, &room);
             match client.send_text(&room, &text).await {
-                Ok(id) => self.book.pages().ledger.promised(&self.user, &room, id),
+                Ok(id) => self.book.pages().ledger.promised(&self.client, &room, id),
                 // Not everybody who may send something may send a text.
                 Err(ClientError::Denied(_)) => {}
                 Err(error) => failed.push(format!("{} cannot write in {room}: {error}", self.host)),

@@ -34,8 +34,8 @@ impl Federation {
         self.heal_everything();
         // Now it has heard everything there is.
         (0..MISDEEDS).for_each(|_| self.mallory.misbehave());
-        let is_stuck = self.providers.iter().fold(false, |stuck, it| it.recover() || stuck);
-        let stuck_ms = if is_stuck { STUCK_MS_MAX } else { 0 };
+        let stuck = self.providers.iter().filter(|provider| provider.recover()).count();
+        let stuck_ms = if stuck > 0 { STUCK_MS_MAX } else { 0 };
         let rested = self.rest(STILL_MS + stuck_ms);
         let mut failed = self.last_words();
         let rested = self.rest(LAST_WORDS_STILL_MS) && rested;
