@@ -13,6 +13,9 @@ pub enum ClientError {
     /// The provider or the hub said no.
     #[error("refused: {0}")]
     Refused(String),
+    /// A message was on its way, and what became of it is not told any more: others may have it.
+    #[error("it is not known whether this was sent: {0}")]
+    InDoubt(String),
     /// The room's policy says no.
     #[error("not allowed: {0}")]
     Denied(#[from] mimi_policy::Denied),

@@ -90,6 +90,39 @@ fn seed_100627_a_welcome_does_not_overtake_what_waits() {
     seed(100_627, Faults::All);
 }
 
+/// In a direct room one leaves with all devices and stays listed: the other device did not know, and its
+/// message waited for a commit that nobody was left to make.
+#[test]
+fn seed_500345_who_leaves_a_direct_room_leaves_with_all_devices() {
+    seed(500_345, Faults::Honest);
+}
+
+/// A device that wanted to leave, and waited for a commit of its own, heard nothing more when another
+/// device of its user was faster.
+#[test]
+fn seed_400823_both_devices_of_a_person_leave() {
+    seed(400_823, Faults::All);
+}
+
+/// Who was signed out while a message was on its way heard that it was not sent; all had it.
+#[test]
+fn seed_621309_what_became_of_a_message_is_in_doubt() {
+    seed(621_309, Faults::Honest);
+}
+
+/// A request for a simulated stream came twice, and the answer to the later life set back the time from
+/// which on events may come.
+#[test]
+fn seed_621452_no_event_overtakes_the_stream_it_comes_by() {
+    seed(621_452, Faults::Honest);
+}
+
+/// Octets that were altered on the way name another epoch: nobody can read them.
+#[test]
+fn seed_620562_altered_octets_are_nobodys() {
+    seed(620_562, Faults::Honest);
+}
+
 /// The simulated provider told who founded a room twice to try again, for ever.
 #[test]
 fn seed_70004_a_founding_that_is_repeated_ends() {

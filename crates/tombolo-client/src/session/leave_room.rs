@@ -275,3 +275,30 @@ fn departure(view: &RoomView, own: &MimiUri, own_leaf: u32) -> StagedChange {
     });
     StagedChange { epoch: view.epoch, committer: None, proposals: proposals.collect() }
 }
+
+/// Whether proposals take a user out of the room by the user's own wish: off the list, or, where the
+/// participants are fixed and stay listed (POLICY-BASE-1), with all clients.
+pub(crate) fn takes_leave(view: &RoomView, change: &StagedChange, user: &MimiUri) -> bool {
+    let fixed = view.base_policy.as_ref().is_some_and(|policy| policy.fixed_membership);
+    let index = list_index(view, user);
+    let is_own = |proposal: &&StagedProposal| proposal.sender.user() == Some(user);
+    let own = || {
+        change.proposals.iter().filter(is_own).map(|proposal| (&proposal.sender, &proposal.change))
+    };
+    if !fixed {
+        return own().any(|(_, change)| match change {
+            ProposedChange::ParticipantList(update) => {
+                update.removed_indices.iter().any(|removed| Some(*removed) == index)
+            }
+            _ => false,
+        });
+    }
+    let goes = |leaf: u32| {
+        own().any(|(sender, change)| match (sender, change) {
+            (_, ProposedChange::RemoveClient(removed)) => *removed == leaf,
+            (Actor::Member { leaf: sender, .. }, ProposedChange::SelfRemove) => *sender == leaf,
+            _ => false,
+        })
+    };
+    view.clients_of(user).all(|client| goes(client.leaf))
+}

@@ -6,7 +6,7 @@
 
 use mimi_mls::error::StageError;
 use mimi_mls::member::{MemberGroup, ReceiveError, Received, StagedMemberCommit};
-use mimi_policy::{Actor, Denied, ProposedChange, RoomView, StagedChange};
+use mimi_policy::{Denied, RoomView, StagedChange};
 use mimi_wire::content::rules::{Nonsense, check_acceptance};
 use mimi_wire::content::{MessageId, MimiContent};
 use mimi_wire::protocol::notify::{FanoutKind, FanoutMessage};
@@ -21,8 +21,9 @@ use crate::session::franking::{Franked, KeptFrank};
 use crate::session::freeze::Fault;
 use crate::session::hub_sender;
 use crate::session::judging::judge;
+use crate::session::leave_room::takes_leave;
 use crate::session::operational;
-use crate::session::remove_user::{is_banned, list_index};
+use crate::session::remove_user::is_banned;
 use crate::session::room::{Means, Room, Standing};
 use crate::session::saved::{frank_name, verdict_name};
 use crate::session::stream_event::StreamEvent;
@@ -334,8 +335,9 @@ impl Room {
         self.stirred = true;
         let view = self.group.as_ref().map(MemberGroup::view);
         if view.is_some_and(|view| takes_leave(view, change, &means.own.user)) {
-            // Another device of this user leaves, for all of them.
+            // Another device of this user leaves, for all of them: what this one wanted is so.
             self.depart(means.effects);
+            self.leaving_over(means.effects);
         }
         // A commit that waited for them can be built.
         self.commit_again(means, at);
@@ -571,19 +573,4 @@ struct ReadMessage {
     stored: StoredMessage,
     verdict: Verdict,
     life: Life,
-}
-
-/// Whether proposals take a user out of the room by the user's own wish.
-fn takes_leave(view: &RoomView, change: &StagedChange, user: &MimiUri) -> bool {
-    let index = list_index(view, user);
-    change.proposals.iter().any(|proposal| {
-        let own = matches!(&proposal.sender, Actor::Member { user: sender, .. } if sender == user);
-        let out = match &proposal.change {
-            ProposedChange::ParticipantList(update) => {
-                update.removed_indices.iter().any(|removed| Some(*removed) == index)
-            }
-            _ => false,
-        };
-        own && out
-    })
 }

@@ -339,14 +339,20 @@ impl Room {
     ) {
         let response = match answer.result {
             Ok(Response::SubmitMessage(response)) => *response,
+            // An earlier sending may have come through, before this device was signed out, say.
+            other if answer.uncertain => {
+                let in_doubt = ClientError::InDoubt(refusal(other).to_string());
+                return self.send_failed(in_doubt, means.effects);
+            }
             other => return self.send_failed(refusal(other), means.effects),
         };
-        match response {
-            SubmitMessageResponse::Accepted { accepted_timestamp, frank } => {
+        match (response, self.sends_no_more()) {
+            (SubmitMessageResponse::Accepted { accepted_timestamp, frank }, _) => {
                 self.send_accepted(accepted_timestamp, frank.as_ref(), means, at);
             }
-            SubmitMessageResponse::NotAllowed => self.send_not_allowed(means, at),
-            SubmitMessageResponse::EpochTooOld { current_epoch } => {
+            (_, Some(error)) => self.send_failed(error, means.effects),
+            (SubmitMessageResponse::NotAllowed, None) => self.send_not_allowed(means, at),
+            (SubmitMessageResponse::EpochTooOld { current_epoch }, None) => {
                 self.epoch_too_old(current_epoch, means, at);
             }
         }
@@ -465,9 +471,24 @@ impl Room {
         effects.finish(sending.operation, Err(error));
     }
 
+    /// Nothing more is sent. What the hub may have accepted by now is left to its answer: who hears that
+    /// a message was not sent writes it again, and everybody else would have it twice.
     pub(crate) fn abandon_sends(&mut self, error: &ClientError, effects: &mut Effects) {
+        let is_asked = self.sends.front().is_some_and(|sending| sending.request.is_some());
+        let asked = if is_asked { self.sends.pop_front() } else { None };
         while !self.sends.is_empty() {
             self.send_failed(error.clone(), effects);
+        }
+        self.sends.extend(asked);
+    }
+
+    /// Why nothing is sent here any more, if this device is out or has frozen the room.
+    fn sends_no_more(&self) -> Option<ClientError> {
+        match self.standing {
+            Standing::Left | Standing::Removed | Standing::Banned | Standing::Frozen { .. } => {
+                self.member().err()
+            }
+            _ => None,
         }
     }
 }

@@ -170,10 +170,14 @@ impl Device {
     async fn say(&self, client: &Client, room: &MimiUri, action: &Action) -> Done {
         let text = || self.book.text(&self.user, room);
         let sent = match action {
-            Action::Write { .. } => client.send_text(room, &text()).await,
+            Action::Write { .. } => {
+                let text = text();
+                self.heard_of(&text, client.send_text(room, &text).await)
+            }
             Action::Reply { message, .. } => {
                 let message = self.message(client, room, *message).await?;
-                client.reply(room, message, &text()).await
+                let text = text();
+                self.heard_of(&text, client.reply(room, message, &text).await)
             }
             Action::Edit { message, .. } => {
                 let message = self.message(client, room, *message).await?;
@@ -201,6 +205,22 @@ impl Device {
             pages.ledger.promised(&self.client, room, id);
         }
         Ok(format!("sent {id}"))
+    }
+
+    /// A person who hears that something was not sent writes it again. A client that stops, or cannot
+    /// store, does not know.
+    fn heard_of(
+        &self,
+        text: &str,
+        sent: Result<MessageId, ClientError>,
+    ) -> Result<MessageId, ClientError> {
+        if sent.as_ref().is_err_and(|error| {
+            use ClientError::{InDoubt, Other, Storage};
+            !matches!(error, InDoubt(_) | Storage(_) | Other(_))
+        }) {
+            self.book.pages().ledger.unsent(&self.client, text);
+        }
+        sent
     }
 
     async fn join_by_link(&self, client: &Client, link: usize) -> Done {

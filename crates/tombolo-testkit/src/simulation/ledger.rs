@@ -19,6 +19,8 @@ pub use ending::{Ending, Room, Standing};
 pub enum Rule {
     /// No accepted message is lost.
     Lost,
+    /// What a device says was not sent is nowhere.
+    Unsent,
     /// None is shown twice.
     Twice,
     /// A room has one order.
@@ -125,6 +127,8 @@ pub struct Ledger {
     rooms: BTreeMap<MimiUri, RoomBook>,
     /// Texts, who has written them and where. Every text is written once.
     written: BTreeMap<String, (MimiUri, MimiUri)>,
+    /// Texts that a device has told its person were not sent.
+    unsent: BTreeMap<String, MimiUri>,
     /// Direct rooms, and those that have taken their place at a device.
     gave_way: BTreeSet<(MimiUri, MimiUri)>,
     key_packages: BTreeSet<Vec<u8>>,
@@ -200,11 +204,8 @@ impl Ledger {
         let in_window = message.epoch <= current && current - message.epoch <= EPOCHS_BACK_MAX;
         let of = message.epoch;
         let sender = &message.sender;
-        let may = now.is_some_and(|(_, epoch)| epoch.writers.contains(sender))
-            && book
-                .epochs
-                .get(&message.epoch)
-                .is_some_and(|epoch| epoch.members.values().any(|user| user == sender));
+        // What it says of the epoch it is encrypted in may be wrong: then nobody can read it.
+        let may = now.is_some_and(|(_, epoch)| epoch.writers.contains(sender));
         let seq = message.seq;
         let sender = sender.clone();
         book.accepted.insert(at, message);
@@ -296,6 +297,11 @@ impl Ledger {
         self.rooms.entry(room.clone()).or_default().promised.insert(id, user.clone());
     }
 
+    /// A device has told its person that a text was not sent.
+    pub fn unsent(&mut self, client: &MimiUri, text: &str) {
+        self.unsent.insert(text.to_owned(), client.clone());
+    }
+
     /// A device has told its person of a new message, which nobody has touched since.
     pub fn told(&mut self, client: &MimiUri, id: MessageId) {
         let first = self.told.insert((client.clone(), id));
@@ -371,6 +377,9 @@ impl Ledger {
         let at = line.timestamp_ms;
         let accepted = book.accepted.get(&at);
         let sender = accepted.map(|message| &message.sender);
+        let was_inside = accepted.is_none_or(|message| {
+            book.epochs.get(&message.epoch).is_some_and(|epoch| holds_user(epoch, &message.sender))
+        });
         let reads = accepted.is_some_and(|message| may_read(book, message, client));
         let (is_accepted, same) = (accepted.is_some(), sender == Some(&line.sender));
         let sender = sender.cloned();
@@ -379,6 +388,9 @@ impl Ledger {
         });
         self.expect(same || !is_accepted, Rule::Write, || {
             format!("{client} shows {} as sender of {at}, its hub has {sender:?}", line.sender)
+        });
+        self.expect(was_inside, Rule::Write, || {
+            format!("{client} shows the message of {at} in {room}, whose sender was no member")
         });
         self.expect(reads || !is_accepted, Rule::Read, || {
             format!("{client} shows the message of {at} in {room} and was no member")

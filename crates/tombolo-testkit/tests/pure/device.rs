@@ -16,7 +16,7 @@ use tombolo_testkit::simulation::ledger::{Line, Standing};
 /// What an operation of a person's is, until it ends.
 #[derive(Clone, Debug)]
 pub(crate) enum Doing {
-    Text { room: MimiUri },
+    Text { room: MimiUri, text: String },
     CreateRoom,
     Link,
     Leave { room: MimiUri },

@@ -601,10 +601,18 @@ impl World {
         let how = if result.is_ok() { "done" } else { "refused" };
         self.seen.one(format!("{how}: {}", doing.name()));
         match (doing, result) {
-            (Doing::Text { room }, Ok(Outcome::Message(id))) => {
+            (Doing::Text { room, .. }, Ok(Outcome::Message(id))) => {
                 // Others of its user may have come in later.
                 if let Some(client) = self.devices[device].client.clone() {
                     self.ledger.promised(&client, room, id);
+                }
+            }
+            (Doing::Text { .. }, Err(ClientError::InDoubt(_))) => {
+                self.seen.one("messages in doubt")
+            }
+            (Doing::Text { text, .. }, Err(_)) => {
+                if let Some(client) = self.devices[device].client.clone() {
+                    self.ledger.unsent(&client, text);
                 }
             }
             (Doing::Leave { room }, Err(ClientError::Denied(_) | ClientError::Refused(_))) => {

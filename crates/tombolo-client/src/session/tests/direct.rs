@@ -54,6 +54,21 @@ fn a_direct_room_has_all_devices_of_both_and_is_opened_once() {
     world.agree(&room);
 }
 
+/// POLICY-BASE-1: who leaves stays listed, and yet has left with all devices: another one's message
+/// waited for ever for a commit that nobody was left to make.
+#[test]
+fn who_leaves_a_direct_room_has_left_with_all_devices() {
+    let mut world = two(1, "a.example", "b.example");
+    let tablet = world.device("a.example", "alice", "tablet");
+    let room = open(&mut world, ALICE, BOB);
+    world.done(BOB, Command::LeaveRoom(room.clone()));
+    world.done(tablet, Command::LeaveRoom(room.clone()));
+    assert_eq!(world.state(ALICE, &room).status, RoomStatus::Left);
+    let draft = Draft::Text { text: "hello?".to_owned(), in_reply_to: None };
+    let written = world.outcome(ALICE, Command::Send { room: room.clone(), draft });
+    assert!(matches!(written, Err(ClientError::NotInRoom(_))), "{written:?}");
+}
+
 /// POLICY-BASE-1: nobody comes, nobody goes for good; one may be left alone.
 #[test]
 fn a_direct_room_is_of_two_for_good() {

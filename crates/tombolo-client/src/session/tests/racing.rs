@@ -113,6 +113,83 @@ fn a_message_commits_what_is_pending_first() {
     assert!(world.texts(CATHY, &room).is_empty(), "{before_ms}");
 }
 
+/// Two devices of one person leave at once, while the first waits for a commit of its own: the second is
+/// faster, and both have left.
+#[test]
+fn both_devices_of_a_person_leave() {
+    let (mut world, room) = World::with_room(1);
+    world.actors[BOB].is_mute = true;
+    let name = "Library".to_owned();
+    let rename = world.start(BOB, Command::RenameRoom { room: room.clone(), name });
+    let leave = world.start(BOB, Command::LeaveRoom(room.clone()));
+    world.done(BOBS_LAPTOP, Command::LeaveRoom(room.clone()));
+    world.actors[BOB].is_mute = false;
+    world.run();
+    assert!(world.finished(BOB, rename).is_err());
+    assert_eq!(world.finished(BOB, leave).unwrap(), Outcome::Done);
+    assert_eq!(world.state(BOB, &room).status, RoomStatus::Left);
+    world.agree(&room);
+}
+
+/// What is on its way when its person leaves by another device ends as the hub has it: it is not said
+/// to be lost while everybody reads it.
+#[test]
+fn a_message_under_way_ends_as_the_hub_says() {
+    for is_first in [true, false] {
+        let (mut world, room) = World::with_room(1);
+        world.actors[BOB].is_mute = true;
+        let draft = Draft::Text { text: "bye".to_owned(), in_reply_to: None };
+        let write = world.start(BOB, Command::Send { room: room.clone(), draft });
+        let answer = is_first.then(|| world.hub_answers(BOB));
+        world.done(BOBS_LAPTOP, Command::LeaveRoom(room.clone()));
+        world.run();
+        assert_eq!(world.state(BOB, &room).status, RoomStatus::Left);
+        match answer {
+            Some(answer) => world.answer(BOB, answer),
+            None => world.actors[BOB].is_mute = false,
+        }
+        world.run();
+        let ended = world.finished(BOB, write);
+        let texts = world.texts(ALICE, &room);
+        if is_first {
+            assert!(matches!(ended.unwrap(), Outcome::Message(_)));
+            assert_eq!(
+                (texts, world.texts(BOB, &room)),
+                (vec!["bye".to_owned()], vec!["bye".to_owned()])
+            );
+        } else {
+            assert!(matches!(ended, Err(ClientError::NotInRoom(_))), "{ended:?}");
+            assert_eq!((texts.len(), world.texts(BOB, &room).len()), (0, 0));
+        }
+        world.agree(&room);
+    }
+}
+
+/// The answer to a message was lost, and its repeat is refused because the device was signed out
+/// meanwhile: nobody says that it was not sent.
+#[test]
+fn a_message_whose_answer_is_lost_is_in_doubt() {
+    for (is_lost, kind) in [(true, "in doubt"), (false, "refused")] {
+        let (mut world, room) = World::with_room(1);
+        (world.actors[BOB].is_mute, world.actors[BOB].is_deaf) = (true, true);
+        let draft = Draft::Text { text: "bye".to_owned(), in_reply_to: None };
+        let write = world.start(BOB, Command::Send { room: room.clone(), draft });
+        let (mut id, _) = world.hub_answers(BOB);
+        if is_lost {
+            world.answer(BOB, (id, Err(TransportError::Unreachable("lost".to_owned()))));
+            world.run_for(5_000);
+            id = world.last_request(BOB);
+        }
+        let (code, message) = ("unauthorized".to_owned(), "unauthorized".to_owned());
+        world.answer(BOB, (id, Err(TransportError::Refused { code, message })));
+        let ended = world.finished(BOB, write);
+        match kind {
+            "in doubt" => assert!(matches!(ended, Err(ClientError::InDoubt(_))), "{ended:?}"),
+            _ => assert!(matches!(ended, Err(ClientError::Refused(_))), "{ended:?}"),
+        }
+    }
+}
+
 /// Banning somebody who is leaving: the leave goes first, the ban holds afterwards.
 #[test]
 fn who_leaves_can_be_banned_all_the_same() {
@@ -315,7 +392,8 @@ fn a_commit_in_doubt_is_settled_by_the_stream() {
     world.agree(&room);
 }
 
-/// A user that was removed while a commit of its own was under way hears that it is out.
+/// A user that was removed while a commit of its own was under way hears that it is out. What has become
+/// of the message that it had sent, the hub says.
 #[test]
 fn operations_of_who_is_out_end() {
     let (mut world, room) = World::with_room(1);
@@ -327,10 +405,13 @@ fn operations_of_who_is_out_end() {
     let user = world.user(CATHY);
     world.done(ALICE, Command::RemoveUser { room: room.clone(), user });
     world.run();
-    for operation in [rename, send] {
-        let ended = world.finished(CATHY, operation);
-        assert!(matches!(ended, Err(ClientError::Removed(_))), "{ended:?}");
-    }
+    let ended = world.finished(CATHY, rename);
+    assert!(matches!(ended, Err(ClientError::Removed(_))), "{ended:?}");
+    assert!(!world.actors[CATHY].finished.contains_key(&send));
+    world.actors[CATHY].is_mute = false;
+    world.run();
+    let ended = world.finished(CATHY, send);
+    assert!(matches!(ended, Err(ClientError::Removed(_))), "{ended:?}");
     let values = &world.actors[CATHY].saved.rooms[&room].values;
     let left: Vec<_> = values.keys().collect();
     assert_eq!(left, ["began", "last view", "standing"]);

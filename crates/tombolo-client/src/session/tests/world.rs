@@ -331,6 +331,11 @@ impl World {
         (outgoing.id, self.serve(index, outgoing))
     }
 
+    /// The id of a device's last request, which does not come to the hub.
+    pub(super) fn last_request(&mut self, index: usize) -> RequestId {
+        self.actors[index].sending.pop().unwrap().id
+    }
+
     /// The answer arrives.
     pub(super) fn answer(&mut self, index: usize, (id, result): Answered) {
         self.actors[index].session.answer(id, result, self.now_ms, &mut self.rng);

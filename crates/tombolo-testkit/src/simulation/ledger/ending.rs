@@ -153,6 +153,14 @@ impl Ledger {
         if !is_text {
             return found;
         }
+        for text in lines.iter().filter_map(|line| line.text.as_ref()) {
+            let by = self.unsent.get(text);
+            found.push((
+                by.is_none(),
+                Rule::Unsent,
+                format!("{by:?} said that {text:?} was not sent"),
+            ));
+        }
         let last = book.epochs.keys().next_back().copied().unwrap_or_default();
         let mut first: Option<(&MimiUri, &Line)> = None;
         for (client, lines) in shown {
@@ -160,13 +168,6 @@ impl Ledger {
                 continue;
             }
             let Some(line) = lines.get(&at) else {
-                // Who writes and leaves at once is told that nothing was sent, and may be wrong.
-                let user = book.epochs.get(&message.epoch).and_then(|it| it.members.get(*client));
-                let is_own = user == Some(&message.sender);
-                let now = book.epochs.values().next_back();
-                if is_own && now.is_none_or(|epoch| !epoch.members.contains_key(*client)) {
-                    continue;
-                }
                 let what = format!(
                     "{client} lacks the message {} (epoch {}) of {}",
                     at, message.epoch, message.sender

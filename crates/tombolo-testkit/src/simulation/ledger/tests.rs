@@ -76,6 +76,16 @@ fn a_message_that_somebody_lacks_is_lost() {
 }
 
 #[test]
+fn a_message_that_its_sender_believes_lost() {
+    let both = || [ending("alice", Vec::new()), ending("bob", vec![line(2, "alice", "one")])];
+    for (text, is_broken) in [("one", true), ("two", false)] {
+        let mut ledger = small();
+        ledger.unsent(&uri("d/alice/phone"), text);
+        assert_eq!(end(ledger, &both()).contains(&Rule::Unsent), is_broken, "{text}");
+    }
+}
+
+#[test]
 fn a_message_that_is_shown_twice_or_told_twice() {
     let one = || line(2, "alice", "one");
     let devices = [ending("alice", vec![one(), one()]), ending("bob", vec![one()])];

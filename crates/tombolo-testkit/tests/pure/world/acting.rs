@@ -174,8 +174,8 @@ impl World {
                 let in_reply_to = id.filter(|_| matches!(action, Action::Reply { .. }));
                 let user = self.devices[device].user.clone();
                 self.ledger.wrote(&user, &room, &text);
-                let draft = Draft::Text { text, in_reply_to };
-                Some((Command::Send { room: room.clone(), draft }, Doing::Text { room }))
+                let draft = Draft::Text { text: text.clone(), in_reply_to };
+                Some((Command::Send { room: room.clone(), draft }, Doing::Text { room, text }))
             }
         }
     }

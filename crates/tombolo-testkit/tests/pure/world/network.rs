@@ -167,7 +167,11 @@ impl World {
             let after = position.after;
             self.nodes[node].begin_feed(device, conn, token.reveal(), after);
         }
-        self.devices[device].stream.last_ms = self.now_ms + ms;
+        let state = &mut self.devices[device];
+        if (state.life, state.stream.conn) == (life, conn) {
+            // No event comes before it, though the request may have come twice.
+            state.stream.last_ms = state.stream.last_ms.max(self.now_ms + ms);
+        }
         self.after(*ms, Event::Opened { device, life, conn, result });
         let life = self.nodes[node].life;
         self.after(0, Event::Feed { node, life, device, conn });
@@ -181,6 +185,7 @@ impl World {
         }
         state.stream.conn += 1;
         state.stream.is_opening = true;
+        state.stream.last_ms = 0;
         let (node, life, conn) = (state.node, state.life, state.stream.conn);
         let after = state.session.cursor();
         let era = state.session.era().map(str::to_owned);
