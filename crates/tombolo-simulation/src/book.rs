@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use mimi_wire::protocol::directory::Endpoint;
 use mimi_wire::{Domain, MimiUri};
+use tombolo_client::transport::Token;
 use tombolo_testkit::simulation::ledger::Ledger;
 use tombolo_testkit::simulation::trace::Trace;
 
@@ -23,8 +24,8 @@ struct Shared {
     pages: Mutex<Pages>,
 }
 
-/// Requests between providers that are remembered.
-const HEARD_MAX: usize = 48;
+/// Requests between providers that are remembered of each kind.
+const HEARD_MAX: usize = 24;
 
 /// A request between providers, as somebody could have overheard it at one of them.
 #[derive(Clone, Debug)]
@@ -54,6 +55,18 @@ pub struct Pages {
     /// Hubs that have cheated: of their rooms it is only held that nobody reads or writes there who
     /// may not.
     pub crooked: BTreeSet<Domain>,
+    /// Providers that were put back.
+    pub restored: BTreeSet<Domain>,
+    /// Providers in whose place it was said that there is nothing: of their users, too.
+    pub unfindable: BTreeSet<Domain>,
+    /// Nothing goes wrong: messages are there within seconds.
+    pub is_prompt: bool,
+    /// Whom users have let in, by who did.
+    pub let_in: BTreeSet<(MimiUri, MimiUri)>,
+    /// Devices that know that they are signed out.
+    pub out: BTreeSet<MimiUri>,
+    /// Access tokens, by device, with whose it is.
+    pub tokens: BTreeMap<MimiUri, (MimiUri, Token)>,
     /// Links into rooms that somebody has made.
     pub links: Vec<String>,
     /// Whose each application message on its way to a hub is said to be.
@@ -74,6 +87,12 @@ impl Book {
             trace: Trace::on(start_ms),
             rooms: BTreeMap::new(),
             crooked: BTreeSet::new(),
+            restored: BTreeSet::new(),
+            unfindable: BTreeSet::new(),
+            is_prompt: false,
+            let_in: BTreeSet::new(),
+            out: BTreeSet::new(),
+            tokens: BTreeMap::new(),
             links: Vec::new(),
             senders: BTreeMap::new(),
             heard: VecDeque::new(),
@@ -113,8 +132,11 @@ impl Book {
     /// A request between providers was heard.
     pub fn hear(&self, heard: Overheard) {
         let mut pages = self.pages();
-        if pages.heard.len() == HEARD_MAX {
-            pages.heard.pop_front();
+        let mut alike = pages.heard.iter().enumerate();
+        let oldest = alike.find(|(_, it)| it.endpoint == heard.endpoint).map(|(at, _)| at);
+        let alike = pages.heard.iter().filter(|it| it.endpoint == heard.endpoint).count();
+        if let Some(oldest) = oldest.filter(|_| alike >= HEARD_MAX) {
+            pages.heard.remove(oldest);
         }
         pages.heard.push_back(heard);
     }

@@ -1,6 +1,7 @@
 //! A whole federation, from a seed to what was wrong in the end.
 
 mod calm;
+mod extras;
 mod weather;
 
 use std::path::Path;
@@ -20,10 +21,12 @@ use turmoil::Sim;
 use crate::book::Book;
 use crate::device::{Device, Order};
 use crate::disk::Planted;
+use crate::extra::{Extra, extras};
 use crate::mallory::{Identities, MALLORY, Mallory};
 use crate::provider::{FEDERATION_PORT, Provider};
 use crate::wires::showing;
 use crate::witness::Witness;
+use extras::Frail;
 use weather::Healing;
 
 /// Virtual time that passes between two looks at the network.
@@ -82,6 +85,7 @@ struct Federation {
     witnesses: Vec<Witness>,
     people: Vec<Person>,
     healings: Vec<(u64, Healing)>,
+    frail: Vec<Frail>,
     rng: StdRng,
     /// Files of providers.
     _files: TempDir,
@@ -90,8 +94,9 @@ struct Federation {
 /// Runs a seed to its end.
 pub fn run(seed: u64, setting: Setting) -> Outcome {
     let plan = plan(seed, setting.size, setting.faults);
-    let mut federation = Federation::new(seed, &plan, setting.planted);
-    federation.live(&plan);
+    let mut federation = Federation::new(seed, &plan, setting);
+    federation.book.pages().is_prompt = setting.faults == Faults::None;
+    federation.live(&plan, &extras(seed, &plan, setting.faults));
     federation.calm_down();
     federation.end()
 }
@@ -105,7 +110,8 @@ fn start_ms() -> u64 {
 }
 
 impl Federation {
-    fn new(seed: u64, plan: &Plan, planted: Option<Planted>) -> Self {
+    fn new(seed: u64, plan: &Plan, setting: Setting) -> Self {
+        let condition = (setting.planted, setting.faults == Faults::None);
         let files = tempfile::tempdir().expect("a directory for files");
         let book = Book::new(start_ms());
         let mut rng = StdRng::seed_from_u64(seed ^ 0x7265_616c);
@@ -130,7 +136,7 @@ impl Federation {
             identities.insert(domain, showing(ca.root_pem(), &clock, &certificate));
             if name != MALLORY {
                 let place = (files.path(), &certificate);
-                let provider = Provider::new(name, place, &book, rng.random(), planted);
+                let provider = Provider::new(name, place, &book, rng.random(), condition);
                 providers.push(Arc::new(provider));
             }
         }
@@ -154,6 +160,7 @@ impl Federation {
             witnesses,
             people,
             healings,
+            frail: Vec::new(),
             rng,
             _files: files,
         };
@@ -193,8 +200,8 @@ impl Federation {
     }
 
     /// What is planned, at its time.
-    fn live(&mut self, plan: &Plan) {
-        let mut steps = plan.steps.iter().peekable();
+    fn live(&mut self, plan: &Plan, extras: &[(u64, Extra)]) {
+        let (mut steps, mut extras) = (plan.steps.iter().peekable(), extras.iter().peekable());
         while self.elapsed_ms() < plan.calm_ms {
             while let Some(step) = steps.next_if(|step| step.at_ms <= self.elapsed_ms()) {
                 match &step.what {
@@ -204,11 +211,15 @@ impl Federation {
                     Happening::Fault(fault) => self.suffer(fault),
                 }
             }
+            while let Some((_, extra)) = extras.next_if(|(at_ms, _)| *at_ms <= self.elapsed_ms()) {
+                self.befall(extra);
+            }
             self.heal_what_is_over();
+            self.stop_who_is_frail();
             self.step();
             // Nothing goes wrong any more, and everybody has done what was planned: nothing is left
             // to wait for but the end of what is wrong.
-            if steps.peek().is_none() && self.healings.is_empty() {
+            if steps.peek().is_none() && extras.peek().is_none() && self.healings.is_empty() {
                 return;
             }
         }

@@ -11,7 +11,10 @@
 pub mod book;
 pub mod device;
 pub mod disk;
+pub mod extra;
+pub mod facade;
 pub mod federation;
+pub mod late;
 pub mod mallory;
 pub mod pocket;
 pub mod provider;

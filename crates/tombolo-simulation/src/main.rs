@@ -4,10 +4,11 @@
 //! product logs (`RUST_LOG`). `--seeds N`, `--from S` and `--jobs J` run many, each in a process of its
 //! own. `--faults none|honest|all`, `--large` and `--plant DEFECT` say which kind of life.
 
+use std::io::{Read, Seek, SeekFrom};
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tombolo_simulation::disk::Planted;
 use tombolo_simulation::federation::{Outcome, Setting, run};
@@ -15,6 +16,10 @@ use tombolo_testkit::simulation::plan::{Faults, Size};
 
 /// Violations that are listed; what is broken once is often seen at every look.
 const VIOLATIONS_SHOWN_MAX: usize = 12;
+/// Time that one may take on a busy machine: who never waits keeps virtual time from passing.
+const SEED_MAX: Duration = Duration::from_secs(180);
+/// How often it is looked whether it has ended.
+const LOOKED_EVERY: Duration = Duration::from_millis(10);
 /// Seeds that are run unless it is said how many.
 const SEEDS: u64 = 20;
 
@@ -130,15 +135,38 @@ fn many(words: &Words) -> ExitCode {
 fn apart(seed: u64, words: &Words) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let (number, kind) = (seed.to_string(), words.kind());
-    let ended = Command::new(program).args(["--seed", &number]).args(&kind).output();
-    let ended = ended.map_err(|error| format!("seed {seed} cannot be run: {error}"))?;
-    if ended.status.success() {
-        return Ok(());
-    }
-    let (out, error) =
-        (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    let mut command = Command::new(program);
+    command.args(["--seed", &number]).args(&kind);
+    let said = match ended(&mut command) {
+        Ok(Some((true, _))) => return Ok(()),
+        Ok(Some((false, said))) => said,
+        Ok(None) => format!("seed {seed}: it does not end: somebody never waits\n"),
+        Err(error) => format!("seed {seed} cannot be run: {error}\n"),
+    };
     let kind = kind.iter().map(|word| format!(" {word}")).collect::<String>();
-    Err(format!("{out}{error}again: cargo xtask simulate --layer real --seed {seed}{kind} --trace"))
+    Err(format!("{said}again: cargo xtask simulate --layer real --seed {seed}{kind} --trace"))
+}
+
+/// Whether a process succeeds, and what it says; `None`: it does not end in time, and is ended.
+fn ended(command: &mut Command) -> std::io::Result<Option<(bool, String)>> {
+    let mut said = tempfile::tempfile()?;
+    let mut process = command.stdout(said.try_clone()?).stderr(said.try_clone()?).spawn()?;
+    let began = Instant::now();
+    let status = loop {
+        match process.try_wait()? {
+            Some(status) => break status,
+            None if began.elapsed() > SEED_MAX => {
+                process.kill()?;
+                process.wait()?;
+                return Ok(None);
+            }
+            None => std::thread::sleep(LOOKED_EVERY),
+        }
+    };
+    let mut text = String::new();
+    said.seek(SeekFrom::Start(0))?;
+    said.read_to_string(&mut text)?;
+    Ok(Some((status.success(), text)))
 }
 
 /// A text, and the end of its line, for the person at the terminal.

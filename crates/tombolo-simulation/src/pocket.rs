@@ -7,23 +7,32 @@ use std::time::Duration;
 
 use tombolo_client::store::{ClientStore, Saved, StoreChange, StoreFuture};
 
-/// How long a write takes to be durable.
-const SYNC: Duration = Duration::from_millis(3);
+/// How long a write takes to be durable on a healthy device.
+pub const SYNC_MS: u64 = 3;
 /// How far back a device can be put.
 const EARLIER_MAX: usize = 40;
 
 /// See the module. Clones are handles to the same storage.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Pocket(Arc<Mutex<Inner>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
+    sync_ms: u64,
     durable: Saved,
     queue: VecDeque<Vec<StoreChange>>,
     settled: u64,
     commits: u64,
     /// What it held earlier, the oldest first.
     earlier: VecDeque<Saved>,
+}
+
+impl Default for Pocket {
+    fn default() -> Self {
+        let (durable, queue, settled, commits, earlier) = Default::default();
+        let inner = Inner { sync_ms: SYNC_MS, durable, queue, settled, commits, earlier };
+        Self(Arc::new(Mutex::new(inner)))
+    }
 }
 
 impl Pocket {
@@ -39,6 +48,11 @@ impl Pocket {
     /// Writes so far.
     pub fn commits(&self) -> u64 {
         self.inner().commits
+    }
+
+    /// How long a write takes from now on.
+    pub fn set_sync_ms(&self, ms: u64) {
+        self.inner().sync_ms = ms;
     }
 
     /// The device stops. `is_lost`: what was on its way is gone, else all of it is durable.
@@ -90,10 +104,10 @@ impl ClientStore for Pocket {
         let mut inner = self.inner();
         inner.queue.push_back(changes);
         inner.commits += 1;
-        let number = inner.commits;
+        let (number, sync) = (inner.commits, Duration::from_millis(inner.sync_ms));
         drop(inner);
         Box::pin(async move {
-            tokio::time::sleep(SYNC).await;
+            tokio::time::sleep(sync).await;
             let mut inner = self.inner();
             let count = usize::try_from(number.saturating_sub(inner.settled)).unwrap_or(usize::MAX);
             inner.sync(count);

@@ -12,6 +12,7 @@ use mimi_provider::record::Account;
 use mimi_wire::{Domain, MimiUri};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tokio::sync::oneshot;
 use tombolo_server::clock::Clock;
 use tombolo_server::config::Config;
 use tombolo_server::dev_ca::ServerCertificate;
@@ -22,6 +23,8 @@ use tombolo_testkit::simulation::ledger::Rule;
 
 use crate::book::Book;
 use crate::disk::{Disk, Planted};
+use crate::facade::Facade;
+use crate::late::Late;
 use crate::wires::Wires;
 
 /// Where providers listen for each other.
@@ -44,6 +47,12 @@ pub struct Provider {
     /// How far its clock is off.
     step_ms: Arc<AtomicI64>,
     chance: Arc<Mutex<StdRng>>,
+    /// How it reads from its disk.
+    late: Late,
+    /// What answers in its place.
+    facade: Mutex<Option<Facade>>,
+    /// Stops it as its operator does.
+    stop: Mutex<Option<oneshot::Sender<()>>>,
 }
 
 impl Provider {
@@ -53,7 +62,7 @@ impl Provider {
         (base, certificate): (&Path, &ServerCertificate),
         book: &Book,
         seed: u64,
-        planted: Option<Planted>,
+        (planted, is_sound): (Option<Planted>, bool),
     ) -> Self {
         let domain = Domain::new(domain).expect("a plain domain");
         let file = |ending: &str| base.join(format!("{domain}.{ending}"));
@@ -82,7 +91,10 @@ impl Provider {
         let mut rng = StdRng::seed_from_u64(seed);
         let disk = Disk::new(&file("disk"), StdRng::seed_from_u64(rng.random()), planted);
         let chance = Arc::new(Mutex::new(StdRng::seed_from_u64(rng.random())));
-        Self { domain, disk, config, book: book.clone(), step_ms: Arc::default(), chance }
+        let rng = StdRng::seed_from_u64(rng.random());
+        let late = Late::new(Arc::new(disk.clone()), rng, is_sound);
+        let (step_ms, facade, stop) = Default::default();
+        Self { domain, disk, config, book: book.clone(), step_ms, chance, late, facade, stop }
     }
 
     /// A user who may sign in. The hash is as cheap as its format allows: what it costs is not what
@@ -107,8 +119,42 @@ impl Provider {
         self.step_ms.fetch_add(by_ms, Ordering::Relaxed);
     }
 
+    /// Whether it tells its followers different things.
+    pub fn set_equivocates(&self, equivocates: bool) {
+        self.late.set_equivocates(equivocates);
+    }
+
+    /// From now on every read ends; whether there was one that never will.
+    pub fn recover(&self) -> bool {
+        self.late.recover()
+    }
+
+    /// From the next start of its host on this answers in its place.
+    pub fn set_facade(&self, facade: Option<Facade>) {
+        *self.facade.lock().unwrap_or_else(PoisonError::into_inner) = facade;
+    }
+
+    /// Stops it as its operator does; false if it does not run.
+    pub fn stop(&self) -> bool {
+        let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner).take();
+        stop.is_some_and(|stop| stop.send(()).is_ok())
+    }
+
     /// From the start of its host to the crash.
     pub async fn live(self: Arc<Self>) -> turmoil::Result {
+        let facade = *self.facade.lock().unwrap_or_else(PoisonError::into_inner);
+        match facade {
+            Some(facade) => {
+                let tls = &self.config.tls;
+                let (certificate, key) =
+                    (std::fs::read(&tls.certificate)?, std::fs::read(&tls.key)?);
+                facade.live(&self.book, &certificate, &key).await
+            }
+            None => self.run().await,
+        }
+    }
+
+    async fn run(self: Arc<Self>) -> turmoil::Result {
         let (book, step_ms) = (self.book.clone(), self.step_ms.clone());
         let clock = Clock::from_fn(move || {
             book.now_ms().saturating_add_signed(step_ms.load(Ordering::Relaxed))
@@ -116,14 +162,20 @@ impl Provider {
         let chance = self.chance.clone();
         let chance =
             Chance::from_fn(move || chance.lock().unwrap_or_else(PoisonError::into_inner).random());
-        let store = Arc::new(self.disk.clone());
+        let store = Arc::new(self.late.clone());
         let surroundings =
             Surroundings { store, clock, chance, network: Arc::new(Wires), toil: Toil::InPlace };
         // A full disk may keep it from starting; whoever runs it tries again.
         loop {
             match self.start(surroundings.clone()).await {
-                Ok(_running) => {
+                Ok(running) => {
                     self.book.note(|| format!("{} is up", self.domain));
+                    let (stop, stopped) = oneshot::channel();
+                    *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = Some(stop);
+                    if stopped.await.is_ok() {
+                        running.shutdown().await;
+                        self.book.note(|| format!("{} has stopped", self.domain));
+                    }
                     return std::future::pending().await;
                 }
                 Err(error) => self.book.note(|| format!("{}: {error}", self.domain)),

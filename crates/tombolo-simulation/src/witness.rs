@@ -6,7 +6,8 @@ use futures_util::FutureExt;
 use mimi_mls::hub::{HubGroup, StagedUpdate, application_frame};
 use mimi_policy::change::{Actor, ProposedChange, StagedChange};
 use mimi_policy::{Judge, RoomView};
-use mimi_provider::hub::state::HubSnapshot;
+use mimi_provider::hub::state::{Evicted, HubSnapshot, HubState, Observed};
+use mimi_provider::hub::update::parent_of;
 use mimi_provider::record::{EventKind, NewEvent};
 use mimi_wire::protocol::directory::Endpoint;
 use mimi_wire::protocol::notify::FanoutMessage;
@@ -29,16 +30,22 @@ const PAGE: usize = 1_000;
 pub struct Witness {
     rooms: BTreeMap<MimiUri, Watched>,
     commits: u64,
+    /// Rooms that were put back, and the entry up to which they are in the ledger.
+    put_back: BTreeMap<MimiUri, u64>,
 }
 
 #[derive(Debug)]
 struct Watched {
     group: HubGroup,
     seq: u64,
-    /// Users of whom it is accepted, and not committed, that they go.
+    /// Messages up to here are in the ledger.
+    known_seq: u64,
+    /// Users, and clients, of whom it is accepted, and not committed, that they go.
     leaving: BTreeSet<MimiUri>,
     /// Nothing was proposed or noted since the last commit.
     is_settled: bool,
+    /// What hubs note for themselves: of it, whom they want out.
+    notes: HubState,
 }
 
 fn now<T>(future: StoreFuture<'_, T>) -> T {
@@ -77,19 +84,27 @@ impl Witness {
             let stored = now(durable.room(room))?;
             let snapshot = HubSnapshot::decode(&stored.snapshot).ok()?;
             let group = HubGroup::restore(&snapshot.group).ok()?;
+            let (seq, leaving) = (stored.snapshot_seq, BTreeSet::new());
+            let known_seq = self.put_back.get(room).copied().unwrap_or_default();
             let mut watched = Watched {
                 group,
-                seq: stored.snapshot_seq,
-                leaving: BTreeSet::new(),
+                seq,
+                known_seq,
+                leaving,
                 is_settled: false,
+                notes: snapshot.state,
             };
             book.note(|| format!("{room} is there"));
-            let mut pages = book.pages();
-            pages.rooms.insert(room.clone(), watched.group.view().epoch);
-            watched.note_founding(&mut pages.ledger, room);
-            drop(pages);
-            watched.take_founding(durable, room, book);
-            watched.note_epoch(&mut book.pages().ledger, room);
+            // A room that was put back has a beginning already, and perhaps a later snapshot.
+            let is_new = !book.pages().rooms.contains_key(room);
+            if is_new {
+                let mut pages = book.pages();
+                pages.rooms.insert(room.clone(), watched.group.view().epoch);
+                watched.note_founding(&mut pages.ledger, room);
+                drop(pages);
+                watched.take_founding(durable, room, book);
+                watched.note_epoch(&mut book.pages().ledger, room);
+            }
             self.rooms.insert(room.clone(), watched);
         }
         self.rooms.get_mut(room)
@@ -102,8 +117,35 @@ impl Witness {
         for room in std::mem::take(&mut self.rooms).into_keys() {
             let seq = now(durable.last_seq(&room));
             book.pages().ledger.put_back(&room, seq);
+            self.put_back.insert(room, seq);
         }
         self.commits = 0;
+    }
+
+    /// Clients that are in a room and should be on their way out: those that their provider does not
+    /// know any more, and those that have gone from the room that this one depends on.
+    pub fn left_behind(&self, is_known: impl Fn(&MimiUri, &MimiUri) -> bool) -> Vec<String> {
+        let mut behind = Vec::new();
+        for (room, watched) in &self.rooms {
+            let view = watched.group.view();
+            let parent = parent_of(view).filter(|parent| parent != room);
+            let parent = parent.and_then(|parent| self.rooms.get(&parent));
+            for inside in &view.clients {
+                let (user, client) = (&inside.user, &inside.client);
+                if watched.is_leaving(user, client) || watched.is_wanted_out(user, client) {
+                    continue;
+                }
+                if !is_known(user, client) {
+                    behind.push(format!("{client} is signed out and stays in {room}"));
+                }
+                if let Some(parent) = parent
+                    && !parent.has_participant(user)
+                {
+                    behind.push(format!("{user} stays in {room}, and is not in its parent"));
+                }
+            }
+        }
+        behind
     }
 
     /// The rooms as they are now.
@@ -113,9 +155,9 @@ impl Witness {
     }
 }
 
-/// Users of whom these proposals say that they, or all their clients, go.
+/// Users, and clients, of whom these proposals say that they go.
 fn going(change: &StagedChange, view: &RoomView) -> Vec<MimiUri> {
-    let of_leaf = |leaf| view.clients.iter().find(|it| it.leaf == leaf).map(|it| it.user.clone());
+    let of_leaf = |leaf| view.clients.iter().find(|it| it.leaf == leaf).map(|it| it.client.clone());
     let mut users = Vec::new();
     for proposal in &change.proposals {
         match (&proposal.change, &proposal.sender) {
@@ -134,6 +176,23 @@ fn going(change: &StagedChange, view: &RoomView) -> Vec<MimiUri> {
 }
 
 impl Watched {
+    fn has_participant(&self, user: &MimiUri) -> bool {
+        let participants = &self.group.view().participants.participants;
+        participants.iter().any(|pair| pair.user == *user)
+    }
+
+    /// A room's policy may not let its hub say so.
+    fn is_wanted_out(&self, user: &MimiUri, client: &MimiUri) -> bool {
+        self.notes.evicting.iter().any(|evicted| match evicted {
+            Evicted::User(gone) => gone == user,
+            Evicted::Client(gone) => gone == client,
+        })
+    }
+
+    fn is_leaving(&self, user: &MimiUri, client: &MimiUri) -> bool {
+        self.leaving.contains(user) || self.leaving.contains(client)
+    }
+
     fn follow(&mut self, durable: &SqliteStore, room: &MimiUri, book: &Book) {
         for logged in now(durable.log(room, self.seq, PAGE)) {
             let seq = self.seq + 1;
@@ -194,8 +253,10 @@ impl Watched {
                     .merge(staged.map_err(|it| it.to_string())?)
                     .map_err(|it| it.to_string())?;
                 let clients = self.group.view().clients.clone();
-                self.leaving.retain(|user| clients.iter().any(|it| it.user == *user));
-                let leaving = clients.into_iter().filter(|it| self.leaving.contains(&it.user));
+                self.leaving
+                    .retain(|gone| clients.iter().any(|it| it.user == *gone || it.client == *gone));
+                let leaving =
+                    clients.into_iter().filter(|it| self.is_leaving(&it.user, &it.client));
                 let leaving = leaving.map(|it| it.client).collect();
                 book.pages().ledger.leaving(room, event.seq, leaving);
                 if event.kind == EventKind::Commit {
@@ -204,6 +265,7 @@ impl Watched {
                     self.note_epoch(&mut book.pages().ledger, room);
                 }
             }
+            EventKind::Application if event.seq <= self.known_seq => {}
             EventKind::Application => {
                 let fanout = FanoutMessage::decode(&event.payload).map_err(|it| it.to_string())?;
                 let octets = fanout.message.octets().to_vec();
@@ -219,6 +281,11 @@ impl Watched {
                     octets,
                 };
                 book.pages().ledger.accepted(room, accepted);
+            }
+            EventKind::HubNote => {
+                self.notes.last_seq = event.seq.saturating_sub(1);
+                let noted = self.notes.observe(event, Observed::Plain);
+                noted.map_err(|error| error.to_string())?;
             }
             _ => {}
         }

@@ -401,13 +401,16 @@ fn fault(error: &PeerError) -> Fault {
     }
 }
 
-/// Whether the peer will not take this entry at any other time either. In a room's stream nothing
-/// is final: an entry left out would leave the follower's clients behind for good.
+/// Whether the peer will not take this entry at any other time either: it says that the entry is
+/// malformed, or that there is no such user (protocol section 5.7). Whoever does not trust us, or is
+/// being set up, may take it later (TOM-glue-1). In a room's stream nothing is final: an entry left
+/// out would leave the follower's clients behind for good.
 fn is_final(error: &PeerError) -> bool {
     match error {
         PeerError::Refused { status, .. } => {
-            let later = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
-            status.is_client_error() && !later.contains(status)
+            *status == StatusCode::NOT_FOUND
+                || *status == StatusCode::CONFLICT
+                || fault(error) == Fault::Malformed
         }
         _ => false,
     }

@@ -3,9 +3,11 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use mimi_policy::Judge;
 use mimi_wire::MimiUri;
 use mimi_wire::content::MessageId;
-use tombolo_client::{Client, ClientError, NewJoinLink};
+use tombolo_client::{Client, ClientError, NewJoinLink, RoomStatus};
+use tombolo_testkit::simulation::ledger::Rule;
 use tombolo_testkit::simulation::plan::Action;
 
 use super::Device;
@@ -57,8 +59,14 @@ impl Device {
     async fn outcome(&self, client: &Client, action: &Action) -> Done {
         match action {
             Action::CreateRoom { preset } => said(client.create_room("a room", *preset).await),
-            Action::OpenDirect { user } => said(client.open_direct(self.person(*user)).await),
-            Action::Accept { user } => said(client.grant_consent(self.person(*user)).await),
+            Action::OpenDirect { user } => {
+                self.lets_in(*user);
+                said(client.open_direct(self.person(*user)).await)
+            }
+            Action::Accept { user } => {
+                self.lets_in(*user);
+                said(client.grant_consent(self.person(*user)).await)
+            }
             Action::Ask { user } => said(client.request_consent(self.person(*user)).await),
             Action::TurnAway { user } => said(client.revoke_consent(self.person(*user)).await),
             Action::JoinByLink { link } => self.join_by_link(client, *link).await,
@@ -88,14 +96,36 @@ impl Device {
                 let room = self.room(client, *room).await?;
                 self.say(client, &room, action).await
             }
-            Action::AddDevice | Action::Forbidden { .. } | Action::Deed(_) => Ok("not of this device".to_owned()),
+            Action::AddDevice | Action::Forbidden { .. } | Action::Deed(_) => {
+                Ok("not of this device".to_owned())
+            }
         }
+    }
+
+    /// From now on this user may be reached by that one.
+    fn lets_in(&self, user: usize) {
+        let pair = (self.user.clone(), self.person(user).clone());
+        self.book.pages().let_in.insert(pair);
+    }
+
+    /// Adds somebody, who has to want it unless it is there already.
+    async fn add(&self, client: &Client, room: &MimiUri, user: &MimiUri) -> Done {
+        let view = client.policy(room).await.map_err(|error| error.to_string())?;
+        let is_there = view.participants.participants.iter().any(|pair| pair.user == *user);
+        let added = client.add_user(room, user).await;
+        let mut pages = self.book.pages();
+        let wants = pages.let_in.contains(&(user.clone(), self.user.clone()));
+        if added.is_ok() && !is_there && !wants && *user != self.user {
+            let what = format!("{} is added to {room} by {} unasked", user, self.client);
+            pages.ledger.broken(Rule::Write, what);
+        }
+        said(added)
     }
 
     async fn change(&self, client: &Client, room: &MimiUri, action: &Action) -> Done {
         match action {
             Action::CreateSubroom { .. } => said(client.create_subroom(room, "a part").await),
-            Action::Add { user, .. } => said(client.add_user(room, self.person(*user)).await),
+            Action::Add { user, .. } => self.add(client, room, self.person(*user)).await,
             Action::Remove { user, .. } => said(client.remove_user(room, self.person(*user)).await),
             Action::Kick { user, .. } => said(client.kick_user(room, self.person(*user)).await),
             Action::Ban { user, .. } => said(client.ban_user(room, self.person(*user)).await),
@@ -174,7 +204,7 @@ impl Device {
         // A device that was put back may be the only one that could show it, and does not have to.
         let is_excused = pages.ledger.is_excused(&self.client, room);
         if !matches!(action, Action::Edit { .. }) && !is_excused {
-            pages.ledger.promised(&self.user, room, id);
+            pages.ledger.promised(&self.client, room, id);
         }
         Ok(format!("sent {id}"))
     }
@@ -207,5 +237,38 @@ impl Device {
         let others: Vec<_> = devices.iter().filter(|device| !device.current).collect();
         let other = others.get(device % others.len().max(1)).ok_or("there is no other")?;
         said(client.sign_out(&other.client).await)
+    }
+}
+
+impl Device {
+    /// A word in every room it is in and may write in; why where that could not be.
+    pub(super) async fn last_words(&self, client: &Client) -> Vec<String> {
+        let mut failed = Vec::new();
+        for room in client.rooms().await.unwrap_or_default() {
+            if !self.may_write(client, &room).await {
+                continue;
+            }
+            let text = self.book.text(&self.user, &room);
+            match client.send_text(&room, &text).await {
+                Ok(id) => self.book.pages().ledger.promised(&self.client, &room, id),
+                // Not everybody who may send something may send a text.
+                Err(ClientError::Denied(_)) => {}
+                Err(error) => failed.push(format!("{} cannot write in {room}: {error}", self.host)),
+            }
+        }
+        failed
+    }
+
+    async fn may_write(&self, client: &Client, room: &MimiUri) -> bool {
+        let (Ok(state), Ok(view)) = (client.room(room).await, client.policy(room).await) else {
+            return false;
+        };
+        let pages = self.book.pages();
+        let is_excused = pages.crooked.contains(&room.domain())
+            || pages.ledger.is_excused(&self.client, room)
+            || pages.ledger.is_going(room, &self.client);
+        matches!(state.status, RoomStatus::Joined)
+            && !is_excused
+            && Judge::of(&view).may_submit(&self.user).is_ok()
     }
 }

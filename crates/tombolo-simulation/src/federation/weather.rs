@@ -33,6 +33,12 @@ pub(super) enum Healing {
     FastDisk(usize),
     /// It sends its log as it is.
     Honest(usize),
+    /// A provider that was stopped starts.
+    Up(usize),
+    /// A provider answers itself again.
+    Itself(usize),
+    /// A device reads as fast as it can.
+    FastReader(usize, usize),
 }
 
 impl Federation {
@@ -106,12 +112,12 @@ impl Federation {
         (device.host.clone(), person.user.domain().to_string())
     }
 
-    fn heal_after(&mut self, ms: u64, healing: Healing) {
+    pub(super) fn heal_after(&mut self, ms: u64, healing: Healing) {
         let at_ms = self.elapsed_ms() + ms.max(1);
         self.healings.push((at_ms, healing));
     }
 
-    fn stop_provider(
+    pub(super) fn stop_provider(
         &mut self,
         provider: usize,
         down_ms: u64,
@@ -126,7 +132,7 @@ impl Federation {
         self.heal_after(down_ms, Healing::Start(host));
     }
 
-    fn stop_device(
+    pub(super) fn stop_device(
         &mut self,
         person: usize,
         device: usize,
@@ -140,7 +146,6 @@ impl Federation {
         self.sim.crash(device.host.as_str());
         device.hang_up();
         then(&device);
-        self.book.pages().ledger.forgets(&device.client);
         self.heal_after(DEVICE_DOWN_MS, Healing::Start(device.host.clone()));
     }
 
@@ -166,6 +171,7 @@ impl Federation {
         });
         if restored {
             let domain = self.providers[provider].domain.clone();
+            self.book.pages().restored.insert(domain.clone());
             self.witnesses[provider].put_back(&self.providers[provider].disk, &self.book);
             // What it followed it has lost as well, for its people.
             let of_it = self.people.iter().filter(|person| person.user.domain() == domain);
@@ -186,6 +192,7 @@ impl Federation {
         if restored {
             let devices = &self.people[person].devices;
             let client = devices[device % devices.len()].client.clone();
+            self.book.pages().ledger.forgets(&client);
             self.excuse(&client);
         }
     }
@@ -208,6 +215,7 @@ impl Federation {
     /// Nothing is wrong any more.
     pub(super) fn heal_everything(&mut self) {
         self.book.note(|| "nothing goes wrong any more".to_owned());
+        self.strengthen_all();
         let healings = std::mem::take(&mut self.healings);
         healings.into_iter().for_each(|(_, healing)| self.heal(healing));
     }
@@ -228,7 +236,18 @@ impl Federation {
             Healing::FastDisk(provider) => {
                 self.providers[provider].disk.set_sync_ms_max(SYNC_MS_MAX);
             }
-            Healing::Honest(provider) => self.providers[provider].disk.set_crooked(false),
+            Healing::Honest(provider) => {
+                self.providers[provider].disk.set_crooked(false);
+                self.providers[provider].set_equivocates(false);
+            }
+            Healing::Up(provider) => self.restart(provider),
+            Healing::Itself(provider) => {
+                self.providers[provider].set_facade(None);
+                self.restart(provider);
+            }
+            Healing::FastReader(person, device) => {
+                self.people[person].devices[device].read_slowly(0);
+            }
         }
     }
 }

@@ -241,6 +241,15 @@ impl Ledger {
         }
     }
 
+    /// Whether a client is on its way out of a room now, or its user wants to be.
+    pub fn is_going(&self, room: &MimiUri, client: &MimiUri) -> bool {
+        let Some(book) = self.rooms.get(room) else { return false };
+        let leaving = book.leaving.values().next_back();
+        let user = book.epochs.values().find_map(|epoch| epoch.members.get(client));
+        leaving.is_some_and(|clients| clients.contains(client))
+            || book.going.iter().any(|(going, _)| Some(going) == user)
+    }
+
     /// From a place in a room's log on these clients, and no others, are on their way out: what is
     /// written behind it, they may see and need not.
     pub fn leaving(&mut self, room: &MimiUri, seq: u64, clients: BTreeSet<MimiUri>) {

@@ -139,7 +139,9 @@ impl Node {
         let Some(lane) = self.lanes.get_mut(key) else { return };
         lane.is_busy = false;
         let is_final = |reject: &Reject| {
-            !matches!(reject, Reject::Unavailable(_) | Reject::TooMuch { .. } | Reject::Internal(_))
+            use Reject::{Conflict, InvalidProposals, Malformed, Stale, Unknown};
+            matches!(reject, Malformed(_) | InvalidProposals { .. } | Unknown(_))
+                || matches!(reject, Conflict(_) | Stale { .. })
         };
         let attempt = match &result {
             Err(reject) if !(is_own && is_final(reject)) => {
