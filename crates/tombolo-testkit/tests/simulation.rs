@@ -141,6 +141,19 @@ fn seed_620562_altered_octets_are_nobodys() {
     seed(620_562, Faults::Honest);
 }
 
+/// The hub wants a lost device out; its user leaves by another one, and a lost answer hid that both do
+/// not go together. It was told that it had left, and had not.
+#[test]
+fn seed_640904_who_cannot_leave_yet_leaves_behind_others() {
+    seed(640_904, Faults::Honest);
+}
+
+/// Somebody who was no member wrote, and was taken in before that arrived.
+#[test]
+fn seed_640015_an_outsider_may_be_taken_in() {
+    seed(640_015, Faults::Honest);
+}
+
 /// The simulated provider told who founded a room twice to try again, for ever.
 #[test]
 fn seed_70004_a_founding_that_is_repeated_ends() {

@@ -238,7 +238,7 @@ impl Room {
     /// Builds the next commit if none is under way.
     pub(crate) fn advance_commits(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
         while self.commits.current.is_none()
-            && self.leaving.is_none()
+            && !self.leaves_first()
             && self.blocked.is_none()
             && self.member().is_ok()
         {

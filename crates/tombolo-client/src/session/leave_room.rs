@@ -43,6 +43,15 @@ enum Stage {
     Sent { first: Box<MlsMessage>, request: RequestId },
     /// The hub is in another epoch, which the stream will bring.
     Pausing,
+    /// What others have proposed cannot be committed together with ours, and goes first.
+    Behind,
+}
+
+impl Stage {
+    /// Whether what is on its way would be void if a commit of ours came before it.
+    fn goes_first(&self) -> bool {
+        !matches!(self, Self::Behind)
+    }
 }
 
 impl Leaving {
@@ -50,7 +59,7 @@ impl Leaving {
     fn epoch(&self) -> Option<u64> {
         match &self.stage {
             Stage::Sent { first, .. } => epoch_of(first),
-            Stage::Wanted | Stage::Pausing => None,
+            Stage::Wanted | Stage::Pausing | Stage::Behind => None,
         }
     }
 }
@@ -169,9 +178,10 @@ impl Room {
                     self.went_astray("the hub is in another epoch", means, at);
                 }
             }
-            // The hub holds them already, if an earlier sending came through.
-            UpdateOutcome::InvalidProposal { .. } if answer.uncertain => {
-                self.leaving_accepted(means.effects);
+            UpdateOutcome::InvalidProposal { .. }
+                if self.leaving.as_ref().is_some_and(|it| it.attempts < ATTEMPTS_MAX) =>
+            {
+                self.leave_behind_others(means, at);
             }
             UpdateOutcome::NotAllowed | UpdateOutcome::InvalidProposal { .. } => {
                 let description = response.error_description;
@@ -179,6 +189,22 @@ impl Room {
                 self.leaving_failed(refused, means.effects);
             }
         }
+    }
+
+    /// The hub holds something that does not go together with ours: another device's wish to leave, or its
+    /// own to take out one of our clients. Or it has ours already, which the stream will bring.
+    fn leave_behind_others(&mut self, means: &mut Means<'_>, at: &mut Moment<'_>) {
+        if let Some(leaving) = &mut self.leaving {
+            leaving.stage = Stage::Behind;
+        }
+        means.effects.remove_room(&self.uri, room_value::LEAVE);
+        means.effects.timer(at.later(EPOCH_LATE_MS), Timer::LeaveAgain(self.uri.clone()));
+        self.commit_pending_of_others();
+    }
+
+    /// Whether a commit of ours has to wait until the hub has our proposals to leave.
+    pub(crate) fn leaves_first(&self) -> bool {
+        self.leaving.as_ref().is_some_and(|leaving| leaving.stage.goes_first())
     }
 
     /// Our proposals come back in the stream: accepted, if the answer did not say so.
@@ -230,10 +256,10 @@ impl Room {
         ends.then(|| view.clone())
     }
 
-    /// The hub's epoch should have come by now.
+    /// The hub's epoch, or what it holds, should have come by now.
     pub(crate) fn leave_again(&mut self) {
         if let Some(leaving) = &mut self.leaving
-            && matches!(leaving.stage, Stage::Pausing)
+            && matches!(leaving.stage, Stage::Pausing | Stage::Behind)
         {
             leaving.stage = Stage::Wanted;
         }

@@ -41,6 +41,11 @@ pub(crate) enum Back {
     },
     /// Whoever tries what is forbidden, and what it is.
     Trick(Trick),
+    /// A message of a user that was no member of a room when it was sent.
+    Outsider {
+        room: MimiUri,
+        user: MimiUri,
+    },
     Misdeed(Misdeed),
     Nobody,
 }

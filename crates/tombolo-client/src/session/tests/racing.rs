@@ -131,6 +131,27 @@ fn both_devices_of_a_person_leave() {
     world.agree(&room);
 }
 
+/// Both propose to leave at once: the hub takes one, and the other has left with it.
+#[test]
+fn who_is_second_to_leave_has_left() {
+    for answer_is_lost in [false, true] {
+        let (mut world, room) = World::with_room(1);
+        world.actors[BOB].is_mute = true;
+        let leave = world.start(BOB, Command::LeaveRoom(room.clone()));
+        if answer_is_lost {
+            let id = world.last_request(BOB);
+            let lost = Err(TransportError::Unreachable("lost".to_owned()));
+            world.answer(BOB, (id, lost));
+        }
+        world.done(BOBS_LAPTOP, Command::LeaveRoom(room.clone()));
+        world.actors[BOB].is_mute = false;
+        world.run();
+        assert_eq!(world.finished(BOB, leave).unwrap(), Outcome::Done);
+        assert_eq!(world.state(BOB, &room).status, RoomStatus::Left);
+        world.agree(&room);
+    }
+}
+
 /// What is on its way when its person leaves by another device ends as the hub has it: it is not said
 /// to be lost while everybody reads it.
 #[test]

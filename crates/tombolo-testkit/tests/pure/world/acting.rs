@@ -318,8 +318,13 @@ impl World {
         }
         let by = By::Peer(own);
         // What is an honest request somewhere may be one here.
-        let back = match trick {
-            Trick::Replay | Trick::Garbage | Trick::Tampered => Back::Nobody,
+        let back = match (trick, &op) {
+            (Trick::Replay | Trick::Garbage | Trick::Tampered, _) => Back::Nobody,
+            // Somebody may take it in before it arrives.
+            (Trick::OutsiderWrites, Op::SubmitMessage { room, body }) => {
+                let user = SubmitMessageRequest::decode(body).ok()?.sending_uri;
+                Back::Outsider { room: room.clone(), user }
+            }
             _ => Back::Trick(trick),
         };
         let ask = Ask { by, op, back, tries: 0 };

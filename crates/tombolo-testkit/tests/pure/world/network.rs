@@ -124,6 +124,15 @@ impl World {
                     self.seen.one(format!("trick refused: {trick:?}"));
                 }
             }
+            Back::Outsider { .. } if self.crook.is_some() => {}
+            Back::Outsider { room, user } => {
+                if !result.is_ok_and(|said| said.is_success()) {
+                    self.seen.one("trick refused: OutsiderWrites");
+                } else if !self.ledger.is_member(&room, &user) {
+                    let what = format!("{user} writes in {room} and is no member");
+                    self.ledger.broken(Rule::Write, what);
+                }
+            }
             // Where a hub cheats, it may be the one that has let it happen.
             Back::Misdeed(_) if self.crook.is_some() => {}
             Back::Misdeed(misdeed) => {
