@@ -323,6 +323,10 @@ impl Room {
     pub(crate) fn state(&self) -> Option<RoomState> {
         let status = self.status()?;
         let (view, tree_hash) = match (&self.group, &self.last_view) {
+            // The group of its external commit is none before the hub has taken that.
+            (_, Some(last)) if self.standing == Standing::Rejoining => {
+                (&last.view, last.tree_hash.clone())
+            }
             (Some(group), _) => (group.view(), group.tree_hash()),
             (None, Some(last)) => (&last.view, last.tree_hash.clone()),
             (None, None) => return None,
