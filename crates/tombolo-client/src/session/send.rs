@@ -489,6 +489,11 @@ impl Room {
     /// a message was not sent writes it again, and everybody else would have it twice.
     pub(crate) fn abandon_sends(&mut self, error: &ClientError, effects: &mut Effects) {
         let is_asked = self.sends.front().is_some_and(|sending| sending.request.is_some());
+        if is_asked && matches!(error, ClientError::Frozen { .. }) {
+            // What such a hub answers, if it ever does, is worth nothing.
+            self.send_failed(ClientError::InDoubt(error.to_string()), effects);
+        }
+        let is_asked = self.sends.front().is_some_and(|sending| sending.request.is_some());
         let asked = if is_asked { self.sends.pop_front() } else { None };
         while !self.sends.is_empty() {
             self.send_failed(error.clone(), effects);
@@ -496,12 +501,10 @@ impl Room {
         self.sends.extend(asked);
     }
 
-    /// Why nothing is sent here any more, if this device is out or has frozen the room.
+    /// Why nothing is sent here any more, if this device is out.
     fn sends_no_more(&self) -> Option<ClientError> {
         match self.standing {
-            Standing::Left | Standing::Removed | Standing::Banned | Standing::Frozen { .. } => {
-                self.member().err()
-            }
+            Standing::Left | Standing::Removed | Standing::Banned => self.member().err(),
             _ => None,
         }
     }
