@@ -196,8 +196,13 @@ pub fn sign_out(
     if gone.is_empty() && matches!(which, SignOut::One(_)) {
         return Err(no_such_device());
     }
+    // Which rooms they are in is forgotten with them.
+    let changes = gone
+        .iter()
+        .cloned()
+        .flat_map(|client| [Change::OweRemovals(client.clone()), Change::RemoveDevice(client)]);
     Ok(Transition {
-        changes: gone.iter().cloned().map(Change::RemoveDevice).collect(),
+        changes: changes.collect(),
         // Their event streams end.
         effects: vec![Effect::WakeStream(asking.user.clone()), Effect::WakeRemovals],
         ..Transition::unchanged(gone)
@@ -221,13 +226,6 @@ pub fn remove_device(user: &MimiUri, client: &MimiUri) -> Transition<()> {
     let changes = vec![Change::RemoveDevice(client.clone()), Change::OweRemoval(owed)];
     let effects = vec![Effect::WakeStream(user.clone()), Effect::WakeRemovals];
     Transition { changes, effects, ..Transition::unchanged(()) }
-}
-
-/// What is owed for a device that is signed out: its removal from the rooms hosted here that it is in.
-pub fn owed_by_rooms(own: &Domain, client: &MimiUri, rooms: &[MimiUri]) -> Vec<Change> {
-    let hosted = rooms.iter().filter(|room| room.domain() == *own);
-    let owed = |room: &MimiUri| OwedRemoval { gone: client.clone(), room: Some(room.clone()) };
-    hosted.map(owed).map(Change::OweRemoval).collect()
 }
 
 /// A person calls a device of its own something else. Its URI stays.

@@ -106,6 +106,17 @@ pub enum Change {
     RemoveArrival(u64),
     /// Somebody is gone and has to go from rooms hosted here.
     OweRemoval(OwedRemoval),
+    /// A client has to go from the rooms hosted here that it sees or has seen, all that there are when this
+    /// is written: one [`OweRemoval`](Self::OweRemoval) for each.
+    OweRemovals(MimiUri),
+    /// A client of somebody here comes into a room hosted here: [`OweRemoval`](Self::OweRemoval), should
+    /// its device be signed in no more when this is written.
+    OweRemovalIfGone {
+        /// The client.
+        client: MimiUri,
+        /// The room.
+        room: MimiUri,
+    },
     /// The hub has asked for it wherever that was owed.
     RemovalDone(u64),
     /// What a local user says of itself, and what it may be found by; replaces what it said before.

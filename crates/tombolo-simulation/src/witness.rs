@@ -122,6 +122,15 @@ impl Witness {
         self.commits = 0;
     }
 
+    /// Whether a client is a member that goes, or that the hub wants out, and nobody has committed it.
+    pub fn is_on_its_way_out(&self, room: &MimiUri, client: &MimiUri) -> bool {
+        let Some(watched) = self.rooms.get(room) else { return false };
+        let mut members = watched.group.view().clients.iter();
+        members.find(|it| it.client == *client).is_some_and(|it| {
+            watched.is_leaving(&it.user, client) || watched.is_wanted_out(&it.user, client)
+        })
+    }
+
     /// Clients that are in a room and should be on their way out: those that their provider does not
     /// know any more, and those that have gone from the room that this one depends on.
     pub fn left_behind(&self, is_known: impl Fn(&MimiUri, &MimiUri) -> bool) -> Vec<String> {

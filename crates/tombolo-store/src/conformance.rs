@@ -82,6 +82,7 @@ macro_rules! conformance_suite {
                 a_removed_device_leaves_nothing,
                 a_removed_account_leaves_nothing,
                 removals_are_owed_until_they_are_done,
+                who_is_signed_out_is_owed_its_removals,
             }
             atomicity {
                 a_failing_change_leaves_nothing,

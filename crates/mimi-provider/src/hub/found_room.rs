@@ -147,10 +147,8 @@ fn new_room(input: &FoundRoomInput<'_>) -> Transition<Founded> {
     let FoundRoomInput { own, creator, room, view, now_ms, .. } = *input;
     let state = HubState { last_timestamp_ms: now_ms, ..HubState::default() };
     let snapshot = HubSnapshot { group: input.group.to_vec(), state: state.clone() }.encode();
-    let mut changes = vec![
-        Change::CreateRoom { room: room.clone(), kind: RoomKind::Hub, snapshot },
-        Change::Join { client: creator.client.clone(), stream: room.clone(), from_seq: 1 },
-    ];
+    let mut changes =
+        vec![Change::CreateRoom { room: room.clone(), kind: RoomKind::Hub, snapshot }];
     let mut expect = vec![Expect::NoRoom(room.clone())];
     if let Some(members) = MemberSet::fixed(view) {
         expect.push(Expect::MembersFree(members));
@@ -160,6 +158,7 @@ fn new_room(input: &FoundRoomInput<'_>) -> Transition<Founded> {
         changes.push(Change::PutParent { room: room.clone(), parent: Some(parent) });
     }
     let mut log = LogWriter::new(&state, room);
+    log.join(&creator.client, 1);
     let timestamp = state.next_timestamp(now_ms);
     welcome(&mut log, own, &|_| true, input.welcomes, input.ratchet_tree, timestamp);
     let mut transition = log.finish(Founded::New { accepted_timestamp: now_ms });

@@ -17,6 +17,7 @@ pub(super) struct LogWriter<'a> {
     followers_to_wake: BTreeSet<Domain>,
     new_followers: BTreeSet<Domain>,
     wakes_locals: bool,
+    has_joins: bool,
 }
 
 /// An entry without its position.
@@ -40,6 +41,7 @@ impl<'a> LogWriter<'a> {
             followers_to_wake: BTreeSet::new(),
             new_followers: BTreeSet::new(),
             wakes_locals: false,
+            has_joins: false,
         }
     }
 
@@ -74,7 +76,11 @@ impl<'a> LogWriter<'a> {
     /// A local client sees the room from an entry on.
     pub(super) fn join(&mut self, client: &MimiUri, from_seq: Seq) {
         let (client, stream) = (client.clone(), self.room.clone());
+        let owed = Change::OweRemovalIfGone { client: client.clone(), room: stream.clone() };
         self.changes.push(Change::Join { client, stream, from_seq });
+        // It may have been signed out while it was added.
+        self.changes.push(owed);
+        self.has_joins = true;
     }
 
     /// A local client sees the room up to an entry.
@@ -98,6 +104,7 @@ impl<'a> LogWriter<'a> {
         if self.wakes_locals {
             effects.push(Effect::WakeStream(room.clone()));
         }
+        effects.extend(self.has_joins.then_some(Effect::WakeRemovals));
         let expect = Expect::StreamSeq { stream: room.clone(), seq: self.state.last_seq };
         Transition { changes: self.changes, expect: vec![expect], effects, reply }
     }

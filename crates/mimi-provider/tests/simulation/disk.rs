@@ -108,6 +108,8 @@ impl Disk {
                 let cursor = self.cursors.entry(follower).or_default();
                 *cursor = seq.max(*cursor);
             }
+            // Nobody is signed out here.
+            Change::OweRemovalIfGone { .. } => {}
             other => panic!("{other:?} in a room"),
         }
     }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use mimi_provider::account::{owed_by_rooms, remove_account};
+use mimi_provider::account::remove_account;
 use mimi_provider::{Reject, Transition};
 use mimi_wire::MimiUri;
 
@@ -34,13 +34,8 @@ pub(crate) async fn remove_user(
 /// Carries out a decision that devices are signed out.
 pub(crate) async fn sign_out(
     provider: &Arc<Provider>,
-    mut decided: Transition<Vec<MimiUri>>,
+    decided: Transition<Vec<MimiUri>>,
 ) -> Result<Vec<MimiUri>, Reject> {
-    // Which rooms they are in is forgotten with them.
-    for client in &decided.reply {
-        let rooms = provider.store.rooms_of(client).await.map_err(storage_failed)?;
-        decided.changes.extend(owed_by_rooms(&provider.domain, client, &rooms));
-    }
     let gone = provider.apply(decided).await.map_err(storage_failed)?;
     for client in &gone {
         tracing::info!(%client, "a device is signed out");

@@ -403,7 +403,7 @@ fn fault(error: &PeerError) -> Fault {
 
 /// Whether the peer will not take this entry at any other time either: it says that the entry is
 /// malformed, or that there is no such user (protocol section 5.7). Whoever does not trust us, or is
-/// being set up, may take it later (TOM-glue-1). In a room's stream nothing is final: an entry left
+/// being set up, may take it later (TOM-131). In a room's stream nothing is final: an entry left
 /// out would leave the follower's clients behind for good.
 fn is_final(error: &PeerError) -> bool {
     match error {

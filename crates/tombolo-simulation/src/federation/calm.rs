@@ -6,7 +6,9 @@ use futures_util::FutureExt;
 use mimi_provider::record::{ConsentDecision, DeviceRecord};
 use mimi_wire::{Domain, MimiUri};
 use tombolo_store::Store;
-use tombolo_testkit::simulation::ledger::Ending;
+use tombolo_testkit::simulation::ledger::{Ending, Standing};
+
+use crate::witness::Witness;
 
 use super::Federation;
 use crate::device::{Device, Order};
@@ -244,6 +246,14 @@ impl Federation {
             });
         }
         waiting.extend(asked.iter().map(|device| format!("{} does not answer", device.host)));
+        for ending in &mut endings {
+            for (room, standing, _) in &mut ending.rooms {
+                let is_out = |it: &Witness| it.is_on_its_way_out(&room.room, &ending.client);
+                if self.witnesses.iter().any(is_out) {
+                    *standing = Standing::Leaving;
+                }
+            }
+        }
         endings
     }
 }

@@ -1,11 +1,12 @@
 //! Accounts and devices.
 
-use mimi_provider::record::{Account, ConsentDecision, DeviceChange, DeviceRecord};
+use mimi_provider::record::{Account, ConsentDecision, DeviceChange, DeviceRecord, RoomKind};
 use mimi_provider::{Change, Expect};
+use mimi_wire::MimiUri;
 
 use super::facts::{
-    account, client, decision, device, entries, event, join, key_package, one_of_each, removal,
-    request, room, user,
+    account, client, decision, device, entries, event, hosted, join, key_package, leave,
+    one_of_each, removal, request, room, user,
 };
 use super::{Subject, lost, write, write_if};
 use crate::Store;
@@ -190,6 +191,34 @@ pub async fn a_removed_device_leaves_nothing(subject: &impl Subject) {
     write(&store, [Change::Append(event(&room("club"), 4))]).await.expect("appended");
     let seen = store.client_events(&phone, 0, 10).await.expect("read");
     assert_eq!(seen.len(), 1);
+}
+
+/// A device that is signed out goes from the hosted rooms that it sees or has seen; one that comes into a
+/// room when it is signed out already, from that one.
+pub async fn who_is_signed_out_is_owed_its_removals(subject: &impl Subject) {
+    let store = subject.open();
+    let (phone, desk) = (client("alice", "phone"), client("alice", "desk"));
+    let followed =
+        Change::CreateRoom { room: room("attic"), kind: RoomKind::Follower, snapshot: Vec::new() };
+    let rooms = [hosted("club"), hosted("lane"), followed];
+    write(&store, rooms).await.expect("created");
+    write(&store, [Change::PutDevice(device("alice", "phone", 1, 50))]).await.expect("put");
+    let joins = ["club", "lane", "attic"].map(|name| join(&phone, &room(name), 1));
+    write(&store, joins).await.expect("joined");
+    write(&store, [leave(&phone, &room("lane"), 1)]).await.expect("left");
+    let if_gone =
+        |client: &MimiUri| Change::OweRemovalIfGone { client: client.clone(), room: room("club") };
+    write(&store, [if_gone(&phone)]).await.expect("signed in");
+    assert_eq!(store.owed_removals(0, 10).await, Ok(Vec::new()));
+    let signing_out = [Change::OweRemovals(phone.clone()), Change::RemoveDevice(phone.clone())];
+    write(&store, signing_out).await.expect("signed out");
+    write(&store, [Change::OweRemovals(phone.clone())]).await.expect("nothing to do");
+    write(&store, [if_gone(&phone), if_gone(&desk)]).await.expect("owed");
+    let owed = store.owed_removals(0, 10).await.expect("read");
+    let owed = owed.into_iter().map(|it| (it.owed.gone, it.owed.room));
+    let expected = [(&phone, "club"), (&phone, "lane"), (&phone, "club"), (&desk, "club")];
+    let expected = expected.map(|(client, name)| (client.clone(), Some(room(name))));
+    assert_eq!(owed.collect::<Vec<_>>(), expected);
 }
 
 /// Whoever is gone is owed its removal in the order in which they went, until it is done; a number is

@@ -122,6 +122,12 @@ impl State {
             Change::PutArrival(arrival) => self.put_arrival(arrival),
             Change::RemoveArrival(id) => self.arrivals.remove(&id),
             Change::OweRemoval(owed) => self.owe_removal(owed),
+            Change::OweRemovals(client) => self.owe_removals(&client),
+            Change::OweRemovalIfGone { client, room } => {
+                if !self.devices.contains_key(&client) {
+                    self.owe_removal(OwedRemoval { gone: client, room: Some(room) });
+                }
+            }
             Change::RemovalDone(id) => self.removals.remove(&id),
             Change::PutProfile { profile, terms } => self.put_profile(profile, terms),
             Change::CreateRoom { room, kind, snapshot } => {
@@ -239,6 +245,16 @@ impl State {
         let id = self.arrived.get(&()).copied().unwrap_or_default() + 1;
         self.arrived.set((), id);
         self.arrivals.set(id, arrival);
+    }
+
+    fn owe_removals(&mut self, client: &MimiUri) {
+        let seen = self.memberships.keys().filter(|(_, who)| who.as_ref() == Some(client));
+        let mut rooms: Vec<_> = seen.map(|(stream, _)| stream.clone()).collect();
+        rooms.dedup();
+        rooms.retain(|room| self.rooms.get(room).is_some_and(|kept| kept.kind == RoomKind::Hub));
+        for room in rooms {
+            self.owe_removal(OwedRemoval { gone: client.clone(), room: Some(room) });
+        }
     }
 
     fn owe_removal(&mut self, owed: OwedRemoval) {

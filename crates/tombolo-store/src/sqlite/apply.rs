@@ -118,6 +118,10 @@ fn change(
         Change::PutArrival(arrival) => contact::put_arrival(db, arrival),
         Change::RemoveArrival(id) => contact::remove_arrival(db, *id),
         Change::OweRemoval(owed) => removals::owe_removal(db, owed),
+        Change::OweRemovals(client) => removals::owe_removals(db, client),
+        Change::OweRemovalIfGone { client, room } => {
+            removals::owe_removal_if_gone(db, client, room)
+        }
         Change::RemovalDone(id) => removals::removal_done(db, *id),
         Change::PutProfile { profile, terms } => profiles::put_profile(db, profile, terms),
         Change::CreateRoom { room, kind, snapshot } => create_room(db, room, *kind, snapshot),

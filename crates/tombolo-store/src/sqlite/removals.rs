@@ -1,16 +1,39 @@
 //! Removals that are owed, in SQL.
 
-use mimi_provider::record::{OwedRemoval, StoredRemoval};
+use mimi_provider::record::{OwedRemoval, RoomKind, StoredRemoval};
+use mimi_wire::MimiUri;
 use rusqlite::{Connection, params};
 
 use super::Failure;
 use super::apply::run;
-use super::columns::{Column, bits, bound, room_key, rows};
+use super::columns::{Column, bits, bound, room_key, room_kind_number, rows};
 use super::read::all;
 
 pub(super) fn owe_removal(db: &Connection, owed: &OwedRemoval) -> Result<(), Failure> {
     let sql = "INSERT INTO owed_removals (gone, room) VALUES (?1, ?2)";
     run(db, sql, params![owed.gone.as_str(), room_key(owed.room.as_ref())]).map(drop)
+}
+
+pub(super) fn owe_removals(db: &Connection, client: &MimiUri) -> Result<(), Failure> {
+    let sql = "INSERT INTO owed_removals (gone, room)
+         SELECT DISTINCT ?1, streams.uri FROM memberships
+             JOIN rooms ON rooms.stream = memberships.stream
+             JOIN streams ON streams.id = memberships.stream
+         WHERE rooms.kind = ?2
+             AND memberships.client = (SELECT id FROM clients WHERE uri = ?1)
+         ORDER BY streams.uri";
+    run(db, sql, params![client.as_str(), room_kind_number(RoomKind::Hub)]).map(drop)
+}
+
+pub(super) fn owe_removal_if_gone(
+    db: &Connection,
+    client: &MimiUri,
+    room: &MimiUri,
+) -> Result<(), Failure> {
+    let sql = "INSERT INTO owed_removals (gone, room)
+         SELECT ?1, ?2 WHERE NOT EXISTS (
+             SELECT 1 FROM devices WHERE client = (SELECT id FROM clients WHERE uri = ?1))";
+    run(db, sql, params![client.as_str(), room_key(Some(room))]).map(drop)
 }
 
 pub(super) fn removal_done(db: &Connection, id: u64) -> Result<(), Failure> {

@@ -341,11 +341,7 @@ impl Node {
         for cursor in now(self.disk.store.waiting_followers()) {
             self.wake_lane((cursor.stream, cursor.follower));
         }
-        for removal in now(self.disk.store.owed_removals(0, usize::MAX)) {
-            if let Some(room) = removal.owed.room {
-                self.own(Op::Evict { room, gone: Some(removal.owed.gone) });
-            }
-        }
+        self.look_at_removals();
         for parent in now(self.disk.store.parent_rooms()) {
             self.follow_parent(&parent);
         }
@@ -582,6 +578,15 @@ impl Node {
         }
     }
 
+    /// To ask for a removal twice changes nothing.
+    fn look_at_removals(&mut self) {
+        for removal in now(self.disk.store.owed_removals(0, usize::MAX)) {
+            if let Some(room) = removal.owed.room {
+                self.own(Op::Evict { room, gone: Some(removal.owed.gone) });
+            }
+        }
+    }
+
     fn begin(&mut self, effects: &[Effect], then: &[Op]) {
         for effect in effects {
             match effect {
@@ -590,8 +595,7 @@ impl Node {
                 }
                 Effect::WakeStream(_) => self.out.push(Out::Wake),
                 Effect::WakeArrivals => self.own(Op::TakeIn),
-                // What is owed of whoever goes is among `then`: `Op::Evict`.
-                Effect::WakeRemovals => {}
+                Effect::WakeRemovals => self.look_at_removals(),
             }
         }
         for op in then {

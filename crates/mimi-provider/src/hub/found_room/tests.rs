@@ -1,4 +1,5 @@
 use super::*;
+use crate::Effect;
 use crate::fixture::{NOW, client, domain, ratchet_tree, room, room_uri, uri, user};
 use crate::hub::fixture::{appended, part};
 
@@ -52,7 +53,7 @@ fn a_room_is_founded() {
     let transition = found(&view, &room_uri(), HubSender::Ours).unwrap();
     assert_eq!(transition.reply, Founded::New { accepted_timestamp: NOW });
     assert_eq!(transition.expect, [Expect::NoRoom(room_uri())]);
-    let [Change::CreateRoom { room, kind, snapshot }, join] = &transition.changes[..] else {
+    let [Change::CreateRoom { room, kind, snapshot }, join, owed] = &transition.changes[..] else {
         panic!("{transition:?}")
     };
     assert_eq!((room, kind), (&room_uri(), &RoomKind::Hub));
@@ -60,6 +61,9 @@ fn a_room_is_founded() {
     assert_eq!(snapshot.group, b"group");
     assert_eq!(snapshot.state.next_timestamp(NOW), NOW + 1);
     let (client, stream) = (client("a/alice/phone"), room_uri());
+    let if_gone = Change::OweRemovalIfGone { client: client.clone(), room: stream.clone() };
+    assert_eq!(*owed, if_gone);
+    assert!(transition.effects.contains(&Effect::WakeRemovals));
     assert_eq!(*join, Change::Join { client, stream, from_seq: 1 });
 }
 

@@ -100,6 +100,9 @@ fn a_change() -> impl Strategy<Value = Change> {
         (select(&USERS), a_scope())
             .prop_map(|(name, room)| Change::OweRemoval(removal(name, room))),
         (0..6_u64).prop_map(Change::RemovalDone),
+        a_client().prop_map(Change::OweRemovals),
+        (a_client(), select(&ROOMS))
+            .prop_map(|(client, name)| Change::OweRemovalIfGone { client, room: room(name) }),
         select(&USERS).prop_map(|name| Change::RemoveAccount(user(name))),
         (0..6_u8).prop_map(|reference| Change::ReleaseKeyPackage(vec![reference; 32])),
         (a_scope(), any::<bool>(), any::<u64>()).prop_map(|(room, granted, decided_ms)| {

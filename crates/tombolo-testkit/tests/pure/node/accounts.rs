@@ -2,8 +2,8 @@
 
 use mimi_mls::key_package::inspect;
 use mimi_provider::account::{
-    KeyPackageUsage, NewDeviceInput, OfferedKeyPackage, SignOut, new_account, new_device,
-    owed_by_rooms, sign_out, upload_key_packages,
+    KeyPackageUsage, NewDeviceInput, OfferedKeyPackage, SignOut, new_account, new_device, sign_out,
+    upload_key_packages,
 };
 use mimi_provider::consent::arrival::{
     ArrivalInput, PeerEntryInput, answer_stream, request_consent, take_in, update_consent, user_of,
@@ -248,13 +248,8 @@ impl Node {
         client: &MimiUri,
     ) -> Result<Done, Obstacle> {
         let devices = now(self.disk.store.devices(&asking.user));
-        let mut decided = sign_out(asking, &devices, &SignOut::One(client.clone()))?;
-        let rooms = now(self.disk.store.rooms_of(client));
-        decided.changes.extend(owed_by_rooms(self.domain(), client, &rooms));
-        let mut write = Write::of(decided, |_| Said::Client(Response::Done));
-        for room in rooms.into_iter().filter(|room| room.domain() == *self.domain()) {
-            write.then.push(Op::Evict { room, gone: Some(client.clone()) });
-        }
+        let decided = sign_out(asking, &devices, &SignOut::One(client.clone()))?;
+        let write = Write::of(decided, |_| Said::Client(Response::Done));
         Ok(Done::Write(Box::new(write)))
     }
 

@@ -33,6 +33,10 @@ impl Node {
     ) -> Result<Done, Obstacle> {
         let request = KeyMaterialRequest::decode(body).map_err(malformed)?;
         let (own, target) = (self.domain().clone(), &request.tbs.target_user);
+        let is_local = matches!(requester, Requester::Local(_));
+        if is_local && !requester.speaks_for(&request.tbs.requesting_user) {
+            return Err(Reject::PeerMisbehaved("requestingUser is another user".to_owned()).into());
+        }
         let forward = |to| {
             let op = Op::KeyMaterial(body.clone());
             Ok(Done::Forward { to, op })

@@ -330,22 +330,25 @@ impl World {
         };
         for (room, before) in gone_on {
             let Ok(hub) = self.nodes[node].hub(&room) else { continue };
-            let now = (hub.group.view().epoch, hub.group.tree_hash().to_vec());
-            if now.0 <= before {
+            let there = (hub.group.view().epoch, hub.group.tree_hash().to_vec());
+            if there.0 <= before {
                 continue;
             }
             let members = hub.group.view().clients.clone();
             for device in self.devices.iter().filter(|device| !device.is_signed_out) {
                 let Ok(state) = device.session.room(&room) else { continue };
                 let is_member = members.iter().any(|it| Some(&it.client) == device.client.as_ref());
-                if state.status != RoomStatus::Joined || !is_member {
+                // The hub may have told its provider that it is out: who hears nothing cannot know.
+                let heard = now(self.nodes[device.node].disk.store.stream_clients(&room));
+                let hears = device.client.as_ref().is_some_and(|client| heard.contains(client));
+                if state.status != RoomStatus::Joined || !is_member || !hears {
                     continue;
                 }
                 self.seen.one("histories compared after cheating");
-                if (state.epoch, &state.tree_hash) != (now.0, &now.1) {
+                if (state.epoch, &state.tree_hash) != (there.0, &there.1) {
                     let what = format!("{} is in an epoch {} of {room}", device.name, state.epoch);
                     let what =
-                        format!("{what} that is not its hub\'s, in {}, and does not know", now.0);
+                        format!("{what} that is not its hub\'s, in {}, and does not know", there.0);
                     self.ledger.broken(Rule::Fork, what);
                 }
             }
