@@ -23,9 +23,9 @@ usage: cargo xtask TASK
                 so long each, `fuzz SECONDS TARGET` for one
 
   simulate      runs simulated federations: `--seeds N`, `--from SEED`, `--seed S --trace`,
-                `--faults none|honest|all`, `--jobs J`, `--large`, `--plant FAULT`
-                (docs/simulation.md); with `--seeds N` the same number of lives of the store as well,
-                `--layer pure` for federations alone
+                `--faults none|honest|all|crooked`, `--jobs J`, `--large`, `--plant FAULT`
+                (docs/simulation.md); with `--seeds N` and none of these three as many lives of the
+                store as well, and a fifth of it in the real layer; `--layer pure` for this one alone
 
   simulate --layer store
                 the SQLite store on a disk that is full, fails, and loses its power in the midst of
@@ -43,6 +43,11 @@ usage: cargo xtask TASK
                                vectors, client-api
 ";
 
+/// What only the pure layer knows.
+fn is_special(options: &[&str]) -> bool {
+    ["--plant", "--faults"].iter().any(|option| options.contains(option))
+}
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -55,10 +60,12 @@ fn main() -> ExitCode {
         ["simulate", "--layer", "real", options @ ..] => simulate_real::run(options),
         ["simulate", "--layer", "store", options @ ..] => simulate_store::run(options),
         ["simulate", "--layer", "pure", options @ ..] => simulate::run(options),
-        ["simulate", options @ ..] => simulate::run(options).and_then(|()| {
-            let is_of_both = options.contains(&"--seeds") && !options.contains(&"--plant");
-            if is_of_both { simulate_store::run(options) } else { Ok(()) }
-        }),
+        ["simulate", options @ ..] if options.contains(&"--seeds") && !is_special(options) => {
+            simulate::run(options)
+                .and_then(|()| simulate_store::run(options))
+                .and_then(|()| simulate_real::run_some(options))
+        }
+        ["simulate", options @ ..] => simulate::run(options),
         ["openapi"] => openapi::write(),
         ["openapi", "check"] => openapi::check(),
         ["fuzz"] => fuzz::check(),

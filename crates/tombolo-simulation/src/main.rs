@@ -23,6 +23,9 @@ const LOOKED_EVERY: Duration = Duration::from_millis(10);
 /// Seeds that are run unless it is said how many.
 const SEEDS: u64 = 20;
 
+/// Options without a value. The last one is the other layer's.
+const FLAGS: [&str; 4] = ["--large", "--trace", "--log", "--keep-going"];
+
 /// The words of the command line.
 struct Words(Vec<String>);
 
@@ -40,12 +43,29 @@ impl Words {
         self.value(name)?.parse().ok()
     }
 
+    /// What cannot be meant, if there is something: a slip must not look like a clean run.
+    fn mistake(&self) -> Option<String> {
+        let mut words = self.0.iter();
+        while let Some(word) = words.next() {
+            if FLAGS.contains(&word.as_str()) {
+                continue;
+            }
+            let Some(value) = words.next() else { return Some(format!("{word} needs a value")) };
+            let is_right = match word.as_str() {
+                "--faults" => faults(value).is_some(),
+                "--plant" => Planted::by_name(value).is_some(),
+                "--seed" | "--seeds" | "--from" | "--jobs" => value.parse::<u64>().is_ok(),
+                _ => return Some(format!("{word} is no option")),
+            };
+            if !is_right {
+                return Some(format!("{word} cannot be {value}"));
+            }
+        }
+        None
+    }
+
     fn setting(&self) -> Setting {
-        let faults = match self.value("--faults") {
-            Some("none") => Faults::None,
-            Some("all") => Faults::All,
-            _ => Faults::Honest,
-        };
+        let faults = self.value("--faults").and_then(faults).unwrap_or(Faults::Honest);
         let size = if self.has("--large") { Size::LARGE } else { Size::SMALL };
         let planted = self.value("--plant").and_then(Planted::by_name);
         Setting { size, faults, planted }
@@ -64,8 +84,17 @@ impl Words {
     }
 }
 
+/// Who keeps no rule is in this layer always.
+fn faults(name: &str) -> Option<Faults> {
+    Faults::by_name(name).filter(|faults| *faults != Faults::Crooked)
+}
+
 fn main() -> ExitCode {
     let words = Words(std::env::args().skip(1).collect());
+    if let Some(mistake) = words.mistake() {
+        say(&format!("{mistake}; docs/simulation.md has what there is"));
+        return ExitCode::from(2);
+    }
     match words.number("--seed") {
         Some(seed) => one(seed, &words),
         None => many(&words),

@@ -16,6 +16,47 @@ fn log() {
     lines.without_time().init();
 }
 
+/// What was asked for, and whether a trace is wanted.
+fn read(options: &mut Options, mut words: impl Iterator<Item = String>) -> Result<bool, String> {
+    let mut traced = false;
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--trace" => traced = true,
+            "--log" => log(),
+            "--keep-going" => options.keeps_going = true,
+            "--large" => options.size = Size::LARGE,
+            _ => {
+                let value =
+                    words.next().ok_or_else(|| format!("{word} is no option, or needs a value"))?;
+                set(options, &word, &value)?;
+            }
+        }
+    }
+    Ok(traced)
+}
+
+fn set(options: &mut Options, name: &str, value: &str) -> Result<(), String> {
+    let number = || value.parse::<u64>().map_err(|_| format!("{name} needs a number"));
+    match name {
+        "--seeds" => options.seeds = number()?,
+        "--from" => options.from = number()?,
+        "--jobs" => options.jobs = usize::try_from(number()?).unwrap_or(1),
+        "--seed" => (options.from, options.seeds) = (number()?, 1),
+        "--faults" => {
+            options.and = None;
+            options.faults =
+                Faults::by_name(value).ok_or_else(|| format!("no faults are called {value}"))?;
+        }
+        "--plant" => {
+            options.planted = Planted::by_name(value).ok_or_else(|| {
+                format!("nothing is planted by the name {value}; there are {:?}", Planted::ALL)
+            })?;
+        }
+        _ => return Err(format!("{name} is no option")),
+    }
+    Ok(())
+}
+
 #[expect(clippy::print_stdout, reason = "a program for the terminal")]
 fn main() -> ExitCode {
     let mut options = Options {
@@ -30,37 +71,13 @@ fn main() -> ExitCode {
         progress: true,
         keeps_going: false,
     };
-    let mut traced = false;
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        let number = |words: &mut dyn Iterator<Item = String>| {
-            words.next().and_then(|text| text.parse::<u64>().ok()).unwrap_or_default()
-        };
-        match word.as_str() {
-            "--seeds" => options.seeds = number(&mut words),
-            "--from" => options.from = number(&mut words),
-            "--jobs" => options.jobs = usize::try_from(number(&mut words)).unwrap_or(1),
-            "--seed" => (options.from, options.seeds) = (number(&mut words), 1),
-            "--trace" => traced = true,
-            "--log" => log(),
-            "--keep-going" => options.keeps_going = true,
-            "--large" => options.size = Size::LARGE,
-            "--faults" => {
-                options.and = None;
-                options.faults = match words.next().as_deref() {
-                    Some("none") => Faults::None,
-                    Some("all") => Faults::All,
-                    Some("crooked") => Faults::Crooked,
-                    _ => Faults::Honest,
-                }
-            }
-            "--plant" => {
-                let name = words.next().unwrap_or_default();
-                options.planted = Planted::by_name(&name).unwrap_or_default();
-            }
-            _ => {}
+    let traced = match read(&mut options, std::env::args().skip(1)) {
+        Ok(traced) => traced,
+        Err(what) => {
+            println!("{what}; docs/simulation.md has what there is");
+            return ExitCode::from(2);
         }
-    }
+    };
     let report = run_many(&options);
     println!("{}", report.seen);
     println!("{} seeds, {} messages", report.seeds, report.seen.count("messages accepted"));

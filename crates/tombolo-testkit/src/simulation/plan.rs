@@ -408,6 +408,14 @@ pub enum Faults {
     Crooked,
 }
 
+impl Faults {
+    /// As they are called at a terminal.
+    pub fn by_name(name: &str) -> Option<Self> {
+        let all = [Self::None, Self::Honest, Self::All, Self::Crooked];
+        all.into_iter().find(|it| format!("{it:?}").to_lowercase() == name)
+    }
+}
+
 /// Who acts when, with which faults, all from one seed.
 pub fn plan(seed: u64, size: Size, faults: Faults) -> Plan {
     let mut rng = rng(seed ^ 0x706c_616e);
