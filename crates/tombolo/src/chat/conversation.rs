@@ -199,6 +199,7 @@ impl Conversation {
                 return Next::Ended;
             }
             Progress::Done(Ok(Done::Show(room))) => self.show_room(room).await,
+            Progress::Done(Ok(Done::Direct(room))) => self.show_direct(room).await,
             Progress::Done(Ok(Done::Changed(room))) => {
                 if Some(&room) == self.room.as_ref() {
                     self.room_changed(&room, None).await;
@@ -217,6 +218,20 @@ impl Conversation {
             Ok(rooms) => self.show_room(rooms[0].clone()).await,
             Err(error) => self.sorry(&error),
         }
+    }
+
+    /// The other person may have opened one too, which has taken this one's place before it is shown.
+    async fn show_direct(&mut self, room: MimiUri) {
+        match self.client.room(&room).await.map(|state| state.status) {
+            Ok(RoomStatus::Superseded { by }) => self.show_one_that_stays(by).await,
+            _ => self.show_room(room).await,
+        }
+    }
+
+    async fn show_one_that_stays(&mut self, room: MimiUri) {
+        let line = "-- there are several rooms for the two of you; this is the one that stays";
+        self.terminal.print(line);
+        self.show_room(room).await;
     }
 
     async fn show_room(&mut self, room: MimiUri) {
@@ -328,10 +343,7 @@ impl Conversation {
                 self.terminal.print(&format!("-- you are now in {name}; /rooms"));
             }
             ClientEvent::Superseded { room, by } if Some(&room) == self.room.as_ref() => {
-                let line =
-                    "-- there are several rooms for the two of you; this is the one that stays";
-                self.terminal.print(line);
-                self.show_room(by).await;
+                self.show_one_that_stays(by).await;
             }
             ClientEvent::Left { room, status } => {
                 let name = self.named(&room).await;
@@ -432,7 +444,7 @@ impl Conversation {
                 )
             }
             Input::Direct(user) => {
-                Box::pin(async move { client.open_direct(&user).await.map(Done::Show) })
+                Box::pin(async move { client.open_direct(&user).await.map(Done::Direct) })
             }
             Input::OpenRoom(number) => Box::pin(async move {
                 let rooms = client.rooms().await?;

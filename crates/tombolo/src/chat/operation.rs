@@ -18,6 +18,8 @@ pub(crate) enum Done {
     Quietly,
     /// Lines to print.
     Say(String),
+    /// The room for two that was opened.
+    Direct(MimiUri),
     /// A room to show.
     Show(MimiUri),
     /// A room to look at: what changed is said.
