@@ -241,7 +241,7 @@ impl Mallory {
                 let it = pages.heard.iter().choose(&mut *rng)?.clone();
                 let mut body = it.body.to_vec();
                 for _ in 0..rng.random_range(1..4) {
-                    let at = rng.random_range(0..body.len().max(1));
+                    let at = misdeed::somewhere(body.len(), &mut rng);
                     let other = rng.random::<u8>();
                     body.get_mut(at).into_iter().for_each(|octet| *octet ^= other);
                 }
