@@ -1,8 +1,7 @@
 //! What people do and what goes wrong, drawn from a seed before anything happens.
 //!
-//! Numbers of rooms, messages and people are wishes: whoever carries a step out takes them modulo
-//! what there is then. So a plan is meaningful in every layer, whatever has become of its earlier
-//! steps.
+//! Numbers of rooms, messages and people are wishes: whoever carries a step out takes them modulo what
+//! there is then. So a plan is meaningful in every layer, whatever has become of its earlier steps.
 
 mod crooked;
 
@@ -411,8 +410,8 @@ pub enum Faults {
 impl Faults {
     /// As they are called at a terminal.
     pub fn by_name(name: &str) -> Option<Self> {
-        let all = [Self::None, Self::Honest, Self::All, Self::Crooked];
-        all.into_iter().find(|it| format!("{it:?}").to_lowercase() == name)
+        let mut all = [Self::None, Self::Honest, Self::All, Self::Crooked].into_iter();
+        all.find(|it| format!("{it:?}").to_lowercase() == name)
     }
 }
 
