@@ -339,6 +339,7 @@ impl World {
         room: &MimiUri,
         trick: Trick,
     ) -> Option<(String, Vec<u8>)> {
+        self.makes_commits(device, room);
         let state = &self.devices[device];
         let own = Device::restore(state.saved.values.get("device")?.octets()).ok()?;
         let pieces = state.saved.rooms.get(room)?.group.iter();

@@ -51,6 +51,8 @@ pub(super) struct Crook {
     keys: Vec<KeyMaterialResponse>,
     /// Epochs that nobody had a right to begin.
     forbidden: BTreeSet<(MimiUri, u64)>,
+    /// Devices with whose keys somebody has made commits in a room: for them those are their own.
+    makers: BTreeSet<(usize, MimiUri)>,
     /// Rooms that have gone on since, and the epoch they were in before that.
     gone_on: Vec<(MimiUri, u64)>,
     /// By device and room: the last epoch it was seen in, if it has followed the room since.
@@ -147,6 +149,7 @@ impl World {
                 forks: 0,
                 keys: Vec::new(),
                 forbidden: BTreeSet::new(),
+                makers: BTreeSet::new(),
                 gone_on: Vec::new(),
                 followed: BTreeMap::new(),
             })
@@ -272,6 +275,19 @@ impl World {
         }
     }
 
+    /// Whether a room is at the hub that cheats: what waits for its word may wait for ever.
+    pub(super) fn is_of_crook(&self, room: &MimiUri) -> bool {
+        let node = self.crook.as_ref().map(|crook| crook.node);
+        node.is_some_and(|node| *self.nodes[node].domain() == room.domain())
+    }
+
+    /// Somebody makes commits with a device's keys.
+    pub(super) fn makes_commits(&mut self, device: usize, room: &MimiUri) {
+        if let Some(crook) = &mut self.crook {
+            crook.makers.insert((device, room.clone()));
+        }
+    }
+
     /// It has taken a commit that breaks the rules.
     pub(super) fn forbidden_epoch(&mut self, node: usize, room: MimiUri, epoch: u64) {
         if let Some(crook) = self.crook.as_mut().filter(|crook| crook.node == node) {
@@ -285,7 +301,8 @@ impl World {
         let Some(crook) = self.crook.as_mut() else { return };
         let before = crook.followed.insert((device, room.clone()), epoch);
         let is_next = before.is_some_and(|before| before + 1 == epoch) && !anew;
-        if is_next && crook.forbidden.contains(&(room.clone(), epoch)) {
+        let is_its_own = crook.makers.contains(&(device, room.clone()));
+        if is_next && !is_its_own && crook.forbidden.contains(&(room.clone(), epoch)) {
             let name = &self.devices[device].name;
             let what = format!("{name} follows a commit that breaks the rules, to epoch {epoch}");
             self.ledger.broken(Rule::Write, format!("{what} of {room}"));

@@ -57,6 +57,9 @@ impl World {
                 continue;
             };
             for doing in state.doing.values() {
+                if doing.room().is_some_and(|room| self.is_of_crook(room)) {
+                    continue;
+                }
                 let room = doing.room().map(|room| format!(" into {room}")).unwrap_or_default();
                 waiting.push(format!("{}: {}{room} has not ended", state.name, doing.name()));
             }

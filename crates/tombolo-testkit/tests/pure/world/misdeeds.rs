@@ -345,6 +345,7 @@ impl World {
     fn changes_unasked(&mut self, device: usize, room: usize, user: usize) -> Option<()> {
         let room = self.room(device, room)?;
         let mut group = self.copy_of_group(device, &room)?;
+        self.makes_commits(device, &room);
         let keys = self.keys_of(device)?;
         let view = group.view().clone();
         let target = self.user(user);
