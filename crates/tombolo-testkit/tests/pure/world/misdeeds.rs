@@ -614,6 +614,8 @@ impl World {
         let back = match &request {
             // The answer to what was accepted before is the same again.
             Request::Update { .. } | Request::FoundRoom { .. } => Back::Nobody,
+            // The room's hub asks whose it is, and the answer is sealed for that one.
+            Request::GroupInfo { .. } => Back::Nobody,
             _ => Back::Misdeed(Misdeed::OthersRequest),
         };
         self.asks(device, request, back)
