@@ -24,7 +24,7 @@ usage: cargo xtask TASK
 
   simulate      runs simulated federations: `--seeds N`, `--from SEED`, `--seed S --trace`,
                 `--faults none|honest|all|crooked`, `--jobs J`, `--large`, `--plant FAULT`
-                (docs/simulation.md); with `--seeds N` and none of these three as many lives of the
+                (docs/simulation.md); with `--seeds N` and neither faults nor plants as many lives of the
                 store as well, and a fifth of it in the real layer; `--layer pure` for this one alone
 
   simulate --layer store
