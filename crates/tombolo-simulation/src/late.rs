@@ -145,44 +145,9 @@ impl Store for Late {
     }
 
     reads! {
-        fn account(user: &MimiUri) -> Option<Account>;
-        fn accounts() -> Vec<Account>;
-        fn devices(user: &MimiUri) -> Vec<DeviceRecord>;
-        fn key_packages(
-            client: &MimiUri,
-            ciphersuite: CipherSuite,
-            now_ms: u64,
-            limit: usize
-        ) -> Vec<StoredKeyPackage>;
-        fn key_package_stock(client: &MimiUri, now_ms: u64) -> Vec<SuiteStock>;
-        fn key_package_owner(reference: &[u8]) -> Option<MimiUri>;
-        fn consents(target: &MimiUri, requester: &MimiUri) -> Vec<ConsentRecord>;
-        fn consent_requests(target: &MimiUri) -> Vec<ConsentRequest>;
-        fn consents_of(target: &MimiUri) -> Vec<ConsentRecord>;
-        fn consent_counts(user: &MimiUri) -> ConsentCounts;
-        fn consent_asked(requester: &MimiUri) -> Vec<ConsentRequest>;
-        fn arrivals(limit: usize) -> Vec<StoredArrival>;
-        fn owed_removals(after_id: u64, limit: usize) -> Vec<StoredRemoval>;
-        fn profile(user: &MimiUri) -> Option<StoredProfile>;
-        fn find_profiles(terms: &[Term], limit: usize) -> Vec<StoredProfile>;
-        fn room(room: &MimiUri) -> Option<StoredRoom>;
-        fn hosted_rooms() -> Vec<MimiUri>;
-        fn room_of_members(members: MemberSet) -> Option<MimiUri>;
-        fn dependent_rooms(parent: &MimiUri) -> Vec<MimiUri>;
-        fn parent_rooms() -> Vec<MimiUri>;
-        fn room_count() -> u64;
-        fn rooms_of(client: &MimiUri) -> Vec<MimiUri>;
-        fn last_seq(stream: &MimiUri) -> Seq;
-        fn log(stream: &MimiUri, after: Seq, limit: usize) -> Vec<LoggedEvent>;
         fn client_events(client: &MimiUri, after_id: u64, limit: usize) -> Vec<LoggedEvent>;
-        fn last_event_id() -> u64;
-        fn client_cursor(client: &MimiUri) -> u64;
-        fn stream_clients(stream: &MimiUri) -> Vec<MimiUri>;
-        fn waiting_followers() -> Vec<FollowerCursor>;
-        fn stale_followers() -> Vec<FollowerCursor>;
-        fn history() -> LogHistory;
-        fn follower_cursor(stream: &MimiUri, follower: &Domain) -> Option<FollowerCursor>;
     }
+    tombolo_store::each_read!(reads);
 }
 
 impl std::fmt::Debug for Late {

@@ -47,13 +47,6 @@ enum Stage {
     Behind,
 }
 
-impl Stage {
-    /// Whether what is on its way would be void if a commit of ours came before it.
-    fn goes_first(&self) -> bool {
-        !matches!(self, Self::Behind)
-    }
-}
-
 impl Leaving {
     /// The epoch that what is on its way was made in.
     fn epoch(&self) -> Option<u64> {
@@ -204,7 +197,7 @@ impl Room {
 
     /// Whether a commit of ours has to wait until the hub has our proposals to leave.
     pub(crate) fn leaves_first(&self) -> bool {
-        self.leaving.as_ref().is_some_and(|leaving| leaving.stage.goes_first())
+        self.leaving.as_ref().is_some_and(|leaving| !matches!(leaving.stage, Stage::Behind))
     }
 
     /// Our proposals come back in the stream: accepted, if the answer did not say so.

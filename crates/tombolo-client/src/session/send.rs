@@ -489,12 +489,12 @@ impl Room {
     /// a message was not sent writes it again, and everybody else would have it twice.
     pub(crate) fn abandon_sends(&mut self, error: &ClientError, effects: &mut Effects) {
         let is_asked = self.sends.front().is_some_and(|sending| sending.request.is_some());
-        if is_asked && matches!(error, ClientError::Frozen { .. }) {
-            // What such a hub answers, if it ever does, is worth nothing.
+        // What the hub of a frozen room answers, if it ever does, is worth nothing.
+        let is_frozen = matches!(error, ClientError::Frozen { .. });
+        if is_asked && is_frozen {
             self.send_failed(ClientError::InDoubt(error.to_string()), effects);
         }
-        let is_asked = self.sends.front().is_some_and(|sending| sending.request.is_some());
-        let asked = if is_asked { self.sends.pop_front() } else { None };
+        let asked = if is_asked && !is_frozen { self.sends.pop_front() } else { None };
         while !self.sends.is_empty() {
             self.send_failed(error.clone(), effects);
         }
